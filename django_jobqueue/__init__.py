@@ -1,0 +1,25 @@
+"""A job queue for Django on Redis and Valkey.
+
+The public words. `from django_jobqueue import task` is all that most projects need.
+"""
+
+from django_jobqueue.exceptions import Cancel, JobQueueError, QueueUnavailable, Retry
+from django_jobqueue.results import JobContext, JobResult, Progress
+from django_jobqueue.retry import Exponential
+from django_jobqueue.task import Task, task
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Cancel",
+    "Exponential",
+    "JobContext",
+    "JobQueueError",
+    "JobResult",
+    "Progress",
+    "QueueUnavailable",
+    "Retry",
+    "Task",
+    "__version__",
+    "task",
+]

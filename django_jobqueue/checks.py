@@ -1,0 +1,83 @@
+"""System checks: is the configuration of each alias of ours sound?
+
+Offline by default; `manage.py check --deploy` also asks the server.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from django_jobqueue import options
+from django_jobqueue.backend import JobQueueBackend
+from django_jobqueue.engine.connection import caches_in, make_pool
+from django_jobqueue.engine import get_engine
+from django_jobqueue.exceptions import JobQueueError, QueueUnavailable
+
+TAG = "jobqueue"
+
+
+def aliases() -> list[str]:
+    """Return the aliases of TASKS that are ours, in the order of the settings."""
+    return [
+        alias
+        for alias, params in getattr(settings, "TASKS", {}).items()
+        if _is_ours(params.get("BACKEND", ""))
+    ]
+
+
+@checks.register(TAG)
+def check_configuration(**kwargs: Any) -> list[checks.CheckMessage]:
+    """Check options, and whether Redis is named and not shared with a cache."""
+    return [message for alias in aliases() for message in _configuration(alias)]
+
+
+@checks.register(TAG, deploy=True)
+def check_servers(**kwargs: Any) -> list[checks.CheckMessage]:
+    """Ask each alias's server whether it can be trusted with jobs."""
+    messages: list[checks.CheckMessage] = []
+    for alias in aliases():
+        try:
+            get_engine(alias).connection.attach()
+        except ImproperlyConfigured:
+            continue  # the offline check tells
+        except QueueUnavailable as error:
+            messages.append(checks.Warning(str(error), id="jobqueue.W004"))
+        except JobQueueError as error:
+            messages.append(checks.Error(str(error), id="jobqueue.E004"))
+    return messages
+
+
+def _configuration(alias: str) -> Iterator[checks.CheckMessage]:
+    faults = list(options.faults(options.raw(alias)))
+    for fault in faults:
+        yield checks.Error(f'TASKS["{alias}"]["OPTIONS"]: {fault}', id="jobqueue.E001")
+    if faults:
+        return
+    given = options.load(alias)
+    try:
+        pool = make_pool(given, {})
+    except ImproperlyConfigured as error:
+        yield checks.Error(f'TASKS["{alias}"]: {error}', id="jobqueue.E002")
+        return
+    for name in caches_in(pool):
+        text = (
+            f'The jobs of TASKS["{alias}"] share database {pool.connection_kwargs.get("db")} with '
+            f'CACHES["{name}"]: cache.clear() is FLUSHDB and deletes them.'
+        )
+        if given.db is None:
+            hint = "Set OPTIONS['DB'] to another number, or to this one if you must share it."
+            yield checks.Error(text, hint=hint, id="jobqueue.E003")
+        else:
+            yield checks.Warning(text, hint="Use another database or server.", id="jobqueue.W003")
+
+
+def _is_ours(path: str) -> bool:
+    try:
+        found = import_string(path)
+    except ImportError:
+        return False
+    return isinstance(found, type) and issubclass(found, JobQueueBackend)

@@ -1,0 +1,69 @@
+"""The one module that knows which task framework is present.
+
+Django 6.0 has it as `django.tasks`; on Django 5.2 the `django-tasks` backport gives
+the same API under other error names.
+"""
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ImproperlyConfigured
+
+NATIVE = TYPE_CHECKING or find_spec("django.tasks") is not None
+
+if NATIVE:
+    from django.tasks import signals, task_backends
+    from django.tasks.backends.base import BaseTaskBackend
+    from django.tasks.base import (
+        DEFAULT_TASK_BACKEND_ALIAS,
+        DEFAULT_TASK_QUEUE_NAME,
+        Task,
+        TaskContext,
+        TaskError,
+        TaskResult,
+        TaskResultStatus,
+    )
+    from django.tasks.exceptions import (
+        InvalidTask,
+        InvalidTaskBackend,
+        TaskResultDoesNotExist,
+        TaskResultMismatch,
+    )
+elif find_spec("django_tasks") is not None:
+    from django_tasks import signals, task_backends
+    from django_tasks.backends.base import BaseTaskBackend
+    from django_tasks.base import (
+        DEFAULT_TASK_BACKEND_ALIAS,
+        DEFAULT_TASK_QUEUE_NAME,
+        Task,
+        TaskContext,
+        TaskError,
+        TaskResult,
+        TaskResultStatus,
+    )
+    from django_tasks.exceptions import InvalidTaskBackendError as InvalidTaskBackend
+    from django_tasks.exceptions import InvalidTaskError as InvalidTask
+    from django_tasks.exceptions import TaskResultDoesNotExist, TaskResultMismatch
+else:
+    raise ImproperlyConfigured(
+        "This Django has no django.tasks. Install the backport that gives the same API: "
+        "pip install 'django-jobqueue[compat]' (it brings django-tasks)."
+    )
+
+__all__ = [
+    "DEFAULT_TASK_BACKEND_ALIAS",
+    "DEFAULT_TASK_QUEUE_NAME",
+    "NATIVE",
+    "BaseTaskBackend",
+    "InvalidTask",
+    "InvalidTaskBackend",
+    "Task",
+    "TaskContext",
+    "TaskError",
+    "TaskResult",
+    "TaskResultDoesNotExist",
+    "TaskResultMismatch",
+    "TaskResultStatus",
+    "signals",
+    "task_backends",
+]

@@ -1,0 +1,283 @@
+"""The only reader for people: one job, pages, counts, queues, workers. Writes nothing.
+
+The engine never uses it to decide anything. Next: admin/queryset.py shows what it reads.
+"""
+
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis.client import Pipeline
+from redis.exceptions import RedisError
+
+from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.keys import INDEX_OF, INDEXES
+from django_jobqueue.exceptions import JobNotFound
+from django_jobqueue.job import MAX_ATTEMPTS, MAX_RECOVERIES, Job, Run, State
+
+MERGE_DEPTH = 5_000  # rows to which pages over several queues are merged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueStats:
+    """A queue at one instant."""
+
+    name: str
+    paused: bool
+    counts: dict[State, int]
+    oldest_at: int | None  # ms; when the job that is claimed next was enqueued
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStats:
+    """A worker as it described itself at its last renewal. Times in ms."""
+
+    id: str
+    host: str
+    pid: int
+    queues: tuple[str, ...]
+    processes: int
+    threads: int
+    version: str
+    started_at: int
+    seen_at: int
+    stopping: bool
+    running: tuple[str, ...]  # job ids, by slot
+
+    @property
+    def slots(self) -> int:
+        return self.processes * self.threads
+
+
+class Inspector:
+    """Read one alias for people."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._keys = connection.keys
+
+    def job(self, job_id: str) -> Job:
+        """Return all of one job, with payload, result and runs.
+
+        Raises: JobNotFound.
+        """
+        reply = self._connection.call("show", id=job_id)
+        if not reply:
+            raise JobNotFound(f"There is no job {job_id}.")
+        words, payload, result, progress, runs, due = reply
+        fields = dict(zip(words[::2], words[1::2], strict=True))
+        return _job(
+            job_id,
+            fields,
+            payload=payload,
+            result=result,
+            progress=_progress(progress),
+            runs=tuple(Run.parse(run.decode(errors="replace")) for run in runs),
+            due_at=int(float(due)) if due else None,
+        )
+
+    def queues(self) -> list[str]:
+        """Return the names of all queues ever used, "default" first."""
+        names = self._read(lambda pipe: pipe.smembers(self._keys("queues")))[0]
+        return sorted((name.decode() for name in names), key=lambda name: (name != "default", name))
+
+    def queue_stats(self, names: Sequence[str] | None = None) -> list[QueueStats]:
+        """Return the counts of each queue."""
+        names = self.queues() if names is None else names
+
+        def ask(pipe: Pipeline) -> None:
+            pipe.smembers(self._keys("paused"))
+            for name in names:
+                for index in INDEXES:
+                    pipe.zcard(self._keys(index, name))
+                pipe.zrange(self._keys("queued", name), 0, 0)
+
+        paused, *replies = self._read(ask)
+        width = len(INDEXES) + 1
+        rows = [replies[at : at + width] for at in range(0, len(replies), width)]
+        heads = self._heads([row[-1] for row in rows])
+        return [
+            QueueStats(
+                name=name,
+                paused=name.encode() in paused,
+                counts={state: row[INDEXES.index(INDEX_OF[state])] for state in State},
+                oldest_at=head,
+            )
+            for name, row, head in zip(names, rows, heads, strict=True)
+        ]
+
+    def count(self, state: State, queues: Sequence[str] | None = None) -> int:
+        """Return how many jobs are in a state, over the given queues or all."""
+        names = self.queues() if queues is None else queues
+        return sum(self._read(lambda pipe: [pipe.zcard(self._index(state, n)) for n in names]))
+
+    def page(
+        self,
+        state: State,
+        start: int,
+        stop: int,
+        *,
+        queues: Sequence[str] | None = None,
+        newest_first: bool = True,
+    ) -> list[Job]:
+        """Return the jobs of a state from rank `start` to before `stop`.
+
+        One queue: exact at any depth. Several: merged by score, to rank 5,000.
+        Final states are in the order they finished, scheduled ones by due time, running
+        ones by lease, queued and waiting ones in the order of their claim.
+        """
+        names = self.queues() if queues is None else queues
+        if len(names) == 1:
+            ids = self._ids(self._index(state, names[0]), start, stop, newest_first)
+        else:
+            ids = self._merged(state, names, start, min(stop, MERGE_DEPTH), newest_first)
+        return self.jobs(ids)
+
+    def failed_of(self, task: str, start: int, stop: int, *, newest_first: bool = True) -> list[Job]:
+        """Return the failed jobs of one task from rank `start` to before `stop`."""
+        return self.jobs(self._ids(self._keys("failed-of", task), start, stop, newest_first))
+
+    def count_failed_of(self, task: str) -> int:
+        return int(self._read(lambda pipe: pipe.zcard(self._keys("failed-of", task)))[0])
+
+    def jobs(self, ids: Iterable[str]) -> list[Job]:
+        """Return the small fields of the given jobs; unknown ids are left out."""
+        wanted = list(ids)
+
+        def ask(pipe: Pipeline) -> None:
+            for job_id in wanted:
+                pipe.hgetall(self._keys("job", job_id))
+                pipe.get(self._keys("progress", job_id))
+
+        replies = self._read(ask)
+        rows = zip(wanted, replies[::2], replies[1::2], strict=True)
+        return [_job(i, fields, progress=_progress(done)) for i, fields, done in rows if fields]
+
+    def position(self, job: Job) -> int | None:
+        """Return how many jobs are claimed before a queued one; None in another state."""
+        if job.state is not State.QUEUED:
+            return None
+        rank = self._read(lambda pipe: pipe.zrank(self._index(job.state, job.queue), job.id))[0]
+        return None if rank is None else int(rank)
+
+    def workers(self) -> list[WorkerStats]:
+        """Return all workers seen within the last ten minutes."""
+        ids = self._read(lambda pipe: pipe.zrange(self._keys("workers"), 0, -1))[0]
+        names = [name.decode() for name in ids]
+
+        def ask(pipe: Pipeline) -> None:
+            for name in names:
+                pipe.hgetall(self._keys("worker", name))
+                pipe.hgetall(self._keys("slots", name))
+
+        replies = self._read(ask)
+        rows = zip(names, replies[::2], replies[1::2], strict=True)
+        return [_worker(name, fields, slots) for name, fields, slots in rows if fields]
+
+    def totals(self) -> dict[str, int]:
+        """Return the counts of rare events: stale, ghost, damaged, recovered."""
+        reply = self._read(lambda pipe: pipe.hgetall(self._keys("totals")))[0]
+        return {name.decode(): int(value) for name, value in reply.items()}
+
+    def minute(self, number: int) -> dict[tuple[str, str], int]:
+        """Return (event, queue) → count of one minute since the epoch."""
+        reply = self._read(lambda pipe: pipe.hgetall(self._keys("minute", str(number))))[0]
+        rows = ((name.decode().partition(":"), value) for name, value in reply.items())
+        return {(event, queue): int(value) for (event, _, queue), value in rows}
+
+    def _index(self, state: State, queue: str) -> str:
+        return self._keys(INDEX_OF[state], queue)
+
+    def _ids(self, index: str, start: int, stop: int, newest_first: bool) -> list[str]:
+        if stop <= start:
+            return []
+        ids = self._read(lambda pipe: pipe.zrange(index, start, stop - 1, desc=newest_first))[0]
+        return [job_id.decode() for job_id in ids]
+
+    def _merged(
+        self, state: State, names: Sequence[str], start: int, stop: int, newest_first: bool
+    ) -> list[str]:
+        if stop <= start:
+            return []
+
+        def ask(pipe: Pipeline) -> None:
+            for name in names:
+                index = self._index(state, name)
+                pipe.zrange(index, 0, stop - 1, desc=newest_first, withscores=True)
+
+        pages = [[(float(score), i) for i, score in page] for page in self._read(ask)]
+        merged = heapq.merge(*pages, reverse=newest_first)
+        return [job_id.decode() for _, job_id in list(merged)[start:stop]]
+
+    def _heads(self, heads: Sequence[Sequence[bytes]]) -> list[int | None]:
+        """Return when the first of each list of ids was enqueued."""
+
+        def ask(pipe: Pipeline) -> None:
+            for ids in heads:
+                name = ids[0].decode() if ids else "-"
+                pipe.hget(self._keys("job", name), "enqueued_at")
+
+        return [int(at) if at else None for at in self._read(ask)]
+
+    def _read(self, ask: Callable[[Pipeline], object]) -> list[Any]:
+        """Send what `ask` puts into a pipeline in one round trip; return the replies."""
+        pipe = self._connection.client.pipeline(transaction=False)
+        ask(pipe)
+        try:
+            return pipe.execute() if len(pipe) else []
+        except RedisError as error:
+            raise self._connection.unavailable(error) from error
+
+
+def _job(job_id: str, fields: dict[bytes, bytes], **loaded: Any) -> Job:
+    words = {name.decode(): value.decode(errors="replace") for name, value in fields.items()}
+    return Job(
+        id=job_id,
+        state=State(words.get("state", "failed")),
+        queue=words.get("queue", ""),
+        task=words.get("task", ""),
+        priority=int(words.get("priority", 0)),
+        enqueued_at=int(words.get("enqueued_at", 0)),
+        started_at=_ms(words, "started_at"),
+        attempted_at=_ms(words, "attempted_at"),
+        finished_at=_ms(words, "finished_at"),
+        attempts=int(words.get("attempts", 0)),
+        recoveries=int(words.get("recoveries", 0)),
+        max_attempts=int(words.get("max_attempts", MAX_ATTEMPTS)),
+        max_recoveries=int(words.get("max_recoveries", MAX_RECOVERIES)),
+        worker=words.get("worker", ""),
+        fence=words.get("fence", ""),
+        reason=words.get("reason", ""),
+        **loaded,
+    )
+
+
+def _ms(words: dict[str, str], name: str) -> int | None:
+    return int(words[name]) if words.get(name) else None
+
+
+def _progress(value: bytes | None) -> tuple[int, int, str] | None:
+    if value is None:
+        return None
+    current, total, text = value.decode(errors="replace").split(" ", 2)
+    return int(current), int(total), text
+
+
+def _worker(
+    name: str, fields: dict[bytes, bytes], slots: dict[bytes, bytes]
+) -> WorkerStats:
+    words = {key.decode(): value.decode(errors="replace") for key, value in fields.items()}
+    return WorkerStats(
+        id=name,
+        host=words.get("host", ""),
+        pid=int(words.get("pid", 0)),
+        queues=tuple(words.get("queues", "").split()),
+        processes=int(words.get("processes", 1)),
+        threads=int(words.get("threads", 1)),
+        version=words.get("version", ""),
+        started_at=int(words.get("started_at", 0)),
+        seen_at=int(words.get("seen_at", 0)),
+        stopping=words.get("stopping") == "1",
+        running=tuple(slots[slot].decode().split(" ")[2] for slot in sorted(slots)),
+    )

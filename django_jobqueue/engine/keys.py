@@ -1,0 +1,161 @@
+"""Every key of the protocol: its name, Redis type, meaning and lifetime.
+
+A key is `<prefix>:{<alias>}:<kind>` or `<prefix>:{<alias>}:<kind>:<name>`. The braces
+are a hash tag: all keys of an alias share one slot, so each script is atomic over them.
+The Lua files join the same kinds to the prefix they get as KEYS[1].
+"""
+
+from dataclasses import dataclass
+
+SCHEMA = "1.0"  # major.minor of what these keys hold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of key, for the reference page and the tests."""
+
+    type: str  # Redis type
+    of: str  # what <name> is; empty: there is one such key
+    holds: str
+    until: str  # lifetime
+
+
+JOB_PARTS = ("job", "payload", "result", "attempts", "progress")  # go with their job
+INDEXES = ("queued", "scheduled", "leases", "waiting", "succeeded", "failed", "cancelled")
+# The index in which a job of each state stands.
+INDEX_OF = {state: state for state in INDEXES if state != "leases"} | {"running": "leases"}
+
+KINDS: dict[str, Kind] = {
+    "meta": Kind(
+        type="HASH",
+        of="",
+        holds="schema, incarnation, owner; reaped_at and reap_after of the reaper (ms)",
+        until="for ever",
+    ),
+    "sequence": Kind(
+        type="STRING",
+        of="",
+        holds="the number given to the job queued last",
+        until="for ever",
+    ),
+    "queues": Kind(type="SET", of="", holds="names of all queues ever used", until="for ever"),
+    "paused": Kind(
+        type="SET", of="", holds="names of the paused queues", until="until they are resumed"
+    ),
+    "totals": Kind(
+        type="HASH",
+        of="",
+        holds="counts of what should be rare: stale, ghost, damaged, recovered",
+        until="for ever",
+    ),
+    "minute": Kind(
+        type="HASH",
+        of="number of the minute since the epoch",
+        holds="<event>:<queue> → how often in this minute",
+        until="25 hours (TTL)",
+    ),
+    "job": Kind(
+        type="HASH",
+        of="job id",
+        holds="the small fields of a job; a value above 64 bytes would double its memory",
+        until="the job is trimmed or deleted",
+    ),
+    "payload": Kind(
+        type="STRING",
+        of="job id",
+        holds="the arguments: version, signature and JSON, joined by dots",
+        until="the job is trimmed or deleted",
+    ),
+    "result": Kind(
+        type="STRING",
+        of="job id",
+        holds="the return value as JSON; absent: null",
+        until="the job is trimmed or deleted",
+    ),
+    "attempts": Kind(
+        type="LIST",
+        of="job id",
+        holds="one record per run, oldest first, the last 20",
+        until="the job is trimmed or deleted",
+    ),
+    "progress": Kind(
+        type="STRING",
+        of="job id",
+        holds="current, total and text, joined by spaces",
+        until="the job is trimmed or deleted",
+    ),
+    "queued": Kind(
+        type="ZSET",
+        of="queue",
+        holds="ids; score (100 − priority) · 10^13 + sequence: lowest is claimed first",
+        until="a worker claims the job",
+    ),
+    "scheduled": Kind(
+        type="ZSET", of="queue", holds="ids; score due time in ms", until="the job is due"
+    ),
+    "leases": Kind(
+        type="ZSET",
+        of="queue",
+        holds="ids of the running jobs; score end of the lease in ms",
+        until="the job is finished, released or reaped",
+    ),
+    "waiting": Kind(
+        type="ZSET",
+        of="queue",
+        holds="ids that wait for something other than a time; score as in queued",
+        until="the job is admitted or cancelled",
+    ),
+    "succeeded": Kind(
+        type="ZSET", of="queue", holds="ids; score finish time in ms", until="retention"
+    ),
+    "failed": Kind(
+        type="ZSET", of="queue", holds="ids; score finish time in ms", until="retention"
+    ),
+    "cancelled": Kind(
+        type="ZSET", of="queue", holds="ids; score finish time in ms", until="retention"
+    ),
+    "failed-of": Kind(
+        type="ZSET",
+        of="task path",
+        holds="ids of the task's failed jobs; score finish time in ms",
+        until="retention",
+    ),
+    "wake": Kind(
+        type="LIST",
+        of="queue",
+        holds="at most 64 tokens that mean nothing: an idle slot blocks on them",
+        until="popped, or the queue is found empty",
+    ),
+    "workers": Kind(
+        type="ZSET",
+        of="",
+        holds="worker ids; score when last seen in ms",
+        until="10 minutes after it was last seen",
+    ),
+    "worker": Kind(
+        type="HASH",
+        of="worker id",
+        holds="host, pid, queues, processes, threads, version, started_at, stopping",
+        until="10 minutes after it was last seen",
+    ),
+    "slots": Kind(
+        type="HASH",
+        of="worker id",
+        holds="slot → nonce, queue, job id and fence of its latest claim, joined by spaces",
+        until="the slot is idle, or its worker was forgotten",
+    ),
+}
+
+
+class Keys:
+    """Build the keys of one alias."""
+
+    def __init__(self, prefix: str, alias: str) -> None:
+        self.prefix = f"{prefix}:{{{alias}}}:"
+
+    def __call__(self, kind: str, name: str | None = None) -> str:
+        return f"{self.prefix}{kind}" if name is None else f"{self.prefix}{kind}:{name}"
+
+    def parts(self, job_id: str) -> list[str]:
+        """Return the keys that hold one job."""
+        return [self(kind, job_id) for kind in JOB_PARTS]

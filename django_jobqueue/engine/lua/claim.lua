@@ -1,0 +1,15 @@
+-- Give a slot the next job of its queues, with a lease and a new fence.
+-- Moves: queued -> running; scheduled -> queued (due ones); queued -> failed (damaged ones)
+-- KEYS: the prefix of all keys of the alias
+-- ARGV:
+--   worker     id of the worker
+--   slot       name of the slot in its worker
+--   nonce      random name of this call; the same again returns the same job
+--   lease      ms
+--   queues...  names, in the order in which they are tried
+-- Returns: {'job', id, queue, fence, now, payload, task, attempts, recoveries, max_attempts,
+--   priority, enqueued_at, started_at, held_since, records of earlier runs}; {'more'};
+--   {'none', ms until the next due job or -1}
+-- Atomic: a job popped without a lease would be lost with its worker
+
+return claim(worker, slot, nonce, tonumber(lease), queues, now())

@@ -1,0 +1,36 @@
+-- Store jobs, each once: an id that is known is left as it is.
+-- Moves: nothing -> queued, nothing -> scheduled
+-- KEYS: the prefix of all keys of the alias
+-- ARGV:
+--   jobs...  per job: id, queue, task, priority, due ('' now, ms, or '+' and ms from now),
+--            payload, number of further values, then these: field, value, ...
+-- Returns: when each job was stored, in ms; of a known id, when it was first
+-- Atomic: a crash in between would leave a record that no index leads to
+
+local t = now()
+local stored, tokens = {}, {}
+local at = 1
+while jobs[at] do
+  local id, queue, task, priority, due, payload = unpack(jobs, at, at + 5)
+  local more = at + 7 + jobs[at + 6]
+  local known = call('HGET', key('job', id), 'enqueued_at')
+  if not known then
+    if due == '' then
+      to_queued(id, queue, last_place(priority), 'queue', queue, 'task', task,
+        'enqueued_at', t, unpack(jobs, at + 7, more - 1))
+      tokens[queue] = (tokens[queue] or 0) + 1
+    else
+      local relative = string.match(due, '^%+(.*)')
+      to_scheduled(id, queue, relative and t + relative or tonumber(due), 'queue', queue,
+        'task', task, 'enqueued_at', t, unpack(jobs, at + 7, more - 1))
+    end
+    call('SET', key('payload', id), payload)
+    -- Slots that serve all queues wait for new ones at the queue name '*', which is no name.
+    if call('SADD', P .. 'queues', queue) == 1 then wake('*', 1) end
+    count('enqueued', queue, t, 1)
+  end
+  stored[#stored + 1] = known or string.format('%.0f', t)
+  at = more
+end
+for queue, n in pairs(tokens) do wake(queue, n) end
+return stored

@@ -1,0 +1,57 @@
+-- Settle a run, and claim the slot's next job in the same call.
+-- Moves: running -> succeeded, failed, cancelled, scheduled (retry, delayed release), queued
+-- KEYS: the prefix of all keys of the alias
+-- ARGV:
+--   id         of the job
+--   fence      of the run
+--   outcome    succeeded, failed, cancelled, retried or released
+--   result     JSON, or '' for null
+--   reason     short code, or ''
+--   exception  dotted path of its class, or '-'
+--   traceback  text, or ''
+--   delay      ms until it may run again (retried, released)
+--   worker     id of the worker
+--   slot       name of the slot in its worker
+--   nonce      random name of this call's claim
+--   lease      ms
+--   queues...  to claim the next job from; none: the slot stops
+-- Returns: {verdict, now, ...} with what claim returns; verdict is ok, again (this run is settled
+--   already) or stale (the run lost its lease: nothing was changed)
+-- Atomic: a state without its index, or a result of a run that lost its lease
+
+local t = now()
+local record_key = key('job', id)
+local job = call('HMGET', record_key, 'state', 'fence', 'settled', 'queue', 'task', 'attempts',
+  'attempted_at', 'place', 'priority', 'held_since')
+local verdict = 'stale'
+if job[3] == fence then
+  verdict = 'again'
+elseif job[1] == 'running' and job[2] == fence then
+  verdict = 'ok'
+  local queue, attempts = job[4], tonumber(job[6]) or 0
+  local released = outcome == 'released'
+  call('ZREM', key('leases', queue), id)
+  record(id, attempts + 1, fence, worker, job[7], t, outcome, exception, traceback)
+  local fields = {'settled', fence, 'attempts', released and attempts or attempts + 1}
+  if reason ~= '' or job[10] then
+    fields[5], fields[6] = 'reason', reason
+    fields[7], fields[8] = 'held_since', released and (job[10] or t) or ''
+  end
+  if outcome == 'retried' or (released and tonumber(delay) > 0) then
+    to_scheduled(id, queue, t + delay, unpack(fields))
+    count(outcome, queue, t, 1)
+  elseif released then
+    to_queued(id, queue, job[8] or last_place(job[9]), unpack(fields))
+    wake(queue, 1)
+  else
+    if result ~= '' then call('SET', key('result', id), result) end
+    final(id, queue, job[5], outcome, t, unpack(fields))
+  end
+else
+  note('stale')
+end
+if queues[1] then
+  return {verdict, t, unpack(claim(worker, slot, nonce, tonumber(lease), queues, t))}
+end
+call('HDEL', key('slots', worker), slot)
+return {verdict, t}

@@ -1,0 +1,10 @@
+-- Stop claims from a queue; jobs that run go on, new ones are stored.
+-- Moves: nothing
+-- KEYS: the prefix of all keys of the alias
+-- ARGV:
+--   queue  name
+-- Returns: 1 if the queue was not paused before
+-- Atomic: one write
+
+call('SADD', P .. 'queues', queue)
+return call('SADD', P .. 'paused', queue)

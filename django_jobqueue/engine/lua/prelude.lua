@@ -1,0 +1,173 @@
+-- What more than one transition needs. Each function that moves a job writes all of it:
+-- the index, the state in the hash and the counter.
+local P = KEYS[1]
+local call = redis.call
+
+local function key(kind, name) return P .. kind .. ':' .. name end
+
+-- A write that changes nothing and is no deny-oom command: what comes first decides
+-- whether the script may run at maxmemory.
+local function allow_at_maxmemory() call('ZREM', P .. 'workers', '') end
+
+local function count(event, queue, t, n)
+  local minute = key('minute', math.floor(t / 60000))
+  if call('HINCRBY', minute, event .. ':' .. queue, n) == n then
+    call('EXPIRE', minute, 90000)
+  end
+end
+
+local function note(event) call('HINCRBY', P .. 'totals', event, 1) end
+
+-- Tokens are worthless hints: one lost costs a slot 5 s, one too many an empty claim.
+local function wake(queue, n)
+  local tokens = key('wake', queue)
+  for _ = 1, math.min(n, 64 - call('LLEN', tokens)) do call('RPUSH', tokens, '1') end
+end
+
+-- The place behind all queued jobs of the same priority.
+local function last_place(priority)
+  return string.format('%.0f', (100 - (priority or 0)) * 1e13 + call('INCR', P .. 'sequence'))
+end
+
+-- The three moves that more than one script makes; `...` are further fields and values.
+local function to_queued(id, queue, place, ...)
+  call('HSET', key('job', id), 'state', 'queued', ...)
+  call('ZADD', key('queued', queue), place, id)
+end
+
+-- A job that became the earliest wakes a slot, which then sleeps only until it is due.
+local function to_scheduled(id, queue, due, ...)
+  local index = key('scheduled', queue)
+  call('HSET', key('job', id), 'state', 'scheduled', ...)
+  call('ZADD', index, string.format('%.0f', due), id)
+  if call('ZRANK', index, id) == 0 then wake(queue, 1) end
+end
+
+local function final(id, queue, task, state, t, ...)
+  call('HSET', key('job', id), 'state', state, 'finished_at', t, ...)
+  call('ZADD', key(state, queue), t, id)
+  if state == 'failed' and task then call('ZADD', key('failed-of', task), t, id) end
+  count(state, queue, t, 1)
+end
+
+-- One record per run: a line of seven words, then the traceback.
+local function record(id, attempt, fence, worker, started, t, outcome, exception, traceback)
+  local line = table.concat({string.format('%.0f', attempt), fence or '-', worker or '-',
+    started or '0', string.format('%.0f', t), outcome, exception}, ' ')
+  if traceback ~= '' then line = line .. '\n' .. traceback end
+  local runs = key('attempts', id)
+  if call('RPUSH', runs, line) > 20 then call('LTRIM', runs, -20, -1) end
+end
+
+-- Moves due jobs of a queue. Returns how many, and when the next one is due.
+local function promote_due(queue, t, limit)
+  local index = key('scheduled', queue)
+  local moved = 0
+  local head = call('ZRANGE', index, 0, 0, 'WITHSCORES')
+  if not head[1] then return 0, nil end
+  if tonumber(head[2]) > t then return 0, tonumber(head[2]) end
+  for _, id in ipairs(call('ZRANGEBYSCORE', index, '-inf', t, 'LIMIT', 0, limit)) do
+    call('ZREM', index, id)
+    local job = call('HMGET', key('job', id), 'state', 'priority')
+    if job[1] == 'scheduled' then
+      to_queued(id, queue, last_place(job[2]))
+      moved = moved + 1
+    else
+      note('ghost')
+    end
+  end
+  head = call('ZRANGE', index, 0, 0, 'WITHSCORES')
+  return moved, tonumber(head[2])
+end
+
+-- A run ended with its process: the job goes back to its old place. If the run was lost
+-- (lost 1), it counts as a recovery, and after too many of them the job fails.
+local function recover(id, queue, t, lost, reason)
+  local job = call('HMGET', key('job', id), 'recoveries', 'max_recoveries', 'place', 'task',
+    'attempts', 'fence', 'worker', 'attempted_at', 'priority')
+  local recoveries = (tonumber(job[1]) or 0) + lost
+  record(id, (tonumber(job[5]) or 0) + 1, job[6], job[7], job[8], t,
+    lost == 1 and 'recovered' or 'released', '-', '')
+  if lost == 1 then note('recovered') end
+  if recoveries > (tonumber(job[2]) or 2) then
+    final(id, queue, job[4], 'failed', t, 'recoveries', recoveries, 'reason', reason)
+    return 'failed'
+  end
+  to_queued(id, queue, job[3] or last_place(job[9]), 'recoveries', recoveries)
+  wake(queue, 1)
+  return 'queued'
+end
+
+-- What a slot reads of a job: the first three decide, the rest goes to the worker.
+local FIELDS = {'state', 'fence', 'task', 'attempts', 'recoveries', 'max_attempts', 'priority',
+  'enqueued_at', 'started_at', 'held_since'}
+
+local function handout(id, queue, fence, t, job)
+  local answer = {'job', id, queue, fence, t, call('GET', key('payload', id)), unpack(job, 3)}
+  -- fence 1 is the first run: there are no records yet
+  answer[15] = string.sub(fence, 1, 2) == '1-' and {} or call('LRANGE', key('attempts', id), 0, -1)
+  return answer
+end
+
+local function start(id, queue, place, worker, slot, nonce, lease, t, job)
+  local runs = tonumber(string.match(job[2] or '', '^%d+')) or 0
+  local fence = string.format('%d-%s', runs + 1, string.sub(nonce, 1, 12))
+  call('HSET', key('job', id), 'state', 'running', 'worker', worker, 'fence', fence,
+    'attempted_at', t, 'place', place, 'started_at', job[9] or t)
+  call('ZADD', key('leases', queue), t + lease, id)
+  call('HSET', key('slots', worker), slot, table.concat({nonce, queue, id, fence}, ' '))
+  if call('LLEN', key('wake', queue)) == 0 and call('ZCARD', key('queued', queue)) > 0 then
+    wake(queue, 1)
+  end
+  return handout(id, queue, fence, t, job)
+end
+
+-- An id whose record is gone or is no job: it ends as failed, where people see it.
+local function damaged(id, queue, t)
+  if call('TYPE', key('job', id)).ok ~= 'hash' then call('UNLINK', key('job', id)) end
+  note('damaged')
+  local task = call('HGET', key('job', id), 'task')
+  final(id, queue, task, 'failed', t, 'queue', queue, 'reason', 'damaged')
+end
+
+-- The job that the slot got under this nonce, if the reply to its claim was lost.
+local function claimed_before(held, nonce, t)
+  local old, queue, id, fence = string.match(held or '', '^(%S+) (%S+) (%S+) (%S+)$')
+  if old ~= nonce then return nil end
+  local job = call('HMGET', key('job', id), unpack(FIELDS))
+  return job[1] == 'running' and job[2] == fence and handout(id, queue, fence, t, job)
+end
+
+-- Gives the slot the first job of its queues, taken in order. Returns {'job', ...}, or
+-- {'more'} after 50 ids that can't run, or {'none', ms until the next one is due or -1}.
+local function claim(worker, slot, nonce, lease, queues, t)
+  local held = call('HGET', key('slots', worker), slot)
+  local again = claimed_before(held, nonce, t)
+  if again then return again end
+  local moves, due, tokens = 0, nil, {}
+  for _, queue in ipairs(queues) do
+    tokens[#tokens + 1] = key('wake', queue)
+    if call('SISMEMBER', P .. 'paused', queue) == 0 then
+      local _, next_due = promote_due(queue, t, 50)
+      if next_due and (not due or next_due < due) then due = next_due end
+      local head = call('ZPOPMIN', key('queued', queue))
+      while head[1] do
+        local job = redis.pcall('HMGET', key('job', head[1]), unpack(FIELDS))
+        if job[1] == 'queued' then
+          return start(head[1], queue, head[2], worker, slot, nonce, lease, t, job)
+        elseif job.err or not job[1] then
+          damaged(head[1], queue, t)
+        else
+          note('ghost')
+        end
+        moves = moves + 1
+        if moves == 50 then return {'more'} end
+        head = call('ZPOPMIN', key('queued', queue))
+      end
+    end
+  end
+  if #tokens > 0 then call('DEL', unpack(tokens)) end
+  if held then call('HDEL', key('slots', worker), slot) end
+  return {'none', due and math.max(0, due - t) or -1}
+end
+

@@ -1,0 +1,19 @@
+-- Give back the job of a slot whose process is gone.
+-- Moves: running -> queued, running -> failed (recovered too often)
+-- KEYS: the prefix of all keys of the alias
+-- ARGV:
+--   worker  id of the worker
+--   slot    name of the slot in its worker
+--   lost    1: the process died by itself, which counts as a recovery; 0: it was stopped
+--   reason  short code for a job that fails by this
+-- Returns: {} or {job id, its state now}
+-- Atomic: the job would stand in no index, or in two
+
+local held = call('HGET', key('slots', worker), slot)
+call('HDEL', key('slots', worker), slot)
+local _, queue, id, fence = string.match(held or '', '^(%S+) (%S+) (%S+) (%S+)$')
+if not id then return {} end
+local job = call('HMGET', key('job', id), 'state', 'fence')
+if job[1] ~= 'running' or job[2] ~= fence then return {} end
+call('ZREM', key('leases', queue), id)
+return {id, recover(id, queue, now(), tonumber(lost), reason)}

@@ -1,0 +1,25 @@
+-- Run a final job once more from the start, or a scheduled one now.
+-- Moves: succeeded, failed, cancelled, scheduled -> queued
+-- KEYS: the prefix of all keys of the alias
+-- ARGV:
+--   id  of the job
+-- Returns: {the job's state before, its state now}; {} if there is no such job
+-- Atomic: the job would stand in no index, or in two
+
+local record_key = key('job', id)
+local job = call('HMGET', record_key, 'state', 'queue', 'task', 'priority')
+local state, queue = job[1], job[2]
+if not state then return {} end
+if state == 'queued' or state == 'running' or state == 'waiting' then return {state, state} end
+call('ZREM', key(state, queue), id)
+if state == 'failed' and job[3] then call('ZREM', key('failed-of', job[3]), id) end
+if state ~= 'scheduled' then
+  local t = now()
+  call('UNLINK', key('result', id), key('progress', id))
+  call('HDEL', record_key, 'attempts', 'recoveries', 'reason', 'finished_at', 'started_at',
+    'attempted_at', 'held_since')
+  record(id, 0, nil, nil, string.format('%.0f', t), t, 'requeued', '-', '')
+end
+to_queued(id, queue, last_place(job[4]))
+wake(queue, 1)
+return {state, 'queued'}

@@ -1,0 +1,12 @@
+-- Allow claims from a paused queue.
+-- Moves: nothing
+-- KEYS: the prefix of all keys of the alias
+-- ARGV:
+--   queue  name
+-- Returns: 1 if the queue was paused
+-- Atomic: idle slots would sleep on without the tokens
+
+allow_at_maxmemory()
+local resumed = call('SREM', P .. 'paused', queue)
+if resumed == 1 then wake(queue, 64) end
+return resumed

@@ -1,0 +1,29 @@
+-- Remove final jobs past their retention.
+-- Moves: succeeded, failed, cancelled -> nothing
+-- KEYS: the prefix of all keys of the alias
+-- ARGV:
+--   queue  name
+--   state  succeeded, failed or cancelled
+--   keep   ms since the job finished
+--   most   how many jobs may stay; one finished less than 60 s ago always stays
+--   limit  most jobs of this call
+-- Returns: number of jobs removed
+-- Atomic: an index would lead to a record that is gone
+
+local t = now()
+local index = key(state, queue)
+local ids = call('ZRANGEBYSCORE', index, '-inf', t - keep, 'LIMIT', 0, limit)
+local excess = math.min(call('ZCARD', index) - most, tonumber(limit))
+if excess > #ids then
+  ids = call('ZRANGEBYSCORE', index, '-inf', t - math.min(keep, 60000), 'LIMIT', 0, excess)
+end
+for _, id in ipairs(ids) do
+  call('ZREM', index, id)
+  if state == 'failed' then
+    local task = call('HGET', key('job', id), 'task')
+    if task then call('ZREM', key('failed-of', task), id) end
+  end
+  call('UNLINK', key('job', id), key('payload', id), key('result', id), key('attempts', id),
+    key('progress', id))
+end
+return #ids

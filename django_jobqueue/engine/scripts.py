@@ -1,0 +1,95 @@
+"""Load lua/*.lua and call them by name with named arguments.
+
+The header of each file is the contract: the names under `ARGV:` become the keyword
+arguments in Python and the local variables in Lua, so positions are written nowhere.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import NoScriptError
+
+_FIELD = re.compile(r"^-- (Moves|KEYS|ARGV|Returns|Atomic):", re.MULTILINE)
+_NAME = re.compile(r"^--   (\w+)(\.\.\.)?(?: |$)", re.MULTILINE)
+
+Argument = bytes | str | int | float
+
+
+class Script:
+    """One script: its source with the prelude, and the order of its arguments."""
+
+    def __init__(self, name: str, body: str, prelude: str) -> None:
+        self.name = name
+        self.header = dict(_sections(name, body))
+        found = _NAME.findall(self.header["ARGV"])
+        self.names = [argument for argument, _ in found]
+        self.rest = self.names.pop() if found and found[-1][1] else None
+        self.source = "\n".join([prelude, _locals(self.names, self.rest), body])
+        self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+
+    def __call__(
+        self, client: "Redis", prefix: str, rest: Sequence[Argument] = (), /, **given: Argument
+    ) -> Any:
+        """Run the script; `rest` fills the argument whose name ends in dots.
+
+        Raises: KeyError for a missing argument, TypeError for an unknown one, RedisError.
+        """
+        arguments = [given[name] for name in self.names]
+        if len(given) != len(arguments):
+            raise TypeError(f"{self.name}: unknown arguments {sorted(set(given) - {*self.names})}")
+        try:
+            return client.execute_command("EVALSHA", self.sha, 1, prefix, *arguments, *rest)
+        except NoScriptError:
+            return client.execute_command("EVAL", self.source, 1, prefix, *arguments, *rest)
+
+
+class Scripts:
+    """All scripts of the protocol as attributes, one per file."""
+
+    def __init__(self, clock: str | None = None) -> None:
+        """Load the files; `clock` replaces the source of lua/now.lua (tests only)."""
+        folder = files(__package__) / "lua"
+        clock = (folder / "now.lua").read_text() if clock is None else clock
+        prelude = clock + (folder / "prelude.lua").read_text()
+        self.all: dict[str, Script] = {}
+        for file in sorted(folder.iterdir(), key=lambda file: file.name):
+            name, dot, suffix = file.name.rpartition(".")
+            if suffix == "lua" and name not in {"now", "prelude"}:
+                self.all[name] = Script(name, file.read_text(), prelude)
+
+    def __getattr__(self, name: str) -> Script:
+        try:
+            script: Script = self.__dict__["all"][name]
+        except KeyError:
+            raise AttributeError(f"there is no lua/{name}.lua") from None
+        self.__dict__[name] = script
+        return script
+
+
+@cache
+def standard() -> Scripts:
+    """Return the scripts with the server's clock, loaded once per process."""
+    return Scripts()
+
+
+def _sections(name: str, body: str) -> Sequence[tuple[str, str]]:
+    header = body.split("\n\n", 1)[0]
+    parts = _FIELD.split(header)
+    sections = list(zip(parts[1::2], parts[2::2], strict=True))
+    if [title for title, _ in sections] != ["Moves", "KEYS", "ARGV", "Returns", "Atomic"]:
+        raise ValueError(f"lua/{name}.lua: its header lacks a field, or has them in another order")
+    return sections
+
+
+def _locals(names: Sequence[str], rest: str | None) -> str:
+    lines = [f"local {name} = ARGV[{position}]" for position, name in enumerate(names, 1)]
+    if rest and not names:
+        lines.append(f"local {rest} = ARGV")
+    elif rest:
+        lines.append(f"local {rest} = {{unpack(ARGV, {len(names) + 1})}}")
+    return "\n".join(lines)

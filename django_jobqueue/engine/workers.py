@@ -1,0 +1,143 @@
+"""The writer of what workers do: claim, finish, renew, release a slot, go."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django_jobqueue.engine.connection import Connection
+from django_jobqueue.job import MAX_ATTEMPTS
+from django_jobqueue.run import Claimed, Run, Settlement
+
+UNSEEN_MS = 600_000  # a worker not seen for so long is forgotten
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """A claim that found no job."""
+
+    more: bool = False  # claim again at once: only ids that can't run were met
+    wait_ms: int | None = None  # until the next scheduled job is due
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a renewal says of one busy slot."""
+
+    slot: str
+    job_id: str
+    fence: str
+    lost: bool
+
+
+@dataclass(slots=True)
+class Slot:
+    """The name under which a slot claims, and the nonce of its next claim.
+
+    The nonce is drawn anew after each reply that arrived, and stays after an error: then
+    the server gives the same job again if it had given one.
+    """
+
+    worker: str
+    name: str
+    nonce: str = ""
+
+    def __post_init__(self) -> None:
+        self.renonce()
+
+    def renonce(self) -> None:
+        self.nonce = os.urandom(8).hex()
+
+
+class Workers:
+    """Write what the workers of one alias do."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._call = connection.call
+        self._lease = connection.options.lease_ms
+
+    def claim(self, slot: Slot, queues: Sequence[str]) -> Claimed | Nothing:
+        """Get the slot's next job, with a lease."""
+        reply = self._call(
+            "claim",
+            queues,
+            worker=slot.worker,
+            slot=slot.name,
+            nonce=slot.nonce,
+            lease=self._lease,
+        )
+        slot.renonce()
+        return _read_claim(reply)
+
+    def finish(
+        self, slot: Slot, job: Claimed, settled: Settlement, queues: Sequence[str]
+    ) -> tuple[str, int, Claimed | Nothing]:
+        """Settle a run and claim the next job of `queues` (none: the slot stops).
+
+        Returns the verdict, the server's time in ms and the claim. The verdict is ok, again (it was settled by an earlier call whose reply was lost) or
+        stale (the run had lost its lease: nothing was changed).
+        """
+        reply = self._call(
+            "finish",
+            queues,
+            id=job.id,
+            fence=job.fence,
+            outcome=settled.outcome,
+            result=settled.result,
+            reason=settled.reason,
+            exception=settled.exception,
+            traceback=settled.traceback,
+            delay=settled.delay_ms,
+            worker=slot.worker,
+            slot=slot.name,
+            nonce=slot.nonce,
+            lease=self._lease,
+        )
+        slot.renonce()
+        return reply[0].decode(), int(reply[1]), _read_claim(reply[2:])
+
+    def renew(self, worker: str, info: dict[str, str | int]) -> tuple[str, list[Held]]:
+        """Extend the leases of a worker's slots; return the server's incarnation and the slots."""
+        pairs = [word for pair in info.items() for word in pair]
+        reply = self._call("renew", pairs, worker=worker, lease=self._lease)
+        words = [word.decode() for word in reply]
+        slots = zip(words[1::4], words[2::4], words[3::4], words[4::4], strict=True)
+        return words[0], [Held(slot, job, fence, what == "lost") for slot, job, fence, what in slots]
+
+    def release_slot(self, worker: str, slot: str, *, lost: bool, reason: str) -> list[str]:
+        """Give back the job of a slot whose process is gone; return its id and state, if any.
+
+        `lost`: the process died by itself, which counts as a recovery of the job.
+        """
+        reply = self._call("release_slot", worker=worker, slot=slot, lost=int(lost), reason=reason)
+        return [word.decode() for word in reply]
+
+    def forget(self, worker: str = "") -> int:
+        """Remove the record of a worker that ends, and of those not seen for long."""
+        return int(self._call("forget_worker", worker=worker, unseen=UNSEEN_MS))
+
+
+def _read_claim(reply: Sequence[bytes]) -> Claimed | Nothing:
+    if not reply or reply[0] == b"more":
+        return Nothing(more=bool(reply))
+    if reply[0] == b"none":
+        wait_ms = int(reply[1])
+        return Nothing(wait_ms=None if wait_ms < 0 else wait_ms)
+    (_, job_id, queue, fence, now, payload, task, attempts, recoveries, max_attempts) = reply[:10]
+    priority, enqueued_at, started_at, held_since, runs = reply[10:]
+    return Claimed(
+        id=job_id.decode(),
+        queue=queue.decode(),
+        fence=fence.decode(),
+        now=int(now),
+        payload=payload,
+        task=(task or b"").decode(),
+        attempts=int(attempts or 0),
+        recoveries=int(recoveries or 0),
+        max_attempts=int(max_attempts or MAX_ATTEMPTS),
+        priority=int(priority or 0),
+        enqueued_at=int(enqueued_at or 0),
+        started_at=int(started_at or now),
+        held_since=int(held_since) if held_since else None,
+        runs=tuple(Run.parse(run.decode(errors="replace")) for run in runs),
+    )

@@ -1,0 +1,231 @@
+"""What a caller holds of a job: Django's TaskResult with our state, progress and more."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.utils import timezone
+
+from django_jobqueue import compat, payload
+from django_jobqueue.engine import get_engine
+from django_jobqueue.exceptions import JobNotFound
+from django_jobqueue.job import MAX_ATTEMPTS, Job, State
+from django_jobqueue.run import Run
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Status = compat.TaskResultStatus
+
+STATUS_OF = {
+    State.SCHEDULED: Status.READY,
+    State.QUEUED: Status.READY,
+    State.WAITING: Status.READY,
+    State.RUNNING: Status.RUNNING,
+    State.SUCCEEDED: Status.SUCCESSFUL,
+    State.FAILED: Status.FAILED,
+    State.CANCELLED: Status.FAILED,
+}
+_REFRESHED = (
+    "status",
+    "enqueued_at",
+    "started_at",
+    "finished_at",
+    "last_attempted_at",
+    "errors",
+    "worker_ids",
+    "_return_value",
+    "state",
+    "reason",
+    "progress",
+    "recoveries",
+)
+_POLL = (0.01, 0.5)  # seconds between two looks of wait(), at first and at most
+
+_ResultBase: Any = compat.TaskResult
+_ContextBase: Any = compat.TaskContext
+
+
+class Progress(NamedTuple):
+    """How far a job has come."""
+
+    current: int
+    total: int
+    text: str
+
+    @property
+    def percent(self) -> int:
+        return min(100, max(0, self.current * 100 // self.total)) if self.total else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
+    """A job as it was when last looked at; `refresh()` looks again."""
+
+    state: State
+    reason: str = ""  # why it failed, was cancelled or was given back; a short code
+    progress: Progress | None = None
+    recoveries: int = 0  # runs lost with their worker
+    max_attempts: int = MAX_ATTEMPTS
+    _drop: list[bool] = field(default_factory=list, repr=False, compare=False)
+
+    if TYPE_CHECKING:
+        task: Any
+        id: str
+        status: compat.TaskResultStatus
+        enqueued_at: datetime | None
+        started_at: datetime | None
+        finished_at: datetime | None
+        last_attempted_at: datetime | None
+        args: list[Any]
+        kwargs: dict[str, Any]
+        backend: str
+        errors: list[compat.TaskError]
+        worker_ids: list[str]
+        _return_value: Any
+        return_value: R
+        is_finished: bool
+        attempts: int
+
+    @property
+    def is_pending(self) -> bool:
+        """Tell whether the job waits for the commit of its transaction."""
+        return self.enqueued_at is None
+
+    @property
+    def is_dropped(self) -> bool:
+        """Tell whether a pending job was cancelled before its commit."""
+        return bool(self._drop)
+
+    def refresh(self) -> None:
+        """Look at the job again; before its commit there is nothing to see.
+
+        Raises: TaskResultDoesNotExist after its retention, QueueUnavailable.
+        """
+        if self.is_pending:
+            return
+        latest = self.task.get_backend().get_result(self.id)
+        for name in _REFRESHED:
+            object.__setattr__(self, name, getattr(latest, name))
+
+    async def arefresh(self) -> None:
+        """See refresh()."""
+        await sync_to_async(self.refresh)()
+
+    def cancel(self) -> bool:
+        """Cancel the job unless it has started; tell whether it is cancelled now.
+
+        Before the commit, the enqueue is dropped.
+        Raises: TaskResultDoesNotExist after its retention, QueueUnavailable.
+        """
+        if self.is_pending:
+            self._drop.append(True)
+            self._become(State.CANCELLED)
+            return True
+        try:
+            self._become(get_engine(self.backend).jobs.cancel(self.id))
+        except JobNotFound as error:
+            raise compat.TaskResultDoesNotExist(self.id) from error
+        return self.state is State.CANCELLED
+
+    def wait(self, timeout: float | None = None) -> R:
+        """Wait until the job is final and return its value.
+
+        Raises: TimeoutError after `timeout` seconds; RuntimeError at once before the commit;
+        ValueError if the job failed or was cancelled, as `return_value` does.
+        """
+        if self.is_pending:
+            raise RuntimeError(
+                f"Job {self.id} waits for the commit of this transaction: it can't finish before."
+            )
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause, longest = _POLL
+        self.refresh()
+        while not self.state.is_final:
+            if deadline is not None and time.monotonic() >= deadline:
+                raise TimeoutError(f"Job {self.id} is {self.state} after {timeout} s.")
+            left = longest if deadline is None else max(0.0, deadline - time.monotonic())
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.5, longest)
+            self.refresh()
+        return self.return_value
+
+    def _become(self, state: State) -> None:
+        object.__setattr__(self, "state", state)
+        object.__setattr__(self, "status", STATUS_OF[state])
+
+    def _accept(self, stored_at: int) -> None:
+        """Note that the script stored the job at the given ms."""
+        object.__setattr__(self, "enqueued_at", moment(stored_at))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobContext(_ContextBase):  # type: ignore[misc]
+    """What a task gets that takes its context."""
+
+    _report: Callable[[int, int, str], None] = field(repr=False)
+
+    if TYPE_CHECKING:
+        task_result: JobResult[..., Any]
+        attempt: int
+
+    @property
+    def max_attempts(self) -> int:
+        return self.task_result.max_attempts
+
+    def progress(self, current: int, total: int, text: str = "") -> None:
+        """Tell how far the job has come. Best effort: never raises for Redis, never waits long.
+
+        Raises: ValueError for numbers that make no sense.
+        """
+        if total < 0 or not 0 <= current <= total:
+            raise ValueError(f"progress({current!r}, {total!r}): 0 <= current <= total.")
+        self._report(int(current), int(total), " ".join(str(text).split())[:500])
+
+
+def moment(ms: int | None) -> datetime | None:
+    """Return ms since the epoch as a datetime, aware if and only if USE_TZ."""
+    if not ms:
+        return None
+    aware = datetime.fromtimestamp(ms / 1000, UTC)
+    return aware if settings.USE_TZ else timezone.make_naive(aware)
+
+
+def result_of(job: Job, task: Any, args: list[Any], kwargs: dict[str, Any]) -> JobResult[..., Any]:
+    """Return what a caller sees of a stored job."""
+    runs = [run for run in job.current_runs if run.counts]
+    running = [job.worker] if job.state is State.RUNNING else []
+    result: JobResult[..., Any] = JobResult(
+        task=task,
+        id=job.id,
+        status=STATUS_OF[job.state],
+        enqueued_at=moment(job.enqueued_at),
+        started_at=moment(job.started_at),
+        finished_at=moment(job.finished_at),
+        last_attempted_at=moment(job.attempted_at),
+        args=args,
+        kwargs=kwargs,
+        backend=task.backend,
+        errors=errors_of(runs),
+        worker_ids=[run.worker for run in runs] + running,
+        state=job.state,
+        reason=job.reason,
+        progress=Progress(*job.progress) if job.progress else None,
+        recoveries=job.recoveries,
+        max_attempts=job.max_attempts,
+    )
+    if job.state is State.SUCCEEDED:
+        object.__setattr__(result, "_return_value", payload.load_value(job.result))
+    return result
+
+
+def errors_of(runs: list[Run]) -> list[compat.TaskError]:
+    """Return one TaskError per failed attempt."""
+    return [
+        compat.TaskError(exception_class_path=run.exception, traceback=run.traceback)
+        for run in runs
+        if run.exception
+    ]

@@ -1,0 +1,1 @@
+"""All that runs in a process of ours: supervisor, slots, executor, maintenance."""

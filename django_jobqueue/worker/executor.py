@@ -1,0 +1,197 @@
+"""Run one job and say what it came to. Touches no Redis and never raises.
+
+Before the task's code: signature, task, arguments. After it: value or exception → outcome.
+Next: worker/slot.py hands the settlement to engine/workers.py.
+"""
+
+import logging
+import traceback as tracebacks
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.db import close_old_connections
+
+from django_jobqueue import compat, payload, retry
+from django_jobqueue.exceptions import BadSignature, Cancel, Retry, TaskUnknown
+from django_jobqueue.job import State
+from django_jobqueue.options import Options
+from django_jobqueue.results import STATUS_OF, JobContext, JobResult, errors_of, moment
+from django_jobqueue.run import Claimed, Settlement, since_requeue
+from django_jobqueue.task import Task, as_called, as_task, find
+
+logger = logging.getLogger("django_jobqueue.worker")
+
+MAX_TRACEBACK = 16_384  # bytes; the end is kept, where the message stands
+HOLD = (30.0, 600.0)  # seconds that a job of an unknown task is held, at first and at most
+
+Report = Callable[[int, int, str], None]
+STATE_AFTER = {
+    "succeeded": State.SUCCEEDED,
+    "failed": State.FAILED,
+    "cancelled": State.CANCELLED,
+    "retried": State.SCHEDULED,
+    "released": State.QUEUED,
+}
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run came to: for the store, and for those who listen."""
+
+    settlement: Settlement
+    result: JobResult[..., Any] | None = None  # None: the task's code was not reached
+    exception: BaseException | None = None
+
+
+class Executor:
+    """Run jobs of one alias in this thread."""
+
+    def __init__(
+        self, alias: str, options: Options, signer: payload.Signer, backend: type
+    ) -> None:
+        """Prepare; `backend` is the sender of Django's signals."""
+        self._alias = alias
+        self._options = options
+        self._signer = signer
+        self._backend = backend
+
+    def execute(self, job: Claimed, worker: str, report: Report) -> Outcome:
+        """Run the job; `report` takes its progress."""
+        try:
+            task, args, kwargs = self._open(job)
+        except TaskUnknown as error:
+            return self._hold(job, error)
+        except (BadSignature, ValueError) as error:
+            return self._refuse(job, error)
+        result = self._result(job, task, worker, args, kwargs)
+        close_old_connections()
+        try:
+            compat.signals.task_started.send_robust(self._backend, task_result=result)
+            value = self._call(task, result, report)
+            data = payload.dump_value(value, self._options.max_result)
+        except BaseException as error:
+            outcome = Outcome(self._settle_error(job, as_task(task), error), result, error)
+        else:
+            stored = b"" if data == b"null" else data
+            outcome = Outcome(Settlement(outcome="succeeded", result=stored), result)
+            object.__setattr__(result, "_return_value", payload.load_value(data))
+        finally:
+            close_old_connections()
+        return outcome
+
+    def announce(self, outcome: Outcome, now_ms: int) -> None:
+        """Send task_finished for a run that the store accepted, and that ended its job."""
+        result, state = outcome.result, STATE_AFTER[outcome.settlement.outcome]
+        if result is None or not state.is_final:
+            return
+        result._become(state)
+        object.__setattr__(result, "finished_at", moment(now_ms))
+        finished = compat.signals.task_finished
+        if outcome.exception is None:
+            finished.send_robust(self._backend, task_result=result)
+            return
+        settled = outcome.settlement
+        if settled.exception != "-":
+            error = compat.TaskError(
+                exception_class_path=settled.exception, traceback=settled.traceback
+            )
+            result.errors.append(error)
+        try:
+            raise outcome.exception
+        except BaseException:  # receivers find it in sys.exc_info()
+            finished.send_robust(self._backend, task_result=result)
+
+    def _open(self, job: Claimed) -> tuple[Any, list[Any], dict[str, Any]]:
+        """Return the task and the arguments of a job, if this project wrote it."""
+        if job.payload is None:
+            raise ValueError("its arguments are gone from Redis")
+        data = self._signer.verify(job.id, job.task, job.payload)
+        args, kwargs = payload.load_call(data)
+        return find(job.task), args, kwargs
+
+    def _call(self, task: Any, result: JobResult[..., Any], report: Report) -> Any:
+        if task.takes_context:
+            context = JobContext(task_result=result, _report=report)
+            return task.call(context, *result.args, **result.kwargs)
+        return task.call(*result.args, **result.kwargs)
+
+    def _result(
+        self, job: Claimed, task: Any, worker: str, args: list[Any], kwargs: dict[str, Any]
+    ) -> JobResult[..., Any]:
+        runs = [run for run in since_requeue(job.runs) if run.counts]
+        return JobResult(
+            task=as_called(task, queue_name=job.queue, priority=job.priority),
+            id=job.id,
+            status=STATUS_OF[State.RUNNING],
+            enqueued_at=moment(job.enqueued_at),
+            started_at=moment(job.started_at),
+            finished_at=None,
+            last_attempted_at=moment(job.now),
+            args=args,
+            kwargs=kwargs,
+            backend=self._alias,
+            errors=errors_of(runs),
+            worker_ids=[*(run.worker for run in runs), worker],
+            state=State.RUNNING,
+            recoveries=job.recoveries,
+            max_attempts=job.max_attempts,
+        )
+
+    def _settle_error(self, job: Claimed, task: Task[..., Any], error: BaseException) -> Settlement:
+        if isinstance(error, Cancel):
+            return Settlement(outcome="cancelled", reason="by_task")
+        failed = Settlement(
+            outcome="failed",
+            reason="exception",
+            exception=f"{type(error).__module__}.{type(error).__qualname__}",
+            traceback=_traceback(error),
+        )
+        delay = _retry_delay(job, task, error)
+        if delay is None:
+            return failed
+        return replace(failed, outcome="retried", reason="", delay_ms=int(delay * 1000))
+
+    def _hold(self, job: Claimed, error: TaskUnknown) -> Outcome:
+        """Give a job back whose task this code does not have: a deploy may be under way."""
+        since = 0.0 if job.held_since is None else (job.now - job.held_since) / 1000
+        if job.held_since is not None and since >= self._options.unknown_task_grace:
+            return Outcome(_refusal("task_unknown", error), exception=error)
+        delay = max(HOLD[0], min(HOLD[1], since))
+        logger.warning("%s Job %s is held for %d s.", error, job.id, delay)
+        return Outcome(
+            Settlement(outcome="released", reason="task_unknown", delay_ms=int(delay * 1000))
+        )
+
+    def _refuse(self, job: Claimed, error: Exception) -> Outcome:
+        reason = "bad_signature" if isinstance(error, BadSignature) else "damaged"
+        logger.error("Job %s was not run: %s", job.id, error, extra={"job_id": job.id})
+        return Outcome(_refusal(reason, error), exception=error)
+
+
+def _refusal(reason: str, error: Exception) -> Settlement:
+    return Settlement(
+        outcome="failed",
+        reason=reason,
+        exception=f"{type(error).__module__}.{type(error).__qualname__}",
+        traceback=f"{type(error).__name__}: {error}\n",
+    )
+
+
+def _retry_delay(job: Claimed, task: Task[..., Any], error: BaseException) -> float | None:
+    """Return the seconds until the next attempt; None: the job has failed."""
+    if isinstance(error, Retry):
+        return retry.delay(task.backoff, job.attempt) if error.after is None else error.after
+    if job.attempt >= job.max_attempts:
+        return None
+    if isinstance(error, task.no_retry_for) or not isinstance(error, task.retry_for):
+        return None
+    return retry.delay(task.backoff, job.attempt)
+
+
+def _traceback(error: BaseException) -> str:
+    text = "".join(tracebacks.format_exception(error))
+    data = text.encode(errors="backslashreplace")
+    if len(data) <= MAX_TRACEBACK:
+        return data.decode()
+    return "[…]\n" + data[-MAX_TRACEBACK + 8 :].decode(errors="ignore")

@@ -1,0 +1,131 @@
+"""One process of a worker: its slots, its signals, and its end when the supervisor is gone."""
+
+import os
+import select
+import signal
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any
+
+import django
+from django.apps import apps
+from django.utils.module_loading import import_string
+
+from django_jobqueue.compat import task_backends
+from django_jobqueue.engine import Engine, new_engine
+from django_jobqueue.engine.connection import QUICK, worker_timeouts
+from django_jobqueue.engine.workers import Slot
+from django_jobqueue.worker.executor import Executor
+from django_jobqueue.worker.slot import BLOCK, SlotLoop, StopFlag, StopIdling
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a worker is asked to do; the same for all of its processes."""
+
+    alias: str
+    worker: str  # its id
+    queues: tuple[str, ...] | None  # None: all known ones
+    processes: int = 1
+    threads: int = 1
+    burst: bool = False
+    max_jobs: int | None = None  # per slot; then its process is replaced
+    shutdown_timeout: float = 30.0  # seconds
+
+    def slots_of(self, process: int) -> list[str]:
+        return [f"{process}.{thread}" for thread in range(self.threads)]
+
+
+def run_process(
+    plan: Plan, number: int, alive: Connection, inherited: Connection | None, settings: str
+) -> None:
+    """Run the slots of one process until told to stop.
+
+    `alive` is the read end of a pipe whose write end only the supervisor keeps, `inherited`
+    that write end as a forked process gets it; `settings` names the Django settings for a
+    process that was not forked.
+    """
+    if inherited is not None:
+        inherited.close()
+    if not apps.ready:  # spawned, not forked
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings)
+        django.setup()
+    stop = StopFlag()
+    signal.signal(signal.SIGTERM, stop.handle)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the supervisor, which asks
+    wake_reader, wake_writer = os.pipe()
+    os.set_blocking(wake_writer, False)
+    signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    threading.Thread(target=_die_with_supervisor, args=[alive], daemon=True).start()
+    loops = _loops(plan, number, stop)
+    if len(loops) == 1:
+        try:
+            loops[0].run()
+        except StopIdling:
+            pass
+    else:
+        _run_threads(loops, stop, wake_reader, wake_writer)
+
+
+def backend_class(alias: str) -> type[Any]:
+    """Return the class of an alias's backend, the sender of Django's signals."""
+    path: str = task_backends.settings[alias]["BACKEND"]
+    found: type[Any] = import_string(path)
+    return found
+
+
+def _loops(plan: Plan, number: int, stop: StopFlag) -> Sequence[SlotLoop]:
+    engine: Engine = new_engine(plan.alias, worker_timeouts(BLOCK))
+    report = new_engine(plan.alias, QUICK).jobs.progress
+    return [
+        SlotLoop(
+            engine,
+            Executor(plan.alias, engine.options, engine.signer, backend_class(plan.alias)),
+            Slot(plan.worker, name),
+            plan.queues,
+            stop,
+            burst=plan.burst,
+            max_jobs=plan.max_jobs,
+            report=report,
+        )
+        for name in plan.slots_of(number)
+    ]
+
+
+def _run_threads(loops: Sequence[SlotLoop], stop: StopFlag, reader: int, writer: int) -> None:
+    """Run each loop in a thread until it ends, or is idle when a stop is requested."""
+
+    def run(loop: SlotLoop) -> None:
+        try:
+            loop.run()
+        finally:
+            os.write(writer, b"\0")
+
+    threads = {threading.Thread(target=partial(run, loop), daemon=True): loop for loop in loops}
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        if stop.requested and all(_at_rest(thread, threads[thread]) for thread in threads):
+            return
+        ready, _, _ = select.select([reader], [], [], 0.1 if stop.requested else 60)
+        if ready:
+            os.read(reader, 4096)
+
+
+def _at_rest(thread: threading.Thread, loop: SlotLoop) -> bool:
+    # Under the gate, an idle loop can't be on its way to a claim: it looks at the stop first.
+    with loop.gate:
+        return loop.idle or not thread.is_alive()
+
+
+def _die_with_supervisor(alive: Connection) -> None:
+    """Kill this process when the supervisor's end of the pipe closes: no claim, no finish."""
+    while os.read(alive.fileno(), 1):
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)

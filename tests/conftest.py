@@ -1,0 +1,118 @@
+"""Fixtures: a private server, an engine on it, a clock to move, workers to kill."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from embedded.server import EmbeddedServer
+
+from django_jobqueue import engine as engines
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.jobs import NewJob
+from django_jobqueue.engine.scripts import Scripts
+from django_jobqueue.engine.workers import Slot
+from django_jobqueue.job import new_id
+from django_jobqueue.options import load
+
+from .consistency import assert_consistent
+from .rig import WorkerProcess, alive
+
+TEST_CLOCK = """
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+    + (redis.call('GET', KEYS[1] .. 'clock') or 0)
+end
+"""
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[EmbeddedServer]:
+    """A server for this test session, on the socket that the settings name."""
+    socket = Path(settings.SOCKET)
+    socket.parent.mkdir(parents=True, exist_ok=True)
+    server = EmbeddedServer(
+        socket.parent, socket=socket, config={"appendonly": "no", "save": "", "hz": "100"}
+    )
+    with server:
+        yield server
+
+
+@pytest.fixture
+def engine(redis_server: EmbeddedServer) -> Iterator[Engine]:
+    """The engine of the alias "default" on an empty server; the auditor looks at the end."""
+    engines.close_engines()
+    engine = engines.get_engine("default")
+    engine.connection.client.flushall()
+    engine.connection.attach()
+    yield engine
+    if redis_server.running:
+        assert_consistent(engine)
+    engines.close_engines()
+
+
+class Clock:
+    """The server's clock as the scripts of the `clock` fixture see it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def move(self, seconds: float) -> None:
+        keys, client = self._engine.connection.keys, self._engine.connection.client
+        client.incrby(keys("clock"), int(seconds * 1000))
+
+
+@pytest.fixture
+def clock(engine: Engine) -> Clock:
+    """A clock to move: from here on the default engine's scripts use it."""
+    moved = Connection("default", load("default"), scripts=Scripts(clock=TEST_CLOCK))
+    moved.attach()
+    engine.__init__(moved)  # type: ignore[misc] - the same object, on the other scripts
+    return Clock(engine)
+
+
+@pytest.fixture
+def make_job(engine: Engine) -> Callable[..., str]:
+    """Store a job and return its id."""
+
+    def make(task: str = "tests.project.tasks.noop", queue: str = "default", **given: object) -> str:
+        job_id = new_id()
+        data = given.pop("data", b'{"args":[],"kwargs":{}}')
+        payload = engine.signer.sign(job_id, task, data)  # type: ignore[arg-type]
+        engine.jobs.enqueue(NewJob(job_id, queue, task, payload, **given))  # type: ignore[arg-type]
+        return job_id
+
+    return make
+
+
+@pytest.fixture
+def slot() -> Slot:
+    return Slot("worker-1", "0.0")
+
+
+@pytest.fixture
+def worker_process(
+    engine: Engine, tmp_path: Path
+) -> Iterator[Callable[..., WorkerProcess]]:
+    """Start real workers; whatever is left of them is killed at the end."""
+    started: list[WorkerProcess] = []
+
+    def start(*arguments: str, **environment: str) -> WorkerProcess:
+        log = tmp_path / f"worker-{len(started)}.log"
+        worker = WorkerProcess(log, arguments, environment)
+        started.append(worker)
+        return worker
+
+    yield start
+    for worker in started:
+        pids = [worker.pid, *worker.slots()]
+        for pid in pids:
+            if alive(pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        worker.process.wait()
