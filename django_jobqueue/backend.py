@@ -26,6 +26,8 @@ from django_jobqueue.job import (
     is_id,
     new_id,
 )
+from django_jobqueue.options import Options
+from django_jobqueue.payload import Signer
 from django_jobqueue.results import STATUS_OF, JobResult, result_of
 from django_jobqueue.task import Task, as_called, as_task, find
 
@@ -68,7 +70,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
         """
         self.validate_task(task)
         engine = self.engine
-        prepared = self._prepare(engine, task, args, kwargs)
+        prepared = self._prepare(engine.options, engine.signer, task, args, kwargs)
         self._store_or_wait(engine, as_task(task), [prepared])
         return prepared[1]
 
@@ -80,7 +82,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
         self.validate_task(task)
         engine = self.engine
         prepared = [
-            self._prepare(engine, task, *_arguments(position, call))
+            self._prepare(engine.options, engine.signer, task, *_arguments(position, call))
             for position, call in enumerate(calls, 1)
         ]
         for chunk in _chunks(prepared):
@@ -107,9 +109,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
             raise compat.TaskResultMismatch(
                 f"Job {result_id} of {job.task!r} can't be shown as a result: {error}"
             ) from error
-        task = as_called(
-            task, queue_name=job.queue, priority=job.priority, backend=self.alias
-        )
+        task = as_called(task, queue_name=job.queue, priority=job.priority, backend=self.alias)
         return result_of(job, task, args, kwargs)
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
@@ -125,15 +125,20 @@ class JobQueueBackend(compat.BaseTaskBackend):
         ]
 
     def _prepare(
-        self, engine: Engine, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+        self,
+        options: Options,
+        signer: Signer,
+        task: Any,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
     ) -> Prepared:
         """Return the job to store, and the result as it stands before that."""
-        data = payload.dump_call(args, kwargs, engine.options.max_payload)
+        data = payload.dump_call(args, kwargs, options.max_payload)
         job_id, path = new_id(), task.module_path
         max_attempts = getattr(task, "max_attempts", MAX_ATTEMPTS)
         recoveries = getattr(task, "max_recoveries", None)
         if recoveries is None:
-            recoveries = engine.options.max_recoveries
+            recoveries = options.max_recoveries
         fields: tuple[str | int, ...] = ()
         if max_attempts != MAX_ATTEMPTS:
             fields += ("max_attempts", max_attempts)
@@ -143,7 +148,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
             id=job_id,
             queue=task.queue_name,
             task=path,
-            payload=engine.signer.sign(job_id, path, data),
+            payload=signer.sign(job_id, path, data),
             priority=task.priority,
             due=_due(task.run_after),
             fields=fields,

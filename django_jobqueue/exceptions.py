@@ -53,7 +53,7 @@ class SchemaMismatch(JobQueueError):
     """The keys were written by a version with another major schema number."""
 
 
-class Retry(Exception):  # noqa: N818 - steers a job, is no error
+class Retry(Exception):
     """Raise inside a task to run the job again, even if its attempts are used up.
 
     `after` is a timedelta or seconds; None takes the task's own backoff.
@@ -64,5 +64,5 @@ class Retry(Exception):  # noqa: N818 - steers a job, is no error
         self.after = after.total_seconds() if isinstance(after, timedelta) else after
 
 
-class Cancel(Exception):  # noqa: N818 - steers a job, is no error
+class Cancel(Exception):
     """Raise inside a task to end its job as cancelled."""

@@ -19,12 +19,15 @@ RETRY_AFTER = 0.5  # seconds; Redis gets one second chance after a commit
 # How many jobs this process could not store after their commit.
 failures = 0
 
-Store = Callable[[], Sequence[JobResult[..., Any]]]
+Store = Callable[[], object]
 
 
 def in_transaction(database: str) -> bool:
     """Tell whether there is a commit to wait for."""
-    return connections[database].in_atomic_block or not connections[database].get_autocommit()
+    connection = connections[database]
+    # Without a connection there is nothing to commit, and none is opened to find out.
+    by_hand = connection.connection is not None and not connection.autocommit
+    return connection.in_atomic_block or by_hand
 
 
 def store_on_commit(store: Store, results: Sequence[JobResult[..., Any]], database: str) -> None:

@@ -82,8 +82,8 @@ def pure(value: Any, where: str, depth: int = 0) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, bytearray | memoryview):
         return [pure(item, where, depth + 1) for item in value]
     raise TypeError(
-        f"{where} is of the unsupported type {type(value).__module__}.{type(value).__qualname__}; "
-        f"jobs store plain JSON: pass {_advice(value)} instead. (value: {value!r:.80})"
+        f"Unsupported type {type(value).__module__}.{type(value).__qualname__} of {where}: "
+        f"jobs store plain JSON, so pass {_advice(value)} instead. (value: {value!r:.80})"
     )
 
 
@@ -158,7 +158,9 @@ class Signer:
 
     def owners(self) -> list[str]:
         """Return one short tag per key, the signing key's first, that tells projects apart."""
-        return [hmac.digest(key, b"django_jobqueue.owner", "sha256")[:8].hex() for key in self._keys]
+        return [
+            hmac.digest(key, b"django_jobqueue.owner", "sha256")[:8].hex() for key in self._keys
+        ]
 
 
 def _digest(key: bytes, job_id: str, task: str, data: bytes) -> bytes:

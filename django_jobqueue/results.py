@@ -85,10 +85,14 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
         backend: str
         errors: list[compat.TaskError]
         worker_ids: list[str]
-        _return_value: Any
-        return_value: R
-        is_finished: bool
-        attempts: int
+        _return_value: Any = field(init=False)
+
+        @property
+        def return_value(self) -> R: ...
+        @property
+        def is_finished(self) -> bool: ...
+        @property
+        def attempts(self) -> int: ...
 
     @property
     def is_pending(self) -> bool:
@@ -170,7 +174,9 @@ class JobContext(_ContextBase):  # type: ignore[misc]
 
     if TYPE_CHECKING:
         task_result: JobResult[..., Any]
-        attempt: int
+
+        @property
+        def attempt(self) -> int: ...
 
     @property
     def max_attempts(self) -> int:

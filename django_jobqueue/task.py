@@ -31,21 +31,21 @@ _Base: Any = compat.Task
 class Task(_Base, Generic[P, R]):  # type: ignore[misc]
     """A function with its defaults; calling it runs the function at once."""
 
+    # Django's own fields; not all have a default in Django 6.0.
+    func: Callable[P, R]
+    priority: int = 0
+    backend: str = compat.DEFAULT_TASK_BACKEND_ALIAS
+    queue_name: str = compat.DEFAULT_TASK_QUEUE_NAME
+    run_after: datetime | timedelta | None = None  # the earliest time, or a delay
+    takes_context: bool = False
+
+    # Ours.
     max_attempts: int = MAX_ATTEMPTS  # runs that may fail before the job does
     max_recoveries: int | None = None  # runs lost with their worker; None: as OPTIONS says
     backoff: retry.Backoff = retry.DEFAULT_BACKOFF
     retry_for: Exceptions = (Exception,)
     no_retry_for: Exceptions = ()  # wins over retry_for
     enqueue_on_commit: bool = False  # wait for the commit of the caller's transaction
-
-    if TYPE_CHECKING:
-        func: Callable[P, R]
-        priority: int = 0
-        backend: str = "default"
-        queue_name: str = "default"
-        run_after: datetime | timedelta | None = None
-        takes_context: bool = False
-        module_path: str
 
     def __post_init__(self) -> None:
         for name in ("retry_for", "no_retry_for"):
@@ -76,7 +76,7 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
         What decides about retries (backoff, retry_for, no_retry_for) stands in the task's
         definition alone: the worker reads it there.
         """
-        changes = {
+        changes: dict[str, Any] = {
             "priority": priority,
             "queue_name": queue_name,
             "run_after": run_after,
@@ -99,6 +99,7 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
         return found
 
     if TYPE_CHECKING:
+        module_path: str
 
         def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobResult[P, R]: ...
         async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobResult[P, R]: ...
@@ -205,7 +206,9 @@ def _validate(task: Task[..., Any]) -> None:
         raise compat.InvalidTask(
             f"{name}: max_attempts={task.max_attempts!r} must be a whole number from 1."
         )
-    if task.max_recoveries is not None and (not _whole(task.max_recoveries) or task.max_recoveries < 0):
+    if task.max_recoveries is not None and (
+        not _whole(task.max_recoveries) or task.max_recoveries < 0
+    ):
         raise compat.InvalidTask(
             f"{name}: max_recoveries={task.max_recoveries!r} must be a whole number from 0."
         )

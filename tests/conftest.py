@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from embedded.server import EmbeddedServer
 
 from django_jobqueue import engine as engines
 from django_jobqueue.engine import Engine
@@ -18,6 +17,7 @@ from django_jobqueue.engine.scripts import Scripts
 from django_jobqueue.engine.workers import Slot
 from django_jobqueue.job import new_id
 from django_jobqueue.options import load
+from embedded.server import EmbeddedServer
 
 from .consistency import assert_consistent
 from .rig import WorkerProcess, alive
@@ -72,7 +72,7 @@ def clock(engine: Engine) -> Clock:
     """A clock to move: from here on the default engine's scripts use it."""
     moved = Connection("default", load("default"), scripts=Scripts(clock=TEST_CLOCK))
     moved.attach()
-    engine.__init__(moved)  # type: ignore[misc] - the same object, on the other scripts
+    vars(engine).update(vars(Engine(moved)))  # the same object, on the other scripts
     return Clock(engine)
 
 
@@ -80,7 +80,9 @@ def clock(engine: Engine) -> Clock:
 def make_job(engine: Engine) -> Callable[..., str]:
     """Store a job and return its id."""
 
-    def make(task: str = "tests.project.tasks.noop", queue: str = "default", **given: object) -> str:
+    def make(
+        task: str = "tests.project.tasks.noop", queue: str = "default", **given: object
+    ) -> str:
         job_id = new_id()
         data = given.pop("data", b'{"args":[],"kwargs":{}}')
         payload = engine.signer.sign(job_id, task, data)  # type: ignore[arg-type]
@@ -96,9 +98,7 @@ def slot() -> Slot:
 
 
 @pytest.fixture
-def worker_process(
-    engine: Engine, tmp_path: Path
-) -> Iterator[Callable[..., WorkerProcess]]:
+def worker_process(engine: Engine, tmp_path: Path) -> Iterator[Callable[..., WorkerProcess]]:
     """Start real workers; whatever is left of them is killed at the end."""
     started: list[WorkerProcess] = []
 
@@ -116,3 +116,4 @@ def worker_process(
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         worker.process.wait()
+        print(f"── {worker.log.name} ──\n{worker.output()}")  # noqa: T201 - shown if the test fails

@@ -199,7 +199,7 @@ def address_of(pool: ConnectionPool) -> str:
 
 def cache_pool(name: str) -> ConnectionPool | None:
     """Return the pool of a CACHES alias; None if that is no Redis with one master."""
-    cache = caches[name]
+    cache: Any = caches[name]
     try:
         if hasattr(cache, "client"):  # django-redis
             client = cache.client.get_client(write=True)
@@ -240,7 +240,7 @@ def _pool_from_url(url: str, db: int | None, settings: dict[str, Any]) -> Connec
 
 
 def _pool_from_cache(name: str | None, db: int | None, settings: dict[str, Any]) -> ConnectionPool:
-    source = _source(name)
+    source: Any = _source(name)
     given = {
         key: value
         for key, value in source.connection_kwargs.items()
@@ -253,14 +253,15 @@ def _pool_from_cache(name: str | None, db: int | None, settings: dict[str, Any])
             given.pop(unknown, None)
     if hasattr(source, "sentinel_manager"):
         given.pop("connection_pool", None)  # refers to the source
-        return type(source)(
+        sentinel: ConnectionPool = type(source)(
             source.service_name,
             source.sentinel_manager,
             is_master=True,
             connection_class=source.connection_class,
             **given,
         )
-    return ConnectionPool(connection_class=source.connection_class, **given)
+        return sentinel
+    return ConnectionPool(source.connection_class, **given)
 
 
 def _source(name: str | None) -> ConnectionPool:

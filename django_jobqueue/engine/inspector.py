@@ -14,7 +14,8 @@ from redis.exceptions import RedisError
 from django_jobqueue.engine.connection import Connection
 from django_jobqueue.engine.keys import INDEX_OF, INDEXES
 from django_jobqueue.exceptions import JobNotFound
-from django_jobqueue.job import MAX_ATTEMPTS, MAX_RECOVERIES, Job, Run, State
+from django_jobqueue.job import MAX_ATTEMPTS, MAX_RECOVERIES, Job, State
+from django_jobqueue.run import Run
 
 MERGE_DEPTH = 5_000  # rows to which pages over several queues are merged
 
@@ -134,7 +135,9 @@ class Inspector:
             ids = self._merged(state, names, start, min(stop, MERGE_DEPTH), newest_first)
         return self.jobs(ids)
 
-    def failed_of(self, task: str, start: int, stop: int, *, newest_first: bool = True) -> list[Job]:
+    def failed_of(
+        self, task: str, start: int, stop: int, *, newest_first: bool = True
+    ) -> list[Job]:
         """Return the failed jobs of one task from rank `start` to before `stop`."""
         return self.jobs(self._ids(self._keys("failed-of", task), start, stop, newest_first))
 
@@ -264,9 +267,7 @@ def _progress(value: bytes | None) -> tuple[int, int, str] | None:
     return int(current), int(total), text
 
 
-def _worker(
-    name: str, fields: dict[bytes, bytes], slots: dict[bytes, bytes]
-) -> WorkerStats:
+def _worker(name: str, fields: dict[bytes, bytes], slots: dict[bytes, bytes]) -> WorkerStats:
     words = {key.decode(): value.decode(errors="replace") for key, value in fields.items()}
     return WorkerStats(
         id=name,

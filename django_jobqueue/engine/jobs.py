@@ -33,7 +33,7 @@ class NewJob:
             due = f"+{max(0, int(self.due.total_seconds() * 1000))}"
         elif self.due is not None:
             due = self.due
-        given = [self.id, self.queue, self.task, self.priority, due, self.payload]
+        given: list[Argument] = [self.id, self.queue, self.task, self.priority, due, self.payload]
         if not self.priority and not self.fields:
             return [*given, 0]
         fields = self.fields + (("priority", self.priority) if self.priority else ())

@@ -42,10 +42,11 @@ class Script:
         arguments = [given[name] for name in self.names]
         if len(given) != len(arguments):
             raise TypeError(f"{self.name}: unknown arguments {sorted(set(given) - {*self.names})}")
+        execute: Any = client.execute_command
         try:
-            return client.execute_command("EVALSHA", self.sha, 1, prefix, *arguments, *rest)
+            return execute("EVALSHA", self.sha, 1, prefix, *arguments, *rest)
         except NoScriptError:
-            return client.execute_command("EVAL", self.source, 1, prefix, *arguments, *rest)
+            return execute("EVAL", self.source, 1, prefix, *arguments, *rest)
 
 
 class Scripts:
@@ -58,7 +59,7 @@ class Scripts:
         prelude = clock + (folder / "prelude.lua").read_text()
         self.all: dict[str, Script] = {}
         for file in sorted(folder.iterdir(), key=lambda file: file.name):
-            name, dot, suffix = file.name.rpartition(".")
+            name, _, suffix = file.name.rpartition(".")
             if suffix == "lua" and name not in {"now", "prelude"}:
                 self.all[name] = Script(name, file.read_text(), prelude)
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django_jobqueue.engine.connection import Connection
 from django_jobqueue.job import MAX_ATTEMPTS
@@ -74,8 +75,9 @@ class Workers:
     ) -> tuple[str, int, Claimed | Nothing]:
         """Settle a run and claim the next job of `queues` (none: the slot stops).
 
-        Returns the verdict, the server's time in ms and the claim. The verdict is ok, again (it was settled by an earlier call whose reply was lost) or
-        stale (the run had lost its lease: nothing was changed).
+        Returns the verdict, the server's time in ms and the claim. The verdict is ok, again
+        (it was settled by an earlier call whose reply was lost) or stale (the run had lost
+        its lease: nothing was changed).
         """
         reply = self._call(
             "finish",
@@ -102,7 +104,9 @@ class Workers:
         reply = self._call("renew", pairs, worker=worker, lease=self._lease)
         words = [word.decode() for word in reply]
         slots = zip(words[1::4], words[2::4], words[3::4], words[4::4], strict=True)
-        return words[0], [Held(slot, job, fence, what == "lost") for slot, job, fence, what in slots]
+        return words[0], [
+            Held(slot, job, fence, what == "lost") for slot, job, fence, what in slots
+        ]
 
     def release_slot(self, worker: str, slot: str, *, lost: bool, reason: str) -> list[str]:
         """Give back the job of a slot whose process is gone; return its id and state, if any.
@@ -117,7 +121,7 @@ class Workers:
         return int(self._call("forget_worker", worker=worker, unseen=UNSEEN_MS))
 
 
-def _read_claim(reply: Sequence[bytes]) -> Claimed | Nothing:
+def _read_claim(reply: Sequence[Any]) -> Claimed | Nothing:
     if not reply or reply[0] == b"more":
         return Nothing(more=bool(reply))
     if reply[0] == b"none":

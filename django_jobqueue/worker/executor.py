@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db import close_old_connections
-
 from django_jobqueue import compat, payload, retry
 from django_jobqueue.exceptions import BadSignature, Cancel, Retry, TaskUnknown
 from django_jobqueue.job import State
@@ -47,9 +45,7 @@ class Outcome:
 class Executor:
     """Run jobs of one alias in this thread."""
 
-    def __init__(
-        self, alias: str, options: Options, signer: payload.Signer, backend: type
-    ) -> None:
+    def __init__(self, alias: str, options: Options, signer: payload.Signer, backend: type) -> None:
         """Prepare; `backend` is the sender of Django's signals."""
         self._alias = alias
         self._options = options
@@ -65,7 +61,6 @@ class Executor:
         except (BadSignature, ValueError) as error:
             return self._refuse(job, error)
         result = self._result(job, task, worker, args, kwargs)
-        close_old_connections()
         try:
             compat.signals.task_started.send_robust(self._backend, task_result=result)
             value = self._call(task, result, report)
@@ -76,8 +71,6 @@ class Executor:
             stored = b"" if data == b"null" else data
             outcome = Outcome(Settlement(outcome="succeeded", result=stored), result)
             object.__setattr__(result, "_return_value", payload.load_value(data))
-        finally:
-            close_old_connections()
         return outcome
 
     def announce(self, outcome: Outcome, now_ms: int) -> None:

@@ -5,6 +5,7 @@ import select
 import signal
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -65,10 +66,8 @@ def run_process(
     threading.Thread(target=_die_with_supervisor, args=[alive], daemon=True).start()
     loops = _loops(plan, number, stop)
     if len(loops) == 1:
-        try:
+        with suppress(StopIdling):
             loops[0].run()
-        except StopIdling:
-            pass
     else:
         _run_threads(loops, stop, wake_reader, wake_writer)
 

@@ -9,6 +9,7 @@ import signal
 import site
 import subprocess
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 
 from django.apps import apps
@@ -20,9 +21,9 @@ logger = logging.getLogger("django_jobqueue.worker")
 class _Watcher(autoreload.StatReloader):
     """Django's reloader, which notes a change instead of ending the process."""
 
-    changed: Path | None = None
+    changed: str | PathLike[str] | None = None
 
-    def notify_file_changed(self, path: Path) -> None:
+    def notify_file_changed(self, path: str | PathLike[str]) -> None:
         self.changed = path
 
 
@@ -63,7 +64,7 @@ class _Keeper:
         self.signalled = False
 
     def start(self) -> None:
-        self._child = subprocess.Popen(self._command)
+        self._child = subprocess.Popen(self._command)  # noqa: S603 - our own command line
 
     def stop(self) -> None:
         if self._child is not None and self._child.poll() is None:

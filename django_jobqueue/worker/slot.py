@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from django.db import close_old_connections
 from redis.exceptions import RedisError
 
 from django_jobqueue.engine import Engine
@@ -28,6 +29,7 @@ PROGRESS_EVERY = 0.2  # seconds between two stored reports of a job
 PROGRESS_PAUSE = 5.0  # seconds without reports after one failed
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class StopIdling(BaseException):
@@ -62,8 +64,12 @@ class SlotLoop:
         burst: bool = False,
         max_jobs: int | None = None,
         report: Callable[..., object],
+        tidy: Callable[[], object] = close_old_connections,
     ) -> None:
-        """`queues` None: all known ones. `report` stores progress, or raises soon."""
+        """`queues` None: all known ones. `report` stores progress, or raises soon.
+
+        `tidy` is called before and after each job.
+        """
         self._engine = engine
         self._executor = executor
         self._slot = slot
@@ -71,8 +77,10 @@ class SlotLoop:
         self._queues: Sequence[str] = queues or ["default"]
         self._stop = stop
         self._burst = burst
-        self._left = max_jobs
+        self._max_jobs = max_jobs
+        self.done = 0  # jobs run
         self._report = report
+        self._tidy = tidy
         self._mute_until = 0.0  # monotonic; no progress is stored before
         self.idle = False
         self.gate = threading.Lock()  # held to leave idleness: see Process
@@ -83,7 +91,7 @@ class SlotLoop:
         while True:
             if isinstance(found, Claimed):
                 found = self._release(found) if self._stop.requested else self._work(found)
-            elif self._stop.requested or self._left == 0:
+            elif self._stop.requested or self.done == self._max_jobs:
                 return
             elif found.more:
                 found = self._claim()
@@ -101,17 +109,18 @@ class SlotLoop:
         """Run a job, settle it, and return what the same call claimed."""
         logger.info("Started %s", _Line(job))
         began = time.monotonic()
+        self._tidy()
         outcome = self._executor.execute(job, self._slot.worker, self._reporter(job))
-        if self._left is not None:
-            self._left -= 1
-        last = self._stop.requested or self._left == 0
+        self._tidy()
+        self.done += 1
+        last = self._stop.requested or self.done == self._max_jobs
         found = self._finish(job, outcome, [] if last else self._queues)
-        logger.info("%s in %.3f s: %s", outcome.settlement.outcome, time.monotonic() - began, _Line(job))
+        logger.info(
+            "%s in %.3f s: %s", outcome.settlement.outcome, time.monotonic() - began, _Line(job)
+        )
         return found
 
-    def _finish(
-        self, job: Claimed, outcome: Outcome, queues: Sequence[str]
-    ) -> Claimed | Nothing:
+    def _finish(self, job: Claimed, outcome: Outcome, queues: Sequence[str]) -> Claimed | Nothing:
         workers = self._engine.workers
         verdict, now_ms, found = self._patiently(
             lambda: workers.finish(self._slot, job, outcome.settlement, queues),
@@ -161,7 +170,7 @@ class SlotLoop:
         if self._wanted is None:
             self._queues = self._patiently(self._engine.queues.names, self._queues)
 
-    def _patiently(self, call: Callable[[], T], otherwise: T | None) -> T:
+    def _patiently(self, call: Callable[[], T], otherwise: U | None) -> T | U:
         """Repeat a call until Redis answers; what was asked for stays the same call.
 
         When a stop is requested, `otherwise` is taken instead, unless it is None.
@@ -184,7 +193,7 @@ class SlotLoop:
 
     def _pause(self, failures: int) -> None:
         shortest, longest = BACKOFF
-        time.sleep(min(longest, shortest * 2**min(failures, 10)) * random.uniform(0.5, 1))  # noqa: S311
+        time.sleep(min(longest, shortest * 2 ** min(failures, 10)) * random.uniform(0.5, 1))  # noqa: S311
 
     def _reporter(self, job: Claimed) -> Callable[[int, int, str], None]:
         last = 0.0

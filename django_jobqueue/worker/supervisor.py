@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 from django.db import connections
 
@@ -61,7 +62,10 @@ class Supervisor:
         self._maintenance = Maintenance(engine)
         self._retry_at = 0.0  # monotonic; no call to Redis before
         self._failures = 0
-        self._context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+        # macOS can't fork safely: its system libraries run threads.
+        self._context: Any = multiprocessing.get_context(
+            "fork" if sys.platform == "linux" else "spawn"
+        )
 
     def run(self) -> int:
         """Work until stopped, or with `burst` until no job is left; return the exit code.
@@ -165,7 +169,7 @@ class Supervisor:
             self._crashes = 0
             return 0.0
         self._crashes += 1
-        return min(CRASH_DELAY, 0.1 * 2 ** min(self._crashes, 10))
+        return min(CRASH_DELAY, 0.1 * 2.0 ** min(self._crashes, 10))
 
     def _stop_if_asked(self) -> None:
         """At the first signal ask the processes to stop, at the second or in time kill them."""
@@ -228,6 +232,8 @@ class Supervisor:
 
     def _sleep(self) -> None:
         """Wait for a signal, the end of a process or the next thing to do."""
+        if not self._children and not self._start_at:
+            return
         times = [self._renewal.due, *(tick.due for tick in self._maintenance.ticks)]
         next_at = max(min(times), self._retry_at)
         if self._kill_at is not None:

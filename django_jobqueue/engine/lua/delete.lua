@@ -6,7 +6,7 @@
 -- Returns: {the job's state before, 'running' or ''}; {} if there is no such job
 -- Atomic: an index would lead to a record that is gone
 
-local job = call('HMGET', key('job', id), 'state', 'queue', 'task')
+local job = fields_of(id, 'state', 'queue', 'task')
 local state, queue = job[1], job[2]
 if not state then return {} end
 if state == 'running' then return {state, state} end

@@ -13,7 +13,7 @@ local at = 1
 while jobs[at] do
   local id, queue, task, priority, due, payload = unpack(jobs, at, at + 5)
   local more = at + 7 + jobs[at + 6]
-  local known = call('HGET', key('job', id), 'enqueued_at')
+  local known = fields_of(id, 'enqueued_at')[1]
   if not known then
     if due == '' then
       to_queued(id, queue, last_place(priority), 'queue', queue, 'task', task,

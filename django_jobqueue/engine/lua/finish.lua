@@ -20,8 +20,7 @@
 -- Atomic: a state without its index, or a result of a run that lost its lease
 
 local t = now()
-local record_key = key('job', id)
-local job = call('HMGET', record_key, 'state', 'fence', 'settled', 'queue', 'task', 'attempts',
+local job = fields_of(id, 'state', 'fence', 'settled', 'queue', 'task', 'attempts',
   'attempted_at', 'place', 'priority', 'held_since')
 local verdict = 'stale'
 if job[3] == fence then
@@ -33,9 +32,10 @@ elseif job[1] == 'running' and job[2] == fence then
   call('ZREM', key('leases', queue), id)
   record(id, attempts + 1, fence, worker, job[7], t, outcome, exception, traceback)
   local fields = {'settled', fence, 'attempts', released and attempts or attempts + 1}
-  if reason ~= '' or job[10] then
+  local held = job[10] ~= '' and job[10]
+  if reason ~= '' or held then
     fields[5], fields[6] = 'reason', reason
-    fields[7], fields[8] = 'held_since', released and (job[10] or t) or ''
+    fields[7], fields[8] = 'held_since', released and (held or t) or ''
   end
   if outcome == 'retried' or (released and tonumber(delay) > 0) then
     to_scheduled(id, queue, t + delay, unpack(fields))
@@ -48,6 +48,7 @@ elseif job[1] == 'running' and job[2] == fence then
     final(id, queue, job[5], outcome, t, unpack(fields))
   end
 else
+  allow_at_maxmemory()
   note('stale')
 end
 if queues[1] then

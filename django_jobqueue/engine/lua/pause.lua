@@ -6,5 +6,6 @@
 -- Returns: 1 if the queue was not paused before
 -- Atomic: one write
 
-call('SADD', P .. 'queues', queue)
+allow_at_maxmemory()
+if call('SADD', P .. 'queues', queue) == 1 then wake('*', 1) end
 return call('SADD', P .. 'paused', queue)

@@ -5,6 +5,12 @@ local call = redis.call
 
 local function key(kind, name) return P .. kind .. ':' .. name end
 
+-- Fields of a job's record. Of a key that is no hash: none, as if there were no record.
+local function fields_of(id, ...)
+  local job = redis.pcall('HMGET', key('job', id), ...)
+  return job.err and {} or job
+end
+
 -- A write that changes nothing and is no deny-oom command: what comes first decides
 -- whether the script may run at maxmemory.
 local function allow_at_maxmemory() call('ZREM', P .. 'workers', '') end
@@ -50,13 +56,30 @@ local function final(id, queue, task, state, t, ...)
   count(state, queue, t, 1)
 end
 
+-- An id taken out of an index whose state its record does not have. If it has none, the
+-- record is gone or is no job: it ends as failed, where people see it.
+local function misplaced(id, queue, t, state)
+  if state then return note('ghost') end
+  if call('TYPE', key('job', id)).ok ~= 'hash' then call('UNLINK', key('job', id)) end
+  note('damaged')
+  local job = call('HMGET', key('job', id), 'task', 'enqueued_at')
+  final(id, queue, job[1], 'failed', t, 'queue', queue, 'reason', 'damaged',
+    'enqueued_at', job[2] or t)
+end
+
 -- One record per run: a line of seven words, then the traceback.
 local function record(id, attempt, fence, worker, started, t, outcome, exception, traceback)
   local line = table.concat({string.format('%.0f', attempt), fence or '-', worker or '-',
     started or '0', string.format('%.0f', t), outcome, exception}, ' ')
   if traceback ~= '' then line = line .. '\n' .. traceback end
   local runs = key('attempts', id)
-  if call('RPUSH', runs, line) > 20 then call('LTRIM', runs, -20, -1) end
+  local length = redis.pcall('RPUSH', runs, line)
+  if type(length) == 'table' then -- an error: of the wrong type
+    call('UNLINK', runs)
+    call('RPUSH', runs, line)
+  elseif length > 20 then
+    call('LTRIM', runs, -20, -1)
+  end
 end
 
 -- Moves due jobs of a queue. Returns how many, and when the next one is due.
@@ -68,12 +91,12 @@ local function promote_due(queue, t, limit)
   if tonumber(head[2]) > t then return 0, tonumber(head[2]) end
   for _, id in ipairs(call('ZRANGEBYSCORE', index, '-inf', t, 'LIMIT', 0, limit)) do
     call('ZREM', index, id)
-    local job = call('HMGET', key('job', id), 'state', 'priority')
+    local job = fields_of(id, 'state', 'priority')
     if job[1] == 'scheduled' then
       to_queued(id, queue, last_place(job[2]))
       moved = moved + 1
     else
-      note('ghost')
+      misplaced(id, queue, t, job[1])
     end
   end
   head = call('ZRANGE', index, 0, 0, 'WITHSCORES')
@@ -103,9 +126,13 @@ local FIELDS = {'state', 'fence', 'task', 'attempts', 'recoveries', 'max_attempt
   'enqueued_at', 'started_at', 'held_since'}
 
 local function handout(id, queue, fence, t, job)
-  local answer = {'job', id, queue, fence, t, call('GET', key('payload', id)), unpack(job, 3)}
+  local payload = redis.pcall('GET', key('payload', id))
+  if type(payload) == 'table' then payload = false end -- an error: of the wrong type
+  local answer = {'job', id, queue, fence, t, payload, unpack(job, 3)}
   -- fence 1 is the first run: there are no records yet
-  answer[15] = string.sub(fence, 1, 2) == '1-' and {} or call('LRANGE', key('attempts', id), 0, -1)
+  local runs = string.sub(fence, 1, 2) == '1-' and {}
+    or redis.pcall('LRANGE', key('attempts', id), 0, -1)
+  answer[15] = runs.err and {} or runs
   return answer
 end
 
@@ -122,19 +149,11 @@ local function start(id, queue, place, worker, slot, nonce, lease, t, job)
   return handout(id, queue, fence, t, job)
 end
 
--- An id whose record is gone or is no job: it ends as failed, where people see it.
-local function damaged(id, queue, t)
-  if call('TYPE', key('job', id)).ok ~= 'hash' then call('UNLINK', key('job', id)) end
-  note('damaged')
-  local task = call('HGET', key('job', id), 'task')
-  final(id, queue, task, 'failed', t, 'queue', queue, 'reason', 'damaged')
-end
-
 -- The job that the slot got under this nonce, if the reply to its claim was lost.
 local function claimed_before(held, nonce, t)
   local old, queue, id, fence = string.match(held or '', '^(%S+) (%S+) (%S+) (%S+)$')
   if old ~= nonce then return nil end
-  local job = call('HMGET', key('job', id), unpack(FIELDS))
+  local job = fields_of(id, unpack(FIELDS))
   return job[1] == 'running' and job[2] == fence and handout(id, queue, fence, t, job)
 end
 
@@ -152,14 +171,11 @@ local function claim(worker, slot, nonce, lease, queues, t)
       if next_due and (not due or next_due < due) then due = next_due end
       local head = call('ZPOPMIN', key('queued', queue))
       while head[1] do
-        local job = redis.pcall('HMGET', key('job', head[1]), unpack(FIELDS))
+        local job = fields_of(head[1], unpack(FIELDS))
         if job[1] == 'queued' then
           return start(head[1], queue, head[2], worker, slot, nonce, lease, t, job)
-        elseif job.err or not job[1] then
-          damaged(head[1], queue, t)
-        else
-          note('ghost')
         end
+        misplaced(head[1], queue, t, job[1])
         moves = moves + 1
         if moves == 50 then return {'more'} end
         head = call('ZPOPMIN', key('queued', queue))

@@ -8,7 +8,7 @@
 -- Returns: 1, or 0 if the run lost its lease
 -- Atomic: a run that lost its lease would overwrite its successor's progress
 
-local job = call('HMGET', key('job', id), 'state', 'fence')
+local job = fields_of(id, 'state', 'fence')
 if job[1] ~= 'running' or job[2] ~= fence then return 0 end
 call('SET', key('progress', id), progress)
 return 1

@@ -16,7 +16,7 @@ local meta = P .. 'meta'
 local last = call('HMGET', meta, 'reaped_at', 'reap_after')
 local reaped_at, reap_after = tonumber(last[1]) or 0, tonumber(last[2]) or 0
 call('HSET', meta, 'reaped_at', t)
-if math.abs(t - reaped_at) > 3 * interval and math.abs(t - reap_after) > 10 * lease then
+if reaped_at > 0 and math.abs(t - reaped_at) > 3 * interval and math.abs(t - reap_after) > 10 * lease then
   call('HSET', meta, 'reap_after', t + grace)
   return {}
 end
@@ -28,17 +28,14 @@ for _, queue in ipairs(queues) do
   if room <= 0 then break end
   for _, id in ipairs(call('ZRANGEBYSCORE', index, '-inf', t, 'LIMIT', 0, room)) do
     call('ZREM', index, id)
-    local state = redis.pcall('HGET', key('job', id), 'state')
+    local state = fields_of(id, 'state')[1]
     if state == 'running' then
       state = recover(id, queue, t, 1, 'lost')
-    elseif not state or state.err then
-      damaged(id, queue, t)
-      state = 'failed'
     else
-      note('ghost')
+      misplaced(id, queue, t, state)
     end
     answer[#answer + 1] = id
-    answer[#answer + 1] = state
+    answer[#answer + 1] = state or 'failed'
   end
 end
 return answer

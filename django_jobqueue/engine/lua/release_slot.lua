@@ -13,7 +13,7 @@ local held = call('HGET', key('slots', worker), slot)
 call('HDEL', key('slots', worker), slot)
 local _, queue, id, fence = string.match(held or '', '^(%S+) (%S+) (%S+) (%S+)$')
 if not id then return {} end
-local job = call('HMGET', key('job', id), 'state', 'fence')
+local job = fields_of(id, 'state', 'fence')
 if job[1] ~= 'running' or job[2] ~= fence then return {} end
 call('ZREM', key('leases', queue), id)
 return {id, recover(id, queue, now(), tonumber(lost), reason)}

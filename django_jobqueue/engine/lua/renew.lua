@@ -16,7 +16,7 @@ local answer = {call('HGET', P .. 'meta', 'incarnation') or ''}
 local slots = call('HGETALL', key('slots', worker))
 for at = 1, #slots, 2 do
   local _, queue, id, fence = string.match(slots[at + 1], '^(%S+) (%S+) (%S+) (%S+)$')
-  local job = call('HMGET', key('job', id), 'state', 'fence')
+  local job = fields_of(id, 'state', 'fence')
   local held = job[1] == 'running' and job[2] == fence
   if held then call('ZADD', key('leases', queue), t + lease, id) end
   for _, word in ipairs({slots[at], id, fence, held and 'held' or 'lost'}) do

@@ -7,7 +7,7 @@
 -- Atomic: the job would stand in no index, or in two
 
 local record_key = key('job', id)
-local job = call('HMGET', record_key, 'state', 'queue', 'task', 'priority')
+local job = fields_of(id, 'state', 'queue', 'task', 'priority')
 local state, queue = job[1], job[2]
 if not state then return {} end
 if state == 'queued' or state == 'running' or state == 'waiting' then return {state, state} end

@@ -6,9 +6,15 @@
 -- Returns: {fields and values, payload, result, progress, attempts, due time}; {} if unknown
 -- Atomic: a state could be shown with the result of another
 
-local job = call('HGETALL', key('job', id))
-if not job[1] then return {} end
-local place = call('HMGET', key('job', id), 'state', 'queue')
+local function part(command, kind, ...)
+  local value = redis.pcall(command, key(kind, id), ...)
+  if type(value) == 'table' and value.err then return false end -- of the wrong type
+  return value
+end
+
+local job = part('HGETALL', 'job')
+if not job or not job[1] then return {} end
+local place = fields_of(id, 'state', 'queue')
 local due = place[1] == 'scheduled' and call('ZSCORE', key('scheduled', place[2]), id)
-return {job, call('GET', key('payload', id)), call('GET', key('result', id)),
-  call('GET', key('progress', id)), call('LRANGE', key('attempts', id), 0, -1), due}
+return {job, part('GET', 'payload'), part('GET', 'result'), part('GET', 'progress'),
+  part('LRANGE', 'attempts', 0, -1) or {}, due}

@@ -19,11 +19,13 @@ if excess > #ids then
 end
 for _, id in ipairs(ids) do
   call('ZREM', index, id)
-  if state == 'failed' then
-    local task = call('HGET', key('job', id), 'task')
-    if task then call('ZREM', key('failed-of', task), id) end
+  local job = fields_of(id, 'state', 'task')
+  if job[1] and job[1] ~= state then
+    note('ghost')
+  else
+    if state == 'failed' and job[2] then call('ZREM', key('failed-of', job[2]), id) end
+    call('UNLINK', key('job', id), key('payload', id), key('result', id), key('attempts', id),
+      key('progress', id))
   end
-  call('UNLINK', key('job', id), key('payload', id), key('result', id), key('attempts', id),
-    key('progress', id))
 end
 return #ids

@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from argparse import ArgumentParser, BooleanOptionalAction, ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction
 from typing import Any
 
 from django.conf import settings
@@ -56,9 +56,9 @@ class Command(BaseCommand):
                 "jobworker needs fork or spawn with Unix signals: on Windows run it in WSL or a "
                 "container. Enqueueing and the admin work on Windows."
             )
-        if options["reload"] or (options["reload"] is None and settings.DEBUG):
-            if not options["burst"]:
-                sys.exit(run_reloading([sys.executable, *sys.argv, "--no-reload"]))
+        reload = settings.DEBUG if options["reload"] is None else options["reload"]
+        if reload and not options["burst"]:
+            sys.exit(run_reloading([sys.executable, *sys.argv, "--no-reload"]))
         _log_to_terminal(options["verbosity"])
         try:
             code = self._work(options)

@@ -1,0 +1,59 @@
+# Each target does its own set-up: a virtual environment in .venv, filled once for its group of
+# dependencies and again when pyproject.toml changes. Nothing is installed outside this folder.
+#
+#   make demo                          make test ARGS="tests/engine -k claim"
+#   make test PYTHON=python3.13 VENV=.venv313
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint docs bench matrix clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/.installed-demo ## start the demo project: server, worker, web site
+	@exec $(BIN)/python testproject/manage.py demo $(ARGS)
+
+test: $(VENV)/.installed-test ## run the whole test suite
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-lint ## check style, types and import floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(VENV)/.installed-docs ## build the documentation into docs/_build
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+bench: $(VENV)/.installed-bench ## measure (takes minutes; keep the machine quiet)
+	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+matrix: $(VENV)/.ready ## run the suite on every Python, Django and server found here
+	@exec $(BIN)/python scripts/matrix.py $(ARGS)
+
+clean: ## remove the environments and everything built
+	rm -rf $(VENV) .matrix build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.ready:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "django_jobqueue needs Python 3.11 or newer, and '$(PYTHON)' is not." \
+	       "Name another one: make PYTHON=python3.13 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo "No virtual environment could be made with '$(PYTHON)'." \
+	       "On Debian and Ubuntu install the package python3-venv." >&2; exit 1; }
+	@echo "Setting up $(VENV), once ..."
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/.installed-%: $(VENV)/.ready pyproject.toml
+	@echo "Installing what 'make $*' needs ..."
+	@$(BIN)/python -m pip install --quiet --upgrade --upgrade-strategy only-if-needed -e . --group $*
+	@touch $@

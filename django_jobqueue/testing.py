@@ -1,0 +1,233 @@
+"""For the tests of projects that use the queue.
+
+    with captured_jobs() as jobs:          # nothing is stored, also inside TestCase
+        client.post("/register/", ...)
+    assert_enqueued(jobs, send_welcome, args=[5])
+    jobs.run()                             # run them here and now
+
+`EagerBackend` as BACKEND runs each job at once and needs no Redis; `drain()` works off what
+stands in a real one.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from time import time
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from django_jobqueue import compat
+from django_jobqueue.backend import Call, JobQueueBackend, Prepared
+from django_jobqueue.engine import get_engine
+from django_jobqueue.engine.workers import Slot
+from django_jobqueue.options import Options, load
+from django_jobqueue.payload import Signer
+from django_jobqueue.results import JobResult
+from django_jobqueue.run import Claimed, Run
+from django_jobqueue.task import Task
+from django_jobqueue.worker.executor import Executor, Outcome
+from django_jobqueue.worker.slot import SlotLoop, StopFlag
+
+WORKER = "in-process"
+MAX_RUNS = 100  # of one job at once: a task that always raises Retry must end
+
+
+class EagerBackend(JobQueueBackend):
+    """Run each job when it is enqueued, in the caller's thread, without Redis.
+
+    Arguments and results go through JSON as they would through Redis. Commits and
+    run_after are not waited for, and retries follow at once.
+    """
+
+    _results: dict[str, JobResult[..., Any]] = {}
+
+    @property
+    def engine(self) -> Any:
+        raise ImproperlyConfigured("EagerBackend has no Redis: use JobQueueBackend to look at it.")
+
+    def enqueue(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        self.validate_task(task)
+        return self._run(load(self.alias), task, args, kwargs)
+
+    def enqueue_many(self, task: Any, calls: Iterable[Call]) -> list[JobResult[..., Any]]:
+        return [
+            self.enqueue(task, (), call)
+            if isinstance(call, Mapping)
+            else self.enqueue(task, call, {})
+            for call in calls
+        ]
+
+    def get_result(self, result_id: str) -> Any:
+        """Return a result of this process.
+
+        Raises: TaskResultDoesNotExist.
+        """
+        try:
+            return self._results[result_id]
+        except KeyError:
+            raise compat.TaskResultDoesNotExist(result_id) from None
+
+    def _run(
+        self, options: Options, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> JobResult[..., Any]:
+        signer = Signer(options.signing_keys)
+        prepared = self._prepare(options, signer, task, args, kwargs)
+        prepared[1]._accept(_now())
+        compat.signals.task_enqueued.send_robust(type(self), task_result=prepared[1])
+        result = run_now(Executor(self.alias, options, signer, type(self)), prepared)
+        self._results[result.id] = result
+        return result
+
+
+class CapturedJobs(list[JobResult[..., Any]]):
+    """What was enqueued, in order: task, args, kwargs, run_after and so on of each."""
+
+    def __init__(self, alias: str) -> None:
+        super().__init__()
+        self._alias = alias
+        self._prepared: list[Prepared] = []
+
+    def add(self, prepared: Prepared) -> None:
+        prepared[1]._accept(_now())
+        self._prepared.append(prepared)
+        self.append(prepared[1])
+
+    def run(self) -> list[JobResult[..., Any]]:
+        """Run what was captured and not run yet; return how each job ended."""
+        options = load(self._alias)
+        executor = Executor(self._alias, options, Signer(options.signing_keys), JobQueueBackend)
+        prepared, self._prepared = self._prepared, []
+        return [run_now(executor, job) for job in prepared]
+
+
+class _CapturingBackend(JobQueueBackend):
+    jobs: CapturedJobs
+
+    def enqueue(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        self.validate_task(task)
+        options = load(self.alias)
+        prepared = self._prepare(options, Signer(options.signing_keys), task, args, kwargs)
+        self.jobs.add(prepared)
+        return prepared[1]
+
+    enqueue_many = EagerBackend.enqueue_many
+
+
+@contextmanager
+def captured_jobs(alias: str = "default") -> Iterator[CapturedJobs]:
+    """Take down what is enqueued inside the block, in this thread, instead of storing it.
+
+    Commits are not waited for, so it works where on-commit hooks never run.
+    """
+    handler = compat.task_backends
+    before = handler[alias]
+    capturing = _CapturingBackend(alias, handler.settings[alias])
+    capturing.jobs = CapturedJobs(alias)
+    handler[alias] = capturing
+    try:
+        yield capturing.jobs
+    finally:
+        handler[alias] = before
+
+
+def assert_enqueued(
+    jobs: Sequence[JobResult[..., Any]],
+    task: Task[..., Any],
+    *,
+    args: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    queue_name: str | None = None,
+    count: int | None = None,
+) -> list[JobResult[..., Any]]:
+    """Assert that jobs of the task are among those captured, and return them.
+
+    What is not given may be anything; `count` None: at least one.
+    """
+    found = [
+        job
+        for job in jobs
+        if job.task.func == task.func
+        and (args is None or job.args == list(args))
+        and (kwargs is None or job.kwargs == dict(kwargs))
+        and (queue_name is None or job.task.queue_name == queue_name)
+    ]
+    if (count is None and not found) or (count is not None and len(found) != count):
+        seen = "".join(
+            f"\n  {job.task.module_path}(*{job.args}, **{job.kwargs}) on {job.task.queue_name}"
+            for job in jobs
+        )
+        wanted = f"args={args} kwargs={kwargs} queue_name={queue_name}"
+        raise AssertionError(
+            f"{task.module_path} was enqueued {len(found)} times with {wanted}, "
+            f"wanted {'at least 1' if count is None else count}. Enqueued:{seen or ' nothing'}"
+        )
+    return found
+
+
+def drain(alias: str = "default", queues: Sequence[str] | None = None) -> int:
+    """Run the jobs that stand in Redis, in this process, until none can run; return how many.
+
+    Like `jobworker --burst`: jobs that those enqueue run too, those due later stay.
+    """
+    engine = get_engine(alias)
+    executor = Executor(alias, engine.options, engine.signer, JobQueueBackend)
+    slot = Slot(f"{WORKER}-{_now()}", "0.0")
+    loop = SlotLoop(
+        engine,
+        executor,
+        slot,
+        queues,
+        StopFlag(),
+        burst=True,
+        report=engine.jobs.progress,
+        tidy=lambda: None,  # the connections are the caller's
+    )
+    loop.run()
+    return loop.done
+
+
+def run_now(executor: Executor, prepared: Prepared) -> JobResult[..., Any]:
+    """Run a job that is not in Redis until it is final."""
+    job, result = prepared
+    claimed = Claimed(
+        id=job.id,
+        queue=job.queue,
+        fence="1-0",
+        now=_now(),
+        payload=job.payload,
+        task=job.task,
+        attempts=0,
+        recoveries=0,
+        max_attempts=result.max_attempts,
+        priority=job.priority,
+        enqueued_at=_now(),
+        started_at=_now(),
+        held_since=None,
+    )
+    for _ in range(MAX_RUNS):
+        outcome = executor.execute(claimed, WORKER, lambda current, total, text: None)
+        if outcome.settlement.outcome != "retried":
+            break
+        claimed = replace(
+            claimed, attempts=claimed.attempts + 1, runs=(*claimed.runs, _record(claimed, outcome))
+        )
+    executor.announce(outcome, _now())
+    return outcome.result or result
+
+
+def _record(job: Claimed, outcome: Outcome) -> Run:
+    return Run(
+        attempt=job.attempt,
+        fence=job.fence,
+        worker=WORKER,
+        started_at=job.now,
+        finished_at=_now(),
+        outcome=outcome.settlement.outcome,
+        exception=outcome.settlement.exception,
+        traceback=outcome.settlement.traceback,
+    )
+
+
+def _now() -> int:
+    return int(time() * 1000)

@@ -1,0 +1,45 @@
+"""Fixtures of the engine's tests: jobs in each state."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.workers import Slot
+from django_jobqueue.job import State
+from django_jobqueue.run import Settlement
+
+from .places import Make, claimed, finish
+
+
+@pytest.fixture
+def seed(engine: Engine, make_job: Make) -> Callable[..., str]:
+    """Store a job, bring it into a state and return its id; no other may be queued."""
+
+    def make(state: State, queue: str = "default", **given: object) -> str:
+        if state is State.SCHEDULED:
+            return make_job(queue=queue, due=timedelta(hours=1), **given)
+        job_id = make_job(queue=queue, **given)
+        if state is State.CANCELLED:
+            engine.jobs.cancel(job_id)
+        elif state is State.WAITING:
+            park(engine, job_id, queue)
+        elif state is not State.QUEUED:
+            slot = Slot("seeder", job_id)
+            job = claimed(engine, slot, queue)
+            assert job.id == job_id
+            if state is not State.RUNNING:
+                finish(engine, slot, job, Settlement(outcome=state.value))
+        return job_id
+
+    return make
+
+
+def park(engine: Engine, job_id: str, queue: str) -> None:
+    """Make a queued job wait, as a full concurrency key will."""
+    client, keys = engine.connection.client, engine.connection.keys
+    place = client.zscore(keys("queued", queue), job_id)
+    client.zrem(keys("queued", queue), job_id)
+    client.zadd(keys("waiting", queue), {job_id: place})
+    client.hset(keys("job", job_id), "state", "waiting")

@@ -1,0 +1,105 @@
+"""attach: a process introduces itself."""
+
+import pytest
+
+from django_jobqueue.engine import Engine, get_engine
+from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.keys import SCHEMA
+from django_jobqueue.exceptions import OwnerMismatch, SchemaMismatch
+from django_jobqueue.options import load
+from django_jobqueue.payload import Signer
+
+from .places import everything
+
+
+def fresh() -> Connection:
+    return Connection("default", load("default"))
+
+
+def meta(engine: Engine) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in everything(engine)["meta"].items()}
+
+
+def test_first_process_names_owner_and_incarnation(engine: Engine) -> None:
+    """An empty server belongs to who comes first."""
+    assert meta(engine) == {
+        "schema": SCHEMA,
+        "incarnation": engine.connection.incarnation,
+        "owner": engine.signer.owners()[0],
+    }
+
+
+def test_second_process_takes_what_is_there(engine: Engine) -> None:
+    """The same data have the same incarnation for all; nothing changes."""
+    before = everything(engine)
+    other = fresh()
+    other.attach()
+
+    assert other.incarnation == engine.connection.incarnation
+    assert everything(engine) == before
+
+
+def test_emptied_server_has_a_new_incarnation(engine: Engine) -> None:
+    """Who attaches again learns that the data were lost."""
+    engine.connection.client.flushall()
+    other = fresh()
+    other.attach()
+
+    assert other.incarnation not in ("", engine.connection.incarnation)
+
+
+def test_keys_of_another_project_are_refused(engine: Engine, settings) -> None:
+    """Neither side can mistake the other's jobs for its own."""
+    before = everything(engine)
+    settings.SECRET_KEY = "of another project"
+
+    with pytest.raises(OwnerMismatch, match=r"set PREFIX, or add the old key"):
+        get_engine("default").connection.attach()
+    assert everything(engine) == before
+
+
+def test_refused_process_is_refused_again(engine: Engine, settings) -> None:
+    """The second call does not slip through."""
+    settings.SECRET_KEY = "of another project"
+    for _ in range(2):
+        with pytest.raises(OwnerMismatch):
+            get_engine("default").queues.names()
+
+
+def test_rotated_key_is_accepted_and_rewritten(engine: Engine, settings) -> None:
+    """A fallback key proves the ownership; from then on the new key is the owner's."""
+    old = settings.SECRET_KEY
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "new", [old]
+    get_engine("default").connection.attach()
+
+    assert meta(engine)["owner"] == Signer(["new"]).owners()[0]
+    settings.SECRET_KEY_FALLBACKS = []
+    get_engine("default").connection.attach()
+
+
+def test_other_major_schema_is_refused(engine: Engine) -> None:
+    """The message names both versions."""
+    engine.connection.client.hset(engine.connection.keys("meta"), "schema", "2.0")
+    with pytest.raises(SchemaMismatch, match=r"schema 2\.0, this version speaks 1\."):
+        fresh().attach()
+
+
+def test_other_minor_schema_is_accepted(engine: Engine) -> None:
+    """Old and new code of one major version run together."""
+    engine.connection.client.hset(engine.connection.keys("meta"), "schema", "1.99")
+    fresh().attach()
+    assert meta(engine)["schema"] == "1.99"
+
+
+def test_aliases_and_prefixes_are_apart(engine: Engine, settings) -> None:
+    """Another prefix on the same server is another owner's business."""
+    tasks = settings.TASKS["default"]
+    options = tasks["OPTIONS"] | {"PREFIX": "other"}
+    settings.TASKS = {"default": tasks | {"OPTIONS": options}}
+    settings.SECRET_KEY = "of another project"
+
+    other = get_engine("default")
+    other.connection.attach()
+
+    assert other.connection.keys.prefix == "other:{default}:"
+    assert other.connection.incarnation != engine.connection.incarnation

@@ -1,0 +1,412 @@
+"""claim: a slot gets the next job, with a lease and a fence."""
+
+from datetime import timedelta
+
+import pytest
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.workers import Nothing, Slot
+from django_jobqueue.job import State
+from tests.conftest import Clock
+
+from .places import (
+    FAILED,
+    RELEASED,
+    RETRIED,
+    Make,
+    claimed,
+    counted,
+    drop_tokens,
+    everything,
+    finish,
+    full_memory,
+    nothing,
+    places,
+    record,
+    score,
+    tokens,
+)
+
+
+def test_queued_job_runs_under_a_lease(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """The id moves to the leases; record and slot say who runs it since when."""
+    job_id = make_job()
+    nonce = slot.nonce
+
+    job = claimed(engine, slot)
+
+    assert places(engine) == {"leases": {"default": [job_id]}}
+    assert score(engine, "leases", job_id) == job.now + 30_000
+    fields = record(engine, job_id)
+    assert fields.pop("place") == "1000000000000001"
+    assert fields == {
+        "state": "running",
+        "queue": "default",
+        "task": "tests.project.tasks.noop",
+        "enqueued_at": str(job.enqueued_at),
+        "started_at": str(job.now),
+        "attempted_at": str(job.now),
+        "worker": "worker-1",
+        "fence": f"1-{nonce[:12]}",
+    }
+    held = engine.connection.client.hgetall(engine.connection.keys("slots", "worker-1"))
+    assert held == {b"0.0": f"{nonce} default {job_id} {job.fence}".encode()}
+
+
+def test_claim_returns_all_that_is_needed_to_run(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """The slot asks no second time."""
+    job_id = make_job(task="a.b", priority=5, fields=("max_attempts", 4))
+
+    job = claimed(engine, slot)
+
+    assert (job.id, job.queue, job.task, job.priority, job.max_attempts) == (
+        job_id,
+        "default",
+        "a.b",
+        5,
+        4,
+    )
+    assert (job.attempts, job.attempt, job.recoveries, job.runs) == (0, 1, 0, ())
+    assert job.started_at == job.now
+    assert job.held_since is None
+    assert job.payload is not None
+
+
+def test_slots_nonce_is_new_after_each_reply(engine: Engine, slot: Slot) -> None:
+    """A reply that arrived ends the life of its nonce."""
+    before = slot.nonce
+    nothing(engine, slot)
+    assert slot.nonce != before
+
+
+def test_lost_reply_gives_the_same_job_again(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """The same nonce means the same claim: no second job is taken."""
+    first, second = make_job(), make_job()
+    nonce = slot.nonce
+    job = claimed(engine, slot)
+    before = everything(engine)
+    slot.nonce = nonce
+
+    again = claimed(engine, slot)
+
+    assert (again.id, again.fence, again.payload) == (first, job.fence, job.payload)
+    assert everything(engine) == before
+    assert places(engine) == {"leases": {"default": [first]}, "queued": {"default": [second]}}
+
+
+def test_lost_reply_of_a_reaped_job_gives_the_next_one(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """A job that another slot holds by now does not come back."""
+    first, second = make_job(), make_job()
+    nonce = slot.nonce
+    claimed(engine, slot)
+    engine.workers.release_slot(slot.worker, slot.name, lost=True, reason="killed")
+    assert claimed(engine, Slot("worker-2", "0.0")).id == first
+    slot.nonce = nonce
+
+    assert claimed(engine, slot).id == second
+
+
+def test_one_job_goes_to_one_of_two_slots(engine: Engine, make_job: Make) -> None:
+    """Who comes second gets nothing."""
+    job_id = make_job()
+    assert claimed(engine, Slot("worker-1", "0.0")).id == job_id
+    assert nothing(engine, Slot("worker-1", "0.1")) == Nothing()
+
+
+def test_each_run_has_its_own_fence(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """The fence counts the runs and names the claim."""
+    make_job()
+    fences = []
+    for _ in range(3):
+        job = claimed(engine, slot)
+        fences.append(job.fence)
+        finish(engine, slot, job, RELEASED)
+
+    assert [fence.partition("-")[0] for fence in fences] == ["1", "2", "3"]
+    assert len({fence.partition("-")[2] for fence in fences}) == 3
+
+
+def test_earlier_runs_come_with_the_job(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """The worker knows all errors so far, oldest first."""
+    make_job(fields=("max_attempts", 5))
+    finish(engine, slot, claimed(engine, slot), RETRIED)
+    clock.move(61)
+    finish(engine, slot, claimed(engine, slot), RELEASED)
+
+    job = claimed(engine, slot)
+
+    assert [run.outcome for run in job.runs] == ["retried", "released"]
+    assert (job.attempts, job.attempt) == (1, 2)
+    assert job.started_at < job.now
+
+
+def test_higher_priority_goes_first(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """Within a priority the order is that of arrival, exactly."""
+    ids = {(p, n): make_job(priority=p) for n in range(3) for p in (0, 100, -100, 1, -1)}
+
+    got = [claimed(engine, slot).id for _ in ids]
+
+    assert got == [ids[p, n] for p in (100, 1, 0, -1, -100) for n in range(3)]
+
+
+def test_order_is_exact_at_a_high_sequence(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """After a trillion jobs the places are still whole numbers apart."""
+    engine.connection.client.set(engine.connection.keys("sequence"), 9_000_000_000_000)
+    ids = [make_job(priority=-100) for _ in range(5)]
+
+    assert [claimed(engine, slot).id for _ in ids] == ids
+
+
+def test_queues_are_tried_in_order(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """The first queue is emptied first, whatever the priorities in the second."""
+    low = make_job(queue="b", priority=100)
+    high = [make_job(queue="a", priority=-100) for _ in range(2)]
+
+    assert [claimed(engine, slot, "a", "b").id for _ in range(3)] == [*high, low]
+    assert nothing(engine, slot, "a", "b") == Nothing()
+
+
+def test_only_the_given_queues_are_served(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """A worker's queues are its own choice."""
+    job_id = make_job(queue="other")
+
+    assert nothing(engine, slot) == Nothing()
+    assert places(engine) == {"queued": {"other": [job_id]}}
+
+
+def test_paused_queue_is_passed_over(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """Neither its queued nor its due jobs move."""
+    queued, due = make_job(), make_job(due=1000)
+    other = make_job(queue="b")
+    engine.queues.pause("default")
+
+    assert claimed(engine, slot, "default", "b").id == other
+    assert nothing(engine, slot, "default", "b") == Nothing()
+    assert places(engine) == {
+        "queued": {"default": [queued]},
+        "scheduled": {"default": [due]},
+        "leases": {"b": [other]},
+    }
+
+
+def test_due_jobs_join_the_queue(engine: Engine, clock: Clock, slot: Slot, make_job: Make) -> None:
+    """A claim promotes what is due, behind what already waits."""
+    late = make_job(due=timedelta(hours=2))
+    due = [make_job(due=timedelta(minutes=n)) for n in (2, 1)]
+    waits = make_job()
+    clock.move(3600)
+
+    assert [claimed(engine, slot).id for _ in range(3)] == [waits, due[1], due[0]]
+    assert places(engine)["scheduled"] == {"default": [late]}
+
+
+def test_due_job_keeps_its_priority(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """A due job of high priority overtakes what waits."""
+    due = make_job(due=timedelta(minutes=1), priority=1)
+    make_job()
+    clock.move(61)
+
+    assert claimed(engine, slot).id == due
+
+
+def test_claim_promotes_fifty_due_jobs_at_most(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """One call's work is bounded."""
+    for _ in range(60):
+        make_job(due=timedelta(seconds=1))
+    clock.move(2)
+
+    claimed(engine, slot)
+
+    found = places(engine)
+    assert {index: len(ids["default"]) for index, ids in found.items()} == {
+        "leases": 1,
+        "queued": 49,
+        "scheduled": 10,
+    }
+
+
+def test_empty_claim_tells_when_to_come_back(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """The wait is that of the earliest due job over all queues."""
+    assert nothing(engine, slot).wait_ms is None
+    make_job(due=timedelta(seconds=100))
+    make_job(queue="b", due=timedelta(seconds=50))
+
+    found = nothing(engine, slot, "default", "b")
+
+    assert found.wait_ms is not None
+    assert 49_000 < found.wait_ms <= 50_000
+    assert not found.more
+
+
+def test_claim_that_leaves_more_passes_a_token_on(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """The next slot wakes although the tokens are gone."""
+    for _ in range(3):
+        make_job()
+    drop_tokens(engine)
+
+    claimed(engine, slot)
+    assert tokens(engine) == 1
+    claimed(engine, slot)
+    assert tokens(engine) == 1
+    drop_tokens(engine)
+    claimed(engine, slot)
+    assert tokens(engine) == 0
+
+
+def test_empty_claim_takes_the_tokens_away(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """Surplus tokens cost one empty claim, not sixty."""
+    engine.jobs.cancel(make_job())
+    engine.jobs.cancel(make_job(queue="b"))
+    assert (tokens(engine), tokens(engine, "b")) == (1, 1)
+
+    nothing(engine, slot, "default", "b")
+
+    assert (tokens(engine), tokens(engine, "b")) == (0, 0)
+
+
+def test_empty_claim_clears_the_slot(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """An idle slot holds nothing."""
+    make_job()
+    finish(engine, slot, claimed(engine, slot))
+    nothing(engine, slot)
+    assert not engine.connection.client.exists(engine.connection.keys("slots", slot.worker))
+
+
+def test_job_without_record_ends_as_failed(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """An id whose hash is gone is shown as damaged, and the next job runs."""
+    gone, next_one = make_job(), make_job()
+    engine.connection.client.delete(engine.connection.keys("job", gone))
+
+    assert claimed(engine, slot).id == next_one
+    assert places(engine) == {"failed": {"default": [gone]}, "leases": {"default": [next_one]}}
+    assert engine.inspector.job(gone).reason == "damaged"
+    assert engine.inspector.totals() == {"damaged": 1}
+
+
+def test_record_of_another_type_ends_as_failed(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """A string where the hash should be is replaced by the record of a failure."""
+    broken, next_one = make_job(), make_job()
+    engine.connection.client.set(engine.connection.keys("job", broken), "nonsense")
+
+    assert claimed(engine, slot).id == next_one
+    assert places(engine) == {"failed": {"default": [broken]}, "leases": {"default": [next_one]}}
+    assert record(engine, broken)["reason"] == "damaged"
+
+
+def test_record_without_state_ends_as_failed(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """What is left of the record stays for people to see, and the task's index lists it."""
+    broken = make_job(task="a.b")
+    engine.connection.client.hdel(engine.connection.keys("job", broken), "state")
+
+    assert nothing(engine, slot) == Nothing()
+    assert places(engine) == {"failed": {"default": [broken]}, "failed-of": {"a.b": [broken]}}
+    assert engine.inspector.job(broken).task == "a.b"
+
+
+def test_missing_payload_reaches_the_worker_as_none(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """The executor, which verifies payloads, fails the job with the reason."""
+    job_id = make_job()
+    engine.connection.client.delete(engine.connection.keys("payload", job_id))
+
+    job = claimed(engine, slot)
+    assert (job.id, job.payload) == (job_id, None)
+
+    finish(engine, slot, job, FAILED)
+    engine.jobs.delete(job_id)
+
+
+@pytest.mark.parametrize("kind", ["payload", "attempts"])
+def test_part_of_another_type_does_not_hold_the_slot(
+    engine: Engine, slot: Slot, make_job: Make, kind: str
+) -> None:
+    """A damaged part costs its own job, not the slot that claims it."""
+    job_id = make_job()
+    finish(engine, slot, claimed(engine, slot), RELEASED)
+    client, key = engine.connection.client, engine.connection.keys(kind, job_id)
+    client.delete(key)
+    client.hset(key, "not", "it")
+
+    try:
+        engine.workers.claim(slot, ["default"])
+        engine.workers.claim(slot, ["default"])
+    finally:
+        client.delete(*engine.connection.keys.parts(job_id))
+        for index in ("queued", "leases", "failed"):
+            client.zrem(engine.connection.keys(index, "default"), job_id)
+
+
+def test_due_job_of_another_type_does_not_stop_the_claim(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """A damaged record among the due ones is counted and passed over."""
+    broken, next_one = make_job(due=1000), make_job()
+    engine.connection.client.set(engine.connection.keys("job", broken), "nonsense")
+
+    assert claimed(engine, slot).id == next_one
+
+
+def test_due_job_without_record_is_not_forgotten(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """It ends as failed like one that was queued, so that people see it."""
+    gone = make_job(due=1000)
+    engine.connection.client.delete(engine.connection.keys("job", gone))
+
+    nothing(engine, slot)
+
+    assert places(engine) == {"failed": {"default": [gone]}}
+    assert engine.inspector.totals() == {"damaged": 1}
+
+
+def test_id_of_a_job_elsewhere_is_a_ghost(engine: Engine, slot: Slot, seed: Make) -> None:
+    """An id that stands in two indexes counts where its record says."""
+    ghost = seed(State.SUCCEEDED)
+    engine.connection.client.zadd(engine.connection.keys("queued", "default"), {ghost: 1})
+
+    assert nothing(engine, slot) == Nothing()
+    assert places(engine) == {"succeeded": {"default": [ghost]}}
+    assert engine.inspector.totals() == {"ghost": 1}
+
+
+def test_after_fifty_ids_the_claim_answers_more(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """One call's work is bounded; the slot calls again at once."""
+    client, keys = engine.connection.client, engine.connection.keys
+    for number in range(60):
+        client.zadd(keys("queued", "default"), {f"ghost-{number:02}": number})
+    job_id = make_job()
+
+    assert nothing(engine, slot) == Nothing(more=True)
+    assert counted(engine, "failed") == 50
+    assert claimed(engine, slot).id == job_id
+    assert engine.inspector.totals() == {"damaged": 60}
+
+
+def test_claim_works_at_maxmemory(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """What is stored can be run, which is how memory gets free."""
+    queued, due = make_job(), make_job(due=1000)
+
+    with full_memory(engine):
+        assert claimed(engine, slot).id == queued
+        assert claimed(engine, Slot("worker-1", "0.1")).id == due
+        assert nothing(engine, Slot("worker-1", "0.2")) == Nothing()
+
+
+def test_flushed_scripts_are_loaded_again(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """SCRIPT FLUSH before a claim is invisible."""
+    job_id = make_job()
+    engine.connection.client.script_flush()
+    assert claimed(engine, slot).id == job_id

@@ -1,0 +1,84 @@
+"""delete: a job goes with all that belongs to it."""
+
+import pytest
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.workers import Slot
+from django_jobqueue.exceptions import JobNotFound
+from django_jobqueue.job import State, new_id
+
+from .places import Make, claimed, everything, finish, full_memory, places
+
+
+def parts(engine: Engine, job_id: str) -> list[str]:
+    return sorted(name for name in everything(engine) if name.endswith(job_id))
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.RUNNING])
+def test_job_leaves_nothing(engine: Engine, seed: Make, state: State) -> None:
+    """Record, payload, result, runs and every index entry go; others stay."""
+    job_id, other = seed(state), seed(state)
+    before = places(engine)
+
+    assert engine.jobs.delete(job_id)
+
+    assert parts(engine, job_id) == []
+    assert places(engine) == {
+        index: {name: [other] for name in queues} for index, queues in before.items()
+    }
+
+
+def test_running_job_stays(engine: Engine, seed: Make) -> None:
+    """What runs can't be deleted under the feet of its worker."""
+    job_id = seed(State.RUNNING)
+    before = everything(engine)
+
+    assert not engine.jobs.delete(job_id)
+    assert everything(engine) == before
+
+
+def test_progress_goes_too(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """Nothing is left that no record leads to."""
+    job_id = make_job()
+    job = claimed(engine, slot)
+    engine.jobs.progress(job_id, job.fence, 1, 2, "half")
+    finish(engine, slot, job)
+    assert len(parts(engine, job_id)) == 4
+
+    engine.jobs.delete(job_id)
+
+    assert parts(engine, job_id) == []
+
+
+def test_same_call_again_finds_nothing(engine: Engine, seed: Make) -> None:
+    """The second call says that there is no such job, and changes nothing."""
+    job_id = seed(State.QUEUED)
+    engine.jobs.delete(job_id)
+    before = everything(engine)
+
+    with pytest.raises(JobNotFound, match=job_id):
+        engine.jobs.delete(job_id)
+    assert everything(engine) == before
+
+
+def test_unknown_id_is_refused(engine: Engine) -> None:
+    """The message names the id."""
+    job_id = new_id()
+    with pytest.raises(JobNotFound, match=job_id):
+        engine.jobs.delete(job_id)
+
+
+def test_deleted_id_can_be_stored_again(engine: Engine, make_job: Make, seed: Make) -> None:
+    """Nothing of the old job is left in the way."""
+    seed(State.FAILED)
+    (job_id,) = places(engine)["failed"]["default"]
+    engine.jobs.delete(job_id)
+    make_job()
+    assert list(places(engine)) == ["queued"]
+
+
+def test_delete_works_at_maxmemory(engine: Engine, seed: Make) -> None:
+    """What frees memory is never refused."""
+    job_id = seed(State.QUEUED)
+    with full_memory(engine):
+        assert engine.jobs.delete(job_id)

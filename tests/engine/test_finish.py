@@ -1,0 +1,353 @@
+"""finish: a run is settled, and the slot gets its next job in the same call."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.workers import Nothing, Slot
+from django_jobqueue.job import State
+from django_jobqueue.run import Claimed, Settlement
+from tests.conftest import Clock
+
+from .places import (
+    DONE,
+    FAILED,
+    RELEASED,
+    RETRIED,
+    Make,
+    claimed,
+    counted,
+    drop_tokens,
+    everything,
+    finish,
+    full_memory,
+    places,
+    record,
+    score,
+    tokens,
+)
+
+HELD = Settlement(outcome="released", reason="unknown_task", delay_ms=30_000)
+
+
+def test_success_keeps_the_result(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """The id moves to the succeeded ones; the JSON comes back byte for byte."""
+    job_id = make_job()
+    data = b'{"list":[],"big":12345678901234567}'
+
+    assert finish(engine, slot, claimed(engine, slot), replace(DONE, result=data)) == "ok"
+
+    assert places(engine) == {"succeeded": {"default": [job_id]}}
+    job = engine.inspector.job(job_id)
+    assert (job.state, job.attempts, job.result) == (State.SUCCEEDED, 1, data)
+    assert job.finished_at == score(engine, "succeeded", job_id)
+    assert counted(engine, "succeeded") == 1
+
+
+def test_empty_result_is_not_stored(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """Most tasks return None: no key for that."""
+    job_id = make_job()
+    finish(engine, slot, claimed(engine, slot))
+    assert engine.inspector.job(job_id).result is None
+
+
+def test_failure_is_listed_by_task(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """Reason, exception and traceback are kept; the task's index leads to the job."""
+    job_id = make_job(task="a.b")
+    settled = replace(FAILED, traceback="Traceback:\n  line é\n\nValueError")
+
+    finish(engine, slot, claimed(engine, slot), settled)
+
+    assert places(engine) == {"failed": {"default": [job_id]}, "failed-of": {"a.b": [job_id]}}
+    job = engine.inspector.job(job_id)
+    assert (job.reason, job.attempts) == ("exception", 1)
+    (run,) = job.runs
+    assert (run.outcome, run.exception, run.attempt) == ("failed", "builtins.ValueError", 1)
+    assert run.traceback == "Traceback:\n  line é\n\nValueError"
+    assert run.worker == "worker-1"
+    assert counted(engine, "failed") == 1
+
+
+def test_task_may_cancel_its_job(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """A run that ends as cancelled counts as an attempt."""
+    job_id = make_job()
+    finish(engine, slot, claimed(engine, slot), Settlement(outcome="cancelled", reason="asked"))
+
+    assert places(engine) == {"cancelled": {"default": [job_id]}}
+    assert record(engine, job_id)["attempts"] == "1"
+    assert counted(engine, "cancelled") == 1
+
+
+def test_retry_is_scheduled_after_its_delay(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """The attempt counts; the due time is the server's now and the delay."""
+    job_id = make_job()
+    _, now, _ = engine.workers.finish(slot, claimed(engine, slot), RETRIED, [])
+
+    assert places(engine) == {"scheduled": {"default": [job_id]}}
+    assert score(engine, "scheduled", job_id) == now + 60_000
+    assert record(engine, job_id)["attempts"] == "1"
+    assert counted(engine, "retried") == 1
+
+
+def test_retry_that_is_due_first_wakes_a_slot(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """Slots that sleep until a later job learn of the earlier one."""
+    make_job(due=timedelta(hours=1))
+    make_job()
+    job = claimed(engine, slot)
+    drop_tokens(engine)
+
+    finish(engine, slot, job, RETRIED)
+
+    assert tokens(engine) == 1
+
+
+def test_release_keeps_place_and_attempt(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """A worker that stops gives its job back as if it had never had it."""
+    first, second = make_job(), make_job()
+    place = score(engine, "queued", first)
+    job = claimed(engine, slot)
+    drop_tokens(engine)
+
+    assert finish(engine, slot, job, RELEASED) == "ok"
+
+    assert places(engine) == {"queued": {"default": [first, second]}}
+    assert score(engine, "queued", first) == place
+    assert record(engine, first)["attempts"] == "0"
+    assert tokens(engine) == 1
+    assert [run.counts for run in engine.inspector.job(first).runs] == [False]
+
+
+def test_release_with_a_delay_keeps_the_attempt(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """A job whose task is unknown here comes back later, and says since when."""
+    job_id = make_job()
+    _, now, _ = engine.workers.finish(slot, claimed(engine, slot), HELD, [])
+
+    assert places(engine) == {"scheduled": {"default": [job_id]}}
+    assert score(engine, "scheduled", job_id) == now + 30_000
+    assert record(engine, job_id)["attempts"] == "0"
+    assert engine.inspector.job(job_id).reason == "unknown_task"
+
+
+def test_held_since_is_the_first_release(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """Giving a job back again and again does not start its grace anew."""
+    make_job()
+    _, first, _ = engine.workers.finish(slot, claimed(engine, slot), HELD, [])
+    clock.move(31)
+    job = claimed(engine, slot)
+    assert job.held_since == first
+    finish(engine, slot, job, HELD)
+    clock.move(31)
+
+    assert claimed(engine, slot).held_since == first
+
+
+def test_held_since_ends_with_a_real_run(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """A job that ran and is given back later has a new grace."""
+    job_id = make_job()
+    finish(engine, slot, claimed(engine, slot), HELD)
+    clock.move(31)
+    finish(engine, slot, claimed(engine, slot), RETRIED)
+    assert engine.inspector.job(job_id).reason == ""
+    clock.move(61)
+    job = claimed(engine, slot)
+    assert job.held_since is None
+
+    _, again, _ = engine.workers.finish(slot, job, HELD, [])
+    clock.move(31)
+    assert claimed(engine, slot).held_since == again
+
+
+def test_success_forgets_the_reason_of_an_earlier_run(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """A job that went well in the end shows no reason."""
+    job_id = make_job()
+    finish(engine, slot, claimed(engine, slot), HELD)
+    clock.move(31)
+    finish(engine, slot, claimed(engine, slot))
+
+    assert engine.inspector.job(job_id).reason == ""
+
+
+def test_next_job_comes_with_the_verdict(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """The steady state is one call per job."""
+    first, second = make_job(), make_job(queue="b")
+    job = claimed(engine, slot)
+
+    verdict, now, found = engine.workers.finish(slot, job, DONE, ["default", "b"])
+
+    assert isinstance(found, Claimed)
+    assert (verdict, found.id, found.now) == ("ok", second, now)
+    assert places(engine) == {"succeeded": {"default": [first]}, "leases": {"b": [second]}}
+
+
+def test_released_job_may_come_back_at_once(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """It is the first in its queue, under a new fence."""
+    job_id = make_job()
+    job = claimed(engine, slot)
+
+    _, _, again = engine.workers.finish(slot, job, RELEASED, ["default"])
+
+    assert isinstance(again, Claimed)
+    assert again.id == job_id
+    assert again.fence != job.fence
+
+
+def test_stopping_slot_claims_nothing(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """Without queues there is no claim, and the slot holds nothing."""
+    make_job()
+    job = claimed(engine, slot)
+    waits = make_job()
+
+    assert engine.workers.finish(slot, job, DONE, [])[2] == Nothing()
+    assert places(engine)["queued"] == {"default": [waits]}
+    assert not engine.connection.client.exists(engine.connection.keys("slots", slot.worker))
+
+
+@pytest.mark.parametrize("settled", [DONE, FAILED, RELEASED, RETRIED], ids=lambda s: s.outcome)
+def test_lost_reply_is_settled_once(
+    engine: Engine, slot: Slot, make_job: Make, settled: Settlement
+) -> None:
+    """The same call again says so, changes nothing and gives the same next job."""
+    make_job()
+    job, nonce = claimed(engine, slot), slot.nonce
+    make_job()
+    _, _, following = engine.workers.finish(slot, job, settled, ["default"])
+    before = everything(engine)
+    slot.nonce = nonce
+
+    verdict, _, again = engine.workers.finish(slot, job, settled, ["default"])
+
+    assert isinstance(following, Claimed)
+    assert isinstance(again, Claimed)
+    assert (verdict, again.id, again.fence) == ("again", following.id, following.fence)
+    assert everything(engine) == before
+
+
+def test_replay_with_another_outcome_changes_nothing(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """A run is settled by its first outcome."""
+    make_job()
+    job = claimed(engine, slot)
+    finish(engine, slot, job)
+    before = everything(engine)
+
+    assert finish(engine, slot, job, FAILED) == "again"
+    assert everything(engine) == before
+
+
+def test_old_fence_is_stale(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """A run that lost its lease can't touch its successor; the attempt is counted."""
+    job_id = make_job()
+    old = claimed(engine, slot)
+    engine.workers.release_slot(slot.worker, slot.name, lost=True, reason="killed")
+    new = claimed(engine, Slot("worker-2", "0.0"))
+    before = record(engine, job_id)
+
+    assert finish(engine, slot, old, replace(DONE, result=b"1")) == "stale"
+
+    assert record(engine, job_id) == before
+    assert engine.inspector.job(job_id).result is None
+    assert engine.inspector.totals() == {"recovered": 1, "stale": 1}
+    assert finish(engine, Slot("worker-2", "0.0"), new) == "ok"
+
+
+def test_reaped_run_is_stale_before_the_next_claim(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """A queued job takes no result from a run it no longer has."""
+    job_id = make_job()
+    old = claimed(engine, slot)
+    engine.workers.release_slot(slot.worker, slot.name, lost=True, reason="killed")
+
+    assert finish(engine, slot, old) == "stale"
+    assert places(engine) == {"queued": {"default": [job_id]}}
+
+
+def test_deleted_job_is_stale(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """A finish does not raise a job from the dead."""
+    job_id = make_job()
+    job = claimed(engine, slot)
+    finish(engine, slot, job)
+    engine.jobs.delete(job_id)
+
+    assert finish(engine, slot, job) == "stale"
+    assert record(engine, job_id) == {}
+
+
+def test_stale_run_still_gets_its_next_job(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """The slot works on after it lost a lease."""
+    make_job()
+    old = claimed(engine, slot)
+    engine.workers.release_slot(slot.worker, slot.name, lost=True, reason="killed")
+
+    verdict, _, found = engine.workers.finish(slot, old, DONE, ["default"])
+
+    assert isinstance(found, Claimed)
+    assert (verdict, found.id) == ("stale", old.id)
+
+
+def test_twenty_runs_are_remembered(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """The records are capped, the oldest go first; the numbers go on."""
+    job_id = make_job()
+    for _ in range(23):
+        finish(engine, slot, claimed(engine, slot), RELEASED)
+
+    runs = engine.inspector.job(job_id).runs
+    assert [run.fence.partition("-")[0] for run in runs] == [str(n) for n in range(4, 24)]
+
+
+def test_run_record_tells_its_times(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """Start and end are the server's."""
+    job_id = make_job()
+    job = claimed(engine, slot)
+    clock.move(12)
+    _, now, _ = engine.workers.finish(slot, job, DONE, [])
+
+    (run,) = engine.inspector.job(job_id).runs
+    assert (run.started_at, run.finished_at) == (job.now, now)
+    assert now - job.now >= 12_000
+
+
+@pytest.mark.parametrize("settled", [DONE, FAILED, RELEASED, RETRIED], ids=lambda s: s.outcome)
+def test_finish_works_at_maxmemory(
+    engine: Engine, slot: Slot, make_job: Make, settled: Settlement
+) -> None:
+    """A running job can end, with its result, and the next one starts."""
+    job_id, following = make_job(), make_job()
+    job = claimed(engine, slot)
+
+    with full_memory(engine):
+        verdict, _, found = engine.workers.finish(
+            slot, job, replace(settled, result=b'"result"'), ["default"]
+        )
+
+    assert isinstance(found, Claimed)
+    assert (verdict, found.id) == ("ok", job_id if settled is RELEASED else following)
+
+
+def test_stale_finish_works_at_maxmemory(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """A slot that lost its lease hears so, and does not call for ever."""
+    make_job()
+    old = claimed(engine, slot)
+    engine.workers.release_slot(slot.worker, slot.name, lost=True, reason="killed")
+
+    with full_memory(engine):
+        assert finish(engine, slot, old) == "stale"
+
+
+def test_flushed_scripts_are_loaded_again(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """SCRIPT FLUSH while a job runs is invisible."""
+    make_job()
+    job = claimed(engine, slot)
+    engine.connection.client.script_flush()
+    assert finish(engine, slot, job) == "ok"

@@ -1,0 +1,76 @@
+"""forget_worker: the records of workers that are gone."""
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.workers import Slot
+from tests.conftest import Clock
+
+from .places import REAP, Make, claimed, everything, full_memory, places
+
+
+def names(engine: Engine) -> set[str]:
+    found = everything(engine)
+    return {name for name in found if name.startswith(("worker", "slots"))}
+
+
+def test_worker_that_ends_leaves_nothing(engine: Engine) -> None:
+    """Its record, its slots and its place in the list go; other workers stay."""
+    engine.workers.renew("worker-1", {"pid": 1})
+    engine.workers.renew("worker-2", {"pid": 2})
+
+    assert engine.workers.forget("worker-1") == 1
+
+    assert [worker.id for worker in engine.inspector.workers()] == ["worker-2"]
+    assert names(engine) == {"workers", "worker:worker-2"}
+
+
+def test_same_call_again_changes_nothing(engine: Engine) -> None:
+    """A lost reply does no harm."""
+    engine.workers.renew("worker-1", {"pid": 1})
+    engine.workers.forget("worker-1")
+    before = everything(engine)
+
+    engine.workers.forget("worker-1")
+
+    assert everything(engine) == before
+
+
+def test_worker_not_seen_for_long_is_forgotten(engine: Engine, clock: Clock) -> None:
+    """Ten minutes without a renewal are the end of a worker's record."""
+    engine.workers.renew("old", {"pid": 1})
+    clock.move(599)
+    engine.workers.renew("new", {"pid": 2})
+    assert engine.workers.forget() == 0
+    clock.move(2)
+
+    assert engine.workers.forget() == 1
+    assert [worker.id for worker in engine.inspector.workers()] == ["new"]
+
+
+def test_a_hundred_are_forgotten_at_a_time(engine: Engine, clock: Clock) -> None:
+    """One call's work is bounded."""
+    for number in range(105):
+        engine.workers.renew(f"worker-{number}", {"pid": number})
+    clock.move(601)
+
+    assert [engine.workers.forget() for _ in range(3)] == [100, 5, 0]
+    assert names(engine) == set()
+
+
+def test_jobs_of_a_forgotten_worker_are_reaped(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """Its leases end by themselves."""
+    job_id = make_job()
+    claimed(engine, slot)
+    engine.workers.forget("worker-1")
+    assert places(engine) == {"leases": {"default": [job_id]}}
+    clock.move(31)
+
+    assert engine.queues.reap(["default"], **REAP) == {job_id: "queued"}
+
+
+def test_forgetting_works_at_maxmemory(engine: Engine) -> None:
+    """What frees memory is never refused."""
+    engine.workers.renew("worker-1", {"pid": 1})
+    with full_memory(engine):
+        assert engine.workers.forget("worker-1") == 1

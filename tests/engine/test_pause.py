@@ -1,0 +1,57 @@
+"""pause: no claims from a queue."""
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.workers import Nothing, Slot
+
+from .places import DONE, Make, claimed, everything, finish, full_memory, nothing, places
+
+
+def test_paused_queue_gives_no_job(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """Its jobs stay where they are."""
+    job_id = make_job()
+
+    assert engine.queues.pause("default")
+
+    assert nothing(engine, slot) == Nothing()
+    assert places(engine) == {"queued": {"default": [job_id]}}
+    (stats,) = engine.inspector.queue_stats()
+    assert stats.paused
+
+
+def test_running_jobs_go_on(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """A run is settled as ever, and brings no next job."""
+    job_id, waits = make_job(), make_job()
+    job = claimed(engine, slot)
+    engine.queues.pause("default")
+
+    assert engine.workers.renew("worker-1", {"pid": 1})[1][0].lost is False
+    assert finish(engine, slot, job) == "ok"
+    assert places(engine) == {"succeeded": {"default": [job_id]}, "queued": {"default": [waits]}}
+
+
+def test_finish_claims_nothing_from_a_paused_queue(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """Neither does the claim that a finish brings."""
+    make_job()
+    make_job()
+    job = claimed(engine, slot)
+    engine.queues.pause("default")
+
+    assert engine.workers.finish(slot, job, DONE, ["default"])[2] == Nothing()
+
+
+def test_same_call_again_is_no_news(engine: Engine) -> None:
+    """The answer tells, and nothing changes."""
+    engine.queues.pause("default")
+    before = everything(engine)
+
+    assert not engine.queues.pause("default")
+    assert everything(engine) == before
+
+
+def test_pause_works_at_maxmemory(engine: Engine, make_job: Make) -> None:
+    """An operator can stop a queue while the server is full."""
+    make_job()
+    with full_memory(engine):
+        assert engine.queues.pause("default")

@@ -1,0 +1,133 @@
+"""promote: due jobs join their queue."""
+
+from datetime import timedelta
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.workers import Slot
+from django_jobqueue.job import State
+from tests.conftest import Clock
+
+from .places import (
+    RETRIED,
+    Make,
+    claimed,
+    drop_tokens,
+    everything,
+    finish,
+    full_memory,
+    places,
+    record,
+    tokens,
+)
+
+
+def test_due_jobs_become_claimable(engine: Engine, clock: Clock, make_job: Make) -> None:
+    """In the order in which they are due, behind what already waits; the rest stays."""
+    late = make_job(due=timedelta(hours=2))
+    due = [make_job(due=timedelta(minutes=n)) for n in (3, 1, 2)]
+    waits = make_job()
+    clock.move(3600)
+    drop_tokens(engine)
+
+    assert engine.queues.promote(["default"]) == 3
+
+    assert places(engine) == {
+        "queued": {"default": [waits, due[1], due[2], due[0]]},
+        "scheduled": {"default": [late]},
+    }
+    assert {record(engine, job_id)["state"] for job_id in due} == {"queued"}
+    assert tokens(engine) == 3
+
+
+def test_nothing_due_moves_nothing(engine: Engine, make_job: Make) -> None:
+    """Neither jobs nor tokens change."""
+    make_job(due=timedelta(hours=1))
+    make_job()
+    before = everything(engine)
+
+    assert engine.queues.promote(["default", "unheard-of"]) == 0
+    assert everything(engine) == before
+
+
+def test_same_call_again_moves_nothing(engine: Engine, clock: Clock, make_job: Make) -> None:
+    """A lost reply does no harm."""
+    make_job(due=timedelta(seconds=1))
+    clock.move(2)
+    engine.queues.promote(["default"])
+    before = everything(engine)
+
+    assert engine.queues.promote(["default"]) == 0
+    assert everything(engine) == before
+
+
+def test_limit_bounds_the_call(engine: Engine, clock: Clock, make_job: Make) -> None:
+    """The earliest go first; the answer at the limit means: call again."""
+    ids = [make_job(due=timedelta(seconds=n)) for n in range(5)]
+    clock.move(10)
+
+    assert engine.queues.promote(["default"], limit=2) == 2
+    assert places(engine) == {"queued": {"default": ids[:2]}, "scheduled": {"default": ids[2:]}}
+    assert [engine.queues.promote(["default"], limit=2) for _ in range(2)] == [2, 1]
+
+
+def test_priority_counts_in_the_queue(engine: Engine, clock: Clock, make_job: Make) -> None:
+    """A due job of high priority stands before what already waits."""
+    waits = make_job()
+    due = make_job(due=timedelta(seconds=1), priority=50)
+    clock.move(2)
+
+    engine.queues.promote(["default"])
+
+    assert places(engine) == {"queued": {"default": [due, waits]}}
+
+
+def test_retry_runs_again_with_its_attempts(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """A retry is a scheduled job like any other."""
+    make_job()
+    finish(engine, slot, claimed(engine, slot), RETRIED)
+    clock.move(61)
+
+    assert engine.queues.promote(["default"]) == 1
+    assert claimed(engine, slot).attempt == 2
+
+
+def test_several_queues_in_one_call(engine: Engine, clock: Clock, make_job: Make) -> None:
+    """Each queue's jobs stay in it, and only the named ones move."""
+    ids = {queue: make_job(queue=queue, due=timedelta(seconds=1)) for queue in "abc"}
+    clock.move(2)
+
+    assert engine.queues.promote(["a", "b"]) == 2
+    assert places(engine) == {
+        "queued": {"a": [ids["a"]], "b": [ids["b"]]},
+        "scheduled": {"c": [ids["c"]]},
+    }
+
+
+def test_id_of_a_job_elsewhere_is_a_ghost(engine: Engine, seed: Make) -> None:
+    """The record decides; the stray id goes and is counted."""
+    ghost = seed(State.SUCCEEDED)
+    engine.connection.client.zadd(engine.connection.keys("scheduled", "default"), {ghost: 1})
+
+    assert engine.queues.promote(["default"]) == 0
+    assert places(engine) == {"succeeded": {"default": [ghost]}}
+    assert engine.inspector.totals() == {"ghost": 1}
+
+
+def test_damaged_record_does_not_stop_the_rest(engine: Engine, make_job: Make) -> None:
+    """It ends as failed, where people see it."""
+    broken, gone, fine = (make_job(due=n) for n in (1, 2, 3))
+    client, keys = engine.connection.client, engine.connection.keys
+    client.set(keys("job", broken), "nonsense")
+    client.delete(keys("job", gone))
+
+    assert engine.queues.promote(["default"]) == 1
+    assert places(engine) == {"queued": {"default": [fine]}, "failed": {"default": [broken, gone]}}
+
+
+def test_promote_works_at_maxmemory(engine: Engine, make_job: Make) -> None:
+    """What is stored can be run."""
+    make_job(due=1)
+    with full_memory(engine):
+        assert engine.queues.promote(["default"]) == 1

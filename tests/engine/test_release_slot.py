@@ -1,0 +1,152 @@
+"""release_slot: the job of a slot whose process is gone goes back at once."""
+
+import pytest
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.workers import Slot
+
+from .places import (
+    Make,
+    claimed,
+    counted,
+    drop_tokens,
+    everything,
+    finish,
+    full_memory,
+    places,
+    record,
+    score,
+    tokens,
+)
+
+
+def release(engine: Engine, *, lost: bool = True, slot: str = "0.0") -> list[str]:
+    return engine.workers.release_slot("worker-1", slot, lost=lost, reason="process_killed")
+
+
+@pytest.mark.parametrize(
+    ("lost", "recoveries", "outcome"), [(True, 1, "recovered"), (False, 0, "released")]
+)
+def test_job_goes_back_to_its_place(
+    engine: Engine, slot: Slot, make_job: Make, lost: bool, recoveries: int, outcome: str
+) -> None:
+    """No attempt is used; a death counts as a recovery, a stop does not."""
+    first, second = make_job(), make_job()
+    place = score(engine, "queued", first)
+    job = claimed(engine, slot)
+    drop_tokens(engine)
+
+    assert release(engine, lost=lost) == [first, "queued"]
+
+    assert places(engine) == {"queued": {"default": [first, second]}}
+    assert score(engine, "queued", first) == place
+    fields = record(engine, first)
+    assert (fields["state"], fields["recoveries"]) == ("queued", str(recoveries))
+    assert "attempts" not in fields
+    assert tokens(engine) == 1
+    (run,) = engine.inspector.job(first).runs
+    assert (run.outcome, run.fence, run.worker, run.attempt) == (outcome, job.fence, "worker-1", 1)
+    assert engine.inspector.totals().get("recovered", 0) == recoveries
+
+
+def test_job_lost_too_often_fails(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """The third death is the last by default: a poison job ends."""
+    job_id = make_job(task="a.b")
+    states = []
+    for _ in range(3):
+        claimed(engine, slot)
+        states.append(release(engine)[1])
+
+    assert states == ["queued", "queued", "failed"]
+    assert places(engine) == {"failed": {"default": [job_id]}, "failed-of": {"a.b": [job_id]}}
+    job = engine.inspector.job(job_id)
+    assert (job.reason, job.recoveries, job.attempts) == ("process_killed", 3, 0)
+    assert counted(engine, "failed") == 1
+
+
+def test_jobs_own_limit_counts(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """max_recoveries=0: the first death fails the job."""
+    job_id = make_job(fields=("max_recoveries", 0))
+    claimed(engine, slot)
+    assert release(engine) == [job_id, "failed"]
+
+
+def test_stop_never_fails_a_job(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """Deployments may stop a job as often as they like."""
+    job_id = make_job(fields=("max_recoveries", 0))
+    for _ in range(5):
+        claimed(engine, slot)
+        assert release(engine, lost=False) == [job_id, "queued"]
+
+
+def test_same_call_again_finds_nothing(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """A lost reply does not count the death twice."""
+    make_job()
+    claimed(engine, slot)
+    release(engine)
+    before = everything(engine)
+
+    assert release(engine) == []
+    assert everything(engine) == before
+
+
+def test_idle_or_unknown_slot_has_nothing(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """A process that died between jobs costs no job anything."""
+    make_job()
+    finish(engine, slot, claimed(engine, slot))
+    before = everything(engine)
+
+    assert release(engine) == []
+    assert release(engine, slot="9.9") == []
+    assert everything(engine) == before
+
+
+def test_only_the_dead_slots_job_goes_back(engine: Engine, make_job: Make) -> None:
+    """The other slots of the worker run on."""
+    dead, lives = make_job(), make_job()
+    claimed(engine, Slot("worker-1", "0.0"))
+    claimed(engine, Slot("worker-1", "0.1"))
+
+    release(engine)
+
+    assert places(engine) == {"queued": {"default": [dead]}, "leases": {"default": [lives]}}
+
+
+def test_job_that_another_slot_holds_stays_there(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """A release that comes late does not touch the successor's run."""
+    job_id = make_job()
+    claimed(engine, slot)
+    key = engine.connection.keys("slots", "worker-1")
+    held = engine.connection.client.hget(key, "0.0")
+    release(engine)
+    new = claimed(engine, Slot("worker-2", "0.0"))
+    engine.connection.client.hset(key, "0.0", held)
+
+    assert release(engine) == []
+    assert places(engine) == {"leases": {"default": [job_id]}}
+    assert record(engine, job_id)["fence"] == new.fence
+
+
+def test_release_works_at_maxmemory(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """A dead process's job is not stranded by a full server."""
+    job_id = make_job()
+    claimed(engine, slot)
+    with full_memory(engine):
+        assert release(engine) == [job_id, "queued"]
+
+
+def test_record_of_another_type_is_no_error(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """The supervisor goes on; the lease's end brings the damage to light."""
+    job_id = make_job()
+    claimed(engine, slot)
+    client, keys = engine.connection.client, engine.connection.keys
+    client.set(keys("job", job_id), "nonsense")
+
+    try:
+        release(engine)
+    finally:
+        client.delete(*keys.parts(job_id))
+        for index in ("leases", "queued", "failed"):
+            client.zrem(keys(index, "default"), job_id)

@@ -1,0 +1,144 @@
+"""requeue: a final job runs once more from the start, a scheduled one now."""
+
+from dataclasses import replace
+
+import pytest
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.workers import Slot
+from django_jobqueue.exceptions import JobNotFound
+from django_jobqueue.job import FINAL, State, new_id
+from tests.conftest import Clock
+
+from .places import (
+    DONE,
+    FAILED,
+    RETRIED,
+    Make,
+    claimed,
+    drop_tokens,
+    everything,
+    finish,
+    full_memory,
+    places,
+    record,
+    tokens,
+)
+
+
+@pytest.mark.parametrize("state", sorted(FINAL))
+def test_final_job_goes_to_the_end_of_its_queue(engine: Engine, seed: Make, state: State) -> None:
+    """Index, record and the task's failures agree."""
+    job_id, other = seed(state), seed(State.QUEUED)
+    drop_tokens(engine)
+
+    assert engine.jobs.requeue(job_id) is State.QUEUED
+
+    assert places(engine) == {"queued": {"default": [other, job_id]}}
+    assert tokens(engine) == 1
+
+
+def test_requeued_job_starts_from_zero(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """Attempts and recoveries are given anew; what happened stays on record."""
+    job_id = make_job(fields=("max_recoveries", 0))
+    first = claimed(engine, slot)
+    engine.workers.release_slot("worker-1", "0.0", lost=True, reason="killed")
+    assert record(engine, job_id)["state"] == "failed"
+
+    engine.jobs.requeue(job_id)
+
+    job = engine.inspector.job(job_id)
+    assert (job.attempts, job.recoveries, job.reason) == (0, 0, "")
+    assert (job.started_at, job.attempted_at, job.finished_at) == (None, None, None)
+    assert [run.outcome for run in job.runs] == ["recovered", "requeued"]
+    assert job.current_runs == ()
+    again = claimed(engine, slot)
+    assert (again.attempt, again.recoveries) == (1, 0)
+    assert again.fence.startswith("2-")
+    assert again.fence != first.fence
+
+
+def test_old_result_and_progress_go(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """A second run starts with nothing of the first."""
+    job_id = make_job()
+    job = claimed(engine, slot)
+    engine.jobs.progress(job_id, job.fence, 1, 2, "half")
+    finish(engine, slot, job, replace(DONE, result=b"1"))
+
+    engine.jobs.requeue(job_id)
+
+    shown = engine.inspector.job(job_id)
+    assert (shown.result, shown.progress) == (None, None)
+
+
+def test_late_finish_of_the_first_life_changes_nothing(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """The old fence has no power over the new run."""
+    job_id = make_job()
+    old = claimed(engine, slot)
+    finish(engine, slot, old, FAILED)
+    engine.jobs.requeue(job_id)
+    new = claimed(engine, Slot("worker-2", "0.0"))
+    before = everything(engine)
+
+    assert finish(engine, slot, old) == "again"
+    assert everything(engine) == before
+    assert finish(engine, Slot("worker-2", "0.0"), new) == "ok"
+
+
+def test_scheduled_job_runs_now(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """A retry that is brought forward keeps its attempts."""
+    job_id = make_job()
+    finish(engine, slot, claimed(engine, slot), RETRIED)
+
+    assert engine.jobs.requeue(job_id) is State.QUEUED
+
+    assert places(engine) == {"queued": {"default": [job_id]}}
+    assert claimed(engine, slot).attempt == 2
+
+
+def test_priority_is_kept(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """Last within its priority, not last of all."""
+    job_id = make_job(priority=10)
+    finish(engine, slot, claimed(engine, slot), FAILED)
+    low = make_job()
+
+    engine.jobs.requeue(job_id)
+
+    assert places(engine) == {"queued": {"default": [job_id, low]}}
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING, State.WAITING])
+def test_other_states_stay(engine: Engine, seed: Make, state: State) -> None:
+    """The answer is the state that the job has."""
+    job_id = seed(state)
+    before = everything(engine)
+
+    assert engine.jobs.requeue(job_id) is state
+    assert everything(engine) == before
+
+
+def test_same_call_again_changes_nothing(engine: Engine, clock: Clock, seed: Make) -> None:
+    """A lost reply does not move the job once more."""
+    job_id = seed(State.FAILED)
+    engine.jobs.requeue(job_id)
+    before = everything(engine)
+    clock.move(90)
+
+    assert engine.jobs.requeue(job_id) is State.QUEUED
+    assert everything(engine) == before
+
+
+def test_unknown_id_is_refused(engine: Engine) -> None:
+    """The message names the id."""
+    job_id = new_id()
+    with pytest.raises(JobNotFound, match=job_id):
+        engine.jobs.requeue(job_id)
+
+
+def test_requeue_works_at_maxmemory(engine: Engine, seed: Make) -> None:
+    """The job is stored already."""
+    job_id = seed(State.FAILED)
+    with full_memory(engine):
+        assert engine.jobs.requeue(job_id) is State.QUEUED

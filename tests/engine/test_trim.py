@@ -1,0 +1,161 @@
+"""trim: final jobs go after their retention."""
+
+from dataclasses import replace
+
+import pytest
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.job import FINAL, State
+from django_jobqueue.options import DEFAULT_RETENTION
+from tests.conftest import Clock
+
+from .places import Make, everything, full_memory, places
+
+DAY = 86_400
+
+
+def retain(engine: Engine, *, seconds: float = DAY, count: int = 10_000) -> None:
+    """Set the retention of the engine's alias."""
+    options = engine.connection.options
+    engine.connection.options = replace(
+        options, retention=dict.fromkeys(options.retention, seconds), retention_count=count
+    )
+
+
+def jobs(engine: Engine) -> set[str]:
+    return {name for name in everything(engine) if name.count("-") == 4}
+
+
+@pytest.mark.parametrize("state", sorted(FINAL))
+def test_final_job_goes_after_its_time(
+    engine: Engine, clock: Clock, seed: Make, state: State
+) -> None:
+    """One second earlier it stays; then nothing of it is left."""
+    keep = DEFAULT_RETENTION[state]
+    job_id = seed(state)
+    clock.move(keep - 1)
+    assert engine.queues.trim("default") == 0
+    assert job_id in places(engine)[state]["default"]
+    clock.move(2)
+
+    assert engine.queues.trim("default") == 1
+
+    assert places(engine) == {}
+    assert jobs(engine) == set()
+
+
+@pytest.mark.parametrize("state", [state for state in State if state not in FINAL])
+def test_what_is_not_final_never_goes(
+    engine: Engine, clock: Clock, seed: Make, state: State
+) -> None:
+    """A job waits and runs as long as it must."""
+    seed(state)
+    before = places(engine)
+    clock.move(400 * DAY)
+
+    assert engine.queues.trim("default") == 0
+    assert places(engine) == before
+
+
+def test_oldest_go_when_there_are_too_many(engine: Engine, clock: Clock, seed: Make) -> None:
+    """The count cap keeps the newest."""
+    retain(engine, count=2)
+    ids = []
+    for _ in range(5):
+        ids.append(seed(State.FAILED))
+        clock.move(1)
+    clock.move(60)
+
+    assert engine.queues.trim("default") == 3
+    assert places(engine)["failed"] == {"default": ids[3:]}
+    assert list(places(engine)["failed-of"].values()) == [ids[3:]]
+
+
+def test_young_jobs_stay_whatever_their_number(engine: Engine, clock: Clock, seed: Make) -> None:
+    """For a minute everybody may read the result of a job."""
+    retain(engine, count=1)
+    old = [seed(State.SUCCEEDED) for _ in range(3)]
+    clock.move(61)
+    young = [seed(State.SUCCEEDED) for _ in range(3)]
+
+    assert engine.queues.trim("default") == 3
+    assert places(engine) == {"succeeded": {"default": young}}
+    assert not set(old) & {name.partition(":")[2] for name in jobs(engine)}
+
+
+def test_short_retention_wins_over_the_minute(engine: Engine, clock: Clock, seed: Make) -> None:
+    """Who asks for no retention gets none."""
+    retain(engine, seconds=0)
+    seed(State.SUCCEEDED)
+    clock.move(1)
+
+    assert engine.queues.trim("default") == 1
+
+
+def test_limit_bounds_the_call(engine: Engine, clock: Clock, seed: Make) -> None:
+    """By age and by count the oldest go first, so many a call."""
+    ids = [seed(State.CANCELLED) for _ in range(5)]
+    clock.move(2 * DAY)
+    assert engine.queues.trim("default", limit=2) == 2
+    assert places(engine) == {"cancelled": {"default": ids[2:]}}
+
+    retain(engine, seconds=9 * DAY, count=0)
+    assert [engine.queues.trim("default", limit=2) for _ in range(3)] == [2, 1, 0]
+
+
+def test_same_call_again_finds_nothing(engine: Engine, clock: Clock, seed: Make) -> None:
+    """A lost reply does no harm."""
+    seed(State.SUCCEEDED)
+    clock.move(2 * DAY)
+    engine.queues.trim("default")
+    before = everything(engine)
+
+    assert engine.queues.trim("default") == 0
+    assert everything(engine) == before
+
+
+def test_other_queues_stay(engine: Engine, clock: Clock, seed: Make) -> None:
+    """Each queue is trimmed by itself."""
+    seed(State.SUCCEEDED)
+    other = seed(State.SUCCEEDED, queue="other")
+    clock.move(2 * DAY)
+    engine.queues.trim("default")
+
+    assert places(engine) == {"succeeded": {"other": [other]}}
+
+
+def test_stray_id_does_not_delete_a_living_job(engine: Engine, make_job: Make) -> None:
+    """An id that an index holds by mistake leaves it; the job itself stays."""
+    lives = make_job()
+    engine.connection.client.zadd(engine.connection.keys("succeeded", "default"), {lives: 1})
+
+    engine.queues.trim("default")
+
+    assert places(engine) == {"queued": {"default": [lives]}}
+    assert engine.inspector.job(lives).state is State.QUEUED
+
+
+def test_damaged_records_go_too(engine: Engine, seed: Make) -> None:
+    """A record that is gone, or is no hash, does not stop the others."""
+    broken, gone, fine = (seed(State.FAILED) for _ in range(3))
+    client, keys = engine.connection.client, engine.connection.keys
+    client.set(keys("job", broken), "nonsense")
+    client.delete(keys("job", gone))
+    retain(engine, seconds=0)
+
+    try:
+        engine.queues.trim("default")
+        assert "failed" not in places(engine)
+        assert fine not in str(everything(engine))
+    finally:  # nothing leads from a lost record to the index of its task
+        client.delete(keys("failed", "default"), keys("failed-of", "tests.project.tasks.noop"))
+        for job_id in (broken, gone, fine):
+            client.delete(*keys.parts(job_id))
+
+
+def test_trim_works_at_maxmemory(engine: Engine, clock: Clock, seed: Make) -> None:
+    """What frees memory is never refused."""
+    seed(State.SUCCEEDED)
+    clock.move(2 * DAY)
+    with full_memory(engine):
+        assert engine.queues.trim("default") == 1

@@ -1,0 +1,140 @@
+"""docs/reference/protocol.md is the protocol: what the server holds is what the page says."""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.keys import KINDS, SCHEMA
+from django_jobqueue.engine.workers import Slot
+from django_jobqueue.payload import Signer
+from django_jobqueue.run import Claimed, Settlement
+
+from .pages import ROOT, blocks
+from .test_docs import table_rows
+
+PAGE = ROOT / "docs" / "reference" / "protocol.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+# What a command of redis-cli can be asked of.
+READS = {
+    "ZCARD": "ZSET",
+    "ZRANGE": "ZSET",
+    "HGETALL": "HASH",
+    "SMEMBERS": "SET",
+    "GET": "STRING",
+    "LRANGE": "LIST",
+}
+
+
+@pytest.fixture
+def lived(engine: Engine, make_job: Callable[..., str], slot: Slot) -> Engine:
+    """A store in which jobs have been in every state that there is a way to."""
+    workers, queues = engine.workers, ["default"]
+    fields = ("max_attempts", 5, "max_recoveries", 3)
+    for outcome in ("retried", "released", "failed", "succeeded", "cancelled"):
+        make_job(priority=7, fields=fields)
+        job = workers.claim(slot, queues)
+        assert isinstance(job, Claimed)
+        engine.jobs.progress(job.id, job.fence, 1, 2, "half")
+        delay = 60_000 if outcome in {"retried", "released"} else 0
+        settled = Settlement(
+            outcome=outcome,
+            result=b"1",
+            reason="why",
+            exception="a.B",
+            traceback="line",
+            delay_ms=delay,
+        )
+        workers.finish(slot, job, settled, [])
+    make_job()
+    workers.claim(slot, queues)
+    workers.release_slot(slot.worker, slot.name, lost=True, reason="killed_9")
+    workers.claim(slot, queues)
+    workers.renew(slot.worker, {"host": "h", "pid": 1})
+    make_job()
+    engine.queues.pause("default")
+    return engine
+
+
+def test_job_fields(lived: Engine) -> None:
+    """The table has exactly the fields that jobs get."""
+    keys = lived.connection.keys
+    client: Any = lived.connection.client
+    found = {name for key in client.keys(f"{keys('job')}:*") for name in client.hkeys(key)}
+    assert {name.decode() for name in found} == set(dict(table_rows(PAGE, "field")))
+
+
+def test_types_of_keys(lived: Engine) -> None:
+    """Each key is of a kind in the table, has its type, and a TTL only if the table says so."""
+    prefix = lived.connection.keys.prefix
+    client: Any = lived.connection.client
+    seen = set()
+    for key in client.keys("*"):
+        name = key.decode()
+        assert name.startswith(prefix)
+        kind = name.removeprefix(prefix).partition(":")[0]
+        assert client.type(key).decode().upper() == KINDS[kind].type, name
+        assert (client.ttl(key) > 0) == ("TTL" in KINDS[kind].until), name
+        seen.add(kind)
+    assert set(KINDS) - seen <= {"waiting"}, "the fixture does not reach these kinds"
+
+
+def test_records_of_runs(lived: Engine) -> None:
+    """A record is seven words, with an outcome of the table, then the traceback."""
+    outcomes = set(re.findall(r"`(\w+)`", _section("### Attempts").partition("| outcome |")[2]))
+    keys = lived.connection.keys
+    client: Any = lived.connection.client
+    seen = set()
+    for key in client.keys(f"{keys('attempts')}:*"):
+        for record in client.lrange(key, 0, -1):
+            words = record.decode().partition("\n")[0].split(" ")
+            assert len(words) == 7
+            seen.add(words[5])
+    assert seen == outcomes - {"requeued"}
+    for job_id in client.zrange(keys("failed", "default"), 0, -1):
+        lived.jobs.requeue(job_id.decode())
+        record = client.lrange(keys("attempts", job_id.decode()), -1, -1)[0]
+        assert record.decode().split(" ")[5] == "requeued"
+
+
+def test_signature_example() -> None:
+    """The example follows from the page's own words, and from the code."""
+    rows = dict(re.findall(r"^\| ([\w ]+) \| `(.*)` \|$", _section("### Payload"), re.M))
+    key = hashlib.sha256(b"django_jobqueue.payload:" + rows["secret"].encode()).digest()
+    words = ["1", rows["id"], rows["task"], rows["JSON"]]
+    digest = hmac.digest(key, "\x1f".join(words).encode(), "sha256")
+    signature = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    assert rows["payload"] == f"1.{signature}.{rows['JSON']}"
+    assert rows["owner tag"] == hmac.digest(key, b"django_jobqueue.owner", "sha256")[:8].hex()
+    signer = Signer([rows["secret"]])
+    assert signer.sign(rows["id"], rows["task"], rows["JSON"].encode()).decode() == rows["payload"]
+    assert signer.owners() == [rows["owner tag"]]
+
+
+def test_schema_is_the_present_one() -> None:
+    assert f"The schema described here is **{SCHEMA}**" in TEXT
+
+
+def test_redis_cli_commands(lived: Engine) -> None:
+    """Each suits the type of the key that it names, and runs."""
+    client: Any = lived.connection.client
+    (block,) = (block for block in blocks(PAGE) if block.mark == "redis")
+    assert len(block.commands) > 5
+    for line in block.commands:
+        match = re.fullmatch(
+            r"redis-cli -n 1 (\w+) '(djq:\{default\}:([a-z-]+)(?::[^']+)?)'(.*)", line
+        )
+        assert match, line
+        command, key, kind, rest = match.groups()
+        assert READS[command] == KINDS[kind].type, line
+        client.execute_command(command, key, *rest.split())
+
+
+def _section(heading: str) -> str:
+    """Return what stands between a heading and the next one."""
+    return re.split(r"^#+ ", TEXT.partition(f"\n{heading}\n")[2], maxsplit=1, flags=re.M)[0]

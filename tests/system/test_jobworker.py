@@ -1,0 +1,361 @@
+"""Real workers: what they run, how they stop, what survives a kill."""
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.job import State
+from tests.project import tasks
+from tests.rig import WorkerProcess, alive, lines, until
+
+Start = Callable[..., WorkerProcess]
+SHORT_LEASE = "2"  # seconds; the reaper looks every 5 s
+
+
+@pytest.fixture
+def oracle(tmp_path: Path) -> Path:
+    """The file to which the tasks note what they do."""
+    return tmp_path / "oracle"
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """A file: the task `hold` ends when it is there."""
+    return tmp_path / "gate"
+
+
+def started(oracle: Path, times: int = 1) -> None:
+    until(lambda: sum(line.startswith("start") for line in lines(oracle)) >= times)
+
+
+def test_runs_jobs_and_stops_at_once_when_idle(worker_process: Start, engine: Engine) -> None:
+    """Results come back; an idle worker is gone within a second of SIGTERM, with exit code 0."""
+    result = tasks.add.enqueue(1, 2)
+    worker = worker_process("--processes", "2").until_ready(2)
+    assert result.wait(10) == 3
+    slots = worker.slots()
+    began = time.monotonic()
+    assert worker.stop() == 0
+    assert time.monotonic() - began < 1.5
+    assert not any(alive(pid) for pid in slots)
+    assert engine.inspector.workers() == []
+
+
+def test_one_process_of_threads_runs_jobs_side_by_side(
+    worker_process: Start, engine: Engine, oracle: Path, gate: Path
+) -> None:
+    """Three threads hold three jobs at once, and stop at once when idle."""
+    results = [tasks.hold.enqueue(str(oracle), str(gate)) for _ in range(3)]
+    worker = worker_process("--processes", "1", "--threads", "3")
+    started(oracle, 3)
+    gate.touch()
+    assert [result.wait(10) for result in results] == ["held"] * 3
+    began = time.monotonic()
+    assert worker.stop() == 0
+    assert time.monotonic() - began < 1.5
+
+
+def test_threads_finish_their_jobs_at_sigterm(
+    worker_process: Start, engine: Engine, oracle: Path, gate: Path
+) -> None:
+    """Busy threads are waited for; nothing new is claimed."""
+    held = tasks.hold.enqueue(str(oracle), str(gate))
+    worker = worker_process("--processes", "1", "--threads", "2")
+    started(oracle)
+    worker.signal(signal.SIGTERM)
+    until(lambda: engine.inspector.workers()[0].stopping)
+    later = tasks.add.enqueue(1, 2)
+    gate.touch()
+    assert worker.process.wait(20) == 0
+    held.refresh()
+    later.refresh()
+    assert (held.state, later.state) == (State.SUCCEEDED, State.QUEUED)
+
+
+def test_two_workers_run_each_of_a_thousand_jobs_once(
+    worker_process: Start, engine: Engine, oracle: Path
+) -> None:
+    """No job is lost and none runs twice."""
+    tasks.write.enqueue_many([(str(oracle), f"job-{n}") for n in range(1000)])
+    for _ in range(2):
+        worker_process("--processes", "2", "--burst")
+    until(lambda: engine.inspector.count(State.SUCCEEDED) == 1000, 60)
+    runs = Counter(line.split()[0] for line in lines(oracle))
+    assert len(runs) == 1000
+    assert set(runs.values()) == {1}
+
+
+def test_a_long_job_never_holds_a_short_one(
+    worker_process: Start, engine: Engine, oracle: Path, gate: Path
+) -> None:
+    """Nothing is prefetched: the free process takes every short job."""
+    worker_process("--processes", "2").until_ready(2)
+    held = tasks.hold.enqueue(str(oracle), str(gate))
+    short = [tasks.add.enqueue(n, n) for n in range(50)]
+    assert [result.wait(10) for result in short] == [2 * n for n in range(50)]
+    held.refresh()
+    assert held.state == State.RUNNING
+    gate.touch()
+    assert held.wait(10) == "held"
+
+
+def test_workers_on_other_queues_start_a_delayed_job_in_time(
+    worker_process: Start, engine: Engine
+) -> None:
+    """A job due in one second starts then, not after the next 5 s of idling."""
+    worker_process("--queues", "mail", "--processes", "1").until_ready()
+    worker_process("--queues", "reports", "--processes", "1").until_ready()
+    until(lambda: len(engine.inspector.workers()) == 2)
+    for queue in ("mail", "reports"):
+        began = time.monotonic()
+        delayed = tasks.add.using(queue_name=queue, run_after=timedelta(seconds=1)).enqueue(1, 1)
+        delayed.wait(10)
+        assert 0.9 < time.monotonic() - began < 2.5
+
+
+def test_a_queue_never_seen_before_is_served_at_once(worker_process: Start, engine: Engine) -> None:
+    """A worker without --queues notices new names."""
+    worker_process("--processes", "1").until_ready()
+    tasks.noop.enqueue().wait(10)
+    began = time.monotonic()
+    tasks.add.using(queue_name="brand-new").enqueue(1, 1).wait(10)
+    assert time.monotonic() - began < 2
+
+
+def test_only_the_named_queues_are_served(worker_process: Start, engine: Engine) -> None:
+    """A job of another queue stays where it is."""
+    other = tasks.add.using(queue_name="other").enqueue(1, 1)
+    mine = tasks.add.using(queue_name="mine").enqueue(1, 1)
+    assert worker_process("--queues", "mine", "--burst").process.wait(20) == 0
+    other.refresh()
+    mine.refresh()
+    assert (other.state, mine.state) == (State.QUEUED, State.SUCCEEDED)
+
+
+def test_async_tasks_run(worker_process: Start, engine: Engine) -> None:
+    """A coroutine function is a task like any other."""
+    result = tasks.aecho.enqueue({"a": [1]})
+    worker_process("--burst", "--processes", "1")
+    assert result.wait(10) == {"a": [1]}
+
+
+def test_sigterm_lets_the_running_job_finish(
+    worker_process: Start, engine: Engine, oracle: Path, gate: Path
+) -> None:
+    """The job in hand ends well, the next one stays queued, the exit code is 0."""
+    held = tasks.hold.enqueue(str(oracle), str(gate))
+    queued = tasks.add.enqueue(1, 1)
+    worker = worker_process("--processes", "1")
+    started(oracle)
+    worker.signal(signal.SIGTERM)
+    until(lambda: engine.inspector.workers()[0].stopping)
+    gate.touch()
+    assert worker.process.wait(20) == 0
+    held.refresh()
+    queued.refresh()
+    assert (held.return_value, queued.state) == ("held", State.QUEUED)
+
+
+def test_a_stop_is_bounded_in_time(
+    worker_process: Start, engine: Engine, oracle: Path, gate: Path
+) -> None:
+    """After --shutdown-timeout the job goes back to its place, no attempt used."""
+    held = tasks.hold.enqueue(str(oracle), str(gate))
+    tasks.noop.enqueue()
+    worker = worker_process("--processes", "1", "--shutdown-timeout", "0.5")
+    started(oracle)
+    assert worker.stop(10) == 0
+    job = engine.inspector.job(held.id)
+    assert (job.state, job.attempts, job.recoveries) == (State.QUEUED, 0, 0)
+    assert [run.outcome for run in job.runs] == ["released"]
+    assert engine.inspector.position(job) == 0
+
+
+def test_the_second_signal_stops_at_once(
+    worker_process: Start, engine: Engine, oracle: Path, gate: Path
+) -> None:
+    """SIGINT twice: the running job is ended and released, exit code 0."""
+    held = tasks.hold.enqueue(str(oracle), str(gate))
+    worker = worker_process("--processes", "1")
+    started(oracle)
+    worker.signal(signal.SIGINT)
+    until(lambda: engine.inspector.workers()[0].stopping)
+    began = time.monotonic()
+    worker.signal(signal.SIGINT)
+    assert worker.process.wait(10) == 0
+    assert time.monotonic() - began < 2
+    job = engine.inspector.job(held.id)
+    assert (job.state, job.attempts, job.recoveries) == (State.QUEUED, 0, 0)
+
+
+def test_a_killed_process_gives_its_job_back_at_once(
+    worker_process: Start, engine: Engine, oracle: Path, gate: Path
+) -> None:
+    """Only the killed process's job runs again, within seconds and counted as a recovery."""
+    results = [tasks.hold.enqueue(str(oracle), str(gate)) for _ in range(2)]
+    worker = worker_process("--processes", "2")
+    started(oracle, 2)
+    _, victim, pid = lines(oracle)[0].split()
+    began = time.monotonic()
+    os.kill(int(pid), signal.SIGKILL)
+    started(oracle, 3)
+    assert time.monotonic() - began < 2
+    assert lines(oracle)[2].split()[1] == victim
+    gate.touch()
+    assert [result.wait(10) for result in results] == ["held", "held"]
+    jobs = {result.id: engine.inspector.job(result.id) for result in results}
+    assert {job_id: job.recoveries for job_id, job in jobs.items()} == {
+        job_id: int(job_id == victim) for job_id in jobs
+    }
+    assert [run.outcome for run in jobs[victim].runs] == ["recovered", "succeeded"]
+    assert jobs[victim].attempts == 1
+    assert len(worker.until_ready(2).slots()) == 2
+
+
+def test_a_job_that_kills_its_process_fails_after_two_recoveries(
+    worker_process: Start, engine: Engine, oracle: Path
+) -> None:
+    """Three runs, then failed with the signal as reason; others run on."""
+    poison = tasks.kill_own_process.enqueue(str(oracle))
+    worker_process("--processes", "1")
+    until(lambda: engine.inspector.count(State.FAILED) == 1, 30)
+    assert tasks.add.enqueue(1, 1).wait(20) == 2
+    job = engine.inspector.job(poison.id)
+    assert (job.reason, job.recoveries, job.attempts) == ("killed_9", 3, 0)
+    assert len(lines(oracle)) == 3
+
+
+def test_no_slot_outlives_its_supervisor(
+    worker_process: Start, engine: Engine, oracle: Path, gate: Path
+) -> None:
+    """kill -9 of the supervisor alone ends its processes; the job runs again elsewhere."""
+    held = tasks.hold.enqueue(str(oracle), str(gate))
+    lost = worker_process("--processes", "2", TEST_LEASE=SHORT_LEASE)
+    started(oracle)
+    slots = lost.slots()
+    lost.signal(signal.SIGKILL)
+    lost.process.wait()
+    until(lambda: not any(alive(pid) for pid in slots), 2, "slots are gone")
+    gate.touch()
+    worker_process("--processes", "1", TEST_LEASE=SHORT_LEASE)
+    assert held.wait(30) == "held"
+    job = engine.inspector.job(held.id)
+    assert (job.recoveries, job.attempts) == (1, 1)
+    assert sum(line.startswith("start") for line in lines(oracle)) == 2
+
+
+def test_a_killed_worker_is_recovered_by_one_that_lives(
+    worker_process: Start, engine: Engine, oracle: Path, gate: Path
+) -> None:
+    """The whole group killed: another worker takes the job when the lease is over."""
+    lost = worker_process("--processes", "1", TEST_LEASE=SHORT_LEASE).until_ready()
+    held = tasks.hold.enqueue(str(oracle), str(gate))
+    started(oracle)
+    worker_process("--processes", "1", TEST_LEASE=SHORT_LEASE).until_ready()
+    until(lambda: len(engine.inspector.workers()) == 2)
+    began = time.monotonic()
+    lost.kill_group()
+    gate.touch()
+    held.wait(20)
+    assert time.monotonic() - began < float(SHORT_LEASE) + 5 + 3
+    assert engine.inspector.job(held.id).recoveries == 1
+
+
+def test_a_long_job_outlives_its_lease(
+    worker_process: Start, engine: Engine, oracle: Path, gate: Path
+) -> None:
+    """The supervisor renews, so the job runs once however long it takes."""
+    held = tasks.hold.enqueue(str(oracle), str(gate))
+    worker_process("--processes", "1", TEST_LEASE="1")
+    started(oracle)
+    first = engine.connection.client.zscore(engine.connection.keys("leases", "default"), held.id)
+    until(
+        lambda: (
+            engine.connection.client.zscore(engine.connection.keys("leases", "default"), held.id)
+            > first + 2500
+        )
+    )
+    gate.touch()
+    assert held.wait(10) == "held"
+    assert engine.inspector.job(held.id).recoveries == 0
+
+
+def test_max_jobs_replaces_the_process(worker_process: Start, engine: Engine, oracle: Path) -> None:
+    """Seven jobs at three per process take three processes."""
+    tasks.write.enqueue_many([(str(oracle), str(n)) for n in range(7)])
+    worker_process("--processes", "1", "--max-jobs", "3")
+    until(lambda: engine.inspector.count(State.SUCCEEDED) == 7)
+    assert list(Counter(line.split()[2] for line in lines(oracle)).values()) == [3, 3, 1]
+
+
+def test_redis_may_go_and_come_back(
+    worker_process: Start, engine: Engine, oracle: Path, gate: Path, redis_server
+) -> None:
+    """A worker waits while the server is away, keeps its job and finishes it afterwards."""
+    engine.connection.client.config_set("appendonly", "yes")
+    held = tasks.hold.enqueue(str(oracle), str(gate))
+    worker = worker_process("--processes", "2")
+    started(oracle)
+    engine.connection.client.execute_command("SAVE")
+    redis_server.kill()
+    until(lambda: "Trying again" in worker.output(), 20)
+    redis_server.start()
+    engine.connection.close()
+    gate.touch()
+    assert held.wait(20) == "held"
+    assert engine.inspector.job(held.id).recoveries == 0
+    assert tasks.add.enqueue(1, 1).wait(10) == 2
+    assert worker.stop() == 0
+
+
+def test_a_worker_waits_for_redis_and_stops_without_it(worker_process: Start, tmp_path) -> None:
+    """Started before its server, a worker says so, does not exit, and obeys SIGTERM."""
+    worker = worker_process(TEST_REDIS_URL=f"unix://{tmp_path}/nobody.sock")
+    until(lambda: "Waiting until it answers" in worker.output())
+    assert worker.process.poll() is None
+    assert worker.stop(10) == 0
+
+
+def test_another_projects_queue_is_refused(worker_process: Start, engine: Engine) -> None:
+    """The owner of the keys does not match: the worker says what to set and exits with 1."""
+    keys = engine.connection.keys
+    engine.connection.client.hset(keys("meta"), "owner", "somebodyelse")
+    worker = worker_process()
+    assert worker.process.wait(20) == 1
+    assert "belong to another project" in worker.output()
+
+
+def test_log_lines_name_the_run(worker_process: Start, engine: Engine) -> None:
+    """Id, task, queue, attempt and fence stand in the lines of a job."""
+    result = tasks.add.enqueue(1, 1)
+    worker = worker_process("--burst", "--processes", "1")
+    assert worker.process.wait(20) == 0
+    fence = engine.inspector.job(result.id).fence
+    line = f"job={result.id} task=tests.project.tasks.add queue=default attempt=1 fence={fence}"
+    assert f"Started {line}" in worker.output()
+    assert "succeeded in 0.0" in worker.output()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--queues", "a b"], "is no queue name"),
+        (["--processes", "0"], "is no whole number from 1"),
+        (["--shutdown-timeout", "soon"], "is no number of seconds"),
+        (["--backend", "nowhere"], 'TASKS has no entry "nowhere"'),
+    ],
+)
+def test_bad_options_are_explained(
+    worker_process: Start, arguments: list[str], message: str
+) -> None:
+    """The message quotes the value; the exit code is not 0."""
+    worker = worker_process(*arguments)
+    assert worker.process.wait(20) != 0
+    assert message in worker.output()

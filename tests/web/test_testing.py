@@ -1,0 +1,107 @@
+"""The kit for users' own tests."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.test import TestCase, override_settings
+
+from django_jobqueue.compat import TaskResultStatus, signals, task_backends
+from django_jobqueue.engine import Engine
+from django_jobqueue.job import State
+from django_jobqueue.testing import assert_enqueued, captured_jobs, drain
+from tests.project import tasks
+
+EAGER = {"default": {"BACKEND": "django_jobqueue.testing.EagerBackend", "OPTIONS": {}}}
+
+
+class CapturedInTestCase(TestCase):
+    """captured_jobs() inside Django's TestCase, where no commit ever happens."""
+
+    def test_captures_without_commit_and_without_redis(self) -> None:
+        """A job enqueued in a transaction is there at once."""
+        with captured_jobs() as jobs, transaction.atomic():
+            tasks.add.enqueue(1, b=2)
+        (job,) = assert_enqueued(jobs, tasks.add, args=[1], kwargs={"b": 2}, count=1)
+        assert job.enqueued_at is not None
+
+    def test_runs_what_was_captured_once(self) -> None:
+        """run() returns how each job ended, and forgets them."""
+        with captured_jobs() as jobs:
+            tasks.add.enqueue(1, 2)
+            tasks.fail.enqueue()
+        added, failed = jobs.run()
+        assert added.return_value == 3
+        assert failed.state == State.FAILED
+        assert failed.errors[0].exception_class is ValueError
+        assert jobs.run() == []
+
+
+def test_assert_enqueued_tells_what_was_enqueued_instead() -> None:
+    """The message lists the captured jobs."""
+    with captured_jobs() as jobs:
+        tasks.add.using(queue_name="mail").enqueue(1, 2)
+    with pytest.raises(AssertionError, match=r"wanted at least 1.*\n  tests.project.tasks.add\("):
+        assert_enqueued(jobs, tasks.add, args=[3, 4])
+    with pytest.raises(AssertionError, match="wanted 2"):
+        assert_enqueued(jobs, tasks.add, count=2)
+    assert assert_enqueued(jobs, tasks.add, queue_name="mail")[0].task.queue_name == "mail"
+
+
+def test_capturing_ends_with_the_block_and_checks_arguments(engine: Engine) -> None:
+    """Inside, bad arguments are refused as always; outside, jobs are stored again."""
+    with captured_jobs() as jobs, pytest.raises(TypeError, match="positional argument 1"):
+        tasks.echo.enqueue(object(), 2)
+    with captured_jobs() as jobs:
+        tasks.add.enqueue_many([(1, 2), {"a": 3, "b": 4}])
+    assert [job.kwargs for job in jobs] == [{}, {"a": 3, "b": 4}]
+    assert engine.inspector.count(State.QUEUED) == 0
+    tasks.add.enqueue(1, 2)
+    assert engine.inspector.count(State.QUEUED) == 1
+
+
+@override_settings(TASKS=EAGER)
+def test_eager_backend_runs_at_once_without_redis() -> None:
+    """The result is final when enqueue() returns, and can be looked up."""
+    result = tasks.add.enqueue(1, 2)
+    assert (result.status, result.return_value) == (TaskResultStatus.SUCCESSFUL, 3)
+    assert tasks.add.get_result(result.id).return_value == 3
+    assert tasks.echo.using(run_after=timedelta(days=1)).enqueue((1,)).return_value == [[[1]], {}]
+    assert [r.return_value for r in tasks.add.enqueue_many([(1, 1), (2, 2)])] == [2, 4]
+
+
+@override_settings(TASKS=EAGER)
+def test_eager_backend_retries_at_once(tmp_path) -> None:
+    """Three attempts leave two errors and three workers."""
+    result = tasks.fail_twice.enqueue(str(tmp_path / "runs"))
+    assert (result.return_value, result.attempts, len(result.errors)) == ("done", 3, 2)
+    assert tasks.cancel_itself.enqueue().state == State.CANCELLED
+
+
+@override_settings(TASKS=EAGER)
+def test_eager_backend_sends_the_signals() -> None:
+    """task_enqueued, task_started and task_finished come in this order."""
+    seen: list[str] = []
+    names = ("task_enqueued", "task_started", "task_finished")
+    receivers = {name: (lambda name=name, **_: seen.append(name)) for name in names}
+    for name, receiver in receivers.items():
+        getattr(signals, name).connect(receiver)
+    try:
+        tasks.noop.enqueue()
+    finally:
+        for name, receiver in receivers.items():
+            getattr(signals, name).disconnect(receiver)
+    assert seen == list(names)
+
+
+def test_drain_runs_what_stands_in_redis(engine: Engine, tmp_path) -> None:
+    """Retries that are due later stay; what has run is final."""
+    results = [tasks.add.enqueue(1, n) for n in range(3)]
+    later = tasks.add.using(run_after=timedelta(hours=1)).enqueue(1, 1)
+    assert drain() == 3
+    for n, result in enumerate(results):
+        result.refresh()
+        assert result.return_value == 1 + n
+    later.refresh()
+    assert later.state == State.SCHEDULED
+    assert task_backends["default"].__class__.__name__ == "JobQueueBackend"
