@@ -25,6 +25,11 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_jobqueue",
     "tests.project",
+    # The demo's apps, for the tests of their pages.
+    "homework",
+    "pages",
+    "inbox",
+    "demo",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

@@ -1,0 +1,149 @@
+"""Everything that runs in the demo: what is started, watched, started again and stopped, and when.
+
+Start: Redis server, web server, worker. Stop: worker (warm), web server, Redis server last.
+"""
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from demo.processes import Child, how_it_ended
+from embedded.server import EmbeddedServer
+
+WARM_STOP = 45.0  # seconds for the worker: its own limit is 30
+HASTY_STOP = 5.0  # seconds for anything after it was asked twice
+STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class WebServerEnded(RuntimeError):
+    """The web server ended by itself, so there is nothing left to see."""
+
+
+class Stage:
+    """The processes of the demo."""
+
+    def __init__(
+        self,
+        server: EmbeddedServer | None,
+        web: Child,
+        workers: Sequence[Child],
+        say: Callable[[str], None],
+    ) -> None:
+        """The server runs already, and its owner stops it; None: it is not ours."""
+        self._server = server
+        self.web = web
+        self.workers = [_Restarted(worker, say) for worker in workers]
+        self._say = say
+        self._asked = 0  # how often it was asked to stop
+        self._wake = threading.Event()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take the signals that stop the demo, and give them back afterwards."""
+        before = {signum: signal.signal(signum, self._on_signal) for signum in STOPPERS}
+        try:
+            yield
+        finally:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+
+    def start(self) -> None:
+        for worker in self.workers:
+            worker.start()
+        self.web.start()
+
+    def wait_for_web(self, address: tuple[str, int], timeout: float = 30.0) -> None:
+        """Wait until the web server takes connections, or the demo is asked to stop."""
+        deadline = time.monotonic() + timeout
+        while not self._asked and not _accepts(address):
+            self._check_web()
+            if time.monotonic() > deadline:
+                raise WebServerEnded(f"The web server did not answer within {timeout:g} s.")
+            self._wake.wait(0.05)
+
+    def watch(self) -> None:
+        """Start again what ended, until the demo is asked to stop."""
+        while not self._asked:
+            self._check_server()
+            self._check_web()
+            for worker in self.workers:
+                worker.look_after()
+            self._wake.wait(0.2)
+
+    def stop(self) -> None:
+        """Stop the workers, then the web server; hurry when asked a second time."""
+        for worker in self.workers:
+            worker.child.ask_to_stop()
+        self._wait_for([worker.child for worker in self.workers], WARM_STOP)
+        self.web.ask_to_stop()
+        self._wait_for([self.web], HASTY_STOP)
+
+    def _wait_for(self, children: Sequence[Child], timeout: float) -> None:
+        asked, deadline = self._asked, time.monotonic() + timeout
+        while any(child.running for child in children):
+            if asked <= 1 < self._asked:  # The worker ends its running jobs on the second signal.
+                for child in children:
+                    child.ask_to_stop()
+                asked, deadline = self._asked, time.monotonic() + HASTY_STOP
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        for child in children:
+            child.kill()
+            child.drain()
+
+    def _check_web(self) -> None:
+        code = self.web.exit_code
+        if code is not None:
+            self.web.drain()
+            raise WebServerEnded(f"The web server ended with {how_it_ended(code)}.")
+
+    def _check_server(self) -> None:
+        if self._server is not None and not self._server.running:
+            self._server.start()
+            self._say(f"redis: had ended; started again, pid {self._server.pid}")
+
+    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
+        self._asked += 1
+        self._wake.set()
+
+
+class _Restarted:
+    """A child that is started again when it ends; less often when it keeps ending."""
+
+    def __init__(self, child: Child, say: Callable[[str], None]) -> None:
+        self.child = child
+        self._say = say
+        self._started = 0.0
+        self._pause = 0.0
+        self._again_at: float | None = None
+
+    def start(self) -> None:
+        self.child.start()
+        self._started = time.monotonic()
+        self._say(f"{self.child.name}: pid {self.child.pid}")
+
+    def look_after(self) -> None:
+        code, now = self.child.exit_code, time.monotonic()
+        if code is None:
+            return
+        if self._again_at is None:
+            lived = now - self._started
+            self._pause = 0.0 if lived > 10 else min(10.0, self._pause * 2 or 0.5)
+            self._again_at = now + self._pause
+            self._say(f"{self.child.name}: ended with {how_it_ended(code)}; starting it again")
+        if now >= self._again_at:
+            self._again_at = None
+            self.start()
+
+
+def _accepts(address: tuple[str, int]) -> bool:
+    try:
+        with socket.create_connection(address, timeout=1):
+            return True
+    except OSError:
+        return False

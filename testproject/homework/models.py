@@ -1,0 +1,107 @@
+"""Assignments with their key, and what students handed in."""
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models
+from django.urls import reverse
+
+from homework.grading import BrokenKey, KeyLine, judge
+
+
+class Assignment(models.Model):
+    """A list of questions that students answer in one file."""
+
+    title = models.CharField(max_length=100)
+    slug = models.SlugField(unique=True)
+    description = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return self.title
+
+    def get_absolute_url(self) -> str:
+        return reverse("homework:hand_in", args=[self.slug])
+
+
+class Question(models.Model):
+    """One question and its line of the key."""
+
+    class Kind(models.TextChoices):
+        CHOICE = "choice", "Multiple choice"  # answer: "B", or all that apply: "A, C"
+        NUMBER = "number", "Number"  # answer: "9.81", accepted within the tolerance
+        TEXT = "text", "Short text"  # answer: alternatives separated by "|"
+
+    assignment = models.ForeignKey(Assignment, models.CASCADE, related_name="questions")
+    label = models.CharField(
+        max_length=6,
+        validators=[RegexValidator(r"^\d+[a-z]?$", "A number, perhaps with a letter: 3 or 3b.")],
+        help_text="What students write before their answer: a number, perhaps with a letter.",
+    )
+    text = models.TextField()
+    kind = models.CharField(max_length=6, choices=Kind.choices)
+    answer = models.CharField(
+        max_length=200,
+        help_text="Choice: the letters. Number: the value. Text: alternatives separated by “|”.",
+    )
+    tolerance = models.FloatField(
+        default=0.0, help_text="For numbers: the largest difference that is still correct."
+    )
+    points = models.PositiveSmallIntegerField(default=1)
+
+    class Meta:
+        ordering = ["assignment", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["assignment", "label"], name="one_label_per_assignment")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.label}. {self.text}"
+
+    def clean(self) -> None:
+        """Refuse a key that no answer could meet."""
+        try:
+            judge(self.as_key(), [self.answer])
+        except BrokenKey as fault:
+            raise ValidationError({"answer": str(fault)}) from None
+
+    def as_key(self) -> KeyLine:
+        """Return what the grader needs to know."""
+        return KeyLine(self.label, self.text, self.kind, self.answer, self.tolerance, self.points)
+
+
+class Submission(models.Model):
+    """One file of answers. It is open until a worker has graded it or given it up."""
+
+    class State(models.TextChoices):
+        HANDED_IN = "handed_in", "Handed in"  # to be graded
+        GRADED = "graded", "Graded"  # mark and feedback are there
+        UNGRADED = "ungraded", "Could not be graded"  # reason is there
+
+    student = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    assignment = models.ForeignKey(Assignment, models.CASCADE, related_name="submissions")
+    filename = models.CharField(max_length=100)
+    content = models.TextField()
+    state = models.CharField(max_length=9, choices=State.choices, default=State.HANDED_IN)
+    mark = models.FloatField(null=True, blank=True)  # points reached
+    out_of = models.PositiveIntegerField(null=True, blank=True)  # points to be had
+    feedback = models.JSONField(default=dict, blank=True)  # see grading.Report.as_json
+    reason = models.TextField(blank=True)  # why it could not be graded
+    job_id = models.CharField(max_length=64, blank=True)
+    page = models.URLField(blank=True)  # of this submission, for the mail
+    submitted_at = models.DateTimeField(auto_now_add=True)
+    graded_at = models.DateTimeField(null=True, blank=True)
+    mailed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-submitted_at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.filename} for {self.assignment}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("homework:submission", args=[self.pk])
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the student still waits for an outcome."""
+        return self.state == self.State.HANDED_IN

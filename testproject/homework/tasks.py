@@ -1,0 +1,70 @@
+"""What the worker does with homework: grade it, then mail the mark."""
+
+import time
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from django_jobqueue import JobContext, task
+from homework.answers import UnreadableFile, read_answers
+from homework.grading import Report, Verdict, grade, notes
+from homework.mail import outcome_mail
+from homework.models import Submission
+from homework.outcome import give_up, store_mark
+
+OUR_FAULT = (
+    "The grader itself failed, several times: that is no fault of your file. "
+    "The error has been recorded; please hand it in again later."
+)
+
+
+@task(takes_context=True, max_attempts=3, backoff=2)
+def grade_submission(context: JobContext, submission_pk: int) -> None:
+    """Grade a submission, store the mark and enqueue the mail.
+
+    It may run more than once, after a worker was lost: the mark is stored once. The mail is
+    enqueued each time, because nobody knows how far the lost run came; it is sent once.
+    """
+    submission = Submission.objects.select_related("assignment").get(pk=submission_pk)
+    if submission.is_open:
+        try:
+            store_mark(submission_pk, _report(context, submission))
+        except UnreadableFile as fault:
+            give_up(submission_pk, str(fault))
+        except Exception:
+            if context.attempt >= context.max_attempts:  # Nobody tries again: tell the student.
+                give_up(submission_pk, OUR_FAULT)
+                mail_mark.enqueue(submission_pk)
+            raise
+    mail_mark.enqueue(submission_pk)
+
+
+def _report(context: JobContext, submission: Submission) -> Report:
+    """Grade the answers one by one, reporting the progress."""
+    sheet = read_answers(submission.content)
+    key = [question.as_key() for question in submission.assignment.questions.all()]
+    verdicts: list[Verdict] = []
+    for verdict in grade(key, sheet):
+        verdicts.append(verdict)
+        context.progress(len(verdicts), len(key), f"Question {verdict.label}")
+        # A demo that grades in a millisecond can't be watched; 0 outside of it.
+        time.sleep(getattr(settings, "DEMO_SECONDS_PER_QUESTION", 0))
+    return Report(verdicts, notes(key, sheet))
+
+
+@task(max_attempts=5, backoff=10)
+def mail_mark(submission_pk: int) -> bool:
+    """Mail the outcome to the student, and tell whether this run did it.
+
+    The compare-and-set and the mail are one transaction: a second run finds the mail sent, and
+    one that follows a failed or killed run sends it. Only a crash between the mail server's
+    answer and the commit can send it twice, then with the same Message-ID.
+    """
+    with transaction.atomic():
+        unsent = Submission.objects.filter(pk=submission_pk, mailed_at=None)
+        if not unsent.update(mailed_at=timezone.now()):
+            return False
+        submission = Submission.objects.select_related("student", "assignment")
+        outcome_mail(submission.get(pk=submission_pk)).send()
+    return True

@@ -1,0 +1,42 @@
+"""The first exercise of every introduction to queues: is this page all right?"""
+
+import http.client
+import urllib.error
+import urllib.request
+from typing import IO
+from urllib.parse import urlsplit
+
+from django_jobqueue import task
+
+TIMEOUT = 5  # seconds
+
+
+@task
+def is_page_ok(url: str) -> bool:
+    """Tell whether a page answers with 200 OK; redirects are followed on its own host only."""
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise ValueError(f"{url!r} is no http or https address.")
+    opener = urllib.request.build_opener(_SameHost)
+    try:
+        with opener.open(url, timeout=TIMEOUT) as response:
+            return bool(response.status == http.HTTPStatus.OK)
+    except (OSError, http.client.HTTPException):  # URLError and HTTPError are OSErrors.
+        return False
+
+
+class _SameHost(urllib.request.HTTPRedirectHandler):
+    """Refuse to be sent to another host."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        here, there = urlsplit(req.full_url), urlsplit(newurl)
+        if (there.scheme, there.netloc) != (here.scheme, here.netloc):
+            raise urllib.error.HTTPError(newurl, code, "redirect to another host", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)

@@ -1,0 +1,1 @@
+"""A module that a test proves is never imported."""

@@ -1,0 +1,207 @@
+"""One job → one outcome, without Redis."""
+
+import sys
+from dataclasses import replace
+
+import pytest
+
+from django_jobqueue import compat
+from django_jobqueue.backend import JobQueueBackend
+from django_jobqueue.job import State, new_id
+from django_jobqueue.options import load
+from django_jobqueue.payload import Signer
+from django_jobqueue.run import Claimed, Run
+from django_jobqueue.worker.executor import MAX_TRACEBACK, Executor, Outcome
+
+PATH = "tests.project.tasks."
+options = load("default")
+signer = Signer(options.signing_keys)
+executor = Executor("default", options, signer, JobQueueBackend)
+
+
+def claimed(name: str, data: bytes = b'{"args":[],"kwargs":{}}', **given: object) -> Claimed:
+    job_id = new_id()
+    task = given.pop("path", PATH + name)
+    fields = {
+        "id": job_id,
+        "queue": "default",
+        "fence": "1-abc",
+        "now": 2_000_000,
+        "payload": signer.sign(job_id, task, data),  # type: ignore[arg-type]
+        "task": task,
+        "attempts": 0,
+        "recoveries": 0,
+        "max_attempts": 1,
+        "priority": 0,
+        "enqueued_at": 1_000_000,
+        "started_at": 2_000_000,
+        "held_since": None,
+    }
+    return Claimed(**(fields | given))  # type: ignore[arg-type]
+
+
+def run(job: Claimed) -> Outcome:
+    return executor.execute(job, "worker", lambda current, total, text: None)
+
+
+def test_a_value_is_kept_as_json() -> None:
+    """None is stored as nothing."""
+    assert run(claimed("echo", b'{"args":[1],"kwargs":{"b":[]}}')).settlement.result == (
+        b'[[1],{"b":[]}]'
+    )
+    outcome = run(claimed("noop"))
+    assert (outcome.settlement.outcome, outcome.settlement.result) == ("succeeded", b"")
+
+
+@pytest.mark.parametrize(
+    ("name", "exception"),
+    [
+        ("fail", "builtins.ValueError"),
+        ("exit_process", "builtins.SystemExit"),
+        ("unstorable", "builtins.TypeError"),
+    ],
+)
+def test_any_exception_is_a_failure_with_its_traceback(name: str, exception: str) -> None:
+    """Also SystemExit, and a value that JSON does not have."""
+    settled = run(claimed(name)).settlement
+    assert (settled.outcome, settled.reason, settled.exception) == (
+        "failed",
+        "exception",
+        exception,
+    )
+    assert settled.traceback.startswith("Traceback")
+
+
+def test_wrong_arguments_fail_the_job() -> None:
+    """A call that does not fit the function is a TypeError of the job."""
+    settled = run(claimed("add", b'{"args":[1,2,3],"kwargs":{}}')).settlement
+    assert settled.exception == "builtins.TypeError"
+
+
+def test_attempts_are_retried_while_there_are_any() -> None:
+    """The delay is the task's backoff; the last attempt fails."""
+    first = run(claimed("fail_twice", b'{"args":["/nowhere/x"],"kwargs":{}}', max_attempts=3))
+    assert (first.settlement.outcome, first.settlement.delay_ms) == ("retried", 50)
+    last = claimed("fail_twice", b'{"args":["/nowhere/x"],"kwargs":{}}', max_attempts=3, attempts=2)
+    assert run(last).settlement.outcome == "failed"
+    assert run(claimed("fail_for_good", max_attempts=3)).settlement.outcome == "failed"
+
+
+def test_retry_and_cancel_are_obeyed() -> None:
+    """Retry runs again even without attempts left; Cancel ends the job."""
+    retried = run(claimed("ask_for_retry")).settlement
+    assert (retried.outcome, retried.delay_ms) == ("retried", 50)
+    assert run(claimed("cancel_itself")).settlement.outcome == "cancelled"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [None, b"", b"1.abc", b'2.x.{"args":[],"kwargs":{}}', b'1.forged.{"args":[],"kwargs":{}}'],
+)
+def test_what_is_not_signed_is_not_run(payload: bytes | None) -> None:
+    """A lost or forged payload fails the job, and the task is not reached."""
+    outcome = run(claimed("kill_own_process", payload=payload))
+    assert outcome.settlement.outcome == "failed"
+    assert outcome.settlement.reason in {"bad_signature", "damaged"}
+    assert outcome.result is None
+
+
+def test_a_payload_of_another_job_or_task_is_not_run() -> None:
+    """The signature binds id and task."""
+    own = claimed("noop")
+    other_task = claimed("add", payload=own.payload, id=own.id)
+    assert run(other_task).settlement.reason == "bad_signature"
+    assert run(claimed("noop", payload=own.payload)).settlement.reason == "bad_signature"
+
+
+def test_signed_nonsense_is_damage() -> None:
+    """JSON of another shape fails the job with the reason."""
+    for data in (b"nonsense", b"[]", b'{"args":{}}', b"\xff"):
+        assert run(claimed("noop", data)).settlement.reason == "damaged"
+
+
+def test_an_unsigned_path_is_never_imported() -> None:
+    """Only after the signature has been verified is a module looked up."""
+    job = claimed("x", path="tests.project.trap.task", payload=b"1.x.{}")
+    assert run(job).settlement.reason == "bad_signature"
+    assert "tests.project.trap" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "path", ["tests.project.tasks.gone", "no.such.module", "os.system", "tests.project.tasks.note"]
+)
+def test_an_unknown_task_is_held_then_failed(path: str) -> None:
+    """30 s, growing to 10 minutes, until the grace of an hour is over; no attempt is used."""
+    now = 10_000_000
+    held = run(claimed("", path=path, now=now)).settlement
+    assert (held.outcome, held.reason, held.delay_ms) == ("released", "task_unknown", 30_000)
+    later = run(claimed("", path=path, now=now, held_since=now - 1_200_000)).settlement
+    assert later.delay_ms == 600_000
+    ended = run(claimed("", path=path, now=now, held_since=now - 3_600_000)).settlement
+    assert (ended.outcome, ended.reason) == ("failed", "task_unknown")
+    assert path in ended.traceback
+
+
+def test_a_long_traceback_keeps_its_end() -> None:
+    """At most 16 KiB, with the message at the end."""
+    data = b'{"args":["' + b"x" * 20_000 + b' the end"],"kwargs":{}}'
+    text = run(claimed("fail", data)).settlement.traceback
+    assert len(text.encode()) <= MAX_TRACEBACK
+    assert text.startswith("[…]")
+    assert text.endswith("the end\n")
+
+
+def test_a_large_result_fails_the_job() -> None:
+    """The message names both sizes."""
+    data = b'{"args":["' + b"x" * 300_000 + b'"],"kwargs":{}}'
+    settled = run(claimed("echo", data)).settlement
+    assert settled.exception == "django_jobqueue.exceptions.PayloadTooLarge"
+    assert "262144 allowed" in settled.traceback
+
+
+def test_the_context_knows_attempt_and_id() -> None:
+    """Earlier runs that counted are counted; recovered ones are not."""
+    job = claimed("attempt_of")
+    assert run(job).settlement.result == f'[1,"{job.id}",""]'.encode()
+    record = Run(
+        attempt=1,
+        fence="1-a",
+        worker="other",
+        started_at=1,
+        finished_at=2,
+        outcome="retried",
+        exception="builtins.ValueError",
+        traceback="…",
+    )
+    runs = (record, replace(record, outcome="recovered", exception=""))
+    outcome = run(replace(job, attempts=1, runs=runs))
+    assert outcome.settlement.result == f'[2,"{job.id}",""]'.encode()
+    assert outcome.result is not None
+    assert outcome.result.worker_ids == ["other", "worker"]
+    assert len(outcome.result.errors) == 1
+
+
+def test_signals_come_in_order_and_their_errors_are_not_the_jobs() -> None:
+    """task_finished has the exception in sys.exc_info(), after the store accepted."""
+    seen: list[object] = []
+
+    def started(sender: type, **_: object) -> None:
+        seen.append(sender.__name__)
+        raise RuntimeError("a receiver's own error")
+
+    def finished(sender: type, task_result: compat.TaskResult, **_: object) -> None:
+        seen.append((task_result.status, sys.exc_info()[0]))
+
+    compat.signals.task_started.connect(started)
+    compat.signals.task_finished.connect(finished)
+    try:
+        outcome = run(claimed("fail"))
+        assert seen == ["JobQueueBackend"]
+        executor.announce(outcome, 3_000_000)
+    finally:
+        compat.signals.task_started.disconnect(started)
+        compat.signals.task_finished.disconnect(finished)
+    assert seen[1] == (compat.TaskResultStatus.FAILED, ValueError)
+    assert outcome.result is not None
+    assert outcome.result.state == State.FAILED
+    assert [error.exception_class for error in outcome.result.errors] == [ValueError]
