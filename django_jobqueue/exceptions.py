@@ -16,6 +16,8 @@ Owns names only; imports nothing.
 
 from datetime import timedelta
 
+YEAR = 366 * 86_400  # seconds
+
 
 class JobQueueError(Exception):
     """Base class of the package's errors. Never raised itself."""
@@ -57,11 +59,14 @@ class Retry(Exception):
     """Raise inside a task to run the job again, even if its attempts are used up.
 
     `after` is a timedelta or seconds; None takes the task's own backoff.
+    Raises: ValueError for a delay that is negative, endless or longer than a year.
     """
 
     def __init__(self, after: timedelta | float | None = None, reason: str = "") -> None:
         super().__init__(reason or "the task asked for a retry")
         self.after = after.total_seconds() if isinstance(after, timedelta) else after
+        if self.after is not None and not 0 <= self.after <= YEAR:
+            raise ValueError(f"Retry(after={after!r}): give seconds from 0 to {YEAR}.")
 
 
 class Cancel(Exception):

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 
 from django_jobqueue import engine as engines
 from django_jobqueue.engine import Engine
@@ -20,6 +19,7 @@ from django_jobqueue.options import load
 from embedded.server import EmbeddedServer
 
 from .consistency import assert_consistent
+from .project.settings import SOCKET
 from .rig import WorkerProcess, alive
 
 TEST_CLOCK = """
@@ -34,7 +34,7 @@ end
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[EmbeddedServer]:
     """A server for this test session, on the socket that the settings name."""
-    socket = Path(settings.SOCKET)
+    socket = Path(SOCKET)
     socket.parent.mkdir(parents=True, exist_ok=True)
     server = EmbeddedServer(
         socket.parent, socket=socket, config={"appendonly": "no", "save": "", "hz": "100"}

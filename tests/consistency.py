@@ -42,22 +42,14 @@ def _violations(engine: Engine) -> Iterator[str]:
 
 def _jobs(engine: Engine, names: dict[str, list[str]]) -> Iterator[str]:
     client, keys = engine.connection.client, engine.connection.keys
-    places: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for index in INDEXES:
-        for queue in names[index]:
-            for job_id in client.zrange(keys(index, queue), 0, -1):
-                places[job_id.decode()].append((index, queue))
-    failed: dict[str, set[str]] = defaultdict(set)
-    records = {}
+    places = _places(engine, names)
+    records: dict[str, dict[str, str]] = {}
     for job_id in names["job"]:
         fields = {k.decode(): v.decode() for k, v in client.hgetall(keys("job", job_id)).items()}
         records[job_id] = fields
         state, queue = fields.get("state", "?"), fields.get("queue", "?")
-        expected = [(INDEX_OF.get(state, "?"), queue)]
-        if places.get(job_id, []) != expected:
+        if places.get(job_id, []) != [(INDEX_OF.get(state, "?"), queue)]:
             yield f"job {job_id} is {state} of {queue}, but stands in {places.get(job_id)}"
-        if state == State.FAILED and "task" in fields:
-            failed[fields["task"]].add(job_id)
         if job_id not in names["payload"] and fields.get("reason") != "damaged":
             yield f"job {job_id} has no payload"
         long = {name: value for name, value in fields.items() if len(value) > 64 and name != "task"}
@@ -68,8 +60,30 @@ def _jobs(engine: Engine, names: dict[str, list[str]]) -> Iterator[str]:
     for kind in JOB_PARTS[1:]:
         for job_id in set(names[kind]) - set(records):
             yield f"{kind}:{job_id} belongs to no job"
+    yield from _failed(engine, names, records)
+
+
+def _places(engine: Engine, names: dict[str, list[str]]) -> dict[str, list[tuple[str, str]]]:
+    """Return each id with the indexes and queues in which it stands."""
+    places: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for index in INDEXES:
+        for queue in names[index]:
+            key = engine.connection.keys(index, queue)
+            for job_id in engine.connection.client.zrange(key, 0, -1):
+                places[job_id.decode()].append((index, queue))
+    return places
+
+
+def _failed(
+    engine: Engine, names: dict[str, list[str]], records: dict[str, dict[str, str]]
+) -> Iterator[str]:
+    failed: dict[str, set[str]] = defaultdict(set)
+    for job_id, fields in records.items():
+        if fields.get("state") == State.FAILED and "task" in fields:
+            failed[fields["task"]].add(job_id)
     for task in {*names["failed-of"], *failed}:
-        listed = {i.decode() for i in client.zrange(keys("failed-of", task), 0, -1)}
+        key = engine.connection.keys("failed-of", task)
+        listed = {job_id.decode() for job_id in engine.connection.client.zrange(key, 0, -1)}
         if listed != failed[task]:
             yield f"failed-of:{task} lists {listed}, failed are {failed[task]}"
 

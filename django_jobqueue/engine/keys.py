@@ -122,7 +122,7 @@ KINDS: dict[str, Kind] = {
     ),
     "wake": Kind(
         type="LIST",
-        of="queue",
+        of="queue; * for a queue that is new",
         holds="at most 64 tokens that mean nothing: an idle slot blocks on them",
         until="popped, or the queue is found empty",
     ),
@@ -135,7 +135,7 @@ KINDS: dict[str, Kind] = {
     "worker": Kind(
         type="HASH",
         of="worker id",
-        holds="host, pid, queues, processes, threads, version, started_at, stopping",
+        holds="host, pid, queues, processes, threads, version, started_at, seen_at, stopping",
         until="10 minutes after it was last seen",
     ),
     "slots": Kind(

@@ -15,6 +15,8 @@ from redis import Redis
 from redis.exceptions import NoScriptError
 
 _FIELD = re.compile(r"^-- (Moves|KEYS|ARGV|Returns|Atomic):", re.MULTILINE)
+_DEFINES = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
+_COMMENT = re.compile(r"--.*")
 _NAME = re.compile(r"^--   (\w+)(\.\.\.)?(?: |$)", re.MULTILINE)
 
 Argument = bytes | str | int | float
@@ -23,13 +25,15 @@ Argument = bytes | str | int | float
 class Script:
     """One script: its source with the prelude, and the order of its arguments."""
 
-    def __init__(self, name: str, body: str, prelude: str) -> None:
+    def __init__(self, name: str, body: str, prelude: Sequence[str]) -> None:
         self.name = name
         self.header = dict(_sections(name, body))
         found = _NAME.findall(self.header["ARGV"])
         self.names = [argument for argument, _ in found]
         self.rest = self.names.pop() if found and found[-1][1] else None
-        self.source = "\n".join([prelude, _locals(self.names, self.rest), body])
+        self.source = "\n\n".join(
+            [*_needed(prelude, body), _locals(self.names, self.rest) + "\n" + body]
+        )
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
     def __call__(
@@ -56,7 +60,7 @@ class Scripts:
         """Load the files; `clock` replaces the source of lua/now.lua (tests only)."""
         folder = files(__package__) / "lua"
         clock = (folder / "now.lua").read_text() if clock is None else clock
-        prelude = clock + (folder / "prelude.lua").read_text()
+        prelude = f"{clock.strip()}\n\n{(folder / 'prelude.lua').read_text()}".split("\n\n")
         self.all: dict[str, Script] = {}
         for file in sorted(folder.iterdir(), key=lambda file: file.name):
             name, _, suffix = file.name.rpartition(".")
@@ -85,6 +89,20 @@ def _sections(name: str, body: str) -> Sequence[tuple[str, str]]:
     if [title for title, _ in sections] != ["Moves", "KEYS", "ARGV", "Returns", "Atomic"]:
         raise ValueError(f"lua/{name}.lua: its header lacks a field, or has them in another order")
     return sections
+
+
+def _needed(prelude: Sequence[str], body: str) -> list[str]:
+    """Return the paragraphs of the prelude that a body needs, in their order.
+
+    Each call makes all functions of its script anew, so those it does not use are left out.
+    """
+    needed: list[str] = []
+    for paragraph in reversed(prelude):
+        names = _DEFINES.findall(paragraph)
+        below = _COMMENT.sub("", "\n".join([*needed, body]))
+        if any(re.search(rf"\b{name}\b", below) for name in names):
+            needed.insert(0, paragraph)
+    return needed
 
 
 def _locals(names: Sequence[str], rest: str | None) -> str:

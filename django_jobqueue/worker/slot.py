@@ -95,11 +95,13 @@ class SlotLoop:
                 return
             elif found.more:
                 found = self._claim()
-            elif self._burst:
-                return
-            else:
+            elif not self._burst:
                 self._wait(found.wait_ms)
                 found = Nothing(more=True)
+            elif self._look_up_queues():
+                found = Nothing(more=True)
+            else:
+                return
 
     def _claim(self) -> Claimed | Nothing:
         workers = self._engine.workers
@@ -166,9 +168,13 @@ class SlotLoop:
             self._stop.interruptible = True
         return not self._stop.requested
 
-    def _look_up_queues(self) -> None:
-        if self._wanted is None:
-            self._queues = self._patiently(self._engine.queues.names, self._queues)
+    def _look_up_queues(self) -> bool:
+        """Note which queues there are, if all are served; tell whether that has changed."""
+        if self._wanted is not None:
+            return False
+        before = self._queues
+        self._queues = self._patiently(self._engine.queues.names, before)
+        return self._queues != before
 
     def _patiently(self, call: Callable[[], T], otherwise: U | None) -> T | U:
         """Repeat a call until Redis answers; what was asked for stays the same call.

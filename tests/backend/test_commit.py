@@ -11,7 +11,7 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.job import State
 from django_jobqueue.signals import enqueue_failed
 from tests.project import tasks
-from tests.project.settings import TASKS
+from tests.project.settings import OPTIONS, TASKS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,7 +30,7 @@ def test_a_job_waits_for_the_commit(engine: Engine) -> None:
             result.wait(5)
         assert (engine.inspector.count(State.QUEUED), seen) == (0, [])
     compat.signals.task_enqueued.disconnect(receiver)
-    assert result.enqueued_at is not None
+    assert not result.is_pending
     assert tasks.add.get_result(result.id) == result
     assert len(seen) == 1
 
@@ -59,7 +59,7 @@ def test_enqueue_on_commit_can_be_turned_off(engine: Engine) -> None:
     """Per call, or for all tasks defined under ENQUEUE_ON_COMMIT = False."""
     with transaction.atomic():
         assert tasks.add.using(enqueue_on_commit=False).enqueue(1, 2).enqueued_at
-    options = TASKS["default"]["OPTIONS"] | {"ENQUEUE_ON_COMMIT": False}
+    options = OPTIONS | {"ENQUEUE_ON_COMMIT": False}
     with override_settings(TASKS={"default": TASKS["default"] | {"OPTIONS": options}}):
         from django_jobqueue import task  # noqa: PLC0415 - under these settings
 

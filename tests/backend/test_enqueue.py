@@ -14,10 +14,9 @@ from django_jobqueue.exceptions import PayloadTooLarge, QueueUnavailable
 from django_jobqueue.job import State, is_id
 from django_jobqueue.payload import load_call
 from django_jobqueue.signals import enqueue_failed
+from django_jobqueue.task import as_task
 from tests.project import tasks
-from tests.project.settings import TASKS, TEST_REDIS_URL
-
-OPTIONS = TASKS["default"]["OPTIONS"]
+from tests.project.settings import OPTIONS, TASKS
 
 
 def with_options(**options: object) -> override_settings:
@@ -27,16 +26,16 @@ def with_options(**options: object) -> override_settings:
 
 def test_returns_a_ready_result(engine: Engine) -> None:
     """Id, states, time and arguments are those of the stored job."""
-    result = tasks.add.enqueue(1, b=(2, 3))
+    result = tasks.echo.enqueue(1, b=(2, 3))
     job = engine.inspector.job(result.id)
     assert is_id(result.id)
     assert (result.status, result.state) == (TaskResultStatus.READY, State.QUEUED)
     assert (result.args, result.kwargs) == ([1], {"b": [2, 3]})
     assert result.enqueued_at == datetime.fromtimestamp(job.enqueued_at / 1000, UTC)
-    assert job.task == "tests.project.tasks.add"
+    assert job.task == "tests.project.tasks.echo"
     data = engine.signer.verify(job.id, job.task, job.payload or b"")
     assert load_call(data) == ([1], {"b": [2, 3]})
-    assert tasks.add.get_result(result.id) == result
+    assert tasks.echo.get_result(result.id) == result
 
 
 def test_only_what_differs_from_the_defaults_is_stored(engine: Engine) -> None:
@@ -173,7 +172,7 @@ def test_a_task_is_still_any_old_function() -> None:
     """Calling it runs it, here and now."""
     assert tasks.add(1, 2) == 3
     assert tasks.add.call(1, 2) == 3
-    assert asyncio.run(tasks.aecho({"a": 1})) == {"a": 1}  # type: ignore[arg-type]
+    assert asyncio.run(tasks.aecho({"a": 1})) == {"a": 1}
 
 
 def test_using_refuses_what_the_worker_reads_in_the_definition() -> None:
@@ -186,9 +185,9 @@ def test_a_plain_django_task_uses_the_defaults(engine: Engine) -> None:
     """A function of Django's own decorator is enqueued at once and tried once."""
     from tests.project import plain  # noqa: PLC0415 - made with the backend of these settings
 
-    result = plain.plain.enqueue()
-    assert result.max_attempts == 1
-    assert plain.plain.enqueue_on_commit is False
+    ours = as_task(plain.plain)
+    assert ours.enqueue().max_attempts == 1
+    assert ours.enqueue_on_commit is False
 
 
 def test_the_signal_is_sent_after_the_job_was_stored(engine: Engine) -> None:
@@ -243,4 +242,3 @@ def test_enqueue_failed_is_not_sent_outside_a_transaction() -> None:
         tasks.noop.enqueue()
     enqueue_failed.disconnect(receiver)
     assert seen == []
-    assert OPTIONS["URL"] == TEST_REDIS_URL

@@ -105,3 +105,9 @@ def test_drain_runs_what_stands_in_redis(engine: Engine, tmp_path) -> None:
     later.refresh()
     assert later.state == State.SCHEDULED
     assert task_backends["default"].__class__.__name__ == "JobQueueBackend"
+
+
+def test_drain_follows_jobs_to_queues_that_are_new(engine: Engine) -> None:
+    """A job that enqueues to a queue of another name is followed there."""
+    tasks.enqueue_elsewhere.enqueue("brand-new")
+    assert drain() == 2

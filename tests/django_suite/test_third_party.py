@@ -1,6 +1,7 @@
 """Libraries that still define their tasks with the backport, next to Django's own framework."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,6 @@ def test_a_task_of_the_backports_decorator_runs(
     """It becomes a task of ours in the framework of this Django, and a worker runs it."""
     assert isinstance(library.double, Task)
     assert isinstance(library.double, compat.Task)
-    result = library.double.enqueue(21)
+    result: Any = library.double.enqueue(21)
     worker_process("--burst", "--processes", "1")
     assert result.wait(15) == 42

@@ -39,7 +39,7 @@ def seed(engine: Engine, make_job: Make) -> Callable[..., str]:
 def park(engine: Engine, job_id: str, queue: str) -> None:
     """Make a queued job wait, as a full concurrency key will."""
     client, keys = engine.connection.client, engine.connection.keys
-    place = client.zscore(keys("queued", queue), job_id)
+    place = client.zscore(keys("queued", queue), job_id) or 0
     client.zrem(keys("queued", queue), job_id)
     client.zadd(keys("waiting", queue), {job_id: place})
     client.hset(keys("job", job_id), "state", "waiting")

@@ -41,7 +41,7 @@ def record(engine: Engine, job_id: str) -> dict[str, str]:
 def everything(engine: Engine) -> dict[str, Any]:
     """Return all keys of the alias with their values, to show that nothing changed."""
     client, prefix = engine.connection.client, engine.connection.keys.prefix
-    read: dict[bytes, Callable[[bytes], Any]] = {
+    read: dict[Any, Callable[[bytes], Any]] = {
         b"hash": client.hgetall,
         b"string": client.get,
         b"set": client.smembers,

@@ -1,6 +1,7 @@
 """enqueue: jobs are stored, each once."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -27,8 +28,9 @@ from .places import (
 TASK = "tests.project.tasks.noop"
 
 
-def new(**given: object) -> NewJob:
-    return NewJob(**{"id": new_id(), "queue": "default", "task": TASK, "payload": b"x"} | given)
+def new(**given: Any) -> NewJob:
+    fields: dict[str, Any] = {"id": new_id(), "queue": "default", "task": TASK, "payload": b"x"}
+    return NewJob(**fields | given)
 
 
 def test_job_without_a_time_is_queued(engine: Engine) -> None:

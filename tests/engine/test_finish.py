@@ -199,6 +199,23 @@ def test_released_job_may_come_back_at_once(engine: Engine, slot: Slot, make_job
     assert again.fence != job.fence
 
 
+def test_due_jobs_that_a_finish_promotes_wake_slots(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """What a finish makes claimable and leaves behind does not wait for a slot's next look."""
+    make_job()
+    job = claimed(engine, slot)
+    for _ in range(3):
+        make_job(due=timedelta(seconds=1))
+    clock.move(2)
+    drop_tokens(engine)
+
+    engine.workers.finish(slot, job, DONE, ["default"])
+
+    assert len(places(engine)["queued"]["default"]) == 2
+    assert tokens(engine) >= 1
+
+
 def test_stopping_slot_claims_nothing(engine: Engine, slot: Slot, make_job: Make) -> None:
     """Without queues there is no claim, and the slot holds nothing."""
     make_job()

@@ -170,7 +170,7 @@ def test_clock_that_jumps_does_not_stop_the_reaper(
         clock.move(5)
     clock.move(3600 * hours)
     claimed(engine, slot)
-    reaped = {}
+    reaped: dict[str, str] = {}
     for _ in range(20):
         reaped |= engine.queues.reap(["default"], **USUAL)
         clock.move(5)

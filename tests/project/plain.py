@@ -5,7 +5,7 @@ from django_jobqueue.compat import NATIVE
 if NATIVE:
     from django.tasks import task
 else:
-    from django_tasks import task
+    from django_tasks import task  # type: ignore[no-redef]
 
 
 @task

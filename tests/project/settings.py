@@ -58,12 +58,10 @@ DATABASES = {
         "NAME": os.environ.get("TEST_DATABASE", ":memory:"),
     }
 }
-TASKS = {
-    "default": {
-        "BACKEND": "django_jobqueue.backend.JobQueueBackend",
-        "OPTIONS": {
-            "URL": TEST_REDIS_URL,
-            "LEASE": float(os.environ.get("TEST_LEASE", "30")),
-        },
-    }
+OPTIONS: dict[str, object] = {
+    "URL": TEST_REDIS_URL,
+    "LEASE": float(os.environ.get("TEST_LEASE", "30")),
+}
+TASKS: dict[str, dict[str, object]] = {
+    "default": {"BACKEND": "django_jobqueue.backend.JobQueueBackend", "OPTIONS": OPTIONS}
 }

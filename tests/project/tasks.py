@@ -115,3 +115,13 @@ def count_users() -> int:
     from django.contrib.auth.models import User  # noqa: PLC0415 - the app may be absent
 
     return User.objects.count()
+
+
+@task
+def enqueue_elsewhere(queue: str) -> None:
+    noop.using(queue_name=queue).enqueue()
+
+
+@task(takes_context=True)
+def retry_after(context: JobContext, seconds: float) -> None:
+    raise Retry(after=seconds)

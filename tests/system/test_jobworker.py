@@ -143,7 +143,8 @@ def test_async_tasks_run(worker_process: Start, engine: Engine) -> None:
     """A coroutine function is a task like any other."""
     result = tasks.aecho.enqueue({"a": [1]})
     worker_process("--burst", "--processes", "1")
-    assert result.wait(10) == {"a": [1]}
+    answer: object = result.wait(10)
+    assert answer == {"a": [1]}
 
 
 def test_sigterm_lets_the_running_job_finish(
@@ -275,13 +276,13 @@ def test_a_long_job_outlives_its_lease(
     held = tasks.hold.enqueue(str(oracle), str(gate))
     worker_process("--processes", "1", TEST_LEASE="1")
     started(oracle)
-    first = engine.connection.client.zscore(engine.connection.keys("leases", "default"), held.id)
-    until(
-        lambda: (
-            engine.connection.client.zscore(engine.connection.keys("leases", "default"), held.id)
-            > first + 2500
-        )
-    )
+    leases = engine.connection.keys("leases", "default")
+
+    def deadline() -> float:
+        return engine.connection.client.zscore(leases, held.id) or 0.0
+
+    first = deadline()
+    until(lambda: deadline() > first + 2500)
     gate.touch()
     assert held.wait(10) == "held"
     assert engine.inspector.job(held.id).recoveries == 0

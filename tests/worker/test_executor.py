@@ -205,3 +205,10 @@ def test_signals_come_in_order_and_their_errors_are_not_the_jobs() -> None:
     assert outcome.result is not None
     assert outcome.result.state == State.FAILED
     assert [error.exception_class for error in outcome.result.errors] == [ValueError]
+
+
+@pytest.mark.parametrize("seconds", [b"-1", b"1e99", b"31622401"])
+def test_an_impossible_delay_fails_the_job(seconds: bytes) -> None:
+    """Retry refuses it where the task can see it."""
+    settled = run(claimed("retry_after", b'{"args":[%b],"kwargs":{}}' % seconds)).settlement
+    assert (settled.outcome, settled.exception) == ("failed", "builtins.ValueError")

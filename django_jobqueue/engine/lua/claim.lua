@@ -12,4 +12,15 @@
 --   {'none', ms until the next due job or -1}
 -- Atomic: a job popped without a lease would be lost with its worker
 
-return claim(worker, slot, nonce, tonumber(lease), queues, now())
+local t = now()
+local given = claimed_before(worker, slot, nonce, t)
+if given then return given end
+given = claim(worker, slot, nonce, tonumber(lease), queues, t)
+-- The token that brought the slot here is gone: it passes one on if it leaves more behind.
+if given[1] == 'job' then
+  local queue = given[3]
+  if call('LLEN', key('wake', queue)) == 0 and call('ZCARD', key('queued', queue)) > 0 then
+    wake(queue, 1)
+  end
+end
+return given

@@ -8,7 +8,7 @@
 -- Atomic: a crash in between would leave a record that no index leads to
 
 local t = now()
-local stored, tokens = {}, {}
+local stored, added, tokens = {}, {}, {}
 local at = 1
 while jobs[at] do
   local id, queue, task, priority, due, payload = unpack(jobs, at, at + 5)
@@ -25,12 +25,17 @@ while jobs[at] do
         'task', task, 'enqueued_at', t, unpack(jobs, at + 7, more - 1))
     end
     call('SET', key('payload', id), payload)
-    -- Slots that serve all queues wait for new ones at the queue name '*', which is no name.
-    if call('SADD', P .. 'queues', queue) == 1 then wake('*', 1) end
-    count('enqueued', queue, t, 1)
+    added[queue] = (added[queue] or 0) + 1
   end
   stored[#stored + 1] = known or string.format('%.0f', t)
   at = more
 end
-for queue, n in pairs(tokens) do wake(queue, n) end
+for queue, n in pairs(added) do
+  -- A queue is entered at its first job of each minute. Slots that serve all queues wait for
+  -- new ones at the queue name '*', which is no name.
+  if count('enqueued', queue, t, n) and call('SADD', P .. 'queues', queue) == 1 then
+    wake('*', 1)
+  end
+  if tokens[queue] then wake(queue, tokens[queue]) end
+end
 return stored

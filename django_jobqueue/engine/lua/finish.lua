@@ -52,7 +52,9 @@ else
   note('stale')
 end
 if queues[1] then
-  return {verdict, t, unpack(claim(worker, slot, nonce, tonumber(lease), queues, t))}
+  local given = verdict ~= 'ok' and claimed_before(worker, slot, nonce, t)
+    or claim(worker, slot, nonce, tonumber(lease), queues, t)
+  return {verdict, t, unpack(given)}
 end
 call('HDEL', key('slots', worker), slot)
 return {verdict, t}

@@ -15,11 +15,12 @@ end
 -- whether the script may run at maxmemory.
 local function allow_at_maxmemory() call('ZREM', P .. 'workers', '') end
 
+-- Returns true if it is the first such event of the queue in this minute.
 local function count(event, queue, t, n)
   local minute = key('minute', math.floor(t / 60000))
-  if call('HINCRBY', minute, event .. ':' .. queue, n) == n then
-    call('EXPIRE', minute, 90000)
-  end
+  local first = call('HINCRBY', minute, event .. ':' .. queue, n) == n
+  if first then call('EXPIRE', minute, 90000) end
+  return first
 end
 
 local function note(event) call('HINCRBY', P .. 'totals', event, 1) end
@@ -30,9 +31,14 @@ local function wake(queue, n)
   for _ = 1, math.min(n, 64 - call('LLEN', tokens)) do call('RPUSH', tokens, '1') end
 end
 
+-- The score of a queued job: by priority, then by the number given to it.
+local function place_of(priority, number)
+  return string.format('%.0f', (100 - (priority or 0)) * 1e13 + number)
+end
+
 -- The place behind all queued jobs of the same priority.
 local function last_place(priority)
-  return string.format('%.0f', (100 - (priority or 0)) * 1e13 + call('INCR', P .. 'sequence'))
+  return place_of(priority, call('INCR', P .. 'sequence'))
 end
 
 -- The three moves that more than one script makes; `...` are further fields and values.
@@ -143,15 +149,13 @@ local function start(id, queue, place, worker, slot, nonce, lease, t, job)
     'attempted_at', t, 'place', place, 'started_at', job[9] or t)
   call('ZADD', key('leases', queue), t + lease, id)
   call('HSET', key('slots', worker), slot, table.concat({nonce, queue, id, fence}, ' '))
-  if call('LLEN', key('wake', queue)) == 0 and call('ZCARD', key('queued', queue)) > 0 then
-    wake(queue, 1)
-  end
   return handout(id, queue, fence, t, job)
 end
 
 -- The job that the slot got under this nonce, if the reply to its claim was lost.
-local function claimed_before(held, nonce, t)
-  local old, queue, id, fence = string.match(held or '', '^(%S+) (%S+) (%S+) (%S+)$')
+local function claimed_before(worker, slot, nonce, t)
+  local held = call('HGET', key('slots', worker), slot) or ''
+  local old, queue, id, fence = string.match(held, '^(%S+) (%S+) (%S+) (%S+)$')
   if old ~= nonce then return nil end
   local job = fields_of(id, unpack(FIELDS))
   return job[1] == 'running' and job[2] == fence and handout(id, queue, fence, t, job)
@@ -160,9 +164,6 @@ end
 -- Gives the slot the first job of its queues, taken in order. Returns {'job', ...}, or
 -- {'more'} after 50 ids that can't run, or {'none', ms until the next one is due or -1}.
 local function claim(worker, slot, nonce, lease, queues, t)
-  local held = call('HGET', key('slots', worker), slot)
-  local again = claimed_before(held, nonce, t)
-  if again then return again end
   local moves, due, tokens = 0, nil, {}
   for _, queue in ipairs(queues) do
     tokens[#tokens + 1] = key('wake', queue)
@@ -183,7 +184,6 @@ local function claim(worker, slot, nonce, lease, queues, t)
     end
   end
   if #tokens > 0 then call('DEL', unpack(tokens)) end
-  if held then call('HDEL', key('slots', worker), slot) end
+  call('HDEL', key('slots', worker), slot)
   return {'none', due and math.max(0, due - t) or -1}
 end
-

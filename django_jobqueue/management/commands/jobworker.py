@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
+from django.utils.autoreload import get_child_arguments
 
 from django_jobqueue.engine import new_engine
 from django_jobqueue.engine.connection import PRODUCER
@@ -56,10 +57,10 @@ class Command(BaseCommand):
                 "jobworker needs fork or spawn with Unix signals: on Windows run it in WSL or a "
                 "container. Enqueueing and the admin work on Windows."
             )
+        _log_to_terminal(options["verbosity"])
         reload = settings.DEBUG if options["reload"] is None else options["reload"]
         if reload and not options["burst"]:
-            sys.exit(run_reloading([sys.executable, *sys.argv, "--no-reload"]))
-        _log_to_terminal(options["verbosity"])
+            sys.exit(run_reloading([*get_child_arguments(), "--no-reload"]))
         try:
             code = self._work(options)
         except (JobQueueError, ImproperlyConfigured) as error:

@@ -1,0 +1,69 @@
+"""What the figures were measured on: machine and versions."""
+
+import os
+import platform
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from django_jobqueue import __version__
+from django_jobqueue.engine import Engine
+
+_STAT = Path("/proc/stat")
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+def describe(engine: Engine) -> dict[str, str]:
+    """Return machine and versions as a person reads them."""
+    return {
+        "machine": f"{os.cpu_count()} cores, {_cpu()}, {platform.machine()}, "
+        f"{platform.system()} {platform.release()}",
+        "Python": f"{platform.python_implementation()} {sys.version.split()[0]}",
+        "Django": version("django"),
+        "django_jobqueue": __version__,
+        "redis-py": f"{version('redis')}, {_hiredis()}, reply parser {_parser(engine)}",
+    }
+
+
+def busy(seconds: float = 0.3) -> float | None:
+    """Return which share of the machine's time somebody uses while this process waits."""
+    before = _times()
+    time.sleep(seconds)
+    after = _times()
+    if before is None or after is None or after[1] == before[1]:
+        return None
+    return 1 - (after[0] - before[0]) / (after[1] - before[1])
+
+
+def _times() -> tuple[int, int] | None:
+    """Return the idle time and all time of the machine so far."""
+    try:
+        words = _STAT.read_text("ascii").splitlines()[0].split()[1:9]
+    except OSError:
+        return None
+    times = [int(word) for word in words]
+    return times[3] + times[4], sum(times)
+
+
+def _cpu() -> str:
+    try:
+        lines = _CPUINFO.read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown CPU"
+
+
+def _hiredis() -> str:
+    try:
+        return f"hiredis {version('hiredis')}"
+    except PackageNotFoundError:
+        return "no hiredis"
+
+
+def _parser(engine: Engine) -> str:
+    """Return the class that really reads the replies."""
+    connection: Any = engine.connection.client.connection_pool.make_connection()
+    return type(connection._parser).__name__.lstrip("_")

@@ -1,0 +1,101 @@
+"""Workers as they run in development and where processes can't be forked."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.jobs import NewJob
+from django_jobqueue.job import State, new_id
+from tests.project import tasks
+from tests.rig import ROOT, WorkerProcess, lines, until
+
+SETTINGS = """
+from tests.project.settings import *
+INSTALLED_APPS = [*INSTALLED_APPS, "live"]
+"""
+VERSION = """
+from django_jobqueue import task
+
+@task
+def version():
+    return {!r}
+"""
+SPAWNING = """
+import sys
+from types import SimpleNamespace
+
+import django_jobqueue.worker.supervisor
+from django.core.management import execute_from_command_line
+
+if __name__ == "__main__":
+    django_jobqueue.worker.supervisor.sys = SimpleNamespace(platform="darwin")
+    execute_from_command_line(["manage.py", "jobworker", "--no-reload", *sys.argv[1:]])
+"""
+
+
+def ask_version(engine: Engine) -> object:
+    """Run the live task once and return what it says."""
+    job_id, path = new_id(), "live.tasks.version"
+    payload = engine.signer.sign(job_id, path, b'{"args":[],"kwargs":{}}')
+    engine.jobs.enqueue(NewJob(job_id, "default", path, payload))
+    until(lambda: engine.inspector.job(job_id).state.is_final, 20)
+    return engine.inspector.job(job_id).result
+
+
+def test_reload_runs_new_code_and_survives_a_broken_one(
+    worker_process: Callable[..., WorkerProcess], engine: Engine, tmp_path: Path
+) -> None:
+    """After a change the worker restarts; a syntax error is waited out; SIGTERM ends all."""
+    code = tmp_path / "live" / "tasks.py"
+    code.parent.mkdir()
+    (code.parent / "__init__.py").touch()
+    (tmp_path / "live_settings.py").write_text(SETTINGS)
+    code.write_text(VERSION.format("one"))
+    worker = worker_process(
+        "--reload",
+        "--processes",
+        "1",
+        DJANGO_SETTINGS_MODULE="live_settings",
+        PYTHONPATH=os.pathsep.join(map(str, [tmp_path, ROOT, ROOT / "testproject"])),
+        PYTHONDONTWRITEBYTECODE="1",
+    )
+    assert ask_version(engine) == b'"one"'
+    code.write_text("this is no Python")
+    until(lambda: "SyntaxError" in worker.output(), 20)
+    code.write_text(VERSION.format("two"))
+    until(lambda: worker.output().count("jobworker ") >= 2, 20)
+    assert ask_version(engine) == b'"two"'
+    assert worker.stop() == 0
+
+
+def test_spawned_processes_work_like_forked_ones(engine: Engine, tmp_path: Path) -> None:
+    """On macOS processes are spawned: same jobs, same stop, no orphan."""
+    script, log, gate = tmp_path / "spawning.py", tmp_path / "log", tmp_path / "gate"
+    oracle = tmp_path / "oracle"
+    script.write_text(SPAWNING)
+    path = os.pathsep.join([str(ROOT), str(ROOT / "testproject")])
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "tests.project.settings",
+        "PYTHONPATH": path,
+    }
+    held = tasks.hold.enqueue(str(oracle), str(gate))
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, str(script), "--processes", "2"],
+            env=environment,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        until(lambda: lines(oracle), 20, "the job has started")
+        assert tasks.add.enqueue(1, 2).wait(20) == 3
+        gate.touch()
+        assert held.wait(10) == "held"
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0, log.read_text()
+    assert engine.inspector.count(State.RUNNING) == 0
+    assert "Traceback" not in log.read_text()
