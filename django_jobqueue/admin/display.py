@@ -1,0 +1,150 @@
+"""How states, times and durations look in the admin. Reads nothing, decides nothing."""
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from django_jobqueue.job import State
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
+
+NOTHING = "–"
+LONGEST = 20_000  # characters of a JSON value that are shown
+
+SYMBOLS = {
+    State.SCHEDULED: "◷",
+    State.QUEUED: "○",
+    State.WAITING: "◇",
+    State.RUNNING: "▶",
+    State.SUCCEEDED: "✔",
+    State.FAILED: "✖",
+    State.CANCELLED: "⊘",
+}
+STATES: dict[State, "_StrPromise"] = {
+    State.SCHEDULED: gettext_lazy("scheduled"),
+    State.QUEUED: gettext_lazy("queued"),
+    State.WAITING: gettext_lazy("waiting"),
+    State.RUNNING: gettext_lazy("running"),
+    State.SUCCEEDED: gettext_lazy("succeeded"),
+    State.FAILED: gettext_lazy("failed"),
+    State.CANCELLED: gettext_lazy("cancelled"),
+}
+OUTCOMES: dict[str, "_StrPromise"] = {
+    "succeeded": gettext_lazy("succeeded"),
+    "failed": gettext_lazy("failed"),
+    "retried": gettext_lazy("failed, to be retried"),
+    "cancelled": gettext_lazy("cancelled"),
+    "released": gettext_lazy("given back by its worker"),
+    "recovered": gettext_lazy("lost with its worker"),
+    "requeued": gettext_lazy("requeued by hand"),
+}
+REASONS: dict[str, "_StrPromise"] = {
+    "exception": gettext_lazy("the task raised an exception"),
+    "by_task": gettext_lazy("the task asked for it"),
+    "cancelled": gettext_lazy("cancelled by hand"),
+    "bad_signature": gettext_lazy("its record is not signed by this project; it was not run"),
+    "task_unknown": gettext_lazy("the worker's code has no such task"),
+    "damaged": gettext_lazy("its record in Redis is damaged"),
+}
+
+
+def state_badge(state: State) -> SafeString:
+    """Return a state as symbol and text."""
+    return format_html(
+        '<span class="jobqueue-state jobqueue-{}"><span aria-hidden="true">{}</span> {}</span>',
+        state,
+        SYMBOLS[state],
+        STATES[state],
+    )
+
+
+def short_task(path: str) -> SafeString:
+    """Return the last two parts of a task's path; the whole path is the title."""
+    return format_html('<span title="{}">{}</span>', path, ".".join(path.split(".")[-2:]))
+
+
+def span(ms: int) -> str:
+    """Return a duration in its two greatest units."""
+    seconds = ms / 1000
+    if seconds < 1:
+        return _("%(ms)d ms") % {"ms": ms}
+    if seconds < 60:
+        return _("%(seconds).1f s") % {"seconds": seconds}
+    minutes = int(seconds // 60)
+    if minutes < 60:
+        return _("%(minutes)d min %(seconds)d s") % {
+            "minutes": minutes,
+            "seconds": int(seconds % 60),
+        }
+    hours = minutes // 60
+    if hours < 48:
+        return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes % 60}
+    return _("%(days)d d %(hours)d h") % {"days": hours // 24, "hours": hours % 24}
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def moment(ms: int | None, *, short: bool = False) -> SafeString | str:
+    """Return a time in the reader's zone, a short one of today without the day.
+
+    Its exact form is the title.
+    """
+    if not ms:
+        return NOTHING
+    try:
+        at = datetime.fromtimestamp(ms / 1000, UTC)
+        at = timezone.localtime(at) if settings.USE_TZ else timezone.make_naive(at)
+        form = "SHORT_DATETIME_FORMAT" if short else "DATETIME_FORMAT"
+        if short and at.date() == datetime.now(at.tzinfo).date():
+            form = "TIME_FORMAT"
+        exact = at.isoformat(sep=" ", timespec="milliseconds")
+        return format_html(
+            '<time class="jobqueue-time" datetime="{}" title="{}">{}</time>',
+            at.isoformat(),
+            exact,
+            date_format(at, form),
+        )
+    except (OverflowError, ValueError, OSError):  # beyond the calendar
+        return NOTHING
+
+
+def moment_and_age(ms: int | None, *, short: bool = False) -> SafeString | str:
+    """Return a time and how far it is from now."""
+    if not ms:
+        return NOTHING
+    age = now_ms() - ms
+    text = _("%(span)s ago") if age >= 0 else _("in %(span)s")
+    words = text % {"span": span(abs(age))}
+    return format_html('{} <span class="jobqueue-age">{}</span>', moment(ms, short=short), words)
+
+
+def reason(code: str) -> str:
+    """Return a reason's short code in words; an unknown code as it is."""
+    return str(REASONS.get(code, code))
+
+
+def pretty(data: bytes) -> str:
+    """Return JSON with line breaks, or the text as it is if it can't be read."""
+    try:
+        text = json.dumps(json.loads(data), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        text = data.decode(errors="replace")
+    if len(text) <= LONGEST:
+        return text
+    return text[:LONGEST] + _("\n… cut here: %(length)d characters in all") % {"length": len(text)}
+
+
+def block(text: str) -> SafeString:
+    return format_html('<pre class="jobqueue-text">{}</pre>', text)

@@ -1,0 +1,67 @@
+"""The job list. Next: job_page.py shows one of them, job_actions.py does something to them."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
+
+from django_jobqueue.admin import display, filters
+from django_jobqueue.admin.job_page import JobPage
+from django_jobqueue.admin.job_rows import JobRows
+from django_jobqueue.models import Job
+
+
+class JobAdmin(JobPage):
+    """Jobs: list, page of one, actions."""
+
+    rows = JobRows
+    list_display = (
+        "short_id",
+        "task_name",
+        "queue",
+        "state_text",
+        "priority",
+        "enqueued",
+        "tries",
+        "run_time",
+    )
+    search_fields = ("task", "id")
+    hint = gettext_lazy("Search for a whole job ID, or for parts of the path of a task.")
+
+    def get_list_display(self, request: HttpRequest) -> tuple[Any, ...]:
+        return (*self.list_display, *self.alias_column())
+
+    def get_list_filter(self, request: HttpRequest) -> tuple[Any, ...]:
+        return (
+            *([filters.AliasFilter] if self.alias_column() else []),
+            filters.StateFilter,
+            filters.QueueFilter,
+            filters.TaskFilter,
+            filters.OrderFilter,
+        )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        return (queryset.search(search_term) if search_term.strip() else queryset), False
+
+    @admin.display(description=gettext_lazy("ID"))
+    def short_id(self, row: Job) -> SafeString:
+        """Return the random part of the id: the first digits are the time."""
+        shown = row.id[24:34] or row.id
+        return format_html('<code title="{}">{}</code>', row.id, shown)
+
+    @admin.display(description=gettext_lazy("task"))
+    def task_name(self, row: Job) -> SafeString:
+        return display.short_task(row.task)
+
+    @admin.display(description=gettext_lazy("enqueued"))
+    def enqueued(self, row: Job) -> SafeString | str:
+        return display.moment_and_age(row.snapshot.enqueued_at, short=True)
+
+    @admin.display(description=gettext_lazy("state"))
+    def state_text(self, row: Job) -> SafeString:
+        return display.state_badge(row.snapshot.state)

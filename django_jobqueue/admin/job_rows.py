@@ -1,0 +1,250 @@
+"""Jobs as rows: by rank where an index has them, in a window of 2,000 where none has.
+
+Without a chosen state the list goes through the states, what happens now first; within each
+the order is that of its index. So every page is exact, and no row is read but those shown.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Self
+
+from django.utils.translation import gettext as _
+
+from django_jobqueue.admin.queryset import Rows
+from django_jobqueue.engine import get_engine
+from django_jobqueue.engine.inspector import MERGE_DEPTH, Inspector
+from django_jobqueue.exceptions import JobNotFound
+from django_jobqueue.job import Job as Snapshot
+from django_jobqueue.job import State, is_id
+from django_jobqueue.models import Job
+
+WINDOW = 2_000  # jobs among which is searched what no index answers
+LISTED = (
+    State.RUNNING,
+    State.QUEUED,
+    State.WAITING,
+    State.SCHEDULED,
+    State.FAILED,
+    State.SUCCEEDED,
+    State.CANCELLED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The jobs of one state, over the queues that have any."""
+
+    state: State
+    queues: tuple[str, ...]
+    total: int
+
+    @property
+    def reach(self) -> int:
+        """Return how many of them can be listed."""
+        return self.total if len(self.queues) == 1 else min(self.total, MERGE_DEPTH)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What was found by looking at each of some jobs."""
+
+    found: list[Snapshot]
+    seen: int
+    total: int
+
+
+class JobRows(Rows[Job]):
+    """Jobs of one alias: by state and queue, by task of the failed ones, by id, by search."""
+
+    lookups = frozenset({"alias", "state", "queue", "task"})
+    words: tuple[str, ...] = ()  # each is part of the task's path or of the id
+    newest_first = True
+
+    def search(self, text: str) -> Self:
+        """Select the job of this id, or narrow to jobs whose task's path has these words."""
+        clone = self._clone()
+        words = text.casefold().split()
+        if len(words) == 1 and is_id(words[0]):
+            clone.where.clear()
+            clone._choose(words)
+        else:
+            clone.words = tuple(words)
+        return clone
+
+    def named(self) -> Self:
+        """Let go of all filters for rows that were chosen by id."""
+        clone = self._clone()
+        if clone.ids is not None:
+            clone.where = {name: self.where[name] for name in self.where if name == "alias"}
+            clone.words = ()
+        return clone
+
+    def oldest(self) -> Self:
+        clone = self._clone()
+        clone.newest_first = False
+        return clone
+
+    @property
+    def alias(self) -> str:
+        return self.where.get("alias") or next(iter(self.source.aliases), "")
+
+    def totals(self) -> dict[State, int]:
+        """Return how many jobs each state has, in the chosen queue or in all."""
+        return {segment.state: segment.total for segment in self._segments(LISTED)}
+
+    def count(self) -> int:
+        if self.ids is not None:
+            return len(self._all())
+        if self._needs_window:
+            return len(self._window().found)
+        if "task" in self.where:
+            return self._failed_of_task()
+        return sum(segment.reach for segment in self._chosen_segments())
+
+    def fetch(self, start: int, stop: int) -> list[Job]:
+        if self.ids is not None:
+            return self._all()[start:stop]
+        if self._needs_window:
+            found = self._window().found[start:stop]
+        elif "task" in self.where:
+            found = self._read_failed(start, stop)
+        else:
+            found = self._read_segments(start, stop)
+        return [Job.of(self.alias, snapshot) for snapshot in found]
+
+    def get(self, **lookups: Any) -> Job:
+        (job_id,) = self.filter(**lookups).ids or ("",)
+        self.source.insist()
+        for alias in self.source.aliases:
+            try:
+                return Job.of(alias, get_engine(alias).inspector.job(job_id))
+            except JobNotFound:
+                continue
+        raise self.missing(lookups)
+
+    def notes(self) -> list[str]:
+        if self.ids is not None:
+            return []
+        if self._needs_window:
+            window = self._window()
+            if window.seen >= window.total:
+                return []
+            text = _(
+                "This looked only at the first jobs of each state, %(seen)d of %(total)d. "
+                "Choose a state and a queue to look further."
+            )
+            return [text % {"seen": window.seen, "total": window.total}]
+        cut = [s for s in self._chosen_segments() if s.reach < s.total]
+        if "task" in self.where or not cut:
+            return []
+        text = _(
+            "Over several queues only %(reach)d jobs of a state are listed, and there are "
+            "%(total)d. Choose a queue to list all of it."
+        )
+        return [text % {"reach": MERGE_DEPTH, "total": max(s.total for s in cut)}]
+
+    @property
+    def _needs_window(self) -> bool:
+        if self.words:
+            return True
+        return "task" in self.where and (
+            "queue" in self.where or self.where.get("state") != State.FAILED
+        )
+
+    def _all(self) -> list[Job]:
+        if self._rows is None and self.ids is not None:
+            self._rows = self._by_id(self.ids)
+        return super()._all()
+
+    def _by_id(self, ids: tuple[str, ...]) -> list[Job]:
+        found: dict[str, Job] = {}
+        for alias in [self.where["alias"]] if "alias" in self.where else self.source.aliases:
+            missing = [job_id for job_id in ids if job_id not in found]
+            jobs = self._ask(partial(Inspector.jobs, ids=missing), alias)
+            found |= {job.id: Job.of(alias, job) for job in jobs if self._matches(job)}
+        return [found[job_id] for job_id in ids if job_id in found]
+
+    def _matches(self, job: Snapshot) -> bool:
+        """Tell whether a job is what the filters and the search ask for."""
+        given = {"state": job.state, "queue": job.queue, "task": job.task}
+        if any(given[name] != self.where[name] for name in given if name in self.where):
+            return False
+        text = f"{job.task} {job.id}".casefold()
+        return all(word in text for word in self.words)
+
+    def _segments(self, states: tuple[State, ...]) -> list[Segment]:
+        stats = self.source.stats(self.alias)
+        if "queue" in self.where:
+            stats = [row for row in stats if row.name == self.where["queue"]]
+        segments = []
+        for state in states:
+            having = [row for row in stats if row.counts[state]]
+            total = sum(row.counts[state] for row in having)
+            segments.append(Segment(state, tuple(row.name for row in having), total))
+        return segments
+
+    def _chosen_segments(self) -> list[Segment]:
+        chosen = (State(self.where["state"]),) if "state" in self.where else LISTED
+        return [segment for segment in self._segments(chosen) if segment.total]
+
+    def _read_segments(self, start: int, stop: int) -> list[Snapshot]:
+        found: list[Snapshot] = []
+        for segment in self._chosen_segments():
+            if start < segment.reach and stop > 0:
+                found += self._read_segment(segment, max(start, 0), min(stop, segment.reach))
+            start, stop = start - segment.reach, stop - segment.reach
+        return found
+
+    def _read_segment(self, segment: Segment, start: int, stop: int) -> list[Snapshot]:
+        return self._ask(
+            lambda seen: seen.page(
+                segment.state,
+                start,
+                stop,
+                queues=segment.queues,
+                newest_first=self.newest_first,
+            )
+        )
+
+    def _failed_of_task(self) -> int:
+        task = self.where["task"]
+        return self.source.once(
+            ("failed-of", self.alias, task),
+            lambda: self.source.read(self.alias, lambda seen: seen.count_failed_of(task), 0),
+        )
+
+    def _read_failed(self, start: int, stop: int) -> list[Snapshot]:
+        task = self.where["task"]
+        newest = self.newest_first
+        return self._ask(lambda seen: seen.failed_of(task, start, stop, newest_first=newest))
+
+    def _window(self) -> Window:
+        key = ("window", *sorted(self.where.items()), self.words, self.newest_first)
+        return self.source.once(key, self._look)
+
+    def _look(self) -> Window:
+        """Look at up to 2,000 jobs, the first of each state."""
+        if "task" in self.where and self.where.get("state") == State.FAILED:
+            seen, total = self._read_failed(0, WINDOW), self._failed_of_task()
+        else:
+            segments = self._chosen_segments()
+            shares = _shares(segments)
+            seen = [j for s in segments for j in self._read_segment(s, 0, shares[s.state])]
+            total = sum(segment.total for segment in segments)
+        return Window([job for job in seen if self._matches(job)], len(seen), total)
+
+    def _ask(
+        self, question: Callable[[Inspector], list[Snapshot]], alias: str | None = None
+    ) -> list[Snapshot]:
+        return self.source.read(self.alias if alias is None else alias, question, [])
+
+
+def _shares(segments: list[Segment]) -> dict[State, int]:
+    """Divide the window fairly: what a small state leaves goes to the greater ones."""
+    shares: dict[State, int] = {}
+    left = WINDOW
+    for number, segment in enumerate(sorted(segments, key=lambda segment: segment.reach)):
+        shares[segment.state] = min(segment.reach, left // (len(segments) - number))
+        left -= shares[segment.state]
+    return shares

@@ -1,0 +1,94 @@
+"""Jobs in every state, made the way programs and workers make them, and people who look."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.workers import Slot
+from django_jobqueue.run import Claimed, Settlement
+
+TASK = "tests.project.tasks.noop"
+
+
+class Seed:
+    """Bring new jobs into a state. `running` and what follows it claim: begin with them."""
+
+    def __init__(self, engine: Engine, make_job: Callable[..., str], slot: Slot) -> None:
+        self.engine, self.make, self.slot = engine, make_job, slot
+        self._slots = 0
+
+    def queued(self, **given: object) -> str:
+        return self.make(**given)
+
+    def scheduled(self, due: int = 4_000_000_000_000, **given: object) -> str:
+        return self.make(due=due, **given)
+
+    def cancelled(self, **given: object) -> str:
+        job_id = self.make(**given)
+        self.engine.jobs.cancel(job_id)
+        return job_id
+
+    def running(self, **given: object) -> str:
+        """Leave the job with a slot of its own."""
+        self._slots += 1
+        return self._claim(Slot(self.slot.worker, f"1.{self._slots}"), **given).id
+
+    def succeeded(self, result: bytes = b"", **given: object) -> str:
+        return self._finish(Settlement(outcome="succeeded", result=result), **given)
+
+    def failed(
+        self, exception: str = "ValueError", traceback: str = "Traceback: no", **given: object
+    ) -> str:
+        settled = Settlement(
+            outcome="failed", reason="exception", exception=exception, traceback=traceback
+        )
+        return self._finish(settled, **given)
+
+    def one_of_each(self) -> dict[str, str]:
+        states = ("failed", "succeeded", "running", "cancelled", "scheduled", "queued")
+        return {state: getattr(self, state)() for state in states}
+
+    def _claim(self, slot: Slot, **given: object) -> Claimed:
+        job_id = self.make(**given)
+        claimed = self.engine.workers.claim(slot, [str(given.get("queue", "default"))])
+        assert isinstance(claimed, Claimed)
+        assert claimed.id == job_id, "the queue was not empty"
+        return claimed
+
+    def _finish(self, settled: Settlement, **given: object) -> str:
+        claimed = self._claim(self.slot, **given)
+        self.engine.workers.finish(self.slot, claimed, settled, [])
+        return claimed.id
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Any) -> None:
+    """A real hash takes half a second, and each test makes a user."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def seed(engine: Engine, make_job: Callable[..., str], slot: Slot) -> Seed:
+    return Seed(engine, make_job, slot)
+
+
+@pytest.fixture
+def staff(db: None) -> Callable[..., Client]:
+    """Log in a staff user who has the given permissions of the app, and no other."""
+
+    def log_in(*codenames: str) -> Client:
+        user = User.objects.create_user("anna", password="secret", is_staff=True)
+        found = Permission.objects.filter(
+            content_type__app_label="django_jobqueue", codename__in=codenames
+        )
+        assert len(found) == len(codenames)
+        user.user_permissions.set(found)
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return log_in

@@ -1,0 +1,108 @@
+"""The admin in a real browser, under a policy that forbids all inline code and style."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from django_jobqueue.job import State
+from tests.admin.conftest import Seed
+from tests.admin.pages import JOBS, QUEUES, WORKERS, page_of
+from tests.rig import until
+
+pytestmark = pytest.mark.e2e
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+POLICY = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'"
+
+
+@pytest.fixture
+def open_page(live_server: Any, admin_user: Any) -> Iterator[Callable[..., Any]]:
+    """Open pages of the admin, logged in; complaints of the console fail the test."""
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if path is None:
+        message = "No Chromium on this machine: apt install chromium, to run the browser tests."
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only where there is a browser
+
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+
+        def start(scheme: Any = "light") -> Any:
+            page = browser.new_page(base_url=live_server.url, color_scheme=scheme)
+            page.set_default_timeout(15_000)
+            page.route("**/*", _with_policy)
+            page.on("console", partial(_note, complaints))
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.goto("/admin/")
+            page.fill("input[name=username]", "admin")
+            page.fill("input[name=password]", "password")
+            page.click("input[type=submit]")
+            return page
+
+        yield start
+        browser.close()
+    assert complaints == []
+
+
+def _with_policy(route: Any) -> None:
+    answer = route.fetch(max_redirects=0)
+    headers = answer.headers | {"content-security-policy": POLICY}
+    route.fulfill(response=answer, headers=headers)
+
+
+def _note(complaints: list[str], said: Any) -> None:
+    if said.type in {"error", "warning"}:
+        complaints.append(f"{said.text} at {said.location}")
+
+
+def test_a_failed_job_is_found_read_and_requeued(open_page: Callable[..., Any], seed: Seed) -> None:
+    failed = seed.failed(queue="mail", traceback="Traceback: it broke")
+    seed.queued()
+    page = open_page()
+    page.goto(QUEUES)
+    page.get_by_role("link", name="1 failed in mail").click()
+    page.get_by_role("link", name=failed[24:34]).click()
+    page.get_by_text("Traceback: it broke").wait_for()
+    page.get_by_role("button", name="Requeue").click()
+    page.get_by_text("1 job requeued.").wait_for()
+    assert seed.engine.inspector.job(failed).state is State.QUEUED
+
+
+def test_the_action_menu_cancels_all_selected(open_page: Callable[..., Any], seed: Seed) -> None:
+    made = [seed.queued() for _ in range(3)]
+    page = open_page()
+    page.goto(JOBS)
+    page.check("#action-toggle")
+    page.select_option("select[name=action]", "cancel_selected")
+    page.click("button[name=index]")
+    page.get_by_text("3 jobs cancelled.").wait_for()
+    until(lambda: seed.engine.inspector.count(State.CANCELLED) == len(made))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_obeys_the_policy(
+    open_page: Callable[..., Any], seed: Seed, scheme: str
+) -> None:
+    made = seed.one_of_each()
+    seed.engine.workers.renew("worker-1", {"host": "mill", "pid": 1, "started_at": 1})
+    page = open_page(scheme)
+    urls = [page_of("job", job_id) for job_id in made.values()]
+    urls += [page_of("job", made["failed"], "delete"), page_of("queue", "default")]
+    for url in (JOBS, f"{JOBS}?q=nothing", QUEUES, WORKERS, page_of("worker", "worker-1"), *urls):
+        answer = page.goto(url)
+        assert answer.status == 200, url

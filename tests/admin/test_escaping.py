@@ -1,0 +1,86 @@
+"""Nothing that stands in Redis becomes markup or template code in the admin."""
+
+import json
+from typing import Any
+from urllib.parse import quote as percent
+
+from django.contrib.admin.utils import quote
+from django.test import Client
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.workers import Slot
+from django_jobqueue.run import Settlement
+from tests.admin.conftest import Seed
+from tests.admin.pages import JOBS, QUEUES, WORKERS, ids, page_of
+
+EVIL = '"><img src=x onerror=alert(1)>{{7*7}}'
+SPACELESS = EVIL.replace(" ", "/")  # for words of the protocol that end at a space
+
+
+def assert_harmless(response: Any) -> None:
+    assert response.status_code == 200
+    text = response.content.decode()
+    assert "<img/src" not in text
+    assert "<img src=x" not in text
+    assert "{{7*7}}" in text
+
+
+def evil_jobs(seed: Seed) -> list[str]:
+    """Return a failed, a succeeded and a running job whose every text is hostile."""
+    engine, made = seed.engine, []
+    data = json.dumps({"args": [EVIL], "kwargs": {EVIL: EVIL}}).encode()
+    ends = [
+        Settlement(outcome="failed", reason=EVIL, exception=SPACELESS, traceback=f"</pre>{EVIL}"),
+        Settlement(outcome="succeeded", result=json.dumps({EVIL: [EVIL]}).encode()),
+        None,
+    ]
+    for number, end in enumerate(ends):
+        slot = Slot(SPACELESS, f"0.{number}")
+        job_id = seed.make(task=EVIL, queue=SPACELESS, data=data)
+        claimed: Any = engine.workers.claim(slot, [SPACELESS])
+        assert claimed.id == job_id
+        if end is None:
+            engine.jobs.progress(job_id, claimed.fence, 1, 2, EVIL)
+        else:
+            engine.workers.finish(slot, claimed, end, [])
+        made.append(job_id)
+    return made
+
+
+def test_a_hostile_job_is_shown_as_text(admin_client: Client, seed: Seed) -> None:
+    made = evil_jobs(seed)
+    for query in ({}, {"state": "failed"}, {"q": "img"}, {"state": "failed", "task": EVIL}):
+        response = admin_client.get(JOBS, query)
+        assert ids(response)
+        assert_harmless(response)
+    for job_id in made:
+        assert_harmless(admin_client.get(page_of("job", job_id)))
+    assert_harmless(admin_client.get(page_of("job", made[0], "delete")))
+
+
+def test_hostile_names_of_queues_and_workers_are_shown_as_text(
+    admin_client: Client, seed: Seed
+) -> None:
+    evil_jobs(seed)
+    info: dict[str, str | int] = dict.fromkeys(("host", "queues", "version"), EVIL)
+    seed.engine.workers.renew(SPACELESS, info)
+    assert_harmless(admin_client.get(QUEUES))
+    assert_harmless(admin_client.get(WORKERS))
+    for model, url in (("queue", QUEUES), ("worker", WORKERS)):
+        (key,) = ids(admin_client.get(url))
+        assert_harmless(admin_client.get(f"{url}{percent(quote(key))}/change/"))
+        assert model in url
+    data = {"action": "pause_selected", "_selected_action": SPACELESS, "index": 0}
+    admin_client.post(QUEUES, data)
+    assert_harmless(admin_client.get("/admin/"))  # the log of recent actions
+
+
+def test_what_the_address_says_is_shown_as_text(admin_client: Client, engine: Engine) -> None:
+    for query in ({"q": EVIL}, {"queue": EVIL}, {"task": EVIL, "state": "failed"}):
+        assert_harmless(admin_client.get(JOBS, query))
+
+
+def test_the_messages_of_an_action_are_text(admin_client: Client, engine: Engine) -> None:
+    data = {"action": "requeue_selected", "_selected_action": [EVIL], "index": 0}
+    response = admin_client.post(JOBS, data, follow=True)
+    assert "<img src=x" not in response.content.decode()

@@ -1,0 +1,203 @@
+"""The list of jobs: what it shows, pages, filters, search."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from django_jobqueue.admin import filters, job_rows
+from django_jobqueue.engine import Engine, get_engine, inspector
+from django_jobqueue.engine.jobs import NewJob
+from django_jobqueue.job import new_id
+from tests.admin.conftest import Seed
+from tests.admin.pages import JOBS, ids
+
+
+def fill(engine: Engine, count: int, queue: str = "default", task: str = "a.b") -> list[str]:
+    """Store many queued jobs; return their ids, oldest first."""
+    jobs = [NewJob(new_id(), queue, task, b"-") for _ in range(count)]
+    engine.jobs.enqueue_many(jobs)
+    return [job.id for job in jobs]
+
+
+def test_it_shows_every_state_in_the_order_of_what_happens_now(
+    admin_client: Client, seed: Seed
+) -> None:
+    made = seed.one_of_each()
+    response = admin_client.get(JOBS)
+    order = ["running", "queued", "scheduled", "failed", "succeeded", "cancelled"]
+    assert ids(response) == [made[state] for state in order]
+    text = response.content.decode()
+    for state in order:
+        assert f"</span> {state}</span>" in text
+
+
+def test_a_row_shows_the_short_task_and_the_whole_path_as_title(
+    admin_client: Client, seed: Seed
+) -> None:
+    seed.queued(priority=7)
+    text = admin_client.get(JOBS).content.decode()
+    assert '<span title="tests.project.tasks.noop">tasks.noop</span>' in text
+    assert '<td class="field-priority">7</td>' in text
+    assert '<td class="field-tries">0/1</td>' in text
+
+
+def test_it_is_empty_without_jobs(admin_client: Client, engine: Engine) -> None:
+    assert ids(admin_client.get(JOBS)) == []
+
+
+def test_pages_go_through_all_jobs_once(admin_client: Client, seed: Seed) -> None:
+    others = [seed.failed(), seed.running()]
+    made = fill(seed.engine, 250)
+    pages = [ids(admin_client.get(JOBS, {"p": number})) for number in (1, 2, 3)]
+    assert [len(page) for page in pages] == [100, 100, 52]
+    assert [row for page in pages for row in page] == [others[1], *reversed(made), others[0]]
+
+
+def test_only_the_rows_of_a_page_are_read(
+    admin_client: Client, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(engine, 300)
+    read: list[int] = []
+    jobs = inspector.Inspector.jobs
+
+    def count(self: inspector.Inspector, ids: list[str]) -> Any:
+        read.append(len(ids))
+        return jobs(self, ids)
+
+    monkeypatch.setattr(inspector.Inspector, "jobs", count)
+    admin_client.get(JOBS, {"p": 2})
+    assert read == [100]
+
+
+@pytest.mark.parametrize("query", ["state=lost", "task__icontains=x", "colour=red"])
+def test_nonsense_in_the_address_leads_back_to_the_list(
+    admin_client: Client, seed: Seed, query: str
+) -> None:
+    seed.queued()
+    response = admin_client.get(f"{JOBS}?{query}")
+    assert response.status_code == 302
+    assert response.headers["Location"] == f"{JOBS}?e=1"
+
+
+def test_oldest_first_shows_what_is_claimed_next(admin_client: Client, engine: Engine) -> None:
+    made = fill(engine, 150)
+    assert ids(admin_client.get(JOBS, {"order": "oldest"})) == made[:100]
+    assert ids(admin_client.get(JOBS, {"order": "oldest", "p": "2"})) == made[100:]
+
+
+def test_filters_by_state_and_queue(admin_client: Client, seed: Seed) -> None:
+    made = {queue: seed.failed(queue=queue) for queue in ("default", "mail")}
+    waiting = seed.queued(queue="mail")
+    assert set(ids(admin_client.get(JOBS, {"state": "failed"}))) == set(made.values())
+    assert ids(admin_client.get(JOBS, {"queue": "mail"})) == [waiting, made["mail"]]
+    assert ids(admin_client.get(JOBS, {"queue": "mail", "state": "failed"})) == [made["mail"]]
+    assert ids(admin_client.get(JOBS, {"queue": "no-such"})) == []
+
+
+def test_the_filters_offer_queues_and_count_states(admin_client: Client, seed: Seed) -> None:
+    seed.failed(queue="mail")
+    seed.queued()
+    text = admin_client.get(JOBS).content.decode()
+    assert "failed (1)" in text
+    assert "queued (1)" in text
+    assert "?queue=mail" in text
+
+
+def test_the_failed_jobs_of_a_task_are_exact(admin_client: Client, seed: Seed) -> None:
+    seed.failed(task="a.one")
+    wanted = [seed.failed(task="a.two") for _ in range(3)]
+    response = admin_client.get(JOBS, {"state": "failed", "task": "a.two"})
+    assert set(ids(response)) == set(wanted)
+    assert "a.one" in response.content.decode(), "the other task is offered"
+    assert not response.context["notes"]
+
+
+def test_a_task_within_a_queue_is_searched_for(admin_client: Client, seed: Seed) -> None:
+    wanted = seed.failed(task="a.two", queue="mail")
+    seed.failed(task="a.two")
+    response = admin_client.get(JOBS, {"state": "failed", "task": "a.two", "queue": "mail"})
+    assert ids(response) == [wanted]
+
+
+def test_a_whole_id_finds_its_job_whatever_the_filters(admin_client: Client, seed: Seed) -> None:
+    made = seed.one_of_each()
+    response = admin_client.get(JOBS, {"q": f" {made['failed'].upper()} ", "state": "queued"})
+    assert ids(response) == [made["failed"]]
+    assert ids(admin_client.get(JOBS, {"q": new_id()})) == []
+
+
+def test_a_search_finds_parts_of_the_path_and_of_the_id(admin_client: Client, seed: Seed) -> None:
+    letter = seed.queued(task="mail.tasks.send_letter")
+    parcel = seed.queued(task="mail.tasks.send_parcel")
+    seed.queued(task="pages.tasks.fetch")
+    assert ids(admin_client.get(JOBS, {"q": "Send"})) == [parcel, letter]
+    assert ids(admin_client.get(JOBS, {"q": "mail letter"})) == [letter]
+    assert ids(admin_client.get(JOBS, {"q": letter[24:34]})) == [letter]
+    assert len(ids(admin_client.get(JOBS, {"q": "  "}))) == 3
+
+
+def test_a_search_says_how_far_it_looked(
+    admin_client: Client, seed: Seed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_rows, "WINDOW", 20)
+    seed.failed(task="x.needle")
+    fill(seed.engine, 30)
+    response = admin_client.get(JOBS, {"q": "needle"})
+    assert len(ids(response)) == 1, "each state has its share of the window"
+    (note,) = response.context["notes"]
+    assert "20 of 31" in note
+    assert note in response.content.decode()
+    assert not admin_client.get(JOBS, {"q": "needle", "state": "failed"}).context["notes"]
+
+
+def test_over_several_queues_the_list_ends_and_says_so(
+    admin_client: Client, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_rows, "MERGE_DEPTH", 120)
+    monkeypatch.setattr(inspector, "MERGE_DEPTH", 120)
+    default, mail = fill(engine, 100), fill(engine, 80, "mail")
+    response = admin_client.get(JOBS, {"p": 2})
+    assert len(ids(response)) == 20
+    assert "120" in response.context["notes"][0]
+    assert "180" in response.context["notes"][0]
+    one = admin_client.get(JOBS, {"queue": "default"})
+    assert ids(one) == default[::-1]
+    assert not one.context["notes"]
+    assert len(mail) == 80
+
+
+def test_the_tasks_offered_are_those_of_the_newest_failed_jobs(
+    admin_client: Client, seed: Seed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filters, "TASKS_OF", 1)
+    seed.failed(task="a.old")
+    seed.failed(task="a.new")
+    text = admin_client.get(JOBS, {"state": "failed"}).content.decode()
+    assert "task=a.new" in text
+    assert "task=a.old" not in text
+
+
+def test_with_two_aliases_one_is_shown_at_a_time(
+    admin_client: Client, seed: Seed, settings: Any
+) -> None:
+    here = seed.queued()
+    settings.TASKS = settings.TASKS | {"archive": settings.TASKS["default"]}
+    there = new_id()
+    get_engine("archive").jobs.enqueue(NewJob(there, "default", "a.b", b"-"))
+    first = admin_client.get(JOBS)
+    assert ids(first) == [here]
+    assert '<td class="field-alias">default</td>' in first.content.decode()
+    assert ids(admin_client.get(JOBS, {"alias": "archive"})) == [there]
+    assert ids(admin_client.get(JOBS, {"q": there})) == [there]
+    assert admin_client.get(f"{JOBS}{there}/change/").status_code == 200
+    assert admin_client.get(JOBS, {"alias": "none"}).status_code == 302
+
+
+def test_with_one_alias_there_is_no_word_of_it(admin_client: Client, seed: Seed) -> None:
+    seed.queued()
+    assert "alias" not in admin_client.get(JOBS).content.decode()
+
+
+def test_the_list_needs_the_permission_to_view(staff: Any, seed: Seed) -> None:
+    assert staff().get(JOBS).status_code == 403

@@ -1,0 +1,159 @@
+"""The page of one job: what it says in each state, and to whom."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.job import new_id
+from tests.admin.conftest import Seed
+from tests.admin.pages import page_of
+
+CALL = b'{"args":["Zo\xc3\xab",2],"kwargs":{"copy":true}}'
+
+
+def show(client: Client, job_id: str) -> str:
+    response = client.get(page_of("job", job_id))
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ("queued", "next in its queue"),
+        ("scheduled", "Due"),
+        ("running", "worker-1"),
+        ("succeeded", "Finished"),
+        ("failed", "the task raised an exception"),
+        ("cancelled", "cancelled by hand"),
+    ],
+)
+def test_it_stands_in_every_state(admin_client: Client, seed: Seed, state: str, says: str) -> None:
+    text = show(admin_client, seed.one_of_each()[state])
+    assert f"jobqueue-{state}" in text
+    assert says in text
+
+
+def test_nothing_on_it_can_be_edited(admin_client: Client, seed: Seed) -> None:
+    job_id = seed.queued()
+    text = show(admin_client, job_id)
+    assert 'name="_save"' not in text
+    assert admin_client.post(page_of("job", job_id), {"state": "failed"}).status_code == 403
+
+
+def test_it_tells_how_many_jobs_are_before_it(admin_client: Client, seed: Seed) -> None:
+    seed.queued()
+    seed.queued()
+    assert "2 jobs before it" in show(admin_client, seed.queued())
+
+
+def test_it_shows_arguments_and_result(admin_client: Client, seed: Seed) -> None:
+    text = show(admin_client, seed.succeeded(data=CALL, result=b'{"mark":1.5}'))
+    assert "&quot;Zoë&quot;,\n    2" in text
+    assert "{\n  &quot;mark&quot;: 1.5\n}" in text
+
+
+def test_without_the_permission_values_are_not_shown(staff: Any, seed: Seed) -> None:
+    text = show(staff("view_job"), seed.succeeded(data=CALL, result=b'"top secret"'))
+    assert "Zoë" not in text
+    assert "top secret" not in text
+    assert text.count("You need the permission to see arguments and results.") == 2
+
+
+def test_with_the_permission_values_are_shown(staff: Any, seed: Seed) -> None:
+    text = show(staff("view_job", "view_payload"), seed.succeeded(data=CALL, result=b'"secret"'))
+    assert "Zoë" in text
+    assert "secret" in text
+
+
+def test_arguments_that_others_wrote_are_not_shown(
+    admin_client: Client, seed: Seed, engine: Engine
+) -> None:
+    job_id = seed.queued()
+    forged = engine.signer.sign(job_id, "another.task", b'{"args":["forged"],"kwargs":{}}')
+    engine.connection.client.set(engine.connection.keys("payload", job_id), forged)
+    text = show(admin_client, job_id)
+    assert "Not signed by this project" in text
+    assert "forged" not in text
+
+
+@pytest.mark.parametrize("data", [b"[]", b"not json", b"[" * 50_000])
+def test_arguments_of_another_form_are_not_shown(
+    admin_client: Client, seed: Seed, data: bytes
+) -> None:
+    assert "They can&#x27;t be read" in show(admin_client, seed.queued(data=data))
+
+
+def test_lost_arguments_are_called_lost(admin_client: Client, seed: Seed, engine: Engine) -> None:
+    job_id = seed.queued()
+    key = engine.connection.keys("payload", job_id)
+    kept = engine.connection.client.get(key)
+    assert kept
+    engine.connection.client.delete(key)
+    assert "The record of the arguments is lost." in show(admin_client, job_id)
+    engine.connection.client.set(key, kept)  # the auditor misses it otherwise
+
+
+@pytest.mark.parametrize("result", [b"[" * 50_000, b"\xff\xfe", b"9" * 5_000])
+def test_a_result_that_is_no_json_is_shown_as_text(
+    admin_client: Client, seed: Seed, result: bytes
+) -> None:
+    show(admin_client, seed.succeeded(result=result))
+
+
+def test_a_long_result_is_cut(admin_client: Client, seed: Seed) -> None:
+    text = show(admin_client, seed.succeeded(result=b'"%s"' % (b"x" * 60_000)))
+    assert "cut here: 60002 characters in all" in text
+    assert len(text) < 60_000
+
+
+def test_it_shows_progress(admin_client: Client, seed: Seed, engine: Engine) -> None:
+    job_id = seed.running()
+    engine.jobs.progress(job_id, engine.inspector.job(job_id).fence, 3, 8, "sheets")
+    text = show(admin_client, job_id)
+    assert '<progress value="3" max="8"' in text
+    assert "3 of 8 sheets" in text
+
+
+def test_it_shows_the_runs_with_their_tracebacks(admin_client: Client, seed: Seed) -> None:
+    text = show(admin_client, seed.failed(exception="builtins.ValueError", traceback="File <x>"))
+    assert "builtins.ValueError" in text
+    assert "File &lt;x&gt;</pre>" in text
+
+
+def test_a_job_that_is_not_there_is_said_to_be_missing(admin_client: Client, seed: Seed) -> None:
+    response = admin_client.get(page_of("job", new_id()), follow=True)
+    assert "doesn’t exist" in response.content.decode()
+
+
+def test_the_history_has_a_page(admin_client: Client, seed: Seed) -> None:
+    assert admin_client.get(page_of("job", seed.queued(), "history")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("state", "buttons"),
+    [
+        ("queued", {"cancel"}),
+        ("scheduled", {"requeue", "cancel"}),
+        ("running", set()),
+        ("succeeded", {"requeue"}),
+        ("failed", {"requeue"}),
+        ("cancelled", {"requeue"}),
+    ],
+)
+def test_it_has_the_buttons_that_its_state_allows(
+    admin_client: Client, seed: Seed, state: str, buttons: set[str]
+) -> None:
+    job_id = seed.one_of_each()[state]
+    text = show(admin_client, job_id)
+    for verb in ("requeue", "cancel"):
+        assert (f'action="{page_of("job", job_id, verb)}"' in text) == (verb in buttons)
+    assert ("/delete/" in text) == (state != "running")
+
+
+def test_who_may_only_look_has_no_button(staff: Any, seed: Seed) -> None:
+    text = show(staff("view_job"), seed.scheduled())
+    assert "jobqueue-verb" not in text
+    assert "/delete/" not in text

@@ -1,0 +1,106 @@
+"""The queue list: counts, links, pause and resume."""
+
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+
+from django_jobqueue.engine import Engine
+from tests.admin.conftest import Seed
+from tests.admin.pages import JOBS, QUEUES, ids, offered, page_of, said
+
+
+def act(client: Client, action: str, chosen: list[str], **extra: Any) -> Any:
+    data = {"action": f"{action}_selected", "_selected_action": chosen, "index": 0} | extra
+    return client.post(QUEUES, data, follow=True)
+
+
+def test_it_counts_each_state_and_links_to_the_jobs(admin_client: Client, seed: Seed) -> None:
+    seed.one_of_each()
+    response = admin_client.get(QUEUES)
+    assert ids(response) == ["default"]
+    text = response.content.decode()
+    for state in ("queued", "running", "scheduled", "succeeded", "failed", "cancelled"):
+        link = f'{JOBS}?state={state}&amp;queue=default" aria-label="1 {state} in default">1</a>'
+        assert link in text
+    assert '<td class="field-waiting">0</td>' in text
+
+
+def test_it_shows_how_long_the_oldest_job_waits(
+    admin_client: Client, engine: Engine, seed: Seed
+) -> None:
+    job_id = seed.queued()
+    key = engine.connection.keys("job", job_id)
+    engine.connection.client.hincrby(key, "enqueued_at", -3_600_000)
+    assert '<td class="field-oldest">1 h 0 min</td>' in admin_client.get(QUEUES).content.decode()
+
+
+@pytest.mark.parametrize(("action", "paused"), [("pause", True), ("resume", False)])
+def test_pause_and_resume(
+    staff: Any, engine: Engine, seed: Seed, action: str, paused: bool
+) -> None:
+    seed.queued()
+    if not paused:
+        engine.queues.pause("default")
+    client = staff("view_queue", "pause_queue")
+    assert said(act(client, action, ["default"])) == [f"1 queue {action}d."]
+    assert engine.inspector.queue_stats()[0].paused is paused
+    entry = LogEntry.objects.get()
+    assert (entry.object_id, entry.get_change_message()) == ("default", f"{action.capitalize()}d.")
+    word = "paused" if paused else "open"
+    assert f"</span> {word}</td>" in client.get(QUEUES).content.decode()
+
+
+def test_pausing_twice_is_no_news(admin_client: Client, engine: Engine, seed: Seed) -> None:
+    seed.queued()
+    engine.queues.pause("default")
+    assert said(act(admin_client, "pause", ["default"])) == ["0 queues paused."]
+    assert not LogEntry.objects.exists()
+
+
+def test_all_queues_are_paused_at_once(admin_client: Client, engine: Engine, seed: Seed) -> None:
+    seed.queued()
+    seed.queued(queue="mail")
+    act(admin_client, "pause", ["mail"], select_across="1")
+    assert all(stats.paused for stats in engine.inspector.queue_stats())
+
+
+def test_who_may_only_look_can_pause_nothing(staff: Any, engine: Engine, seed: Seed) -> None:
+    seed.queued()
+    client = staff("view_queue")
+    assert offered(client.get(QUEUES)) == []
+    act(client, "pause", ["default"])
+    assert not engine.inspector.queue_stats()[0].paused
+
+
+def test_no_one_can_delete_a_queue(admin_client: Client, seed: Seed) -> None:
+    seed.queued()
+    assert offered(admin_client.get(QUEUES)) == ["pause_selected", "resume_selected"]
+
+
+def test_looking_pauses_nothing(admin_client: Client, engine: Engine, seed: Seed) -> None:
+    seed.queued()
+    admin_client.get(QUEUES, {"action": "pause_selected", "_selected_action": "default"})
+    assert not engine.inspector.queue_stats()[0].paused
+
+
+def test_a_queue_has_a_page_and_a_history(admin_client: Client, seed: Seed) -> None:
+    seed.queued(queue="mail")
+    assert ">1</a>" in admin_client.get(page_of("queue", "mail")).content.decode()
+    assert admin_client.get(page_of("queue", "mail", "history")).status_code == 200
+    missing = admin_client.get(page_of("queue", "none"), follow=True)
+    assert "doesn’t exist" in missing.content.decode()
+
+
+def test_with_two_aliases_a_queue_is_named_with_its_own(
+    admin_client: Client, engine: Engine, seed: Seed, settings: Any
+) -> None:
+    seed.queued()
+    settings.TASKS = settings.TASKS | {"archive": settings.TASKS["default"]}
+    response = admin_client.get(QUEUES)
+    assert ids(response) == ["default/default"]
+    assert f"{JOBS}?state=queued&amp;queue=default&amp;alias=default" in response.content.decode()
+    assert admin_client.get(page_of("queue", "default_2Fdefault")).status_code == 200
+    act(admin_client, "pause", ["default/default"])
+    assert engine.inspector.queue_stats()[0].paused

@@ -1,0 +1,68 @@
+"""The admin when Redis is away: pages that say so."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils.html import escape
+
+from django_jobqueue.job import new_id
+from tests.admin.pages import JOBS, QUEUES, WORKERS, ids, page_of, said
+
+
+@pytest.fixture
+def redis_away(settings: Any) -> None:
+    entry = settings.TASKS["default"]
+    settings.TASKS = {"default": entry | {"OPTIONS": {"URL": "unix:///no/such/socket"}}}
+
+
+@pytest.mark.parametrize("url", [JOBS, QUEUES, WORKERS, f"{JOBS}?q=x", f"{JOBS}?state=failed"])
+def test_a_list_is_empty_and_says_why(admin_client: Client, redis_away: None, url: str) -> None:
+    response = admin_client.get(url)
+    assert ids(response) == []
+    (message,) = said(response)
+    assert "/no/such/socket" in message
+    assert escape(message) in response.content.decode()
+
+
+@pytest.mark.parametrize("view", ["change", "delete", "history"])
+def test_a_page_leads_to_the_list_that_says_why(
+    admin_client: Client, redis_away: None, view: str
+) -> None:
+    response = admin_client.get(page_of("job", new_id(), view), follow=True)
+    assert response.redirect_chain[0][0] == JOBS
+    (message,) = said(response)
+    assert "/no/such/socket" in message
+
+
+@pytest.mark.parametrize(
+    ("url", "action", "chosen"),
+    [
+        (JOBS, "requeue_selected", new_id()),
+        (JOBS, "delete_selected", new_id()),
+        (QUEUES, "pause_selected", "default"),
+    ],
+)
+def test_an_action_says_why_it_did_nothing(
+    admin_client: Client, redis_away: None, url: str, action: str, chosen: str
+) -> None:
+    data = {"action": action, "_selected_action": chosen, "index": 0, "post": "yes"}
+    response = admin_client.post(url, data, follow=True)
+    assert response.status_code == 200
+    assert any("/no/such/socket" in message for message in said(response))
+
+
+def test_a_button_says_why_it_did_nothing(admin_client: Client, redis_away: None) -> None:
+    response = admin_client.post(page_of("job", new_id(), "cancel"), follow=True)
+    assert "/no/such/socket" in said(response)[0]
+
+
+def test_the_index_of_the_admin_stands(admin_client: Client, redis_away: None) -> None:
+    assert admin_client.get("/admin/").status_code == 200
+
+
+def test_without_a_queue_in_the_settings_the_list_says_so(
+    admin_client: Client, settings: Any
+) -> None:
+    settings.TASKS = {}
+    assert "No entry of TASKS" in said(admin_client.get(JOBS))[0]

@@ -1,0 +1,69 @@
+"""The worker list: which live, and what they run."""
+
+from typing import Any
+
+from django.test import Client
+
+from django_jobqueue.engine import Engine
+from tests.admin.conftest import Seed
+from tests.admin.pages import WORKERS, ids, offered, page_of
+
+INFO: dict[str, str | int] = {
+    "host": "mill",
+    "pid": 4711,
+    "queues": "default mail",
+    "processes": 2,
+    "threads": 2,
+    "version": "0.1",
+    "started_at": 1_700_000_000_000,
+}
+
+
+def test_it_shows_a_worker_with_the_jobs_it_runs(admin_client: Client, seed: Seed) -> None:
+    job_id = seed.running()
+    seed.engine.workers.renew("worker-1", INFO)
+    response = admin_client.get(WORKERS)
+    assert ids(response) == ["worker-1"]
+    text = response.content.decode()
+    assert f'<a href="{page_of("job", job_id)}">' in text
+    assert '<td class="field-slots">1/4</td>' in text
+    assert "default, mail" in text
+    assert "</span> live</td>" in text
+
+
+def test_a_worker_has_a_page(admin_client: Client, engine: Engine) -> None:
+    engine.workers.renew("worker-1", INFO)
+    text = admin_client.get(page_of("worker", "worker-1")).content.decode()
+    assert "4711" in text
+    assert "mill" in text
+    assert admin_client.get(page_of("worker", "worker-1", "history")).status_code == 200
+
+
+def test_the_page_of_a_running_job_links_to_its_worker(admin_client: Client, seed: Seed) -> None:
+    text = admin_client.get(page_of("job", seed.running())).content.decode()
+    assert f'<a href="{page_of("worker", "worker-1")}">worker-1</a>' in text
+
+
+def test_it_tells_a_worker_that_stops_and_one_that_is_not_seen(
+    admin_client: Client, engine: Engine
+) -> None:
+    engine.workers.renew("worker-1", INFO | {"stopping": 1})
+    engine.workers.renew("worker-2", INFO)
+    client, keys = engine.connection.client, engine.connection.keys
+    seen = int(client.zscore(keys("workers"), "worker-2") or 0) - 90_000
+    client.zadd(keys("workers"), {"worker-2": seen})
+    client.hset(keys("worker", "worker-2"), "seen_at", seen)
+    text = admin_client.get(WORKERS).content.decode()
+    assert "</span> stopping</td>" in text
+    assert "</span> unseen for 1 min 30 s</td>" in text
+
+
+def test_nothing_can_be_done_to_a_worker(admin_client: Client, engine: Engine) -> None:
+    engine.workers.renew("worker-1", INFO)
+    assert offered(admin_client.get(WORKERS)) == []
+    url = page_of("worker", "worker-1", "delete")
+    assert admin_client.post(url, {"post": "yes"}).status_code == 403
+
+
+def test_the_list_needs_the_permission_to_view(staff: Any, engine: Engine) -> None:
+    assert staff("view_job").get(WORKERS).status_code == 403

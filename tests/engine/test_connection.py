@@ -1,0 +1,443 @@
+"""Finding Redis, one pool per process and alias, and what is wrong with a server."""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.cache import caches
+from django.core.exceptions import ImproperlyConfigured
+from django.test import override_settings
+from embedded.server import EmbeddedServer
+from redis import Redis
+
+from django_jobqueue import engine as engines
+from django_jobqueue.engine import Engine, get_engine, new_engine
+from django_jobqueue.engine.connection import QUICK, Connection, worker_timeouts
+from django_jobqueue.exceptions import QueueUnavailable, ServerUnfit
+from django_jobqueue.options import load
+
+from .places import Make, everything, places
+
+BACKEND = "django_jobqueue.backend.JobQueueBackend"
+DJANGO = "django.core.cache.backends.redis.RedisCache"
+DJANGO_REDIS = "django_redis.cache.RedisCache"
+NOWHERE = "redis://user:hunter2@127.0.0.1:1"  # nothing listens there
+
+
+@pytest.fixture
+def configure(settings):
+    """Set the OPTIONS of the alias "default", and the caches."""
+
+    def set_options(caches: dict[str, Any] | None = None, **given: Any) -> None:
+        if caches is not None:
+            settings.CACHES = caches
+        settings.TASKS = {"default": {"BACKEND": BACKEND, "OPTIONS": given}}
+
+    return set_options
+
+
+@pytest.fixture(scope="module")
+def port_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EmbeddedServer, int]]:
+    """A second server, on a loopback port and with a password."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = {"port": str(port), "bind": "127.0.0.1", "requirepass": "hunter2", "appendonly": "no"}
+    with EmbeddedServer(tmp_path_factory.mktemp("server"), config=config) as server:
+        yield server, port
+
+
+def kwargs_of(engine: Engine) -> dict[str, Any]:
+    return engine.connection.client.connection_pool.connection_kwargs
+
+
+def cache(location: str, backend: str = DJANGO, **options: Any) -> dict[str, Any]:
+    return {"BACKEND": backend, "LOCATION": location, "OPTIONS": options}
+
+
+def test_unix_socket_by_url(redis_server: EmbeddedServer, configure) -> None:
+    """The database is 1 unless the address or DB says another."""
+    for url, options, number in (
+        (f"unix://{redis_server.socket}", {}, 1),
+        (f"unix://{redis_server.socket}?db=3", {}, 3),
+        (f"unix://{redis_server.socket}?db=3", {"DB": 5}, 5),
+    ):
+        configure(URL=url, **options)
+        engine = get_engine("default")
+        assert engine.connection.client.ping()
+        assert engine.connection.client.client_info()["db"] == number
+        assert engine.connection.address() == f"{redis_server.socket}, database {number}"
+
+
+def test_tcp_by_url(port_server: tuple[EmbeddedServer, int], configure) -> None:
+    """Host, port, password and database come from the address."""
+    _, port = port_server
+    configure(URL=f"redis://:hunter2@127.0.0.1:{port}/2")
+
+    engine = get_engine("default")
+    engine.connection.attach()
+
+    assert engine.connection.client.client_info()["db"] == 2
+    assert engine.connection.address() == f"127.0.0.1:{port}, database 2"
+
+
+@pytest.mark.parametrize("backend", [DJANGO, DJANGO_REDIS])
+def test_tcp_by_cache(port_server: tuple[EmbeddedServer, int], configure, backend: str) -> None:
+    """Host, port and password are the cache's; pool and database are our own."""
+    _, port = port_server
+    configure({"default": cache(f"redis://:hunter2@127.0.0.1:{port}/0", backend)})
+
+    engine = get_engine("default")
+    engine.connection.attach()
+
+    client = caches["default"].client.get_client() if backend == DJANGO_REDIS else None
+    assert client is None or client.connection_pool is not engine.connection.client.connection_pool
+    assert engine.connection.client.client_info()["db"] == 1
+    assert kwargs_of(engine)["socket_timeout"] == 5.0
+
+
+@pytest.mark.parametrize("backend", [DJANGO, DJANGO_REDIS])
+def test_unix_socket_by_cache(redis_server: EmbeddedServer, configure, backend: str) -> None:
+    """A cache under another alias, on a socket, with a database of our choice."""
+    configure(
+        {"default": LOCMEM, "shared": cache(f"unix://{redis_server.socket}?db=0", backend)},
+        CACHE="shared",
+        DB=4,
+    )
+    engine = get_engine("default")
+    engine.connection.attach()
+    assert engine.connection.client.client_info()["db"] == 4
+
+
+LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+
+
+@pytest.mark.parametrize("backend", [DJANGO, DJANGO_REDIS])
+def test_cache_clear_deletes_no_jobs(engine: Engine, configure, backend: str) -> None:
+    """FLUSHDB of the cache's database does not reach ours."""
+    socket_path = django_settings.SOCKET
+    configure({"default": cache(f"unix://{socket_path}?db=0", backend)})
+    engine = get_engine("default")
+    engine.queues.pause("kept")
+
+    caches["default"].set("a", 1)
+    caches["default"].clear()
+
+    assert engine.queues.names() == ["default", "kept"]
+
+
+def test_tls_and_login_come_from_the_cache(configure) -> None:
+    """What the cache needs to connect, we need too."""
+    configure(
+        {"default": cache("rediss://me:hunter2@host:6390/0", DJANGO_REDIS, SOCKET_TIMEOUT=1)}
+    )
+    given = kwargs_of(get_engine("default"))
+    pool = get_engine("default").connection.client.connection_pool
+
+    assert (given["host"], given["port"], given["username"], given["password"], given["db"]) == (
+        "host",
+        6390,
+        "me",
+        "hunter2",
+        1,
+    )
+    assert "SSL" in pool.connection_class.__name__
+    assert given["socket_timeout"] == 5.0
+
+
+def test_sentinel_by_cache(configure) -> None:
+    """The master's name and the sentinels are the cache's, pool and database our own."""
+    configure(
+        {
+            "default": {
+                "BACKEND": DJANGO_REDIS,
+                "LOCATION": "redis://main/0",
+                "OPTIONS": {
+                    "CLIENT_CLASS": "django_redis.client.SentinelClient",
+                    "CONNECTION_POOL_CLASS": "redis.sentinel.SentinelConnectionPool",
+                    "SENTINELS": [("127.0.0.1", 1), ("127.0.0.1", 2)],
+                },
+            }
+        },
+        DB=2,
+    )
+    with override_settings(
+        DJANGO_REDIS_CONNECTION_FACTORY="django_redis.pool.SentinelConnectionFactory"
+    ):
+        engine = get_engine("default")
+    pool = engine.connection.client.connection_pool
+
+    assert pool.service_name == "main"
+    assert pool.is_master
+    assert pool is not caches["default"].client.get_client().connection_pool
+    assert pool.connection_kwargs["db"] == 2
+    assert engine.connection.address() == "sentinel service main, database 2"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, r"No Redis is configured: set OPTIONS\['URL'\] to a redis://"),
+        ({"CACHE": "default"}, r"names 'default', which is no Redis cache with one master"),
+        ({"CACHE": "gone"}, r"names 'gone', which CACHES does not have: \['default'\]"),
+        ({"URL": "redis://host:port"}, r"OPTIONS\['URL'\] can't be used"),
+        ({"URL": "redis://host/x?db=y"}, r"OPTIONS\['URL'\] can't be used"),
+    ],
+)
+def test_missing_redis_is_told(configure, given: dict[str, Any], message: str) -> None:
+    """The message names the setting and what to write there."""
+    configure({"default": LOCMEM}, **given)
+    with pytest.raises(ImproperlyConfigured, match=message):
+        get_engine("default")
+
+
+def test_url_wins_over_the_cache(configure) -> None:
+    """Who gives both means the URL."""
+    configure({"default": cache("redis://cachehost")}, URL="redis://urlhost")
+    assert kwargs_of(get_engine("default"))["host"] == "urlhost"
+
+
+def test_making_an_engine_connects_to_nothing(configure) -> None:
+    """Importing tasks works while Redis is away."""
+    configure(URL=NOWHERE)
+    assert get_engine("default").connection.incarnation == ""
+
+
+def test_unreachable_server_is_told(configure) -> None:
+    """Which server, and what to look at; nothing of the login."""
+    configure(URL=NOWHERE)
+    with pytest.raises(QueueUnavailable) as caught:
+        get_engine("default").queues.names()
+    message = str(caught.value)
+    assert "127.0.0.1:1, database 1" in message
+    assert "Is the server running" in message
+    assert "hunter2" not in message
+
+
+def test_wrong_password_is_told(port_server: tuple[EmbeddedServer, int], configure) -> None:
+    """The advice is another one than for a server that is down."""
+    _, port = port_server
+    for login in (":secret-but-wrong@", ""):
+        configure(URL=f"redis://{login}127.0.0.1:{port}")
+        with pytest.raises(QueueUnavailable, match="Check user, password and ACL") as caught:
+            get_engine("default").connection.attach()
+        assert "secret-but-wrong" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:hunter2/x@host:6379/0",
+        "redis://me:hunter2@host:port/0",
+        "redis://:hunter2#x@host:6379",
+        "redis://:hunter2?x@host:6379",
+    ],
+)
+def test_url_that_can_not_be_read_shows_no_password(configure, url: str) -> None:
+    """A password with a slash in it is the usual reason."""
+    configure(URL=url)
+    with pytest.raises(ImproperlyConfigured, match="URL") as caught:
+        get_engine("default")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_user_without_info_may_work(port_server: tuple[EmbeddedServer, int], configure) -> None:
+    """A managed server that forbids INFO is trusted."""
+    _, port = port_server
+    admin = Redis(port=port, password="hunter2")
+    admin.acl_setuser("worker", enabled=True, passwords=["+pw"], commands=["+@all", "-info"], keys=["*"])
+    configure(URL=f"redis://worker:pw@127.0.0.1:{port}")
+
+    get_engine("default").connection.attach()
+
+    assert get_engine("default").connection.incarnation
+
+
+def test_user_without_rights_is_told(port_server: tuple[EmbeddedServer, int], configure) -> None:
+    """A key pattern that does not match ours is a refusal with advice."""
+    _, port = port_server
+    admin = Redis(port=port, password="hunter2")
+    admin.acl_setuser("guest", enabled=True, passwords=["+pw"], commands=["+@all"], keys=["cache:*"])
+    configure(URL=f"redis://guest:pw@127.0.0.1:{port}")
+
+    with pytest.raises(QueueUnavailable, match="ACL"):
+        get_engine("default").connection.attach()
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-random"])
+def test_server_that_may_evict_is_refused(engine: Engine, policy: str) -> None:
+    """A full server would throw waiting jobs away; nothing is stored there."""
+    client = engine.connection.client
+    client.config_set("maxmemory-policy", policy)
+    before = everything(engine)
+    try:
+        with pytest.raises(ServerUnfit, match=f"has maxmemory-policy {policy}"):
+            Connection("default", load("default")).call("queues")
+    finally:
+        client.config_set("maxmemory-policy", "noeviction")
+    assert everything(engine) == before
+
+
+@pytest.mark.parametrize("policy", ["volatile-lru", "noeviction"])
+def test_server_that_evicts_no_jobs_is_accepted(engine: Engine, policy: str) -> None:
+    """Nothing of ours that matters has a time to live."""
+    engine.connection.client.config_set("maxmemory-policy", policy)
+    try:
+        Connection("default", load("default")).attach()
+    finally:
+        engine.connection.client.config_set("maxmemory-policy", "noeviction")
+
+
+class OldServer(Redis):
+    """A server that says that it is old: none can be run here."""
+
+    version = "6.0.16"
+
+    def info(self, *args: Any, **kwargs: Any) -> Any:
+        return super().info(*args, **kwargs) | {"redis_version": self.version}
+
+
+@pytest.mark.parametrize(("version", "fit"), [("5.0.14", False), ("6.0.16", False), ("6.2.0", True)])
+def test_old_server_is_refused(engine: Engine, version: str, fit: bool) -> None:
+    """The message names the version and what is needed."""
+    connection = Connection("default", load("default"))
+    connection.client = OldServer(connection_pool=connection.client.connection_pool)
+    connection.client.version = version
+    if fit:
+        connection.attach()
+        return
+    with pytest.raises(ServerUnfit, match=rf"is Redis {version}; .*needs Redis 6\.2"):
+        connection.attach()
+
+
+def test_fifty_threads_share_one_pool(engine: Engine) -> None:
+    """One engine per process and alias, whoever asks first."""
+    engines.close_engines()
+    found: list[Engine] = []
+    start = threading.Barrier(50)
+
+    def ask() -> None:
+        start.wait()
+        found.append(get_engine("default"))
+        found[-1].queues.names()
+
+    threads = [threading.Thread(target=ask) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(found) == 50
+    assert {id(one) for one in found} == {id(get_engine("default"))}
+
+
+def test_aliases_have_engines_of_their_own(engine: Engine, settings) -> None:
+    """Neither pool nor keys are shared between two aliases."""
+    settings.TASKS = settings.TASKS | {"mail": settings.TASKS["default"]}
+    default, mail = get_engine("default"), get_engine("mail")
+
+    mail.queues.pause("default")
+
+    assert default.connection.client.connection_pool is not mail.connection.client.connection_pool
+    assert mail.connection.keys("job", "x") == "djq:{mail}:job:x"
+    assert not any(stats.paused for stats in default.inspector.queue_stats())
+
+
+def test_forked_child_has_engines_of_its_own(engine: Engine, make_job: Make) -> None:
+    """A child that writes to its parent's socket would mix up their replies."""
+    first = make_job()
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            own = get_engine("default")
+            fresh = own is not engine and own.connection.client is not engine.connection.client
+            own.queues.pause("of the child")
+            os.write(write, b"1" if fresh else b"0")
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+    answer = os.read(read, 1)
+    os.close(read)
+    os.close(write)
+
+    assert answer == b"1"
+    assert engine.queues.names() == ["default", "of the child"]
+    assert places(engine) == {"queued": {"default": [first]}}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"TASKS": {"default": {"BACKEND": BACKEND, "OPTIONS": {"URL": NOWHERE}}}},
+        {"CACHES": {"default": LOCMEM}},
+        {"SECRET_KEY": "other"},
+        {"SECRET_KEY_FALLBACKS": ["other"]},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_changed_settings_make_new_engines(engine: Engine, changed: dict[str, Any]) -> None:
+    """override_settings works in users' tests."""
+    with override_settings(**changed):
+        other = get_engine("default")
+        assert other is not engine
+    assert get_engine("default") is not other
+
+
+def test_other_settings_leave_the_engines(engine: Engine) -> None:
+    """Not every change costs the connections."""
+    before = get_engine("default")
+    with override_settings(DEBUG=True):
+        assert get_engine("default") is before
+
+
+def test_worker_waits_longer_and_repeats_nothing(engine: Engine) -> None:
+    """The socket outlasts the blocking call; retries are the worker's own."""
+    worker = new_engine("default", worker_timeouts(5.0))
+    given = kwargs_of(worker)
+    assert given["socket_timeout"] == 10.0
+    assert given["retry"].get_retries() == 0
+    assert worker is not get_engine("default")
+    worker.connection.close()
+
+
+def test_quick_engine_gives_up_soon(engine: Engine) -> None:
+    """For what may fail: progress."""
+    quick = new_engine("default", QUICK)
+    assert kwargs_of(quick)["socket_timeout"] == 0.1
+    assert quick.queues.names() == ["default"]
+    quick.connection.close()
+
+
+def test_lost_connection_attaches_anew(tmp_path: Path, configure) -> None:
+    """A server that came back empty is looked at again: its incarnation differs."""
+    server = EmbeddedServer(tmp_path / "server", config={"appendonly": "no"})
+    configure(URL=server.url)
+    with server:
+        engine = get_engine("default")
+        engine.queues.pause("gone")
+        first = engine.connection.incarnation
+        server.kill()
+        with pytest.raises(QueueUnavailable):
+            engine.queues.names()
+        server.start()
+
+        assert engine.queues.names() == ["default"]
+        assert engine.connection.incarnation not in ("", first)
+
+
+def test_dropped_connections_are_invisible(engine: Engine, make_job: Make) -> None:
+    """A producer's call is repeated by the client: every script may be."""
+    job_id = make_job()
+    other = Redis(unix_socket_path=str(django_settings.SOCKET))
+    other.client_kill_filter(_type="normal", skipme=True)
+
+    second = make_job()
+
+    assert places(engine) == {"queued": {"default": [job_id, second]}}
+    other.close()

@@ -1,0 +1,267 @@
+"""The inspector: what people see of jobs, queues and workers. It writes nothing."""
+
+from datetime import timedelta
+
+import pytest
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.inspector import MERGE_DEPTH
+from django_jobqueue.engine.workers import Slot
+from django_jobqueue.exceptions import QueueUnavailable
+from django_jobqueue.job import State, new_id
+from django_jobqueue.run import Settlement
+from tests.conftest import Clock
+
+from .places import FAILED, Make, claimed, everything, finish
+
+
+def page(engine: Engine, state: State, start: int = 0, stop: int = 100, **how: object) -> list[str]:
+    found = engine.inspector.page(state, start, stop, **how)  # type: ignore[arg-type]
+    return [job.id for job in found]
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_each_state_is_counted_and_listed(engine: Engine, seed: Make, state: State) -> None:
+    """In its own place and nowhere else."""
+    job_id = seed(state)
+    before = everything(engine)
+
+    assert page(engine, state) == [job_id]
+    assert {one: engine.inspector.count(one) for one in State} == {
+        one: int(one is state) for one in State
+    }
+    (stats,) = engine.inspector.queue_stats()
+    assert (stats.name, stats.paused) == ("default", False)
+    assert stats.counts == {one: int(one is state) for one in State}
+    assert everything(engine) == before
+
+
+def test_empty_server_has_nothing_to_show(engine: Engine) -> None:
+    """No queue was ever used."""
+    inspector = engine.inspector
+    assert (inspector.queues(), inspector.queue_stats(), inspector.workers()) == ([], [], [])
+    assert (inspector.totals(), inspector.minute(0), inspector.jobs([])) == ({}, {}, [])
+    assert page(engine, State.QUEUED) == []
+    assert inspector.count(State.FAILED) == 0
+
+
+def test_unused_queue_may_be_asked_for(engine: Engine) -> None:
+    """Its counts are zero."""
+    (stats,) = engine.inspector.queue_stats(["never"])
+    assert set(stats.counts.values()) == {0}
+    assert stats.oldest_at is None
+
+
+def test_queues_are_sorted_default_first(engine: Engine, make_job: Make) -> None:
+    """The others follow by name."""
+    for queue in ("b", "default", "a"):
+        make_job(queue=queue)
+    engine.queues.pause("b")
+
+    assert engine.inspector.queues() == ["default", "a", "b"]
+    stats = {one.name: one for one in engine.inspector.queue_stats()}
+    assert [one.paused for one in stats.values()] == [False, False, True]
+
+
+def test_oldest_is_the_one_that_is_claimed_next(
+    engine: Engine, clock: Clock, make_job: Make
+) -> None:
+    """A queue's age is that of its head."""
+    make_job()
+    clock.move(60)
+    urgent = make_job(priority=1)
+
+    (stats,) = engine.inspector.queue_stats()
+
+    assert stats.oldest_at == engine.inspector.job(urgent).enqueued_at
+
+
+def test_pages_are_cut_by_rank(engine: Engine, make_job: Make) -> None:
+    """Any depth, either direction; beyond the end there is nothing."""
+    ids = [make_job() for _ in range(5)]
+
+    assert page(engine, State.QUEUED, 0, 2, newest_first=False) == ids[:2]
+    assert page(engine, State.QUEUED, 2, 4, newest_first=False) == ids[2:4]
+    assert page(engine, State.QUEUED, 0, 2) == [ids[4], ids[3]]
+    assert page(engine, State.QUEUED, 4, 99, newest_first=False) == ids[4:]
+    assert page(engine, State.QUEUED, 5, 9) == []
+    assert page(engine, State.QUEUED, 3, 3) == []
+    assert page(engine, State.QUEUED, 3, 1) == []
+
+
+def test_pages_over_several_queues_are_merged(
+    engine: Engine, clock: Clock, make_job: Make
+) -> None:
+    """By due time or time of finish, as if they were one."""
+    ids = [make_job(queue="abc"[n % 3], due=timedelta(minutes=n)) for n in range(1, 8)]
+
+    assert page(engine, State.SCHEDULED, newest_first=False) == ids
+    assert page(engine, State.SCHEDULED, 2, 5, newest_first=False) == ids[2:5]
+    assert page(engine, State.SCHEDULED, 0, 3) == ids[:3:-1]
+    two = page(engine, State.SCHEDULED, queues=["a", "b"], newest_first=False)
+    assert two == [job_id for n, job_id in enumerate(ids, 1) if n % 3 != 2]
+    assert engine.inspector.count(State.SCHEDULED, ["a", "b"]) == len(two)
+
+
+def test_merged_pages_end_at_a_depth(engine: Engine, make_job: Make) -> None:
+    """A page that would need all of several queues is empty; of one queue it is exact."""
+    make_job(queue="a")
+    make_job(queue="b")
+    assert page(engine, State.QUEUED, MERGE_DEPTH, MERGE_DEPTH + 10) == []
+
+
+def test_final_jobs_are_listed_as_they_finished(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """The newest first by default."""
+    ids = []
+    for queue in ("a", "b", "a"):
+        ids.append(make_job(queue=queue))
+        finish(engine, slot, claimed(engine, slot, queue))
+        clock.move(1)
+
+    assert page(engine, State.SUCCEEDED) == ids[::-1]
+
+
+def test_failures_are_listed_by_task(engine: Engine, seed: Make) -> None:
+    """Over all queues."""
+    mine = [seed(State.FAILED, queue=queue, task="a.b") for queue in ("x", "y")]
+    seed(State.FAILED, task="c.d")
+
+    assert {job.id for job in engine.inspector.failed_of("a.b", 0, 10)} == set(mine)
+    assert engine.inspector.count_failed_of("a.b") == 2
+    assert engine.inspector.count_failed_of("never") == 0
+    assert engine.inspector.failed_of("never", 0, 10) == []
+
+
+def test_listed_jobs_carry_the_small_fields(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """Payload, result and runs are loaded for one job alone."""
+    job_id = make_job(task="a.b", priority=7)
+    job = claimed(engine, slot)
+    engine.jobs.progress(job_id, job.fence, 1, 4, "first  step")
+    finish(engine, slot, job, FAILED)
+
+    (listed,) = engine.inspector.jobs([job_id, new_id()])
+
+    assert (listed.id, listed.state, listed.task, listed.priority) == (
+        job_id,
+        State.FAILED,
+        "a.b",
+        7,
+    )
+    assert listed.progress == (1, 4, "first  step")
+    assert (listed.payload, listed.result, listed.runs) == (None, None, ())
+    assert engine.inspector.job(job_id).runs[0].outcome == "failed"
+
+
+def test_position_in_the_queue(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """How many jobs are claimed before this one."""
+    ids = [make_job(), make_job(), make_job(priority=1)]
+    jobs = [engine.inspector.job(job_id) for job_id in ids]
+
+    assert [engine.inspector.position(job) for job in jobs] == [1, 2, 0]
+    claimed(engine, slot)
+    assert engine.inspector.position(jobs[2]) is None  # it has been claimed since
+    assert engine.inspector.position(engine.inspector.job(ids[2])) is None
+
+
+def test_workers_show_what_they_run(engine: Engine, make_job: Make) -> None:
+    """Slots in order, with the ids of their jobs."""
+    ids = [make_job(), make_job()]
+    for name in ("0.0", "0.1"):
+        claimed(engine, Slot("worker-1", name))
+    info: dict[str, str | int] = {
+        "host": "h",
+        "pid": 5,
+        "queues": "",
+        "processes": 1,
+        "threads": 2,
+        "version": "0",
+        "started_at": 1000,
+        "stopping": 0,
+    }
+    engine.workers.renew("worker-1", info)
+
+    (worker,) = engine.inspector.workers()
+
+    assert worker.running == tuple(ids)
+    assert (worker.slots, worker.queues, worker.started_at) == (2, (), 1000)
+    assert not worker.stopping
+    assert worker.seen_at > 1000
+
+
+def test_minutes_count_events_by_queue(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """One field per event and queue, in the minute by the server's clock."""
+    make_job(queue="a")
+    make_job(queue="a")
+    job_id = make_job(queue="b")
+    finish(engine, slot, claimed(engine, slot, "a"))
+    finish(engine, slot, claimed(engine, slot, "a"), FAILED)
+    engine.jobs.cancel(job_id)
+    first = engine.inspector.job(job_id).enqueued_at // 60_000
+    found: dict[tuple[str, str], int] = {}
+    for number in (first, first + 1):  # a minute may end while this test runs
+        for event, times in engine.inspector.minute(number).items():
+            found[event] = found.get(event, 0) + times
+
+    assert found == {
+        ("enqueued", "a"): 2,
+        ("enqueued", "b"): 1,
+        ("succeeded", "a"): 1,
+        ("failed", "a"): 1,
+        ("cancelled", "b"): 1,
+    }
+
+
+def test_minutes_are_kept_a_day(engine: Engine, make_job: Make) -> None:
+    """The only keys with a time to live."""
+    make_job()
+    client = engine.connection.client
+    (key,) = client.scan_iter(match=engine.connection.keys("minute", "*"))
+    assert 86_400 < client.ttl(key) <= 90_000
+
+
+def test_released_jobs_are_no_failures(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """A deployment does not show in the counters of failed and succeeded."""
+    make_job()
+    finish(engine, slot, claimed(engine, slot), Settlement(outcome="released"))
+    (key,) = engine.connection.client.scan_iter(match=engine.connection.keys("minute", "*"))
+    events = {name.partition(b":")[0] for name in engine.connection.client.hkeys(key)}
+    assert events <= {b"enqueued", b"released"}
+
+
+@pytest.mark.parametrize("damage", ["string", "state", "number", "progress"])
+def test_one_damaged_record_hides_no_other(engine: Engine, make_job: Make, damage: str) -> None:
+    """A page shows the sound jobs; the broken one is left out or shown as well as it goes."""
+    broken, sound = make_job(), make_job()
+    client, keys = engine.connection.client, engine.connection.keys
+    if damage == "string":
+        client.set(keys("job", broken), "nonsense")
+    elif damage == "state":
+        client.hset(keys("job", broken), "state", "nonsense")
+    elif damage == "number":
+        client.hset(keys("job", broken), "enqueued_at", "nonsense")
+    else:
+        client.set(keys("progress", broken), "nonsense")
+
+    try:
+        assert sound in page(engine, State.QUEUED)
+        (stats,) = engine.inspector.queue_stats()
+        assert stats.counts[State.QUEUED] == 2
+    finally:
+        client.delete(*keys.parts(broken))
+        client.zrem(keys("queued", "default"), broken)
+
+
+def test_server_that_is_away_is_told(engine: Engine) -> None:
+    """A read fails with the same error as a write."""
+    pool = engine.connection.client.connection_pool
+    path = pool.connection_kwargs["path"]
+    pool.disconnect()
+    pool.connection_kwargs["path"] = f"{path}.gone"
+    try:
+        with pytest.raises(QueueUnavailable, match="Is the server running"):
+            engine.inspector.queues()
+    finally:
+        pool.connection_kwargs["path"] = path
+        pool.disconnect()
