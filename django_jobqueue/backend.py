@@ -133,7 +133,8 @@ class JobQueueBackend(compat.BaseTaskBackend):
         kwargs: Mapping[str, Any],
     ) -> Prepared:
         """Return the job to store, and the result as it stands before that."""
-        data = payload.dump_call(args, kwargs, options.max_payload)
+        call = payload.pure_call(args, kwargs)
+        data = payload.dump_call(call, options.max_payload)
         job_id, path = new_id(), task.module_path
         max_attempts = getattr(task, "max_attempts", MAX_ATTEMPTS)
         recoveries = getattr(task, "max_recoveries", None)
@@ -162,8 +163,8 @@ class JobQueueBackend(compat.BaseTaskBackend):
             started_at=None,
             finished_at=None,
             last_attempted_at=None,
-            args=list(args),
-            kwargs=dict(kwargs),
+            args=call[0],
+            kwargs=call[1],
             backend=self.alias,
             errors=[],
             worker_ids=[],

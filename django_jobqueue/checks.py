@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 from django_jobqueue import options
 from django_jobqueue.backend import JobQueueBackend
 from django_jobqueue.engine import get_engine
-from django_jobqueue.engine.connection import caches_in, make_pool
+from django_jobqueue.engine.pool import caches_in, make_pool
 from django_jobqueue.exceptions import JobQueueError, QueueUnavailable
 
 TAG = "jobqueue"

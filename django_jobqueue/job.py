@@ -72,12 +72,10 @@ TRANSITIONS: dict[str, tuple[tuple[State | None, State | None], ...]] = {
 
 def new_id() -> str:
     """Return a UUIDv7 whose last byte is 0, reserved for a partition number."""
-    ms = time.time_ns() // 1_000_000
-    noise = int.from_bytes(os.urandom(9), "big")
-    high = noise >> 60  # 12 bits
-    low = noise & 0x3FFF_FFFF_FFFF_FF  # 54 bits
-    digits = f"{ms:012x}7{high:03x}{0x80 | (low >> 48):02x}{low & 0xFFFF_FFFF_FFFF:012x}00"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    now = f"{time.time_ns() // 1_000_000:012x}"
+    noise = os.urandom(9).hex()
+    variant = "89ab"[int(noise[3], 16) & 3]
+    return f"{now[:8]}-{now[8:]}-7{noise[:3]}-{variant}{noise[4:7]}-{noise[7:17]}00"
 
 
 def is_id(value: object) -> bool:

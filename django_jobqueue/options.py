@@ -5,7 +5,7 @@ happens at import, and `override_settings(TASKS=…)` works.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
@@ -23,13 +23,15 @@ DEFAULT_RETENTION = {"succeeded": 86_400.0, "failed": 14 * 86_400.0, "cancelled"
 class Options:
     """The options of one alias; the names in settings are these in capitals."""
 
-    url: str | None = None  # redis://, rediss://, unix://; wins over CACHE
+    # redis://, rediss:// or unix://; wins over CACHE.
+    url: str | None = field(default=None, repr=False)
     cache: str | None = None  # alias of CACHES to take host, login and TLS from
     db: int | None = None  # database number; None: 1, or the number in URL
     prefix: str = "djq"  # first part of every key
     enqueue_on_commit: bool = True  # default of our @task
     database: str = "default"  # whose commit is waited for
-    signing_keys: tuple[str, ...] = ()  # first signs, all verify; default SECRET_KEY and fallbacks
+    # The first signs, all verify; by default SECRET_KEY and its fallbacks.
+    signing_keys: tuple[str, ...] = field(default=(), repr=False)
     max_payload: int = 65_536  # bytes of JSON arguments
     max_result: int = 262_144  # bytes of JSON result
     lease: float = 30.0  # seconds a claim lasts without renewal
@@ -43,7 +45,7 @@ class Options:
         return int(self.lease * 1000)
 
 
-NAMES = {field.name.upper(): field.name for field in fields(Options)}
+NAMES = {option.name.upper(): option.name for option in fields(Options)}
 _INTEGERS = {
     "DB": (0, 1_000_000),
     "MAX_PAYLOAD": (1, 64 * 1024 * 1024),
@@ -70,20 +72,22 @@ def load(alias: str) -> Options:
     return Options(**values)
 
 
-def raw(alias: str) -> Mapping[str, Any]:
-    """Return `OPTIONS` as it stands in the settings."""
+def raw(alias: str) -> Any:
+    """Return `OPTIONS` as it stands in the settings; a mapping, if it is right."""
     try:
         params = getattr(settings, "TASKS", {})[alias]
     except KeyError:
         raise ImproperlyConfigured(
             f'TASKS has no entry "{alias}"; there is: {sorted(getattr(settings, "TASKS", {}))}.'
         ) from None
-    given: Mapping[str, Any] = params.get("OPTIONS", {})
-    return given
+    return params.get("OPTIONS", {})
 
 
-def faults(given: Mapping[str, Any]) -> Iterator[str]:
+def faults(given: Any) -> Iterator[str]:
     """Yield one sentence for each thing that is wrong with `OPTIONS`."""
+    if not isinstance(given, Mapping):
+        yield f"it is {given!r}; it must be a mapping of option names and values."
+        return
     for key, value in given.items():
         if key not in NAMES:
             close = get_close_matches(str(key).upper(), NAMES, n=1)

@@ -7,7 +7,7 @@ results bare JSON. Never imports anything named in a payload.
 import hmac
 import json
 import math
-from base64 import urlsafe_b64encode
+from binascii import b2a_base64
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -18,29 +18,41 @@ from uuid import UUID
 from django_jobqueue.exceptions import BadSignature, PayloadTooLarge
 
 VERSION = b"1"
+MAX_BITS = 10_000  # of an int; Python reads at most 4,300 digits
 MAX_DEPTH = 100  # nesting of lists and mappings; also ends cyclic values
 
 _dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
-def dump_call(args: Sequence[Any], kwargs: Mapping[str, Any], cap: int) -> bytes:
-    """Return the arguments of a call as JSON bytes.
+Where = str | int | None  # name or number of an argument; None: the return value
+Call = tuple[list[Any], dict[str, Any]]  # positional and keyword arguments
 
-    Raises: TypeError, naming the argument; PayloadTooLarge above `cap` bytes.
+
+def pure_call(args: Iterable[Any], kwargs: Mapping[str, Any]) -> Call:
+    """Return the arguments of a call as JSON will give them back.
+
+    Raises: TypeError, naming the argument.
     """
-    call = {
-        "args": [pure(value, f"positional argument {n}") for n, value in enumerate(args, 1)],
-        "kwargs": {name: pure(value, f"argument {name!r}") for name, value in kwargs.items()},
-    }
-    return _capped(call, cap, "the arguments")
+    return (
+        [pure(value, n) for n, value in enumerate(args, 1)],
+        {name: pure(value, name) for name, value in kwargs.items()},
+    )
 
 
-def load_call(data: bytes) -> tuple[list[Any], dict[str, Any]]:
+def dump_call(call: Call, cap: int) -> bytes:
+    """Return a call as JSON bytes.
+
+    Raises: PayloadTooLarge above `cap` bytes.
+    """
+    return _capped({"args": call[0], "kwargs": call[1]}, cap, "the arguments")
+
+
+def load_call(data: bytes) -> Call:
     """Read what `dump_call` wrote.
 
     Raises: ValueError if it has another shape.
     """
-    call = json.loads(data)
+    call = json.loads(data.decode())
     if not isinstance(call, dict):
         raise ValueError(f"a call is a JSON object, not {type(call).__name__}")
     args, kwargs = call.get("args", []), call.get("kwargs", {})
@@ -50,11 +62,11 @@ def load_call(data: bytes) -> tuple[list[Any], dict[str, Any]]:
 
 
 def dump_value(value: Any, cap: int) -> bytes:
-    """Return a task's return value as JSON bytes.
+    """Return a value that is `pure` as JSON bytes.
 
-    Raises: TypeError; PayloadTooLarge above `cap` bytes.
+    Raises: PayloadTooLarge above `cap` bytes.
     """
-    return _capped(pure(value, "the return value"), cap, "the return value")
+    return _capped(value, cap, "the return value")
 
 
 def load_value(data: bytes | None) -> Any:
@@ -62,19 +74,39 @@ def load_value(data: bytes | None) -> Any:
     return None if data is None else json.loads(data)
 
 
-def pure(value: Any, where: str, depth: int = 0) -> Any:
+def pure(value: Any, where: Where, depth: int = 0) -> Any:
     """Return a value as JSON would give it back: tuples as lists, UTF-8 bytes as str.
 
-    Raises: TypeError, naming `where` the value stands and what to pass instead.
+    `where` is the name or number of the argument, None for the return value.
+    Raises: TypeError, naming where the value stands and what to pass instead.
     """
-    if value is None or isinstance(value, str | int):
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
         return value
-    if isinstance(value, float):
-        if math.isfinite(value):
-            return value
-        raise TypeError(f"{where} is {value!r}, which JSON does not have: pass None or a string.")
+    if isinstance(value, int | float):
+        return _number(value, where)
+    if isinstance(value, str):
+        return str.__str__(value)  # an enum's member, a template's safe string
+    return _container(value, where, depth)
+
+
+def _number(value: float, where: Where) -> float:
+    if isinstance(value, int):
+        if value.bit_length() > MAX_BITS:
+            raise TypeError(f"{_place(where)} is a number too long to be read again: pass str.")
+        return int(value)
+    if math.isfinite(value):
+        return float(value)
+    raise TypeError(
+        f"{_place(where)} is {value!r}, which JSON does not have: pass None or a string."
+    )
+
+
+def _container(value: Any, where: Where, depth: int) -> Any:
     if depth >= MAX_DEPTH:
-        raise TypeError(f"{where} is nested deeper than {MAX_DEPTH} levels, or contains itself.")
+        raise TypeError(
+            f"{_place(where)} is nested deeper than {MAX_DEPTH} levels, or contains itself."
+        )
     if isinstance(value, Mapping):
         return {_key(key, where): pure(item, where, depth + 1) for key, item in value.items()}
     if isinstance(value, bytes):
@@ -82,24 +114,32 @@ def pure(value: Any, where: str, depth: int = 0) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, bytearray | memoryview):
         return [pure(item, where, depth + 1) for item in value]
     raise TypeError(
-        f"Unsupported type {type(value).__module__}.{type(value).__qualname__} of {where}: "
+        f"Unsupported type {type(value).__module__}.{type(value).__qualname__} of {_place(where)}: "
         f"jobs store plain JSON, so pass {_advice(value)} instead. (value: {value!r:.80})"
     )
 
 
-def _key(key: Any, where: str) -> str:
+def _key(key: Any, where: Where) -> str:
     if isinstance(key, str):
         return key
-    raise TypeError(f"{where} has the mapping key {key!r}; JSON keys are strings: pass str(key).")
+    raise TypeError(
+        f"{_place(where)} has the mapping key {key!r}; JSON keys are strings: pass str(key)."
+    )
 
 
-def _text(value: bytes, where: str) -> str:
+def _text(value: bytes, where: Where) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:
         raise TypeError(
-            f"{where} is bytes that are not UTF-8: encode it, for example with base64."
+            f"{_place(where)} is bytes that are not UTF-8: encode it, for example with base64."
         ) from None
+
+
+def _place(where: Where) -> str:
+    if where is None:
+        return "the return value"
+    return f"positional argument {where}" if isinstance(where, int) else f"argument {where!r}"
 
 
 def _advice(value: Any) -> str:
@@ -165,4 +205,4 @@ class Signer:
 
 def _digest(key: bytes, job_id: str, task: str, data: bytes) -> bytes:
     message = b"\x1f".join((VERSION, job_id.encode(), task.encode(), data))
-    return urlsafe_b64encode(hmac.digest(key, message, "sha256")).rstrip(b"=")
+    return b2a_base64(hmac.digest(key, message, "sha256"))[:43]  # unpadded

@@ -94,6 +94,9 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
         @property
         def attempts(self) -> int: ...
 
+    def __post_init__(self) -> None:
+        """Leave the arguments as they are: `payload.pure_call` has made them pure."""
+
     @property
     def is_pending(self) -> bool:
         """Tell whether the job waits for the commit of its transaction."""

@@ -26,8 +26,10 @@ class Exponential:
             )
 
     def delay(self, attempt: int) -> float:
-        # The exponent is bounded: a float overflows at 2 ** 1024.
-        full = min(self.cap, MAX_DELAY, self.base * self.factor ** min(attempt - 1, 64))
+        try:
+            full = min(self.cap, MAX_DELAY, self.base * float(self.factor) ** (attempt - 1))
+        except OverflowError:
+            full = min(self.cap, MAX_DELAY)
         return full * (1 - self.jitter * random.random())  # noqa: S311 - no secret
 
 
@@ -40,19 +42,22 @@ def seconds(value: Seconds) -> float:
     return value.total_seconds() if isinstance(value, timedelta) else float(value)
 
 
-def validate(backoff: Backoff) -> None:
+def validate(backoff: object) -> None:
     """Raise ValueError or TypeError unless `delay` can use the backoff."""
     if isinstance(backoff, Exponential):
         return
-    steps = [backoff] if isinstance(backoff, int | float | timedelta) else list(backoff)
-    if not steps or any(
-        isinstance(step, bool) or not isinstance(step, int | float | timedelta) for step in steps
-    ):
-        raise TypeError(
-            f"backoff={backoff!r}: give seconds, a timedelta, a list of them, or Exponential(...)."
-        )
-    if any(not 0 <= seconds(step) <= MAX_DELAY for step in steps):
-        raise ValueError(f"backoff={backoff!r}: each delay is between 0 s and {MAX_DELAY:.0f} s.")
+    single = isinstance(backoff, int | float | timedelta)
+    steps = [backoff] if single else list(backoff) if isinstance(backoff, Sequence) else []
+    for step in steps or [None]:
+        if isinstance(step, bool) or not isinstance(step, int | float | timedelta):
+            raise TypeError(
+                f"backoff={backoff!r}: give seconds, a timedelta, a list of them, or "
+                "Exponential(...)."
+            )
+        if not 0 <= seconds(step) <= MAX_DELAY:
+            raise ValueError(
+                f"backoff={backoff!r}: each delay is between 0 s and {MAX_DELAY:.0f} s."
+            )
 
 
 def delay(backoff: Backoff, attempt: int) -> float:

@@ -1,7 +1,9 @@
 """One run of a job: its record, what a slot gets to run it, what the run comes to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +41,7 @@ class Run:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A job that a slot now holds, with what is needed to run it. Times in ms."""
 
     id: str
@@ -63,16 +64,20 @@ class Claimed:
         return self.attempts + 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
+class Settlement(NamedTuple):
     """What a run came to, as the store gets it."""
 
     outcome: str  # succeeded, failed, cancelled, retried or released
     result: bytes = b""  # JSON; empty: null
     reason: str = ""
-    exception: str = "-"
+    exception: str = "-"  # dotted path of its class
     traceback: str = ""
     delay_ms: int = 0
+
+    @property
+    def error(self) -> str:
+        """Return the end of the run's record: the exception's class, then the traceback."""
+        return f"{self.exception}\n{self.traceback}" if self.traceback else self.exception
 
 
 def since_requeue(runs: Sequence[Run]) -> tuple[Run, ...]:
@@ -80,4 +85,13 @@ def since_requeue(runs: Sequence[Run]) -> tuple[Run, ...]:
     for index in range(len(runs) - 1, -1, -1):
         if runs[index].outcome == "requeued":
             return tuple(runs[index + 1 :])
+    return tuple(runs)
+
+
+def read_runs(records: Iterable[bytes]) -> tuple[Run, ...]:
+    """Read stored records of runs, leaving out those that can't be read."""
+    runs = []
+    for record in records:
+        with suppress(ValueError):
+            runs.append(Run.parse(record.decode(errors="replace")))
     return tuple(runs)

@@ -154,7 +154,11 @@ def task(function: Any = None, /, *, enqueue_on_commit: bool | None = None, **gi
         raise TypeError(f"@task has no option {', '.join(map(repr, sorted(unknown)))}.")
     if enqueue_on_commit is None:
         alias = given.get("backend", compat.DEFAULT_TASK_BACKEND_ALIAS)
-        enqueue_on_commit = options.raw(alias).get("ENQUEUE_ON_COMMIT", True)
+        given_options = options.raw(alias)
+        # A fault of the options is the checks' to tell, not an import's to die of.
+        enqueue_on_commit = not isinstance(given_options, Mapping) or bool(
+            given_options.get("ENQUEUE_ON_COMMIT", True)
+        )
 
     def make(func: Callable[..., Any]) -> Any:
         return Task(func=func, enqueue_on_commit=enqueue_on_commit, **given)

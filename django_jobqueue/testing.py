@@ -11,7 +11,6 @@ stands in a real one.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from time import time
 from typing import Any
 
@@ -209,8 +208,8 @@ def run_now(executor: Executor, prepared: Prepared) -> JobResult[..., Any]:
         outcome = executor.execute(claimed, WORKER, lambda current, total, text: None)
         if outcome.settlement.outcome != "retried":
             break
-        claimed = replace(
-            claimed, attempts=claimed.attempts + 1, runs=(*claimed.runs, _record(claimed, outcome))
+        claimed = claimed._replace(
+            attempts=claimed.attempts + 1, runs=(*claimed.runs, _record(claimed, outcome))
         )
     executor.announce(outcome, _now())
     return outcome.result or result

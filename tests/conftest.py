@@ -25,8 +25,8 @@ from .rig import WorkerProcess, alive
 TEST_CLOCK = """
 local function now()
   local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-    + (redis.call('GET', KEYS[1] .. 'clock') or 0)
+  return string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)
+    + (redis.call('GET', KEYS[1] .. 'clock') or 0))
 end
 """
 

@@ -15,8 +15,9 @@ from django_jobqueue.engine.connection import Connection
 from django_jobqueue.engine.keys import INDEX_OF, INDEXES
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.job import MAX_ATTEMPTS, MAX_RECOVERIES, Job, State
-from django_jobqueue.run import Run
+from django_jobqueue.run import read_runs
 
+STATES = frozenset(State)
 MERGE_DEPTH = 5_000  # rows to which pages over several queues are merged
 
 
@@ -74,7 +75,7 @@ class Inspector:
             payload=payload,
             result=result,
             progress=_progress(progress),
-            runs=tuple(Run.parse(run.decode(errors="replace")) for run in runs),
+            runs=read_runs(runs),
             due_at=int(float(due)) if due else None,
         )
 
@@ -155,7 +156,11 @@ class Inspector:
 
         replies = self._read(ask)
         rows = zip(wanted, replies[::2], replies[1::2], strict=True)
-        return [_job(i, fields, progress=_progress(done)) for i, fields, done in rows if fields]
+        return [
+            _job(i, fields or {}, progress=_progress(done))
+            for i, fields, done in rows
+            if fields or fields is None
+        ]
 
     def position(self, job: Job) -> int | None:
         """Return how many jobs are claimed before a queued one; None in another state."""
@@ -221,50 +226,72 @@ class Inspector:
                 name = ids[0].decode() if ids else "-"
                 pipe.hget(self._keys("job", name), "enqueued_at")
 
-        return [int(at) if at else None for at in self._read(ask)]
+        return [int(at) if at and at.isdigit() else None for at in self._read(ask)]
 
     def _read(self, ask: Callable[[Pipeline], object]) -> list[Any]:
         """Send what `ask` puts into a pipeline in one round trip; return the replies."""
         pipe = self._connection.client.pipeline(transaction=False)
         ask(pipe)
         try:
-            return pipe.execute() if len(pipe) else []
+            replies = pipe.execute(raise_on_error=False) if len(pipe) else []
         except RedisError as error:
             raise self._connection.unavailable(error) from error
+        return [self._readable(reply) for reply in replies]
+
+    def _readable(self, reply: Any) -> Any:
+        """Return a reply; None for a key of the wrong type, which must not hide the others."""
+        if not isinstance(reply, RedisError):
+            return reply
+        if str(reply).startswith("WRONGTYPE"):
+            return None
+        raise self._connection.unavailable(reply) from reply
 
 
 def _job(job_id: str, fields: dict[bytes, bytes], **loaded: Any) -> Job:
-    words = {name.decode(): value.decode(errors="replace") for name, value in fields.items()}
+    words = {
+        name.decode(errors="replace"): value.decode(errors="replace")
+        for name, value in fields.items()
+    }
+    sound = words.get("state") in STATES
     return Job(
         id=job_id,
-        state=State(words.get("state", "failed")),
+        state=State(words["state"]) if sound else State.FAILED,
         queue=words.get("queue", ""),
         task=words.get("task", ""),
-        priority=int(words.get("priority", 0)),
-        enqueued_at=int(words.get("enqueued_at", 0)),
+        priority=_number(words, "priority"),
+        enqueued_at=_number(words, "enqueued_at"),
         started_at=_ms(words, "started_at"),
         attempted_at=_ms(words, "attempted_at"),
         finished_at=_ms(words, "finished_at"),
-        attempts=int(words.get("attempts", 0)),
-        recoveries=int(words.get("recoveries", 0)),
-        max_attempts=int(words.get("max_attempts", MAX_ATTEMPTS)),
-        max_recoveries=int(words.get("max_recoveries", MAX_RECOVERIES)),
+        attempts=_number(words, "attempts"),
+        recoveries=_number(words, "recoveries"),
+        max_attempts=_number(words, "max_attempts", MAX_ATTEMPTS),
+        max_recoveries=_number(words, "max_recoveries", MAX_RECOVERIES),
         worker=words.get("worker", ""),
         fence=words.get("fence", ""),
-        reason=words.get("reason", ""),
+        reason=words.get("reason", "") if sound else "damaged",
         **loaded,
     )
 
 
 def _ms(words: dict[str, str], name: str) -> int | None:
-    return int(words[name]) if words.get(name) else None
+    return _number(words, name) or None
+
+
+def _number(words: dict[str, str], name: str, default: int = 0) -> int:
+    """Return a field as a number; one that was damaged counts as missing."""
+    try:
+        return int(words[name])
+    except (KeyError, ValueError):
+        return default
 
 
 def _progress(value: bytes | None) -> tuple[int, int, str] | None:
-    if value is None:
+    try:
+        current, total, text = (value or b"").decode(errors="replace").split(" ", 2)
+        return int(current), int(total), text
+    except ValueError:  # nothing reported, or not by us
         return None
-    current, total, text = value.decode(errors="replace").split(" ", 2)
-    return int(current), int(total), text
 
 
 def _worker(name: str, fields: dict[bytes, bytes], slots: dict[bytes, bytes]) -> WorkerStats:
@@ -272,13 +299,13 @@ def _worker(name: str, fields: dict[bytes, bytes], slots: dict[bytes, bytes]) ->
     return WorkerStats(
         id=name,
         host=words.get("host", ""),
-        pid=int(words.get("pid", 0)),
+        pid=_number(words, "pid"),
         queues=tuple(words.get("queues", "").split()),
-        processes=int(words.get("processes", 1)),
-        threads=int(words.get("threads", 1)),
+        processes=_number(words, "processes", 1),
+        threads=_number(words, "threads", 1),
         version=words.get("version", ""),
-        started_at=int(words.get("started_at", 0)),
-        seen_at=int(words.get("seen_at", 0)),
+        started_at=_number(words, "started_at"),
+        seen_at=_number(words, "seen_at"),
         stopping=words.get("stopping") == "1",
         running=tuple(slots[slot].decode().split(" ")[2] for slot in sorted(slots)),
     )

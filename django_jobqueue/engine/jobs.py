@@ -4,8 +4,8 @@ Next: worker/slot.py claims what stands in a queue.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from django_jobqueue.engine.connection import Connection
 from django_jobqueue.engine.scripts import Argument
@@ -15,8 +15,7 @@ from django_jobqueue.job import State
 CHUNK = 500  # most jobs of one call: a script holds up the whole server while it runs
 
 
-@dataclass(frozen=True, slots=True)
-class NewJob:
+class NewJob(NamedTuple):
     """What is stored of a job at first."""
 
     id: str

@@ -6,12 +6,11 @@ arguments in Python and the local variables in Lua, so positions are written now
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from redis import Redis
 from redis.exceptions import NoScriptError
 
 _FIELD = re.compile(r"^-- (Moves|KEYS|ARGV|Returns|Atomic):", re.MULTILINE)
@@ -20,6 +19,7 @@ _COMMENT = re.compile(r"--.*")
 _NAME = re.compile(r"^--   (\w+)(\.\.\.)?(?: |$)", re.MULTILINE)
 
 Argument = bytes | str | int | float
+Execute = Callable[..., Any]  # sends the words of a command and returns the reply
 
 
 class Script:
@@ -37,7 +37,7 @@ class Script:
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
     def __call__(
-        self, client: "Redis", prefix: str, rest: Sequence[Argument] = (), /, **given: Argument
+        self, execute: Execute, prefix: str, rest: Sequence[Argument] = (), /, **given: Argument
     ) -> Any:
         """Run the script; `rest` fills the argument whose name ends in dots.
 
@@ -46,7 +46,6 @@ class Script:
         arguments = [given[name] for name in self.names]
         if len(given) != len(arguments):
             raise TypeError(f"{self.name}: unknown arguments {sorted(set(given) - {*self.names})}")
-        execute: Any = client.execute_command
         try:
             return execute("EVALSHA", self.sha, 1, prefix, *arguments, *rest)
         except NoScriptError:

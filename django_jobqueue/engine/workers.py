@@ -7,7 +7,7 @@ from typing import Any
 
 from django_jobqueue.engine.connection import Connection
 from django_jobqueue.job import MAX_ATTEMPTS
-from django_jobqueue.run import Claimed, Run, Settlement
+from django_jobqueue.run import Claimed, Settlement, read_runs
 
 UNSEEN_MS = 600_000  # a worker not seen for so long is forgotten
 
@@ -87,8 +87,7 @@ class Workers:
             outcome=settled.outcome,
             result=settled.result,
             reason=settled.reason,
-            exception=settled.exception,
-            traceback=settled.traceback,
+            error=settled.error,
             delay=settled.delay_ms,
             worker=slot.worker,
             slot=slot.name,
@@ -127,21 +126,30 @@ def _read_claim(reply: Sequence[Any]) -> Claimed | Nothing:
     if reply[0] == b"none":
         wait_ms = int(reply[1])
         return Nothing(wait_ms=None if wait_ms < 0 else wait_ms)
-    (_, job_id, queue, fence, now, payload, task, attempts, recoveries, max_attempts) = reply[:10]
-    priority, enqueued_at, started_at, held_since, runs = reply[10:]
+    _, job_id, queue, fence, now, payload, words, runs = reply
+    fields = dict(zip(words[::2], words[1::2], strict=True))
+    started_at = int(now)
     return Claimed(
         id=job_id.decode(),
         queue=queue.decode(),
         fence=fence.decode(),
-        now=int(now),
+        now=started_at,
         payload=payload,
-        task=(task or b"").decode(),
-        attempts=int(attempts or 0),
-        recoveries=int(recoveries or 0),
-        max_attempts=int(max_attempts or MAX_ATTEMPTS),
-        priority=int(priority or 0),
-        enqueued_at=int(enqueued_at or 0),
-        started_at=int(started_at or now),
-        held_since=int(held_since) if held_since else None,
-        runs=tuple(Run.parse(run.decode(errors="replace")) for run in runs),
+        task=fields.get(b"task", b"").decode(errors="replace"),
+        attempts=_number(fields, b"attempts", 0),
+        recoveries=_number(fields, b"recoveries", 0),
+        max_attempts=_number(fields, b"max_attempts", MAX_ATTEMPTS),
+        priority=_number(fields, b"priority", 0),
+        enqueued_at=_number(fields, b"enqueued_at", 0),
+        started_at=_number(fields, b"started_at", started_at),
+        held_since=_number(fields, b"held_since", 0) or None,
+        runs=read_runs(runs),
     )
+
+
+def _number(fields: dict[bytes, bytes], name: bytes, default: int) -> int:
+    """Return a field as a number; one that was damaged counts as missing."""
+    try:
+        return int(fields[name])
+    except (KeyError, ValueError):
+        return default

@@ -7,7 +7,7 @@ Next: worker/slot.py hands the settlement to engine/workers.py.
 import logging
 import traceback as tracebacks
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from django_jobqueue import compat, payload, retry
@@ -63,14 +63,14 @@ class Executor:
         result = self._result(job, task, worker, args, kwargs)
         try:
             compat.signals.task_started.send_robust(self._backend, task_result=result)
-            value = self._call(task, result, report)
+            value = payload.pure(self._call(task, result, report), None)
             data = payload.dump_value(value, self._options.max_result)
         except BaseException as error:
             outcome = Outcome(self._settle_error(job, as_task(task), error), result, error)
         else:
             stored = b"" if data == b"null" else data
             outcome = Outcome(Settlement(outcome="succeeded", result=stored), result)
-            object.__setattr__(result, "_return_value", payload.load_value(data))
+            object.__setattr__(result, "_return_value", value)
         return outcome
 
     def announce(self, outcome: Outcome, now_ms: int) -> None:
@@ -143,7 +143,7 @@ class Executor:
         delay = _retry_delay(job, task, error)
         if delay is None:
             return failed
-        return replace(failed, outcome="retried", reason="", delay_ms=int(delay * 1000))
+        return failed._replace(outcome="retried", reason="", delay_ms=int(delay * 1000))
 
     def _hold(self, job: Claimed, error: TaskUnknown) -> Outcome:
         """Give a job back whose task this code does not have: a deploy may be under way."""

@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 
 from django_jobqueue.compat import task_backends
 from django_jobqueue.engine import Engine, new_engine
-from django_jobqueue.engine.connection import QUICK, worker_timeouts
+from django_jobqueue.engine.pool import QUICK, worker_timeouts
 from django_jobqueue.engine.workers import Slot
 from django_jobqueue.worker.executor import Executor
 from django_jobqueue.worker.slot import BLOCK, SlotLoop, StopFlag, StopIdling

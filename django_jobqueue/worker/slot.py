@@ -68,7 +68,8 @@ class SlotLoop:
     ) -> None:
         """`queues` None: all known ones. `report` stores progress, or raises soon.
 
-        `tidy` is called before and after each job.
+        `tidy` is called after each job and after each wait, so it has always been called
+        just before a job.
         """
         self._engine = engine
         self._executor = executor
@@ -111,7 +112,6 @@ class SlotLoop:
         """Run a job, settle it, and return what the same call claimed."""
         logger.info("Started %s", _Line(job))
         began = time.monotonic()
-        self._tidy()
         outcome = self._executor.execute(job, self._slot.worker, self._reporter(job))
         self._tidy()
         self.done += 1
@@ -150,16 +150,17 @@ class SlotLoop:
         if not self._enter_idleness():
             return
         try:
-            self._engine.connection.client.blpop(wake, timeout=max(0.01, block))
+            self._engine.connection.execute("BLPOP", *wake, max(0.01, block))
         except RedisError as error:
             logger.debug("Waiting for work: %s", error)
             self._pause(0)
         except StopIdling:
-            self._engine.connection.client.connection_pool.disconnect()
+            pass  # run() sees the request
         finally:
             self._stop.interruptible = False
             with self.gate:
                 self.idle = False
+        self._tidy()
 
     def _enter_idleness(self) -> bool:
         with self.gate:

@@ -74,6 +74,12 @@ def test_claim_returns_all_that_is_needed_to_run(
     assert job.payload is not None
 
 
+def test_negative_priority_reaches_the_worker(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """The task sees the priority that its job has."""
+    make_job(priority=-7)
+    assert claimed(engine, slot).priority == -7
+
+
 def test_slots_nonce_is_new_after_each_reply(engine: Engine, slot: Slot) -> None:
     """A reply that arrived ends the life of its nonce."""
     before = slot.nonce

@@ -4,22 +4,25 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings as django_settings
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
-from embedded.server import EmbeddedServer
 from redis import Redis
 
 from django_jobqueue import engine as engines
 from django_jobqueue.engine import Engine, get_engine, new_engine
-from django_jobqueue.engine.connection import QUICK, Connection, worker_timeouts
+from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.pool import QUICK, worker_timeouts
 from django_jobqueue.exceptions import QueueUnavailable, ServerUnfit
 from django_jobqueue.options import load
+from embedded.server import EmbeddedServer
+from tests.rig import until
 
 from .places import Make, everything, places
 
@@ -54,6 +57,12 @@ def port_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Embe
 
 def kwargs_of(engine: Engine) -> dict[str, Any]:
     return engine.connection.client.connection_pool.connection_kwargs
+
+
+def client_of(name: str) -> Any:
+    """Return the Redis client of a cache of django-redis."""
+    alias: Any = caches[name]
+    return alias.client.get_client()
 
 
 def cache(location: str, backend: str = DJANGO, **options: Any) -> dict[str, Any]:
@@ -95,7 +104,7 @@ def test_tcp_by_cache(port_server: tuple[EmbeddedServer, int], configure, backen
     engine = get_engine("default")
     engine.connection.attach()
 
-    client = caches["default"].client.get_client() if backend == DJANGO_REDIS else None
+    client = client_of("default") if backend == DJANGO_REDIS else None
     assert client is None or client.connection_pool is not engine.connection.client.connection_pool
     assert engine.connection.client.client_info()["db"] == 1
     assert kwargs_of(engine)["socket_timeout"] == 5.0
@@ -118,10 +127,11 @@ LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 
 
 @pytest.mark.parametrize("backend", [DJANGO, DJANGO_REDIS])
-def test_cache_clear_deletes_no_jobs(engine: Engine, configure, backend: str) -> None:
+def test_cache_clear_deletes_no_jobs(
+    engine: Engine, redis_server: EmbeddedServer, configure, backend: str
+) -> None:
     """FLUSHDB of the cache's database does not reach ours."""
-    socket_path = django_settings.SOCKET
-    configure({"default": cache(f"unix://{socket_path}?db=0", backend)})
+    configure({"default": cache(f"unix://{redis_server.socket}?db=0", backend)})
     engine = get_engine("default")
     engine.queues.pause("kept")
 
@@ -133,9 +143,7 @@ def test_cache_clear_deletes_no_jobs(engine: Engine, configure, backend: str) ->
 
 def test_tls_and_login_come_from_the_cache(configure) -> None:
     """What the cache needs to connect, we need too."""
-    configure(
-        {"default": cache("rediss://me:hunter2@host:6390/0", DJANGO_REDIS, SOCKET_TIMEOUT=1)}
-    )
+    configure({"default": cache("rediss://me:hunter2@host:6390/0", DJANGO_REDIS, SOCKET_TIMEOUT=1)})
     given = kwargs_of(get_engine("default"))
     pool = get_engine("default").connection.client.connection_pool
 
@@ -170,11 +178,11 @@ def test_sentinel_by_cache(configure) -> None:
         DJANGO_REDIS_CONNECTION_FACTORY="django_redis.pool.SentinelConnectionFactory"
     ):
         engine = get_engine("default")
-    pool = engine.connection.client.connection_pool
+    pool: Any = engine.connection.client.connection_pool
 
     assert pool.service_name == "main"
     assert pool.is_master
-    assert pool is not caches["default"].client.get_client().connection_pool
+    assert pool is not client_of("default").connection_pool
     assert pool.connection_kwargs["db"] == 2
     assert engine.connection.address() == "sentinel service main, database 2"
 
@@ -185,8 +193,8 @@ def test_sentinel_by_cache(configure) -> None:
         ({}, r"No Redis is configured: set OPTIONS\['URL'\] to a redis://"),
         ({"CACHE": "default"}, r"names 'default', which is no Redis cache with one master"),
         ({"CACHE": "gone"}, r"names 'gone', which CACHES does not have: \['default'\]"),
-        ({"URL": "redis://host:port"}, r"OPTIONS\['URL'\] can't be used"),
-        ({"URL": "redis://host/x?db=y"}, r"OPTIONS\['URL'\] can't be used"),
+        ({"URL": "redis://host:port"}, r"OPTIONS\['URL'\] can't be read"),
+        ({"URL": "redis://host/x?db=y"}, r"OPTIONS\['URL'\] can't be read"),
     ],
 )
 def test_missing_redis_is_told(configure, given: dict[str, Any], message: str) -> None:
@@ -250,7 +258,9 @@ def test_user_without_info_may_work(port_server: tuple[EmbeddedServer, int], con
     """A managed server that forbids INFO is trusted."""
     _, port = port_server
     admin = Redis(port=port, password="hunter2")
-    admin.acl_setuser("worker", enabled=True, passwords=["+pw"], commands=["+@all", "-info"], keys=["*"])
+    admin.acl_setuser(
+        "worker", enabled=True, passwords=["+pw"], commands=["+@all", "-info"], keys=["*"]
+    )
     configure(URL=f"redis://worker:pw@127.0.0.1:{port}")
 
     get_engine("default").connection.attach()
@@ -262,7 +272,9 @@ def test_user_without_rights_is_told(port_server: tuple[EmbeddedServer, int], co
     """A key pattern that does not match ours is a refusal with advice."""
     _, port = port_server
     admin = Redis(port=port, password="hunter2")
-    admin.acl_setuser("guest", enabled=True, passwords=["+pw"], commands=["+@all"], keys=["cache:*"])
+    admin.acl_setuser(
+        "guest", enabled=True, passwords=["+pw"], commands=["+@all"], keys=["cache:*"]
+    )
     configure(URL=f"redis://guest:pw@127.0.0.1:{port}")
 
     with pytest.raises(QueueUnavailable, match="ACL"):
@@ -302,7 +314,9 @@ class OldServer(Redis):
         return super().info(*args, **kwargs) | {"redis_version": self.version}
 
 
-@pytest.mark.parametrize(("version", "fit"), [("5.0.14", False), ("6.0.16", False), ("6.2.0", True)])
+@pytest.mark.parametrize(
+    ("version", "fit"), [("5.0.14", False), ("6.0.16", False), ("6.2.0", True)]
+)
 def test_old_server_is_refused(engine: Engine, version: str, fit: bool) -> None:
     """The message names the version and what is needed."""
     connection = Connection("default", load("default"))
@@ -431,10 +445,57 @@ def test_lost_connection_attaches_anew(tmp_path: Path, configure) -> None:
         assert engine.connection.incarnation not in ("", first)
 
 
-def test_dropped_connections_are_invisible(engine: Engine, make_job: Make) -> None:
+def test_failures_use_up_no_connections(tmp_path: Path, configure) -> None:
+    """However often connections break, and however few are allowed, calls go through again."""
+    server = EmbeddedServer(tmp_path / "server", config={"appendonly": "no"})
+    configure(URL=f"unix://{server.socket}?max_connections=3")
+    with server, Redis(unix_socket_path=str(server.socket)) as admin:
+        worker = new_engine("default", worker_timeouts(1.0))  # it repeats nothing by itself
+        for _ in range(5):
+            until(partial(answers, worker))
+            admin.client_kill_filter(_type="normal", skipme=True)
+            answers(worker)
+        until(partial(answers, worker))
+        worker.connection.close()
+
+
+def answers(engine: Engine) -> bool:
+    with suppress(QueueUnavailable):
+        return engine.queues.names() == ["default"]
+    return False
+
+
+def test_refused_calls_keep_their_connection(engine: Engine) -> None:
+    """An error of the server is a reply: nothing has to be connected anew."""
+    client = engine.connection.client
+    before = client.info("stats")["total_connections_received"]
+    for _ in range(5):
+        client.set(engine.connection.keys("paused"), "not a set")
+        with pytest.raises(QueueUnavailable, match="WRONGTYPE"):
+            engine.queues.pause("default")
+        client.delete(engine.connection.keys("paused"))
+        engine.queues.names()
+    assert client.info("stats")["total_connections_received"] <= before + 1
+
+
+def test_threads_that_follow_each_other_share_connections(engine: Engine) -> None:
+    """A server of many short threads opens no more connections than run at once."""
+    client = engine.connection.client
+    engine.queues.names()
+    before = client.info("stats")["total_connections_received"]
+    for _ in range(20):
+        thread = threading.Thread(target=engine.queues.names)
+        thread.start()
+        thread.join()
+    assert client.info("stats")["total_connections_received"] == before
+
+
+def test_dropped_connections_are_invisible(
+    engine: Engine, redis_server: EmbeddedServer, make_job: Make
+) -> None:
     """A producer's call is repeated by the client: every script may be."""
     job_id = make_job()
-    other = Redis(unix_socket_path=str(django_settings.SOCKET))
+    other = Redis(unix_socket_path=str(redis_server.socket))
     other.client_kill_filter(_type="normal", skipme=True)
 
     second = make_job()

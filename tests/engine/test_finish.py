@@ -1,6 +1,5 @@
 """finish: a run is settled, and the slot gets its next job in the same call."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -37,7 +36,7 @@ def test_success_keeps_the_result(engine: Engine, slot: Slot, make_job: Make) ->
     job_id = make_job()
     data = b'{"list":[],"big":12345678901234567}'
 
-    assert finish(engine, slot, claimed(engine, slot), replace(DONE, result=data)) == "ok"
+    assert finish(engine, slot, claimed(engine, slot), DONE._replace(result=data)) == "ok"
 
     assert places(engine) == {"succeeded": {"default": [job_id]}}
     job = engine.inspector.job(job_id)
@@ -56,7 +55,7 @@ def test_empty_result_is_not_stored(engine: Engine, slot: Slot, make_job: Make) 
 def test_failure_is_listed_by_task(engine: Engine, slot: Slot, make_job: Make) -> None:
     """Reason, exception and traceback are kept; the task's index leads to the job."""
     job_id = make_job(task="a.b")
-    settled = replace(FAILED, traceback="Traceback:\n  line é\n\nValueError")
+    settled = FAILED._replace(traceback="Traceback:\n  line é\n\nValueError")
 
     finish(engine, slot, claimed(engine, slot), settled)
 
@@ -268,7 +267,7 @@ def test_old_fence_is_stale(engine: Engine, slot: Slot, make_job: Make) -> None:
     new = claimed(engine, Slot("worker-2", "0.0"))
     before = record(engine, job_id)
 
-    assert finish(engine, slot, old, replace(DONE, result=b"1")) == "stale"
+    assert finish(engine, slot, old, DONE._replace(result=b"1")) == "stale"
 
     assert record(engine, job_id) == before
     assert engine.inspector.job(job_id).result is None
@@ -345,7 +344,7 @@ def test_finish_works_at_maxmemory(
 
     with full_memory(engine):
         verdict, _, found = engine.workers.finish(
-            slot, job, replace(settled, result=b'"result"'), ["default"]
+            slot, job, settled._replace(result=b'"result"'), ["default"]
         )
 
     assert isinstance(found, Claimed)

@@ -349,7 +349,7 @@ def name_of(found: Claimed | Nothing) -> tuple[str, str] | None:
 def test_random_calls_and_the_model_agree(engine: Engine, clock: Clock) -> None:
     """Whatever the order, a repeated call included, both come to the same."""
     run_state_machine_as_test(
-        lambda: Machine(engine, clock),
+        lambda: Machine(engine, clock),  # type: ignore[arg-type]
         settings=settings(
             max_examples=60, stateful_step_count=30, deadline=None, print_blob=True, database=None
         ),

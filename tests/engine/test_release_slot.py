@@ -79,6 +79,15 @@ def test_stop_never_fails_a_job(engine: Engine, slot: Slot, make_job: Make) -> N
         assert release(engine, lost=False) == [job_id, "queued"]
 
 
+def test_slot_holds_nothing_afterwards(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """A renewal has nothing to tell of it, neither held nor lost."""
+    make_job()
+    claimed(engine, slot)
+    release(engine)
+
+    assert engine.workers.renew("worker-1", {"pid": 1})[1] == []
+
+
 def test_same_call_again_finds_nothing(engine: Engine, slot: Slot, make_job: Make) -> None:
     """A lost reply does not count the death twice."""
     make_job()

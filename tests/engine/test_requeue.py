@@ -1,7 +1,5 @@
 """requeue: a final job runs once more from the start, a scheduled one now."""
 
-from dataclasses import replace
-
 import pytest
 
 from django_jobqueue.engine import Engine
@@ -58,12 +56,24 @@ def test_requeued_job_starts_from_zero(engine: Engine, slot: Slot, make_job: Mak
     assert again.fence != first.fence
 
 
+def test_used_attempts_are_given_anew(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """A job that failed for good may fail as often again."""
+    job_id = make_job()
+    finish(engine, slot, claimed(engine, slot), FAILED)
+    assert engine.inspector.job(job_id).attempts == 1
+
+    engine.jobs.requeue(job_id)
+
+    assert engine.inspector.job(job_id).attempts == 0
+    assert claimed(engine, slot).attempt == 1
+
+
 def test_old_result_and_progress_go(engine: Engine, slot: Slot, make_job: Make) -> None:
     """A second run starts with nothing of the first."""
     job_id = make_job()
     job = claimed(engine, slot)
     engine.jobs.progress(job_id, job.fence, 1, 2, "half")
-    finish(engine, slot, job, replace(DONE, result=b"1"))
+    finish(engine, slot, job, DONE._replace(result=b"1"))
 
     engine.jobs.requeue(job_id)
 

@@ -1,6 +1,5 @@
 """show: all of one job at one instant."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -49,7 +48,7 @@ def test_finished_job_is_shown(engine: Engine, slot: Slot, make_job: Make) -> No
     job_id = make_job()
     job = claimed(engine, slot)
     engine.jobs.progress(job_id, job.fence, 1, 1, "done")
-    finish(engine, slot, job, replace(DONE, result=b'{"a":[]}'))
+    finish(engine, slot, job, DONE._replace(result=b'{"a":[]}'))
 
     shown = engine.inspector.job(job_id)
 

@@ -23,7 +23,7 @@ from django.test import override_settings
 from redis import Redis
 
 from django_jobqueue import checks, options, results
-from django_jobqueue.engine.connection import address_of, make_pool
+from django_jobqueue.engine.pool import address_of, make_pool
 from django_jobqueue.management.commands.jobworker import Command
 from django_jobqueue.task import Task
 from embedded.server import EmbeddedServer

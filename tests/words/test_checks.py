@@ -142,9 +142,7 @@ def test_e005_app_not_installed(settings) -> None:
     """The backend itself tells, as the app's own checks are not there."""
     backend = JobQueueBackend("default", {"BACKEND": BACKEND})
     assert list(backend.check()) == []
-    settings.INSTALLED_APPS = [
-        app for app in settings.INSTALLED_APPS if app != "django_jobqueue"
-    ]
+    settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "django_jobqueue"]
     assert ids(list(backend.check())) == ["jobqueue.E005"]
 
 

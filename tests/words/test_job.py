@@ -59,7 +59,7 @@ def test_ids_do_not_repeat() -> None:
         f"{ID}00".replace("-7abc", "-4abc"),
         f"{ID}00".replace("-8def", "-cdef"),
         f"{ID}00:x",
-        f"{ID}००",  # digits, but not ours
+        f"{ID}\u0966\u0966",  # digits, but not ours
     ],
 )
 def test_anything_else_is_no_id(value: object) -> None:

@@ -24,8 +24,8 @@ from django_jobqueue.retry import DEFAULT_BACKOFF, MAX_DELAY, Exponential, delay
 )
 def test_delay_after_each_attempt(backoff: object, wanted: list[float]) -> None:
     """Seconds, a list whose last one stays, or growing waits up to a cap."""
-    validate(backoff)  # type: ignore[arg-type]
-    assert [delay(backoff, attempt) for attempt in (1, 2, 3, 4)] == wanted  # type: ignore[arg-type]
+    validate(backoff)
+    assert [delay(backoff, attempt) for attempt in (1, 2, 3, 4)] == wanted
 
 
 def test_jitter_only_shortens() -> None:
@@ -50,11 +50,13 @@ def test_late_attempts_do_not_overflow(attempt: int, factor: float) -> None:
     assert delay(backoff, attempt) == MAX_DELAY
 
 
-@pytest.mark.parametrize("backoff", [[], (), "5", ["5"], [None], True, [True], None, {"a"}, object()])
+@pytest.mark.parametrize(
+    "backoff", [[], (), "5", ["5"], [None], True, [True], None, {"a"}, object()]
+)
 def test_other_types_are_refused(backoff: object) -> None:
     """The message shows the value and what may be given."""
     with pytest.raises(TypeError, match=r"backoff=.*give seconds, a timedelta, a list of them, or"):
-        validate(backoff)  # type: ignore[arg-type]
+        validate(backoff)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_other_types_are_refused(backoff: object) -> None:
 def test_delays_out_of_range_are_refused(backoff: object) -> None:
     """No wait is negative, endless or longer than a day."""
     with pytest.raises(ValueError, match="each delay is between 0 s and 86400 s"):
-        validate(backoff)  # type: ignore[arg-type]
+        validate(backoff)
 
 
 @pytest.mark.parametrize(

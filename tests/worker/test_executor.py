@@ -174,7 +174,7 @@ def test_the_context_knows_attempt_and_id() -> None:
         traceback="…",
     )
     runs = (record, replace(record, outcome="recovered", exception=""))
-    outcome = run(replace(job, attempts=1, runs=runs))
+    outcome = run(job._replace(attempts=1, runs=runs))
     assert outcome.settlement.result == f'[2,"{job.id}",""]'.encode()
     assert outcome.result is not None
     assert outcome.result.worker_ids == ["other", "worker"]

@@ -7,10 +7,10 @@
 -- Returns: {the job's state before, its state now}; {} if there is no such job
 -- Atomic: a claim in between would run a cancelled job
 
-local job = fields_of(id, 'state', 'queue', 'task')
+local job = fields_of(id, 'state', 'queue')
 local state, queue = job[1], job[2]
 if not state then return {} end
 if state ~= 'scheduled' and state ~= 'queued' and state ~= 'waiting' then return {state, state} end
 call('ZREM', key(state, queue), id)
-final(id, queue, job[3], 'cancelled', now(), 'reason', reason)
+final(id, queue, 'cancelled', now(), 'reason', reason)
 return {state, 'cancelled'}

@@ -7,15 +7,14 @@
 --   nonce      random name of this call; the same again returns the same job
 --   lease      ms
 --   queues...  names, in the order in which they are tried
--- Returns: {'job', id, queue, fence, now, payload, task, attempts, recoveries, max_attempts,
---   priority, enqueued_at, started_at, held_since, records of earlier runs}; {'more'};
---   {'none', ms until the next due job or -1}
+-- Returns: {'job', id, queue, fence, now, payload, fields and values of the record as it was
+--   before, records of earlier runs}; {'more'}; {'none', ms until the next due job or -1}
 -- Atomic: a job popped without a lease would be lost with its worker
 
 local t = now()
 local given = claimed_before(worker, slot, nonce, t)
 if given then return given end
-given = claim(worker, slot, nonce, tonumber(lease), queues, t)
+given = claim(worker, slot, nonce, lease, queues, t)
 -- The token that brought the slot here is gone: it passes one on if it leaves more behind.
 if given[1] == 'job' then
   local queue = given[3]

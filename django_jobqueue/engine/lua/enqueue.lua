@@ -27,7 +27,7 @@ while jobs[at] do
     call('SET', key('payload', id), payload)
     added[queue] = (added[queue] or 0) + 1
   end
-  stored[#stored + 1] = known or string.format('%.0f', t)
+  stored[#stored + 1] = known or t
   at = more
 end
 for queue, n in pairs(added) do

@@ -7,8 +7,7 @@
 --   outcome    succeeded, failed, cancelled, retried or released
 --   result     JSON, or '' for null
 --   reason     short code, or ''
---   exception  dotted path of its class, or '-'
---   traceback  text, or ''
+--   error      dotted path of the exception's class, a newline and the traceback; or '-'
 --   delay      ms until it may run again (retried, released)
 --   worker     id of the worker
 --   slot       name of the slot in its worker
@@ -20,40 +19,40 @@
 -- Atomic: a state without its index, or a result of a run that lost its lease
 
 local t = now()
-local job = fields_of(id, 'state', 'fence', 'settled', 'queue', 'task', 'attempts',
-  'attempted_at', 'place', 'priority', 'held_since')
+local job = fields_of(id, 'state', 'fence', 'queue', 'attempts', 'attempted_at', 'held_since')
 local verdict = 'stale'
-if job[3] == fence then
-  verdict = 'again'
-elseif job[1] == 'running' and job[2] == fence then
+if job[1] == 'running' and job[2] == fence then
   verdict = 'ok'
-  local queue, attempts = job[4], tonumber(job[6]) or 0
+  local queue, attempts = job[3], tonumber(job[4]) or 0
   local released = outcome == 'released'
   call('ZREM', key('leases', queue), id)
-  record(id, attempts + 1, fence, worker, job[7], t, outcome, exception, traceback)
+  record(id, attempts + 1, fence, worker, job[5], t, outcome, error)
   local fields = {'settled', fence, 'attempts', released and attempts or attempts + 1}
-  local held = job[10] ~= '' and job[10]
+  local held = job[6] ~= '' and job[6]
   if reason ~= '' or held then
     fields[5], fields[6] = 'reason', reason
     fields[7], fields[8] = 'held_since', released and (held or t) or ''
   end
   if outcome == 'retried' or (released and tonumber(delay) > 0) then
     to_scheduled(id, queue, t + delay, unpack(fields))
-    count(outcome, queue, t, 1)
+    count(outcome, queue, t, '1')
   elseif released then
-    to_queued(id, queue, job[8] or last_place(job[9]), unpack(fields))
+    local place = fields_of(id, 'place', 'priority')
+    to_queued(id, queue, place[1] or last_place(place[2]), unpack(fields))
     wake(queue, 1)
   else
     if result ~= '' then call('SET', key('result', id), result) end
-    final(id, queue, job[5], outcome, t, unpack(fields))
+    final(id, queue, outcome, t, unpack(fields))
   end
+elseif fields_of(id, 'settled')[1] == fence then
+  verdict = 'again'
 else
   allow_at_maxmemory()
   note('stale')
 end
 if queues[1] then
   local given = verdict ~= 'ok' and claimed_before(worker, slot, nonce, t)
-    or claim(worker, slot, nonce, tonumber(lease), queues, t)
+    or claim(worker, slot, nonce, lease, queues, t)
   return {verdict, t, unpack(given)}
 end
 call('HDEL', key('slots', worker), slot)

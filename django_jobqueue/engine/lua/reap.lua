@@ -16,11 +16,12 @@ local meta = P .. 'meta'
 local last = call('HMGET', meta, 'reaped_at', 'reap_after')
 local reaped_at, reap_after = tonumber(last[1]) or 0, tonumber(last[2]) or 0
 call('HSET', meta, 'reaped_at', t)
-if reaped_at > 0 and math.abs(t - reaped_at) > 3 * interval and math.abs(t - reap_after) > 10 * lease then
+local away = reaped_at > 0 and math.abs(t - reaped_at) > 3 * interval
+if away and math.abs(t - reap_after) > 10 * lease then
   call('HSET', meta, 'reap_after', t + grace)
   return {}
 end
-if t < reap_after and reap_after - t <= tonumber(grace) then return {} end
+if tonumber(t) < reap_after and reap_after - t <= tonumber(grace) then return {} end
 local answer = {}
 for _, queue in ipairs(queues) do
   local index = key('leases', queue)

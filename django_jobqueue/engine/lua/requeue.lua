@@ -18,7 +18,7 @@ if state ~= 'scheduled' then
   call('UNLINK', key('result', id), key('progress', id))
   call('HDEL', record_key, 'attempts', 'recoveries', 'reason', 'finished_at', 'started_at',
     'attempted_at', 'held_since')
-  record(id, 0, nil, nil, string.format('%.0f', t), t, 'requeued', '-', '')
+  record(id, 0, nil, nil, t, t, 'requeued', '-')
 end
 to_queued(id, queue, last_place(job[4]))
 wake(queue, 1)

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.autoreload import get_child_arguments
 
 from django_jobqueue.engine import new_engine
-from django_jobqueue.engine.connection import PRODUCER
+from django_jobqueue.engine.pool import CALLER
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.job import QUEUE_PATTERN
 from django_jobqueue.worker.process import Plan
@@ -79,7 +79,7 @@ class Command(BaseCommand):
             max_jobs=options["max_jobs"],
             shutdown_timeout=options["shutdown_timeout"],
         )
-        engine = new_engine(plan.alias, PRODUCER)
+        engine = new_engine(plan.alias, CALLER)
         if options["verbosity"]:
             queues = ", ".join(plan.queues) if plan.queues else "all queues"
             self.stdout.write(

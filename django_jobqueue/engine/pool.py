@@ -1,0 +1,171 @@
+"""Find Redis, and make a connection pool of our own to it.
+
+Host, login, TLS and Sentinel come from `OPTIONS["URL"]` or from an alias of `CACHES`,
+but into a pool and a database number of our own: a cache's pool has other time-outs,
+and `cache.clear()` is FLUSHDB.
+"""
+
+from typing import Any
+
+from django.core.cache import caches
+from django.core.exceptions import ImproperlyConfigured
+from redis import ConnectionPool
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from django_jobqueue.options import Options
+
+DEFAULT_DB = 1
+SOCKET_TIMEOUT = 5.0  # seconds
+# A caller that enqueues: every script may be repeated, so redis-py's own retry is safe.
+CALLER: dict[str, Any] = {
+    "socket_connect_timeout": 3.0,
+    "socket_timeout": SOCKET_TIMEOUT,
+    "socket_keepalive": True,
+    "max_connections": 2**31,  # as many as there are threads; redis-py stops at 100
+    "health_check_interval": 25,
+    "retry": Retry(ExponentialBackoff(cap=0.5, base=0.05), 2),
+}
+# What may fail but must not take long.
+QUICK = CALLER | {
+    "socket_connect_timeout": 0.1,
+    "socket_timeout": 0.1,
+    "retry": Retry(NoBackoff(), 0),
+}
+# Pool arguments that belong to the pool they were made for (redis-py ≥ 6).
+_FOREIGN = ("maint_notif", "orig_", "oss_cluster", "event_dispatcher")
+
+
+def worker_timeouts(block: float) -> dict[str, Any]:
+    """Return time-outs for one who blocks up to `block` seconds, and repeats calls itself."""
+    return CALLER | {
+        "socket_timeout": block + SOCKET_TIMEOUT,
+        "health_check_interval": 0,
+        "retry": Retry(NoBackoff(), 0),
+    }
+
+
+def make_pool(options: Options, settings: dict[str, Any]) -> ConnectionPool:
+    """Return a pool of our own to the configured server.
+
+    Raises: ImproperlyConfigured if no Redis is configured.
+    """
+    if options.url is not None:
+        return _pool_from_url(options.url, options.db, settings)
+    return _pool_from_cache(options.cache, options.db, settings)
+
+
+def address_of(pool: ConnectionPool) -> str:
+    """Return `host:port/db` or `path/db` of a pool, without login."""
+    given = pool.connection_kwargs
+    place = given.get("path") or f"{given.get('host', 'localhost')}:{given.get('port', 6379)}"
+    if name := getattr(pool, "service_name", None):
+        place = f"sentinel service {name}"
+    return f"{place}, database {given.get('db', 0)}"
+
+
+def cache_pool(name: str) -> ConnectionPool | None:
+    """Return the pool of a CACHES alias; None if that is no Redis with one master."""
+    cache: Any = caches[name]
+    try:
+        if hasattr(cache, "client"):  # django-redis
+            client = cache.client.get_client(write=True)
+        else:  # Django's own RedisCache
+            client = cache._cache.get_client(None, write=True)
+        pool = client.connection_pool
+    except (AttributeError, NotImplementedError, TypeError):
+        return None
+    return pool if hasattr(pool, "connection_kwargs") else None
+
+
+def caches_in(pool: ConnectionPool) -> list[str]:
+    """Return the CACHES aliases whose `clear()` would empty the pool's database."""
+    place = _place(pool)
+    return [
+        name for name in caches.settings if (found := cache_pool(name)) and _place(found) == place
+    ]
+
+
+def _place(pool: ConnectionPool) -> tuple[object, ...]:
+    given = pool.connection_kwargs
+    host = str(given.get("host", "localhost")).replace("127.0.0.1", "localhost")
+    server = given.get("path") or (host, int(given.get("port", 6379)))
+    return getattr(pool, "service_name", None) or server, int(given.get("db") or 0)
+
+
+def _pool_from_url(url: str, db: int | None, settings: dict[str, Any]) -> ConnectionPool:
+    if url.startswith("unix://"):
+        settings = {k: v for k, v in settings.items() if k != "socket_keepalive"}
+    try:
+        pool = ConnectionPool.from_url(url, **settings)
+    except ValueError:  # its text may quote the password
+        raise ImproperlyConfigured(
+            "OPTIONS['URL'] can't be read: port and database must be numbers, and a '/', '#', "
+            "'?' or '@' in the password must be percent-encoded."
+        ) from None
+    if db is not None:
+        pool.connection_kwargs["db"] = db
+    pool.connection_kwargs.setdefault("db", DEFAULT_DB)
+    return pool
+
+
+def _pool_from_cache(name: str | None, db: int | None, settings: dict[str, Any]) -> ConnectionPool:
+    source: Any = _source(name)
+    given = {
+        key: value
+        for key, value in source.connection_kwargs.items()
+        if not key.startswith(_FOREIGN)
+    }
+    given |= settings | {"db": DEFAULT_DB if db is None else db, "decode_responses": False}
+    given.pop("retry_on_error", None)
+    if "path" in given:
+        for unknown in ("host", "port", "socket_keepalive"):
+            given.pop(unknown, None)
+    if hasattr(source, "sentinel_manager"):
+        given.pop("connection_pool", None)  # refers to the source
+        sentinel: ConnectionPool = type(source)(
+            source.service_name,
+            _sentinels(source.sentinel_manager),
+            is_master=True,
+            connection_class=source.connection_class,
+            **given,
+        )
+        return sentinel
+    return ConnectionPool(source.connection_class, **given)
+
+
+def _sentinels(manager: Any) -> Sentinel:
+    """Return the sentinels of a cache with time-outs of ours: they are asked in turn."""
+    places = [
+        (given["host"], given["port"])
+        for given in (one.connection_pool.connection_kwargs for one in manager.sentinels)
+    ]
+    quick = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "retry": Retry(NoBackoff(), 0)}
+    make: Any = Sentinel
+    found: Sentinel = make(
+        places,
+        min_other_sentinels=manager.min_other_sentinels,
+        sentinel_kwargs={**manager.sentinel_kwargs, **quick},
+    )
+    return found
+
+
+def _source(name: str | None) -> ConnectionPool:
+    if (name or "default") not in caches.settings:
+        raise ImproperlyConfigured(
+            f"OPTIONS['CACHE'] names {name!r}, which CACHES does not have: "
+            f"{sorted(caches.settings)}."
+        )
+    pool = cache_pool(name or "default")
+    if pool is None and name is None:
+        raise ImproperlyConfigured(
+            "No Redis is configured: set OPTIONS['URL'] to a redis://, rediss:// or unix:// "
+            "address, or OPTIONS['CACHE'] to a Redis alias of CACHES (the default cache is none)."
+        )
+    if pool is None:
+        raise ImproperlyConfigured(
+            f"OPTIONS['CACHE'] names {name!r}, which is no Redis cache with one master "
+            "(django-redis with its default or Sentinel client, or Django's RedisCache)."
+        )
+    return pool

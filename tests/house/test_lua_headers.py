@@ -1,0 +1,161 @@
+"""The scripts keep their rules: the header is the contract, the body is short and bounded."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.scripts import Script, Scripts, standard
+from tests.conftest import TEST_CLOCK
+
+LUA = Path(__file__).resolve().parents[2] / "django_jobqueue" / "engine" / "lua"
+NAMES = sorted(standard().all)
+BODY_LINES = 40
+HEADER_LINES = 25
+PRELUDE_LINES = 150  # of code; comments and blank lines are free
+ARGUMENT = re.compile(r"^--   (\w+)(\.\.\.)?(?: {2}| |$)(.*)$", re.MULTILINE)
+# Commands that a shared server, or one with a million keys, would suffer from; or that
+# make a script's effect depend on what the keys are not told about.
+FORBIDDEN = {"KEYS", "SCAN", "HSCAN", "SSCAN", "ZSCAN", "FLUSHDB", "FLUSHALL", "PUBLISH", "SELECT"}
+DENIED_AT_MAXMEMORY = {"HSET", "SET", "ZADD", "RPUSH", "LPUSH", "SADD", "HINCRBY", "INCR", "HSETNX"}
+
+
+def source(name: str) -> str:
+    return (LUA / f"{name}.lua").read_text("utf-8")
+
+
+def split(name: str) -> tuple[str, str]:
+    """Return the header and the code without its comments."""
+    header, _, body = source(name).partition("\n\n")
+    return header, re.sub(r"--.*", "", body)
+
+
+def code_lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_header_has_its_fields(name: str) -> None:
+    """One sentence, then Moves, KEYS, ARGV, Returns, Atomic, each with something to say."""
+    header, _ = split(name)
+    assert all(line.startswith("--") for line in header.splitlines())
+    assert len(header.splitlines()) <= HEADER_LINES
+    assert re.match(r"-- [A-Z][^\n]*[.:]?\n", header)
+    fields = standard().all[name].header
+    assert list(fields) == ["Moves", "KEYS", "ARGV", "Returns", "Atomic"]
+    assert all(text.strip(" -\n") for text in fields.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_argument_is_explained_and_used(name: str) -> None:
+    """A name in the header is a local of the script: an unused one is a mistake."""
+    header, body = split(name)
+    given = ARGUMENT.findall(header.partition("-- ARGV:")[2].partition("-- Returns:")[0])
+    script = standard().all[name]
+    assert [argument for argument, _, _ in given] == [*script.names, *filter(None, [script.rest])]
+    for argument, _, meaning in given:
+        assert meaning.strip()
+        assert re.search(rf"\b{argument}\b", body), f"{argument} is not used"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_the_last_argument_is_a_list(name: str) -> None:
+    """What follows a list could not be told from it."""
+    header, _ = split(name)
+    dots = [bool(many) for _, many, _ in ARGUMENT.findall(header)]
+    assert not any(dots[:-1])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_body_is_short(name: str) -> None:
+    """What needs more is two transitions, or belongs into the prelude."""
+    _, body = split(name)
+    assert len(code_lines(body)) <= BODY_LINES
+    assert max(len(line) for line in source(name).splitlines()) <= 100
+
+
+def test_prelude_is_short() -> None:
+    """It holds what more than one transition needs, and no more."""
+    assert len(code_lines(re.sub(r"--.*", "", source("prelude")))) <= PRELUDE_LINES
+
+
+@pytest.mark.parametrize("name", [*NAMES, "prelude", "now"])
+def test_positions_and_forbidden_commands_stand_nowhere(name: str) -> None:
+    """No KEYS[2], no ARGV[1], nothing unbounded, nobody's JSON."""
+    code = re.sub(r"--.*", "", source(name))
+    if name == "prelude":
+        assert code.count("KEYS[1]") == 1
+        code = code.replace("KEYS[1]", "")
+    assert not re.search(r"\b(KEYS|ARGV)\b", code)
+    assert set(re.findall(r"\bp?call\('(\w+)'", code)) & FORBIDDEN == set()
+    assert not re.search(r"cjson|cmsgpack|loadstring|math\.random|os\.", code)
+
+
+@pytest.mark.parametrize("name", [*NAMES, "prelude"])
+def test_clock_is_read_in_one_place(name: str) -> None:
+    """The tests swap one function, and all deadlines move with it."""
+    assert "TIME" not in re.sub(r"--.*", "", source(name))
+    assert source("now").count("'TIME'") == 1
+
+
+@pytest.mark.parametrize("name", [*NAMES, "prelude"])
+def test_every_loop_is_bounded(name: str) -> None:
+    """A range read has a LIMIT or ranks; a `while` steps through arguments or counts."""
+    code = re.sub(r"--.*", "", source(name))
+    for command in re.findall(r"call\('(ZRANGEBYSCORE|ZRANGE|LRANGE)',([^\n]*)", code):
+        assert "LIMIT" in command[1] or re.search(r"-?\d+'?, '?-?\d+", command[1]), command
+    for condition in re.findall(r"\bwhile (.*?) do\b", code):
+        assert condition in {"jobs[at]", "head[1]"}, condition
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_script_compiles_with_what_it_needs(engine: Engine, name: str) -> None:
+    """With the server's clock and with that of the tests; unknown names are found by use."""
+    client = engine.connection.client
+    for scripts in (standard(), Scripts(clock=TEST_CLOCK)):
+        script = scripts.all[name]
+        assert client.script_load(script.source) == script.sha
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_script_holds_every_prelude_function_that_it_calls(name: str) -> None:
+    """What is left out of the prelude is not needed, directly or indirectly."""
+    code = re.sub(r"--.*", "", standard().all[name].source)
+    defined = set(re.findall(r"\blocal (?:function )?(\w+)", code))
+    everything = set(re.findall(r"^local (?:function )?(\w+)", source("prelude"), re.MULTILINE))
+    called = set(re.findall(r"\b(\w+)\b", re.sub(r"'[^']*'", "", code))) & (everything | {"now"})
+    assert called <= defined
+
+
+def test_missing_and_unknown_arguments_are_refused(engine: Engine) -> None:
+    """A slip in Python is an error before anything is sent."""
+    with pytest.raises(KeyError, match="reason"):
+        engine.connection.call("cancel", id="x")
+    with pytest.raises(TypeError, match="cancel: unknown arguments"):
+        engine.connection.call("cancel", id="x", reason="r", colour="red")
+    with pytest.raises(AttributeError, match=r"there is no lua/explode\.lua"):
+        _ = standard().explode
+
+
+HEADER = (
+    "-- Do.\n-- Moves: nothing\n-- KEYS: p\n-- ARGV:\n--   a  what\n-- Returns: 1\n-- Atomic: it\n"
+)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        HEADER.replace("-- Moves: nothing\n", ""),
+        HEADER.replace("-- Atomic: it\n", ""),
+        HEADER.replace("-- KEYS: p\n", "").replace(
+            "-- Returns: 1\n", "-- Returns: 1\n-- KEYS: p\n"
+        ),
+        "",
+    ],
+)
+def test_header_without_a_field_is_refused(header: str) -> None:
+    """At load time, by name."""
+    assert Script("x", f"{HEADER}\nreturn a", []).names == ["a"]
+    with pytest.raises(ValueError, match=r"lua/x\.lua: its header lacks a field"):
+        Script("x", f"{header}\nreturn 1", [])
