@@ -25,7 +25,7 @@ from django_jobqueue.retry import DEFAULT_BACKOFF, MAX_DELAY, Exponential, delay
 def test_delay_after_each_attempt(backoff: object, wanted: list[float]) -> None:
     """Seconds, a list whose last one stays, or growing waits up to a cap."""
     validate(backoff)
-    assert [delay(backoff, attempt) for attempt in (1, 2, 3, 4)] == wanted
+    assert [delay(backoff, attempt) for attempt in (1, 2, 3, 4)] == wanted  # type: ignore[arg-type]
 
 
 def test_jitter_only_shortens() -> None:
