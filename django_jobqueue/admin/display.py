@@ -55,6 +55,12 @@ REASONS: dict[str, "_StrPromise"] = {
     "bad_signature": gettext_lazy("its record is not signed by this project; it was not run"),
     "task_unknown": gettext_lazy("the worker's code has no such task"),
     "damaged": gettext_lazy("its record in Redis is damaged"),
+    "lost": gettext_lazy("its worker was lost too often while running it"),
+}
+# Reasons that end in a number: of the signal, of the exit code.
+NUMBERED: dict[str, "_StrPromise"] = {
+    "killed": gettext_lazy("its process was killed too often while running it: signal %s"),
+    "exited": gettext_lazy("its process ended too often while running it: exit code %s"),
 }
 
 
@@ -132,6 +138,9 @@ def moment_and_age(ms: int | None, *, short: bool = False) -> SafeString | str:
 
 def reason(code: str) -> str:
     """Return a reason's short code in words; an unknown code as it is."""
+    kind, _, number = code.partition("_")
+    if kind in NUMBERED:
+        return NUMBERED[kind] % number
     return str(REASONS.get(code, code))
 
 

@@ -23,7 +23,6 @@ class JobAdmin(JobPage):
         "task_name",
         "queue",
         "state_text",
-        "priority",
         "enqueued",
         "tries",
         "run_time",

@@ -35,10 +35,9 @@ def test_it_shows_every_state_in_the_order_of_what_happens_now(
 def test_a_row_shows_the_short_task_and_the_whole_path_as_title(
     admin_client: Client, seed: Seed
 ) -> None:
-    seed.queued(priority=7)
+    seed.queued()
     text = admin_client.get(JOBS).content.decode()
     assert '<span title="tests.project.tasks.noop">tasks.noop</span>' in text
-    assert '<td class="field-priority">7</td>' in text
     assert '<td class="field-tries">0/1</td>' in text
 
 
