@@ -4,6 +4,7 @@ Stateless and made at import time of the tasks: it connects to nothing by itself
 Next: engine/jobs.py stores the job.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -184,9 +185,12 @@ class JobQueueBackend(compat.BaseTaskBackend):
     def _store(self, engine: Engine, chunk: list[Prepared]) -> None:
         wanted = [(job, result) for job, result in chunk if not result.is_dropped]
         stored_at = engine.jobs.enqueue_many([job for job, _ in wanted])
+        enqueued = compat.signals.task_enqueued
+        heard = compat.is_heard(enqueued, logging.DEBUG)
         for (_, result), at in zip(wanted, stored_at, strict=True):
             result._accept(at)
-            compat.signals.task_enqueued.send_robust(type(self), task_result=result)
+            if heard:
+                enqueued.send_robust(type(self), task_result=result)
 
 
 def _due(run_after: datetime | timedelta | None) -> int | timedelta | None:

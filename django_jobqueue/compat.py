@@ -4,10 +4,12 @@ Django 6.0 has it as `django.tasks`; on Django 5.2 the `django-tasks` backport g
 the same API under other error names.
 """
 
+import logging
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import ImproperlyConfigured
+from django.dispatch import Signal
 
 NATIVE = TYPE_CHECKING or find_spec("django.tasks") is not None
 
@@ -50,6 +52,18 @@ else:
         "pip install 'django-jobqueue[compat]' (it brings django-tasks)."
     )
 
+_log = logging.getLogger("django.tasks" if NATIVE else "django_tasks")
+OWN_RECEIVERS = 1  # of each signal: the framework's own, which writes to its log
+
+
+def is_heard(signal: Signal, level: int) -> bool:
+    """Tell whether sending a signal, which the framework logs at `level`, has any effect.
+
+    Most are heard by nobody, and to send one costs as much as to sign a job.
+    """
+    return len(signal.receivers) > OWN_RECEIVERS or _log.isEnabledFor(level)
+
+
 __all__ = [
     "DEFAULT_TASK_BACKEND_ALIAS",
     "DEFAULT_TASK_QUEUE_NAME",
@@ -64,6 +78,7 @@ __all__ = [
     "TaskResultDoesNotExist",
     "TaskResultMismatch",
     "TaskResultStatus",
+    "is_heard",
     "signals",
     "task_backends",
 ]

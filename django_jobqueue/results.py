@@ -4,10 +4,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.core.signals import setting_changed
 from django.utils import timezone
 
 from django_jobqueue import compat, payload
@@ -200,7 +202,21 @@ def moment(ms: int | None) -> datetime | None:
     if not ms:
         return None
     aware = datetime.fromtimestamp(ms / 1000, UTC)
-    return aware if settings.USE_TZ else timezone.make_naive(aware)
+    return aware if _use_tz() else timezone.make_naive(aware)
+
+
+@cache
+def _use_tz() -> bool:
+    """Return USE_TZ: looking at Django's settings costs as much as making the datetime."""
+    return settings.USE_TZ
+
+
+def _settings_changed(*, setting: str, **_: object) -> None:
+    if setting == "USE_TZ":
+        _use_tz.cache_clear()
+
+
+setting_changed.connect(_settings_changed)
 
 
 def result_of(job: Job, task: Any, args: list[Any], kwargs: dict[str, Any]) -> JobResult[..., Any]:

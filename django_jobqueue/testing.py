@@ -212,7 +212,7 @@ def run_now(executor: Executor, prepared: Prepared) -> JobResult[..., Any]:
             attempts=claimed.attempts + 1, runs=(*claimed.runs, _record(claimed, outcome))
         )
     executor.announce(outcome, _now())
-    return outcome.result or result
+    return executor.conclude(outcome, _now()) or result
 
 
 def _record(job: Claimed, outcome: Outcome) -> Run:

@@ -149,7 +149,10 @@ def _read_claim(reply: Sequence[Any]) -> Claimed | Nothing:
 
 def _number(fields: dict[bytes, bytes], name: bytes, default: int) -> int:
     """Return a field as a number; one that was damaged counts as missing."""
+    value = fields.get(name)
+    if value is None:
+        return default
     try:
-        return int(fields[name])
-    except (KeyError, ValueError):
+        return int(value)
+    except ValueError:
         return default

@@ -8,6 +8,7 @@ import logging
 import traceback as tracebacks
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django_jobqueue import compat, payload, retry
@@ -24,6 +25,7 @@ MAX_TRACEBACK = 16_384  # bytes; the end is kept, where the message stands
 HOLD = (30.0, 600.0)  # seconds that a job of an unknown task is held, at first and at most
 
 Report = Callable[[int, int, str], None]
+Show = Callable[[], JobResult[..., Any]]  # made only when somebody looks at it
 STATE_AFTER = {
     "succeeded": State.SUCCEEDED,
     "failed": State.FAILED,
@@ -38,8 +40,9 @@ class Outcome:
     """What a run came to: for the store, and for those who listen."""
 
     settlement: Settlement
-    result: JobResult[..., Any] | None = None  # None: the task's code was not reached
+    show: Show | None = None  # makes the result as it was at the start; None: not run
     exception: BaseException | None = None
+    value: Any = None  # what the task returned
 
 
 class Executor:
@@ -60,40 +63,46 @@ class Executor:
             return self._hold(job, error)
         except (BadSignature, ValueError) as error:
             return self._refuse(job, error)
-        result = self._result(job, task, worker, args, kwargs)
+        show = partial(self._result, job, task, worker, args, kwargs)
         try:
-            compat.signals.task_started.send_robust(self._backend, task_result=result)
-            value = payload.pure(self._call(task, result, report), None)
+            value = payload.pure(self._call(task, show, args, kwargs, report), None)
             data = payload.dump_value(value, self._options.max_result)
         except BaseException as error:
-            outcome = Outcome(self._settle_error(job, as_task(task), error), result, error)
-        else:
-            stored = b"" if data == b"null" else data
-            outcome = Outcome(Settlement(outcome="succeeded", result=stored), result)
-            object.__setattr__(result, "_return_value", value)
-        return outcome
+            return Outcome(self._settle_error(job, as_task(task), error), show, error)
+        stored = b"" if data == b"null" else data
+        return Outcome(Settlement(outcome="succeeded", result=stored), show, value=value)
 
     def announce(self, outcome: Outcome, now_ms: int) -> None:
         """Send task_finished for a run that the store accepted, and that ended its job."""
-        result, state = outcome.result, STATE_AFTER[outcome.settlement.outcome]
-        if result is None or not state.is_final:
-            return
-        result._become(state)
-        object.__setattr__(result, "finished_at", moment(now_ms))
         finished = compat.signals.task_finished
+        level = logging.INFO if outcome.exception is None else logging.ERROR
+        if not compat.is_heard(finished, level):
+            return
+        result = self.conclude(outcome, now_ms)
+        if result is None or not result.state.is_final:
+            return
         if outcome.exception is None:
             finished.send_robust(self._backend, task_result=result)
             return
-        settled = outcome.settlement
+        try:
+            raise outcome.exception
+        except BaseException:  # receivers find it in sys.exc_info()
+            finished.send_robust(self._backend, task_result=result)
+
+    def conclude(self, outcome: Outcome, now_ms: int) -> JobResult[..., Any] | None:
+        """Return the result as it is after the run; None if the task's code was not reached."""
+        if outcome.show is None:
+            return None
+        result, settled = outcome.show(), outcome.settlement
+        result._become(STATE_AFTER[settled.outcome])
+        object.__setattr__(result, "_return_value", outcome.value)
+        object.__setattr__(result, "finished_at", moment(now_ms))
         if settled.exception != "-":
             error = compat.TaskError(
                 exception_class_path=settled.exception, traceback=settled.traceback
             )
             result.errors.append(error)
-        try:
-            raise outcome.exception
-        except BaseException:  # receivers find it in sys.exc_info()
-            finished.send_robust(self._backend, task_result=result)
+        return result
 
     def _open(self, job: Claimed) -> tuple[Any, list[Any], dict[str, Any]]:
         """Return the task and the arguments of a job, if this project wrote it."""
@@ -103,24 +112,33 @@ class Executor:
         args, kwargs = payload.load_call(data)
         return find(job.task), args, kwargs
 
-    def _call(self, task: Any, result: JobResult[..., Any], report: Report) -> Any:
+    def _call(
+        self, task: Any, show: Show, args: list[Any], kwargs: dict[str, Any], report: Report
+    ) -> Any:
+        started = compat.signals.task_started
+        heard = compat.is_heard(started, logging.INFO)
+        if not heard and not task.takes_context:
+            return task.call(*args, **kwargs)
+        result = show()
+        if heard:
+            started.send_robust(self._backend, task_result=result)
         if task.takes_context:
-            context = JobContext(task_result=result, _report=report)
-            return task.call(context, *result.args, **result.kwargs)
-        return task.call(*result.args, **result.kwargs)
+            return task.call(JobContext(task_result=result, _report=report), *args, **kwargs)
+        return task.call(*args, **kwargs)
 
     def _result(
         self, job: Claimed, task: Any, worker: str, args: list[Any], kwargs: dict[str, Any]
     ) -> JobResult[..., Any]:
-        runs = [run for run in since_requeue(job.runs) if run.counts]
+        runs = [run for run in since_requeue(job.runs) if run.counts] if job.runs else []
+        attempted_at = moment(job.now)
         return JobResult(
             task=as_called(task, queue_name=job.queue, priority=job.priority),
             id=job.id,
             status=STATUS_OF[State.RUNNING],
             enqueued_at=moment(job.enqueued_at),
-            started_at=moment(job.started_at),
+            started_at=attempted_at if job.started_at == job.now else moment(job.started_at),
             finished_at=None,
-            last_attempted_at=moment(job.now),
+            last_attempted_at=attempted_at,
             args=args,
             kwargs=kwargs,
             backend=self._alias,

@@ -11,6 +11,7 @@ from django_jobqueue.engine.jobs import NewJob
 from django_jobqueue.job import new_id
 from tests.admin.conftest import Seed
 from tests.admin.pages import JOBS, ids
+from tests.conftest import Clock
 
 
 def fill(engine: Engine, count: int, queue: str = "default", task: str = "a.b") -> list[str]:
@@ -167,10 +168,11 @@ def test_over_several_queues_the_list_ends_and_says_so(
 
 
 def test_the_tasks_offered_are_those_of_the_newest_failed_jobs(
-    admin_client: Client, seed: Seed, monkeypatch: pytest.MonkeyPatch
+    admin_client: Client, seed: Seed, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(filters, "TASKS_OF", 1)
     seed.failed(task="a.old")
+    clock.move(1)
     seed.failed(task="a.new")
     text = admin_client.get(JOBS, {"state": "failed"}).content.decode()
     assert "task=a.new" in text

@@ -1,5 +1,6 @@
 """One job → one outcome, without Redis."""
 
+import logging
 import sys
 from dataclasses import replace
 
@@ -103,7 +104,7 @@ def test_what_is_not_signed_is_not_run(payload: bytes | None) -> None:
     outcome = run(claimed("kill_own_process", payload=payload))
     assert outcome.settlement.outcome == "failed"
     assert outcome.settlement.reason in {"bad_signature", "damaged"}
-    assert outcome.result is None
+    assert executor.conclude(outcome, 3_000_000) is None
 
 
 def test_a_payload_of_another_job_or_task_is_not_run() -> None:
@@ -176,9 +177,10 @@ def test_the_context_knows_attempt_and_id() -> None:
     runs = (record, replace(record, outcome="recovered", exception=""))
     outcome = run(job._replace(attempts=1, runs=runs))
     assert outcome.settlement.result == f'[2,"{job.id}",""]'.encode()
-    assert outcome.result is not None
-    assert outcome.result.worker_ids == ["other", "worker"]
-    assert len(outcome.result.errors) == 1
+    result = executor.conclude(outcome, 3_000_000)
+    assert result is not None
+    assert result.worker_ids == ["other", "worker"]
+    assert len(result.errors) == 1
 
 
 def test_signals_come_in_order_and_their_errors_are_not_the_jobs() -> None:
@@ -202,9 +204,22 @@ def test_signals_come_in_order_and_their_errors_are_not_the_jobs() -> None:
         compat.signals.task_started.disconnect(started)
         compat.signals.task_finished.disconnect(finished)
     assert seen[1] == (compat.TaskResultStatus.FAILED, ValueError)
-    assert outcome.result is not None
-    assert outcome.result.state == State.FAILED
-    assert [error.exception_class for error in outcome.result.errors] == [ValueError]
+    result = executor.conclude(outcome, 3_000_000)
+    assert result is not None
+    assert result.state == State.FAILED
+    assert [error.exception_class for error in result.errors] == [ValueError]
+
+
+def test_the_framework_itself_listens_once_to_each_signal() -> None:
+    """So that one receiver more is one of the project's; see compat.is_heard."""
+    for name in ("task_enqueued", "task_started", "task_finished"):
+        signal = getattr(compat.signals, name)
+        assert len(signal.receivers) == compat.OWN_RECEIVERS
+        assert compat.is_heard(signal, logging.CRITICAL)
+        framework = logging.getLogger(signal.receivers[0][1]().__module__.rpartition(".")[0])
+        before, framework.disabled = framework.disabled, True
+        assert not compat.is_heard(signal, logging.CRITICAL)
+        framework.disabled = before
 
 
 @pytest.mark.parametrize("seconds", [b"-1", b"1e99", b"31622401"])
