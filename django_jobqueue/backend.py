@@ -55,6 +55,8 @@ class JobQueueBackend(compat.BaseTaskBackend):
 
     def validate_task(self, task: Any) -> None:
         """Raise InvalidTask unless the task can be stored."""
+        if not isinstance(task, compat.Task):
+            raise compat.InvalidTask(f"{task!r} is no task: decorate the function with @task.")
         if isinstance(task.run_after, timedelta):
             replace(task, run_after=None)  # validates all else
             return

@@ -125,6 +125,12 @@ def test_queues_of_the_settings_are_the_only_ones(engine: Engine) -> None:
             mail.enqueue_many([()])
 
 
+def test_a_function_without_the_decorator_is_refused() -> None:
+    """The backend says what to do."""
+    with pytest.raises(compat.InvalidTask, match="is no task: decorate the function with @task"):
+        tasks.noop.get_backend().enqueue(tasks.note, (), {})
+
+
 def test_functions_that_no_worker_could_find_are_refused() -> None:
     """Nested functions and lambdas are no tasks."""
 

@@ -195,7 +195,7 @@ class Machine(RuleBasedStateMachine):
         nonce = self.slots[number].nonce
         found = self.engine.workers.claim(self.slots[number], queues)
         self.take(number, found, queues)
-        same = Slot(*SLOTS[number], nonce)
+        same = Slot(*SLOTS[number])
 
         def again() -> tuple[str, str] | None:
             same.nonce = nonce
@@ -217,8 +217,10 @@ class Machine(RuleBasedStateMachine):
         assert reply[0] == ("stale" if job is None else "ok")
         self.take(number, reply[2], queues)
 
+        same = Slot(*SLOTS[number])
+
         def again() -> tuple[str, tuple[str, str] | None]:
-            same = Slot(*SLOTS[number], nonce)
+            same.nonce = nonce
             verdict, _, found = self.engine.workers.finish(same, run, settled, queues)
             return verdict, name_of(found)
 
