@@ -57,7 +57,8 @@ class JobQueueBackend(compat.BaseTaskBackend):
         """Raise InvalidTask unless the task can be stored."""
         if not isinstance(task, compat.Task):
             raise compat.InvalidTask(f"{task!r} is no task: decorate the function with @task.")
-        if isinstance(task.run_after, timedelta):
+        run_after: object = task.run_after
+        if isinstance(run_after, timedelta):
             replace(task, run_after=None)  # validates all else
             return
         compat.BaseTaskBackend.validate_task(self, task)

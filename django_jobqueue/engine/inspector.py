@@ -230,6 +230,7 @@ class Inspector:
 
     def _read(self, ask: Callable[[Pipeline], object]) -> list[Any]:
         """Send what `ask` puts into a pipeline in one round trip; return the replies."""
+        self._connection.attach()
         pipe = self._connection.client.pipeline(transaction=False)
         ask(pipe)
         try:

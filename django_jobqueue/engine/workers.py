@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django_jobqueue.engine.connection import Connection
@@ -40,7 +40,7 @@ class Slot:
 
     worker: str
     name: str
-    nonce: str = ""
+    nonce: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         self.renonce()

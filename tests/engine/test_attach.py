@@ -2,14 +2,14 @@
 
 import pytest
 
-from django_jobqueue.engine import Engine, get_engine
+from django_jobqueue.engine import Engine, close_engines, get_engine
 from django_jobqueue.engine.connection import Connection
 from django_jobqueue.engine.keys import SCHEMA
 from django_jobqueue.exceptions import OwnerMismatch, SchemaMismatch
 from django_jobqueue.options import load
 from django_jobqueue.payload import Signer
 
-from .places import everything
+from .places import everything, full_memory
 
 
 def fresh() -> Connection:
@@ -75,6 +75,25 @@ def test_rotated_key_is_accepted_and_rewritten(engine: Engine, settings) -> None
     assert meta(engine)["owner"] == Signer(["new"]).owners()[0]
     settings.SECRET_KEY_FALLBACKS = []
     get_engine("default").connection.attach()
+
+
+def test_rotation_works_at_maxmemory(engine: Engine, settings) -> None:
+    """A deploy with a new key must not wait for memory."""
+    old = settings.SECRET_KEY
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "new", [old]
+    with full_memory(engine):
+        get_engine("default").connection.attach()
+    assert meta(engine)["owner"] == Signer(["new"]).owners()[0]
+
+
+def test_the_inspector_reads_no_other_projects_keys(engine: Engine) -> None:
+    """It introduces itself as the writers do."""
+    keys = engine.connection.keys
+    engine.connection.client.hset(keys("meta"), "owner", "somebodyelse")
+    close_engines()
+    with pytest.raises(OwnerMismatch):
+        get_engine("default").inspector.workers()
+    engine.connection.client.delete(keys("meta"))
 
 
 def test_other_major_schema_is_refused(engine: Engine) -> None:

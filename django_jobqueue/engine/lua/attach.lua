@@ -18,5 +18,8 @@ local verdict = 'foreign'
 for position, owner in ipairs(owners) do
   if owner == stored[3] then verdict = position == 1 and 'known' or 'rotated' end
 end
-if verdict == 'rotated' then call('HSET', meta, 'owner', owners[1]) end
+if verdict == 'rotated' then
+  allow_at_maxmemory()
+  call('HSET', meta, 'owner', owners[1])
+end
 return {verdict, stored[1], stored[2], stored[3]}
