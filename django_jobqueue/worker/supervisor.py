@@ -138,18 +138,21 @@ class Supervisor:
         for number, child in list(self._children.items()):
             if child.process.exitcode is None:
                 continue
-            if child.process.exitcode != 0 and not self._release(number, child):
+            if not self._release(number, child):
                 continue  # Redis is away; the next round tries again
             del self._children[number]
             if self._kill_at is None and not (self._plan.burst and child.process.exitcode == 0):
                 self._start_at[number] = time.monotonic() + self._delay(child)
 
     def _release(self, number: int, child: Child) -> bool:
-        """Give back what a dead process held; tell whether Redis took it."""
+        """Give back what a dead process held; tell whether Redis took it.
+
+        One that ended by itself holds nothing, unless its task ended it.
+        """
         code = child.process.exitcode or 0
         killed = f"killed_{-code}" if code < 0 else f"exited_{code}"
         stopped = self._kill_at is not None
-        if not stopped:
+        if code != 0 and not stopped:
             logger.error("Process %d (pid %s) ended: %s", number, child.process.pid, killed)
         try:
             for slot in self._plan.slots_of(number):

@@ -233,6 +233,17 @@ def test_a_job_that_kills_its_process_fails_after_two_recoveries(
     assert len(lines(oracle)) == 3
 
 
+def test_a_job_that_ends_its_process_quietly_is_noticed(
+    worker_process: Start, engine: Engine
+) -> None:
+    """os._exit(0) in a task looks like a good end; the job is given back all the same."""
+    quiet = tasks.leave_quietly.enqueue()
+    worker_process("--processes", "1")
+    until(lambda: engine.inspector.count(State.FAILED) == 1, 20)
+    job = engine.inspector.job(quiet.id)
+    assert (job.reason, job.recoveries) == ("exited_0", 3)
+
+
 def test_no_slot_outlives_its_supervisor(
     worker_process: Start, engine: Engine, oracle: Path, gate: Path
 ) -> None:
