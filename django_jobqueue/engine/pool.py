@@ -24,7 +24,7 @@ CALLER: dict[str, Any] = {
     "socket_timeout": SOCKET_TIMEOUT,
     "socket_keepalive": True,
     "max_connections": 2**31,  # as many as there are threads; redis-py stops at 100
-    "health_check_interval": 25,
+    "health_check_interval": 0,  # a connection gone stale is found, and mended, by the retry
     "retry": Retry(ExponentialBackoff(cap=0.5, base=0.05), 2),
 }
 # What may fail but must not take long.
@@ -41,7 +41,6 @@ def worker_timeouts(block: float) -> dict[str, Any]:
     """Return time-outs for one who blocks up to `block` seconds, and repeats calls itself."""
     return CALLER | {
         "socket_timeout": block + SOCKET_TIMEOUT,
-        "health_check_interval": 0,
         "retry": Retry(NoBackoff(), 0),
     }
 
