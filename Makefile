@@ -3,6 +3,8 @@
 #
 #   make demo                          make test ARGS="tests/engine -k claim"
 #   make test PYTHON=python3.13 VENV=.venv313
+#   make test ARGS="-n 0 -s"           in one process: each has a server of its own, and much of the
+#                                      time is spent waiting for leases and failovers
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +14,7 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint docs bench matrix clean
+.PHONY: help demo test chaos lint docs bench matrix clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -21,7 +23,10 @@ demo: $(VENV)/.installed-demo ## start the demo project: server, worker, web sit
 	@exec $(BIN)/python testproject/manage.py demo $(ARGS)
 
 test: $(VENV)/.installed-test ## run the whole test suite
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+chaos: $(VENV)/.installed-test ## storm real servers and workers, and judge (takes minutes)
+	@exec $(BIN)/python -m tests.chaos $(ARGS)
 
 lint: $(VENV)/.installed-lint ## check style, types and import floors
 	$(BIN)/ruff check .

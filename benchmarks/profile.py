@@ -1,6 +1,7 @@
 """Where a client's time goes: waiting or computing, and in which functions."""
 
 import cProfile
+import multiprocessing
 import pstats
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from django_jobqueue.engine import Engine, new_engine
 from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.engine.pool import QUICK, worker_timeouts
 from django_jobqueue.engine.workers import Slot
+from django_jobqueue.worker.board import Board
 from django_jobqueue.worker.executor import Executor
 from django_jobqueue.worker.process import backend_class
 from django_jobqueue.worker.slot import BLOCK, SlotLoop, StopFlag
@@ -91,7 +93,8 @@ def _drain(jobs: int) -> Callable[[], None]:
         Slot("profile", "0.0"),
         None,
         StopFlag(),
+        Board(multiprocessing, ["0.0"]).row("0.0"),
         burst=True,
-        report=new_engine("default", QUICK).jobs.progress,
+        reports=new_engine("default", QUICK).jobs,
     )
     return loop.run

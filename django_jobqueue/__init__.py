@@ -3,8 +3,15 @@
 The public words. `from django_jobqueue import task` is all that most projects need.
 """
 
-from django_jobqueue.exceptions import Cancel, JobQueueError, QueueUnavailable, Retry
-from django_jobqueue.results import JobContext, JobResult, Progress
+from django_jobqueue.exceptions import (
+    Cancel,
+    JobCancelled,
+    JobQueueError,
+    JobTimeout,
+    QueueUnavailable,
+    Retry,
+)
+from django_jobqueue.results import JobContext, JobResult, LogLine, Progress
 from django_jobqueue.retry import Exponential
 from django_jobqueue.task import Task, task
 
@@ -13,9 +20,12 @@ __version__ = "0.1.0"
 __all__ = [
     "Cancel",
     "Exponential",
+    "JobCancelled",
     "JobContext",
     "JobQueueError",
     "JobResult",
+    "JobTimeout",
+    "LogLine",
     "Progress",
     "QueueUnavailable",
     "Retry",

@@ -209,8 +209,8 @@ def _arguments(position: int, call: Call) -> tuple[Sequence[Any], Mapping[str, A
     if isinstance(call, list | tuple):
         return call, {}
     raise TypeError(
-        f"call {position} of enqueue_many is {call!r}: give a tuple or list of positional "
-        "arguments, such as (5,), or a mapping of keyword arguments."
+        f"call {position} of enqueue_many is of type {type(call).__name__}: give a tuple or list "
+        "of positional arguments, such as (5,), or a mapping of keyword arguments."
     )
 
 

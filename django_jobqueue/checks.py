@@ -1,6 +1,6 @@
 """System checks: is the configuration of each alias of ours sound?
 
-Offline by default; `manage.py check --deploy` also asks the server.
+Offline by default; `manage.py check --deploy` also looks at the way to the server, and asks it.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,9 @@ from django.utils.module_loading import import_string
 from django_jobqueue import options
 from django_jobqueue.backend import JobQueueBackend
 from django_jobqueue.engine import get_engine
+from django_jobqueue.engine.connection import Connection
 from django_jobqueue.engine.pool import caches_in, make_pool
+from django_jobqueue.engine.server import exposures
 from django_jobqueue.exceptions import JobQueueError, QueueUnavailable
 
 TAG = "jobqueue"
@@ -37,17 +39,15 @@ def check_configuration(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register(TAG, deploy=True)
 def check_servers(**kwargs: Any) -> list[checks.CheckMessage]:
-    """Ask each alias's server whether it can be trusted with jobs."""
+    """Look at the way to each alias's server, and ask it whether it can be trusted with jobs."""
     messages: list[checks.CheckMessage] = []
     for alias in aliases():
         try:
-            get_engine(alias).connection.attach()
+            connection = get_engine(alias).connection
         except ImproperlyConfigured:
             continue  # the offline check tells
-        except QueueUnavailable as error:
-            messages.append(checks.Warning(str(error), id="jobqueue.W004"))
-        except JobQueueError as error:
-            messages.append(checks.Error(str(error), id="jobqueue.E004"))
+        messages += _way(connection)
+        messages += _server(connection)
     return messages
 
 
@@ -73,6 +73,36 @@ def _configuration(alias: str) -> Iterator[checks.CheckMessage]:
             yield checks.Error(text, hint=hint, id="jobqueue.E003")
         else:
             yield checks.Warning(text, hint="Use another database or server.", id="jobqueue.W003")
+
+
+def _way(connection: Connection) -> Iterator[checks.CheckMessage]:
+    for exposure in exposures(connection.client.connection_pool):
+        yield checks.Warning(
+            f'TASKS["{connection.alias}"] at {connection.address()}: {exposure}.',
+            hint="Use rediss:// and let it check the certificate, or a Unix socket.",
+            id="jobqueue.W005",
+        )
+
+
+def _server(connection: Connection) -> Iterator[checks.CheckMessage]:
+    try:
+        connection.attach()
+    except QueueUnavailable as error:
+        yield checks.Warning(str(error), id="jobqueue.W004")
+    except JobQueueError as error:
+        yield checks.Error(str(error), id="jobqueue.E004")
+    if connection.server is None or not (found := connection.server.weaknesses()):
+        return
+    known = "; ".join(f"{weakness.cve} ({weakness.what})" for weakness in found)
+    yield checks.Warning(
+        f"The server at {connection.address()} says that it is {connection.server}, which has "
+        f"published weaknesses: {known}.",
+        hint=(
+            "Update it. Distributions mend old numbers too: if yours has, silence this check with "
+            "SILENCED_SYSTEM_CHECKS."
+        ),
+        id="jobqueue.W006",
+    )
 
 
 def _is_ours(path: str) -> bool:

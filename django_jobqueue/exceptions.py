@@ -10,6 +10,9 @@
     ├── OwnerMismatch        the keys belong to another project or signing key
     └── SchemaMismatch       the keys were written by an incompatible version
     Retry, Cancel            raised inside a task to steer its own job
+    JobInterrupt             raised in a task by its worker; no `except Exception` catches it
+    ├── JobTimeout           its time is over
+    └── JobCancelled         somebody has cancelled it
 
 Owns names only; imports nothing.
 """
@@ -40,7 +43,14 @@ class TaskUnknown(JobQueueError):
 
 
 class QueueUnavailable(JobQueueError):
-    """Redis can't be reached or refuses the command: nothing was stored, call again."""
+    """Redis can't be reached or refuses the command: nothing was stored, call again.
+
+    `passing` is False if that needs a change of settings first, such as another password.
+    """
+
+    def __init__(self, message: str, *, passing: bool = True) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 class ServerUnfit(JobQueueError):
@@ -71,3 +81,15 @@ class Retry(Exception):
 
 class Cancel(Exception):
     """Raise inside a task to end its job as cancelled."""
+
+
+class JobInterrupt(BaseException):
+    """The worker wants the task to end. Clean up, and let it go on: a hard kill follows."""
+
+
+class JobTimeout(JobInterrupt):
+    """The task has used up its time."""
+
+
+class JobCancelled(JobInterrupt):
+    """The job was cancelled while it ran."""

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from django_jobqueue.lines import StoredLine
 from django_jobqueue.run import Run, since_requeue
 
 MAX_ATTEMPTS = 1  # protocol default: a record without the field means this
@@ -51,8 +52,16 @@ TRANSITIONS: dict[str, tuple[tuple[State | None, State | None], ...]] = {
         (State.RUNNING, State.SCHEDULED),
         (State.RUNNING, State.QUEUED),
     ),
-    "release_slot": ((State.RUNNING, State.QUEUED), (State.RUNNING, State.FAILED)),
-    "reap": ((State.RUNNING, State.QUEUED), (State.RUNNING, State.FAILED)),
+    "release_slot": (
+        (State.RUNNING, State.QUEUED),
+        (State.RUNNING, State.FAILED),
+        (State.RUNNING, State.CANCELLED),
+    ),
+    "reap": (
+        (State.RUNNING, State.QUEUED),
+        (State.RUNNING, State.FAILED),
+        (State.RUNNING, State.CANCELLED),
+    ),
     "promote": ((State.SCHEDULED, State.QUEUED),),
     "cancel": (
         (State.SCHEDULED, State.CANCELLED),
@@ -103,10 +112,12 @@ class Job:
     worker: str = ""
     fence: str = ""
     reason: str = ""  # why it failed or was cancelled, a short code
+    cancelling: bool = False  # it runs, and is to end
     progress: tuple[int, int, str] | None = None  # current, total, text
     payload: bytes | None = field(default=None, repr=False)  # signed; None: not loaded or lost
     result: bytes | None = field(default=None, repr=False)  # JSON; None: returned None
     runs: tuple[Run, ...] = field(default=(), repr=False)  # oldest first; only when loaded
+    log: tuple[StoredLine, ...] = field(default=(), repr=False)  # oldest first; only when loaded
 
     @property
     def current_runs(self) -> tuple[Run, ...]:

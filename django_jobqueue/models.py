@@ -41,6 +41,7 @@ class Job(models.Model):
             ("requeue_job", "Can requeue job"),
             ("cancel_job", "Can cancel job"),
             ("view_payload", "Can see arguments and results"),
+            ("view_sensitive", "Can see sensitive arguments and results"),
         ]
         verbose_name = _("job")
         verbose_name_plural = _("jobs")

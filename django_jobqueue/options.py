@@ -4,7 +4,7 @@ The only module that reads Django's settings for the queue. Reads them lazily: n
 happens at import, and `override_settings(TASKS=…)` works.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from difflib import get_close_matches
@@ -27,11 +27,15 @@ class Options:
     url: str | None = field(default=None, repr=False)
     cache: str | None = None  # alias of CACHES to take host, login and TLS from
     db: int | None = None  # database number; None: 1, or the number in URL
+    # True: that server is a node of a Redis Cluster; or "host:port" of further nodes to ask.
+    cluster: bool | tuple[str, ...] = False
     prefix: str = "djq"  # first part of every key
     enqueue_on_commit: bool = True  # default of our @task
     database: str = "default"  # whose commit is waited for
     # The first signs, all verify; by default SECRET_KEY and its fallbacks.
     signing_keys: tuple[str, ...] = field(default=(), repr=False)
+    # Further parts of names whose arguments people are not shown: see redact.py.
+    sensitive: tuple[str, ...] = ()
     max_payload: int = 65_536  # bytes of JSON arguments
     max_result: int = 262_144  # bytes of JSON result
     lease: float = 30.0  # seconds a claim lasts without renewal
@@ -39,6 +43,11 @@ class Options:
     unknown_task_grace: float = 3600.0  # seconds a job of an unknown task is kept waiting
     retention: Mapping[str, float]  # seconds a job is kept, per final state
     retention_count: int = 10_000  # most jobs kept per queue and final state
+
+    @property
+    def cluster_nodes(self) -> tuple[str, ...]:
+        """Return the nodes to ask besides the configured one."""
+        return self.cluster if isinstance(self.cluster, tuple) else ()
 
     @property
     def lease_ms(self) -> int:
@@ -108,10 +117,7 @@ def _fault(key: str, value: Any) -> str:
         return _string_fault(key, value)
     if key == "ENQUEUE_ON_COMMIT":
         return "" if isinstance(value, bool) else "it must be True or False."
-    if key == "SIGNING_KEYS":
-        ok = isinstance(value, list | tuple) and all(isinstance(k, str) and k for k in value)
-        return "" if ok and value else "it must be a list of non-empty strings, the newest first."
-    return _retention_fault(value)
+    return _OTHERS[key](value)
 
 
 def _seconds_fault(value: Any, low: float, high: float) -> str:
@@ -130,6 +136,27 @@ def _string_fault(key: str, value: Any) -> str:
     return ""
 
 
+def _cluster_fault(value: Any) -> str:
+    nodes = isinstance(value, list | tuple) and value and all(map(_is_node, value))
+    ok = isinstance(value, bool) or nodes
+    return "" if ok else 'it must be True, False or a list such as ["10.0.0.2:6379"].'
+
+
+def _keys_fault(value: Any) -> str:
+    ok = isinstance(value, list | tuple) and all(isinstance(k, str) and k for k in value)
+    return "" if ok and value else "it must be a list of non-empty strings, the newest first."
+
+
+def _words_fault(value: Any) -> str:
+    ok = isinstance(value, list | tuple) and all(isinstance(w, str) and w for w in value)
+    return "" if ok else 'it must be a list of parts of names, such as ["passwort"].'
+
+
+def _is_node(value: Any) -> bool:
+    host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    return bool(host) and port.isdigit() and int(port) < 65_536
+
+
 def _retention_fault(value: Any) -> str:
     if not isinstance(value, Mapping):
         return 'it must be a mapping such as {"succeeded": 3600}.'
@@ -141,6 +168,14 @@ def _retention_fault(value: Any) -> str:
     return ""
 
 
+_OTHERS: Mapping[str, Callable[[Any], str]] = {
+    "CLUSTER": _cluster_fault,
+    "RETENTION": _retention_fault,
+    "SENSITIVE": _words_fault,
+    "SIGNING_KEYS": _keys_fault,
+}
+
+
 def _shown(key: str, value: Any) -> str:
     """Return a value for a message; what may hold a secret is not shown."""
     return "wrong" if key in {"URL", "SIGNING_KEYS"} else repr(value)
@@ -149,7 +184,7 @@ def _shown(key: str, value: Any) -> str:
 def _convert(key: str, value: Any) -> Any:
     if key in _SECONDS:
         return seconds(value)
-    if key == "SIGNING_KEYS":
+    if key in {"SENSITIVE", "SIGNING_KEYS"} or (key == "CLUSTER" and isinstance(value, list)):
         return tuple(value)
     if key == "RETENTION":
         return DEFAULT_RETENTION | {state: seconds(kept) for state, kept in value.items()}

@@ -115,7 +115,7 @@ def _container(value: Any, where: Where, depth: int) -> Any:
         return [pure(item, where, depth + 1) for item in value]
     raise TypeError(
         f"Unsupported type {type(value).__module__}.{type(value).__qualname__} of {_place(where)}: "
-        f"jobs store plain JSON, so pass {_advice(value)} instead. (value: {value!r:.80})"
+        f"jobs store plain JSON, so pass {_advice(value)} instead."
     )
 
 
@@ -179,6 +179,11 @@ class Signer:
     def __init__(self, secrets: Sequence[str]) -> None:
         self._keys = [sha256(b"django_jobqueue.payload:" + s.encode()).digest() for s in secrets]
 
+    @property
+    def has_older_keys(self) -> bool:
+        """Tell whether there are keys that only verify."""
+        return len(self._keys) > 1
+
     def sign(self, job_id: str, task: str, data: bytes) -> bytes:
         return b"%b.%b.%b" % (VERSION, _digest(self._keys[0], job_id, task, data), data)
 
@@ -190,7 +195,8 @@ class Signer:
         version, _, rest = payload.partition(b".")
         signature, _, data = rest.partition(b".")
         if version != VERSION:
-            raise BadSignature(f"unknown payload version {version[:20]!r}")
+            number = version.decode() if version.isdigit() and len(version) < 4 else "none"
+            raise BadSignature(f"unknown payload version: {number}")
         for key in self._keys:
             if hmac.compare_digest(signature, _digest(key, job_id, task, data)):
                 return data

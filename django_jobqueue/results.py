@@ -1,11 +1,10 @@
 """What a caller holds of a job: Django's TaskResult with our state, progress and more."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -16,6 +15,7 @@ from django_jobqueue import compat, payload
 from django_jobqueue.engine import get_engine
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.job import MAX_ATTEMPTS, Job, State
+from django_jobqueue.lines import one_line
 from django_jobqueue.run import Run
 
 P = ParamSpec("P")
@@ -43,6 +43,7 @@ _REFRESHED = (
     "state",
     "reason",
     "progress",
+    "log",
     "recoveries",
 )
 _POLL = (0.01, 0.5)  # seconds between two looks of wait(), at first and at most
@@ -63,6 +64,13 @@ class Progress(NamedTuple):
         return min(100, max(0, self.current * 100 // self.total)) if self.total else 0
 
 
+class LogLine(NamedTuple):
+    """A line of a job's log."""
+
+    at: datetime  # by the server's clock; aware if USE_TZ
+    text: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
     """A job as it was when last looked at; `refresh()` looks again."""
@@ -70,6 +78,7 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
     state: State
     reason: str = ""  # why it failed, was cancelled or was given back; a short code
     progress: Progress | None = None
+    log: tuple[LogLine, ...] = ()  # what its runs wrote, oldest first; the last 100 lines
     recoveries: int = 0  # runs lost with their worker
     max_attempts: int = MAX_ATTEMPTS
     _drop: list[bool] = field(default_factory=list, repr=False, compare=False)
@@ -125,9 +134,10 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
         await sync_to_async(self.refresh)()
 
     def cancel(self) -> bool:
-        """Cancel the job unless it has started; tell whether it is cancelled now.
+        """Cancel the job; tell whether it is cancelled, or was told to end.
 
-        Before the commit, the enqueue is dropped.
+        A running one is interrupted (JobCancelled), and killed if it goes on; it may still
+        succeed or fail before. Before the commit, the enqueue is dropped.
         Raises: TaskResultDoesNotExist after its retention, QueueUnavailable.
         """
         if self.is_pending:
@@ -138,7 +148,7 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
             self._become(get_engine(self.backend).jobs.cancel(self.id))
         except JobNotFound as error:
             raise compat.TaskResultDoesNotExist(self.id) from error
-        return self.state is State.CANCELLED
+        return self.state in (State.CANCELLED, State.RUNNING)
 
     def wait(self, timeout: float | None = None) -> R:
         """Wait until the job is final and return its value.
@@ -171,11 +181,19 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
         object.__setattr__(self, "enqueued_at", moment(stored_at))
 
 
+class Report(Protocol):
+    """Takes what a run tells of itself; never raises for Redis, never waits long."""
+
+    def progress(self, current: int, total: int, text: str) -> None: ...
+    def log(self, text: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobContext(_ContextBase):  # type: ignore[misc]
     """What a task gets that takes its context."""
 
-    _report: Callable[[int, int, str], None] = field(repr=False)
+    fence: str  # the token of this run; each further run of the job has another
+    _report: Report = field(repr=False)
 
     if TYPE_CHECKING:
         task_result: JobResult[..., Any]
@@ -194,13 +212,19 @@ class JobContext(_ContextBase):  # type: ignore[misc]
         """
         if total < 0 or not 0 <= current <= total:
             raise ValueError(f"progress({current!r}, {total!r}): 0 <= current <= total.")
-        self._report(int(current), int(total), " ".join(str(text).split())[:500])
+        self._report.progress(int(current), int(total), one_line(text))
+
+    def log(self, text: str) -> None:
+        """Add a line to the job's log. Best effort: never raises for Redis, never waits long."""
+        self._report.log(one_line(text))
 
 
 def moment(ms: int | None) -> datetime | None:
     """Return ms since the epoch as a datetime, aware if and only if USE_TZ."""
-    if not ms:
-        return None
+    return _in_zone(ms) if ms else None
+
+
+def _in_zone(ms: int) -> datetime:
     aware = datetime.fromtimestamp(ms / 1000, UTC)
     return aware if _use_tz() else timezone.make_naive(aware)
 
@@ -239,6 +263,7 @@ def result_of(job: Job, task: Any, args: list[Any], kwargs: dict[str, Any]) -> J
         state=job.state,
         reason=job.reason,
         progress=Progress(*job.progress) if job.progress else None,
+        log=tuple(LogLine(_in_zone(at), text) for at, text in job.log),
         recoveries=job.recoveries,
         max_attempts=job.max_attempts,
     )

@@ -28,7 +28,7 @@ class Run:
     def parse(cls, record: str) -> "Run":
         """Read `attempt fence worker started finished outcome exception`, newline, traceback."""
         head, _, traceback = record.partition("\n")
-        attempt, fence, worker, started, finished, outcome, exception = head.split(" ")
+        attempt, fence, worker, started, finished, outcome, exception = head.split(" ")[:7]
         return cls(
             attempt=int(attempt),
             fence=fence,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec,
 from django.utils.module_loading import import_string
 
 from django_jobqueue import compat, options, retry
-from django_jobqueue.exceptions import TaskUnknown
+from django_jobqueue.exceptions import YEAR, TaskUnknown
 from django_jobqueue.job import MAX_ATTEMPTS
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+KILL_GRACE = 5.0  # seconds
 Exceptions = tuple[type[BaseException], ...]
 
 _registry: dict[str, "compat.Task[..., Any]"] = {}
@@ -46,15 +47,25 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
     retry_for: Exceptions = (Exception,)
     no_retry_for: Exceptions = ()  # wins over retry_for
     enqueue_on_commit: bool = False  # wait for the commit of the caller's transaction
+    timeout: retry.Seconds | None = None  # then JobTimeout is raised in the function
+    kill_grace: float = KILL_GRACE  # seconds from JobTimeout or JobCancelled to the kill
+    stop_on_lease_loss: bool = False  # kill a run that may have lost its lease (processes only)
+    sensitive: tuple[str, ...] = ()  # names of arguments that people are not shown
 
     def __post_init__(self) -> None:
         for name in ("retry_for", "no_retry_for"):
             object.__setattr__(self, name, _exceptions(name, getattr(self, name)))
+        object.__setattr__(self, "sensitive", _argument_names(self.sensitive))
         if isinstance(self.backoff, list):
             object.__setattr__(self, "backoff", tuple(self.backoff))
         _validate(self)
         _Base.__post_init__(self)
         _registry.setdefault(self.module_path, self)
+
+    @property
+    def is_limited(self) -> bool:
+        """Tell whether its runs have limits of their own."""
+        return self.timeout is not None or self.stop_on_lease_loss or self.kill_grace != KILL_GRACE
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function, here and now."""
@@ -124,6 +135,10 @@ def task(
     retry_for: Iterable[type[BaseException]] = ...,
     no_retry_for: Iterable[type[BaseException]] = ...,
     enqueue_on_commit: bool | None = ...,
+    timeout: retry.Seconds | None = ...,
+    kill_grace: float = ...,
+    stop_on_lease_loss: bool = ...,
+    sensitive: Iterable[str] = ...,
 ) -> "Callable[[Callable[Concatenate[JobContext, P], R]], Task[P, R]]": ...
 @overload
 def task(
@@ -138,6 +153,10 @@ def task(
     retry_for: Iterable[type[BaseException]] = ...,
     no_retry_for: Iterable[type[BaseException]] = ...,
     enqueue_on_commit: bool | None = ...,
+    timeout: retry.Seconds | None = ...,
+    kill_grace: float = ...,
+    stop_on_lease_loss: bool = ...,
+    sensitive: Iterable[str] = ...,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
 
@@ -199,8 +218,10 @@ def find(path: str) -> "compat.Task[..., Any]":
         return _registry[path]
     try:
         found = import_string(path)
-    except Exception as error:  # its module may raise anything at import
+    except (Exception, SystemExit) as error:  # its module may raise anything at import
         raise TaskUnknown(f"There is no task {path!r}: {error}") from error
+    if path in _registry:  # the import made it, under another name than its function's
+        return _registry[path]
     if not isinstance(found, compat.Task):
         raise TaskUnknown(f"{path!r} is no task but {type(found).__name__}.")
     _registry[path] = found
@@ -219,14 +240,32 @@ def _validate(task: Task[..., Any]) -> None:
         raise compat.InvalidTask(
             f"{name}: max_recoveries={task.max_recoveries!r} must be a whole number from 0."
         )
+    for option, value in (("timeout", task.timeout), ("kill_grace", task.kill_grace)):
+        if (option, value) != ("timeout", None) and not _positive(value):
+            raise compat.InvalidTask(
+                f"{name}: {option}={value!r} must be seconds above 0"
+                f"{' or a timedelta' if option == 'timeout' else ''}, at most a year."
+            )
     try:
         retry.validate(task.backoff)
     except (TypeError, ValueError) as error:
         raise compat.InvalidTask(f"{name}: {error}") from error
 
 
+def _positive(value: object) -> bool:
+    number = isinstance(value, int | float | timedelta) and not isinstance(value, bool)
+    return number and 0 < retry.seconds(value) <= YEAR  # type: ignore[arg-type]
+
+
 def _whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _argument_names(given: Any) -> tuple[str, ...]:
+    names = () if isinstance(given, str) else tuple(given)
+    if isinstance(given, str) or not all(isinstance(name, str) for name in names):
+        raise compat.InvalidTask(f'sensitive={given!r} must be names, such as ("token",).')
+    return names
 
 
 def _exceptions(name: str, given: Any) -> Exceptions:

@@ -9,6 +9,7 @@
 stands in a real one.
 """
 
+import multiprocessing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import time
@@ -25,7 +26,9 @@ from django_jobqueue.payload import Signer
 from django_jobqueue.results import JobResult
 from django_jobqueue.run import Claimed, Run
 from django_jobqueue.task import Task
+from django_jobqueue.worker.board import Board
 from django_jobqueue.worker.executor import Executor, Outcome
+from django_jobqueue.worker.interrupt import Interrupt
 from django_jobqueue.worker.slot import SlotLoop, StopFlag
 
 WORKER = "in-process"
@@ -178,12 +181,23 @@ def drain(alias: str = "default", queues: Sequence[str] | None = None) -> int:
         slot,
         queues,
         StopFlag(),
+        Board(multiprocessing, [slot.name]).row(slot.name),
         burst=True,
-        report=engine.jobs.progress,
+        reports=engine.jobs,
         tidy=lambda: None,  # the connections are the caller's
     )
     loop.run()
     return loop.done
+
+
+class Unheard:
+    """What a run tells of itself when nobody listens."""
+
+    def progress(self, current: int, total: int, text: str) -> None:
+        pass
+
+    def log(self, text: str) -> None:
+        pass
 
 
 def run_now(executor: Executor, prepared: Prepared) -> JobResult[..., Any]:
@@ -204,8 +218,9 @@ def run_now(executor: Executor, prepared: Prepared) -> JobResult[..., Any]:
         started_at=_now(),
         held_since=None,
     )
+    interrupt = Interrupt(Board(multiprocessing, [WORKER]).row(WORKER))  # by nobody
     for _ in range(MAX_RUNS):
-        outcome = executor.execute(claimed, WORKER, lambda current, total, text: None)
+        outcome = executor.execute(claimed, WORKER, Unheard(), interrupt)
         if outcome.settlement.outcome != "retried":
             break
         claimed = claimed._replace(

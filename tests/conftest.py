@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from django_jobqueue.job import new_id
 from django_jobqueue.options import load
 from embedded.server import EmbeddedServer
 
+from . import acl
 from .consistency import assert_consistent
 from .project.settings import SOCKET
 from .rig import WorkerProcess, alive
@@ -36,11 +38,25 @@ def redis_server() -> Iterator[EmbeddedServer]:
     """A server for this test session, on the socket that the settings name."""
     socket = Path(SOCKET)
     socket.parent.mkdir(parents=True, exist_ok=True)
-    server = EmbeddedServer(
-        socket.parent, socket=socket, config={"appendonly": "no", "save": "", "hz": "100"}
-    )
-    with server:
+    config = {"appendonly": "no", "save": "", "hz": "100"}
+    if acl.WANTED:
+        config["user"] = acl.directive()
+    with EmbeddedServer(socket.parent, socket=socket, config=config) as server:
         yield server
+
+
+@pytest.fixture(scope="session", autouse=acl.WANTED)
+def administration() -> Iterator[None]:
+    """What tests do to the server by hand, they do as its administrator."""
+    plain = Connection.__init__
+
+    def prepare(self: Connection, *args: Any, **kwargs: Any) -> None:
+        plain(self, *args, **kwargs)
+        self.client = acl.hands(self.client)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Connection, "__init__", prepare)
+        yield
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +22,16 @@ def until(condition: Callable[[], T], timeout: float = 15.0, what: str = "") -> 
             raise AssertionError(f"Not within {timeout} s: {what or condition}; last: {value!r}")
         time.sleep(0.005)
     return value
+
+
+def free_port(below: int = 65_536) -> int:
+    """Return a port of this machine at which nobody listens."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port < below:
+            return port
 
 
 def lines(path: Path) -> list[str]:

@@ -55,6 +55,9 @@ REASONS: dict[str, "_StrPromise"] = {
     "bad_signature": gettext_lazy("its record is not signed by this project; it was not run"),
     "task_unknown": gettext_lazy("the worker's code has no such task"),
     "damaged": gettext_lazy("its record in Redis is damaged"),
+    "timed_out": gettext_lazy("it used up its time"),
+    "lease_lost": gettext_lazy("it lost its lease too often, and may not run without"),
+    "out_of_memory": gettext_lazy("its process was killed too often for lack of memory"),
     "lost": gettext_lazy("its worker was lost too often while running it"),
 }
 # Reasons that end in a number: of the signal, of the exit code.
@@ -144,12 +147,21 @@ def reason(code: str) -> str:
     return str(REASONS.get(code, code))
 
 
-def pretty(data: bytes) -> str:
-    """Return JSON with line breaks, or the text as it is if it can't be read."""
-    try:
-        text = json.dumps(json.loads(data), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        text = data.decode(errors="replace")
+def instant(ms: int) -> SafeString:
+    """Return a time in the reader's zone to the millisecond, in figures."""
+    aware = datetime.fromtimestamp(ms / 1000, UTC)
+    at = timezone.localtime(aware) if settings.USE_TZ else timezone.make_naive(aware)
+    text = at.replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
+    return format_html('<time class="jobqueue-time" datetime="{}">{}</time>', at.isoformat(), text)
+
+
+def pretty(value: object) -> str:
+    """Return a value of JSON with line breaks."""
+    return cut(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def cut(text: str) -> str:
+    """Return a text that does not fill the page."""
     if len(text) <= LONGEST:
         return text
     return text[:LONGEST] + _("\n… cut here: %(length)d characters in all") % {"length": len(text)}

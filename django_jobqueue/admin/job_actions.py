@@ -152,8 +152,9 @@ class JobActions(LiveAdmin[Job]):
         deleted = tally.verb is DELETE
         flag, text = (DELETION, "") if deleted else (CHANGE, str(tally.verb.log))
         self.log(request, tally.done, text, flag)
-        if good := tally.good():
-            self.message_user(request, good, messages.SUCCESS)
+        self.log(request, tally.asked, _("Told to end."), flag)
+        for sentence in tally.good():
+            self.message_user(request, sentence, messages.SUCCESS)
         for sentence in tally.bad():
             self.message_user(request, sentence, messages.WARNING)
         if tally.fault:

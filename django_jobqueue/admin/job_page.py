@@ -14,11 +14,13 @@ from django_jobqueue.admin.job_actions import JobActions
 from django_jobqueue.admin.links import list_link, page_link, page_url
 from django_jobqueue.admin.verbs import CANCEL, REQUEUE
 from django_jobqueue.engine import get_engine
-from django_jobqueue.exceptions import BadSignature
+from django_jobqueue.exceptions import BadSignature, TaskUnknown
 from django_jobqueue.job import State
 from django_jobqueue.models import Job, Worker
-from django_jobqueue.payload import load_call
+from django_jobqueue.payload import load_call, load_value
+from django_jobqueue.redact import HIDDEN, Redactor
 from django_jobqueue.run import Run
+from django_jobqueue.task import find
 
 FIELDS = (
     "alias",
@@ -71,7 +73,7 @@ class JobPage(JobActions):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Add the runs and the buttons that this user has for a job in this state."""
+        """Add the runs, the log and the buttons that this user has for a job in this state."""
         row = context["original"]
         context["runs"] = [_run(run) for run in row.snapshot.runs]
         context["verbs"] = [
@@ -79,12 +81,18 @@ class JobPage(JobActions):
             for verb, text in ((REQUEUE, _("Requeue")), (CANCEL, _("Cancel job")))
             if verb.suits(row.snapshot.state) and self.may(verb, request)
         ]
+        context["log"] = [
+            {"at": display.instant(at), "text": text} for at, text in row.snapshot.log
+        ]
         row.may_see_payload = self.has_own_permission(request, "view_payload")
+        row.may_see_sensitive = self.has_own_permission(request, "view_sensitive")
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description=gettext_lazy("state"))
     def state_and_reason(self, row: Job) -> SafeString:
         badge = display.state_badge(row.snapshot.state)
+        if row.snapshot.cancelling:
+            return format_html("{}: {}", badge, _("it is to end, somebody has cancelled it"))
         if not row.snapshot.reason:
             return badge
         return format_html("{}: {}", badge, display.reason(row.snapshot.reason))
@@ -163,13 +171,13 @@ class JobPage(JobActions):
             return _("The record of the arguments is lost.")
         signer = get_engine(row.alias).signer
         try:
-            data = signer.verify(row.id, row.task, row.snapshot.payload)
-            load_call(data)
+            args, kwargs = load_call(signer.verify(row.id, row.task, row.snapshot.payload))
+            shown = (args, kwargs) if _is_open(row) else _redactor(row).call(args, kwargs)
+            return _block(_call(args, kwargs), _call(*shown))
         except BadSignature:
             return _("Not signed by this project, so they are not shown.")
         except (ValueError, RecursionError):
             return _("They can't be read: this is not the form of a call.")
-        return display.block(display.pretty(data))
 
     @admin.display(description=gettext_lazy("result"))
     def result(self, row: Job) -> SafeString | str:
@@ -177,7 +185,14 @@ class JobPage(JobActions):
             return display.NOTHING
         if not getattr(row, "may_see_payload", False):
             return _("You need the permission to see arguments and results.")
-        return display.block(display.pretty(row.snapshot.result or b"null"))
+        data = row.snapshot.result or b"null"
+        try:
+            value = load_value(data)
+            return _block(value, value if _is_open(row) else _redactor(row).value(value))
+        except (ValueError, RecursionError):
+            if _is_open(row):
+                return display.block(display.cut(data.decode(errors="replace")))
+            return _("It can't be read: this is no JSON.")
 
     @admin.display(description=gettext_lazy("run time"))
     def run_time(self, row: Job) -> str:
@@ -198,6 +213,36 @@ class JobPage(JobActions):
             return text
         words = ngettext("%(count)d recovery", "%(count)d recoveries", job.recoveries)
         return f"{text}, {words % {'count': job.recoveries}}"
+
+
+def _is_open(row: Job) -> bool:
+    return getattr(row, "may_see_sensitive", False)
+
+
+def _redactor(row: Job) -> Redactor:
+    """Return what hides the job's secrets; the task of a path that nobody signed is not asked."""
+    engine = get_engine(row.alias)
+    try:
+        engine.signer.verify(row.id, row.task, row.snapshot.payload or b"")
+        return Redactor(find(row.task), engine.options.sensitive)
+    except (BadSignature, TaskUnknown):
+        return Redactor(None, engine.options.sensitive)
+
+
+def _call(args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {"args": args, "kwargs": kwargs}
+
+
+def _block(value: Any, shown: Any) -> SafeString:
+    """Return what is shown of a value, and say so if that is not all."""
+    text = display.block(display.pretty(shown))
+    if shown == value:
+        return text
+    note = _(
+        "%(dots)s hides a value: its name marks a secret, or nobody knows its name. "
+        "To see it takes one more permission."
+    )
+    return format_html('{}<p class="jobqueue-note">{}</p>', text, note % {"dots": HIDDEN})
 
 
 def _run(run: Run) -> dict[str, Any]:

@@ -34,10 +34,12 @@ class Verb:
     log: Promise
     done: Promise  # with count
     refused: Promise  # with count and state
+    asked: Promise | None = None  # with count; for running jobs, if they can be asked
 
     def suits(self, state: State) -> bool:
-        """Tell whether a job in this state would move."""
-        return any(before is state for before, _ in TRANSITIONS[self.name])
+        """Tell whether a job in this state would move, or can be asked to."""
+        asked = state is State.RUNNING and self.asked is not None
+        return asked or any(before is state for before, _ in TRANSITIONS[self.name])
 
 
 @dataclass(slots=True)
@@ -46,14 +48,15 @@ class Tally:
 
     verb: Verb
     done: list[Job] = field(default_factory=list)
+    asked: list[Job] = field(default_factory=list)  # they run, and were told to end
     refused: Counter[State] = field(default_factory=Counter)
     gone: int = 0
     fault: str = ""
 
-    def good(self) -> str:
-        """Return one sentence about the jobs that moved, if any did."""
-        count = len(self.done)
-        return str(self.verb.done % {"count": count}) if count else ""
+    def good(self) -> list[str]:
+        """Return one sentence about the jobs that moved, and one about those that will."""
+        said = ((self.verb.done, self.done), (self.verb.asked, self.asked))
+        return [str(text % {"count": len(rows)}) for text, rows in said if text and rows]
 
     def bad(self) -> list[str]:
         """Return one sentence for each reason why jobs did not move."""
@@ -80,6 +83,8 @@ def apply(verb: Verb, rows: Iterable[Job], gone: int = 0) -> Tally:
         else:
             if state is verb.target and state is not row.snapshot.state:
                 tally.done.append(row)
+            elif state is State.RUNNING and verb.asked is not None:
+                tally.asked.append(row)
             else:
                 tally.refused[state or row.snapshot.state] += 1
     return tally
@@ -110,6 +115,11 @@ CANCEL = Verb(
     refused=ngettext_lazy(
         "%(count)d job was not cancelled: it is %(state)s.",
         "%(count)d jobs were not cancelled: they are %(state)s.",
+        "count",
+    ),
+    asked=ngettext_lazy(
+        "%(count)d running job was told to end.",
+        "%(count)d running jobs were told to end.",
         "count",
     ),
 )

@@ -57,6 +57,8 @@ class WorkerAdmin(LiveAdmin[Worker]):
         unseen = display.now_ms() - row.stats.seen_at
         if unseen > UNSEEN_MS:
             symbol, text = "✖", _("unseen for %(span)s") % {"span": display.span(unseen)}
+        elif row.stats.fault:
+            symbol, text = "✖", row.stats.fault
         elif row.stats.stopping:
             symbol, text = "■", _("stopping")
         else:

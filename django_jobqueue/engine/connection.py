@@ -3,31 +3,40 @@
 import logging
 import secrets
 import threading
-from collections import deque
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis import Redis
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.client import Pipeline
+from redis.exceptions import RedisError
 
+from django_jobqueue.engine.faults import fault_of, unquote
 from django_jobqueue.engine.keys import SCHEMA, Keys
 from django_jobqueue.engine.pool import CALLER, address_of, make_pool
 from django_jobqueue.engine.scripts import Argument, Scripts, standard
+from django_jobqueue.engine.server import (
+    Server,
+    commands,
+    read_server,
+    refuse_powerless,
+    refuse_unfit,
+)
+from django_jobqueue.engine.wires import Wires
 from django_jobqueue.exceptions import (
     OwnerMismatch,
     QueueUnavailable,
     SchemaMismatch,
-    ServerUnfit,
 )
 from django_jobqueue.options import Options
 from django_jobqueue.payload import Signer
 
 logger = logging.getLogger("django_jobqueue")
 
-MIN_VERSION = (6, 2)
+# Run by processes that are not attached: what keeps or ends a run, where the fence decides, so
+# that a running job ends well while its keys are upgraded; and what changes the keys' names.
+UNATTACHED = frozenset(
+    {"finish", "renew", "release_slot", "progress", "log", "adopt", "begin_upgrade", "end_upgrade"}
+)
 
 
 class Connection:
@@ -46,9 +55,13 @@ class Connection:
         self.options = options
         self.keys = Keys(options.prefix, alias)
         self.scripts = standard() if scripts is None else scripts
-        self.incarnation = ""
-        self.client: Redis = Redis(connection_pool=make_pool(options, timeouts or CALLER))
-        self._idle: deque[Any] = deque()
+        self.incarnation = ""  # the name of the keys when this process met them
+        self.schema = ""  # of the keys
+        self.server: Server | None = None  # as it was when this process attached
+        pool = make_pool(options, timeouts or CALLER, self.keys.prefix)
+        self.client: Redis = Redis(connection_pool=pool)
+        self._wires = Wires(pool)
+        self.execute = self._wires.execute  # one command, without a look at whose keys they are
         self._attached = False
         self._lock = threading.Lock()
 
@@ -57,37 +70,39 @@ class Connection:
 
         Raises: QueueUnavailable with the Redis error as its cause, and what `attach` raises.
         """
-        if not self._attached:
+        if not self._attached and script not in UNATTACHED:
             self.attach()
         try:
-            return getattr(self.scripts, script)(self.execute, self.keys.prefix, rest, **given)
+            return self._run(script, rest, given)
+        except RedisError as error:
+            if not _is_detached(error):
+                raise self.unavailable(error) from error
+        self.detach()
+        self.attach()
+        try:
+            return self._run(script, rest, given)
         except RedisError as error:
             raise self.unavailable(error) from error
 
-    def execute(self, *words: Argument) -> Any:
-        """Send one command and return the reply, over a connection of this thread's own.
+    def read(self, ask: Callable[[Pipeline], object]) -> list[Any]:
+        """Send what `ask` puts into a pipeline in one round trip; return the replies.
 
-        Shorter than redis-py's client by what that does around each command (decision 5).
-        Raises: RedisError.
+        A key of the wrong type reads as None: it must not hide the others.
+        Raises: what `call` does.
         """
+        self.attach()
+        pipe = self.client.pipeline(transaction=False)
+        ask(pipe)
         try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = self.client.connection_pool.make_connection()
-        exchange = partial(_exchange, connection, words)
-        try:
-            return connection.retry.call_with_retry(exchange, lambda _: connection.disconnect())
-        except ResponseError:
-            raise  # a refusal is a reply: the connection is sound
-        except BaseException:
-            connection.disconnect()  # a reply may still be on its way
-            raise
-        finally:
-            self._idle.append(connection)  # a closed one opens at its next use
+            replies = pipe.execute(raise_on_error=False) if len(pipe) else []
+        except RedisError as error:
+            raise self.unavailable(error) from error
+        return [self._readable(reply) for reply in replies]
 
-    def attach(self) -> None:
+    def attach(self, *, any_schema: bool = False) -> None:
         """Check the server, and agree with it on owner and schema.
 
+        `any_schema` is for who upgrades it.
         Raises: ServerUnfit, OwnerMismatch, SchemaMismatch, QueueUnavailable.
         """
         with self._lock:
@@ -95,77 +110,113 @@ class Connection:
                 return
             try:
                 self._check_server()
-                owners = Signer(self.options.signing_keys).owners()
                 reply = self.scripts.attach(
                     self.execute,
                     self.keys.prefix,
-                    owners,
+                    Signer(self.options.signing_keys).owners(),
                     schema=SCHEMA,
-                    incarnation=secrets.token_hex(8),
+                    new_incarnation=secrets.token_hex(8),
+                    known=self.incarnation,
                 )
             except RedisError as error:
                 raise self.unavailable(error) from error
-            verdict, schema, incarnation, owner = (word.decode() for word in reply)
-            self._judge(verdict, schema, owner)
-            self.incarnation = incarnation
+            verdict, schema, incarnation, owner, change = (word.decode() for word in reply)
+            self._judge_owner(verdict, owner)
+            if not any_schema:
+                self._judge_schema(schema, change)
+            if change == "replaced":
+                logger.critical(
+                    "The keys %s* at %s are not those that this process knew: Redis was emptied "
+                    "or replaced, and the jobs that stood there are gone.",
+                    self.keys.prefix,
+                    self.address(),
+                )
+            self.incarnation, self.schema = incarnation, schema
             self._attached = True
 
+    def detach(self) -> None:
+        """Attach anew before the next call."""
+        self._attached = False
+
     def unavailable(self, error: RedisError) -> QueueUnavailable:
-        """Return our error for one of redis-py's, and attach anew before the next call."""
-        if isinstance(error, RedisConnectionError | RedisTimeoutError):
-            self._attached = False
-        if isinstance(error, AuthenticationError | NoPermissionError):
-            advice = "Check user, password and ACL of the configured Redis."
-        elif isinstance(error, RedisConnectionError | RedisTimeoutError):
-            advice = "Is the server running, and OPTIONS['URL'] or OPTIONS['CACHE'] right?"
-        else:
-            advice = "The command was refused."
+        """Return our error for one of redis-py's; look for the server anew if it may be another."""
+        unquote(error)
+        fault = fault_of(error)
+        if fault.elsewhere:
+            self.detach()
+            self.client.connection_pool.disconnect(inuse_connections=False)
         return QueueUnavailable(
-            f'Redis of the alias "{self.alias}" ({self.address()}): {error} {advice}'
+            f'Redis of the alias "{self.alias}" ({self.address()}): {error} {fault.advice}',
+            passing=fault.passing,
         )
 
     def address(self) -> str:
         """Return where the server is, without login."""
         return address_of(self.client.connection_pool)
 
+    def rights(self) -> list[str]:
+        """Return the commands of the scripts that the user may not run.
+
+        Raises: RedisError.
+        """
+        reply = self.scripts.rights(self.execute, self.keys.prefix, commands())
+        return [name.decode() for name in reply]
+
     def close(self) -> None:
         """Close all connections; the next call opens new ones."""
-        while self._idle:
-            self._idle.pop().disconnect()
+        self._wires.close()
         self.client.connection_pool.disconnect()
 
     def _check_server(self) -> None:
-        try:
-            info = {**self.client.info("server"), **self.client.info("memory")}
-        except NoPermissionError:
-            logger.info("The Redis user may not run INFO: version and eviction go unchecked.")
-            return
-        version = str(info.get("redis_version", "0"))
-        if tuple(int(part) for part in version.split(".")[:2]) < MIN_VERSION:
-            raise ServerUnfit(
-                f"The server at {self.address()} is Redis {version}; "
-                "django_jobqueue needs Redis 6.2 or Valkey 7.2, or newer."
-            )
-        policy = str(info.get("maxmemory_policy", ""))
-        if policy.startswith("allkeys-"):
-            raise ServerUnfit(
-                f"The server at {self.address()} has maxmemory-policy {policy}: it may throw "
-                "waiting jobs away. Set it to noeviction, or use a server of its own."
-            )
+        self.server = read_server(self.client)
+        if self.server is not None:
+            refuse_unfit(self.server, self.address())
+        refuse_powerless(self.rights(), self.address())
 
-    def _judge(self, verdict: str, schema: str, owner: str) -> None:
+    def _run(self, script: str, rest: Sequence[Argument], given: dict[str, Argument]) -> Any:
+        found = getattr(self.scripts, script)
+        if found.is_gated:
+            given["incarnation"] = self.incarnation
+        return found(self.execute, self.keys.prefix, rest, **given)
+
+    def _readable(self, reply: Any) -> Any:
+        if not isinstance(reply, RedisError):
+            return reply
+        if str(reply).startswith("WRONGTYPE"):
+            return None
+        raise self.unavailable(reply) from reply
+
+    def _judge_owner(self, verdict: str, owner: str) -> None:
         if verdict == "foreign":
             raise OwnerMismatch(
                 f"The keys {self.keys.prefix}* at {self.address()} belong to another project or "
-                f"key (owner {owner}): set PREFIX, or add the old key to SECRET_KEY_FALLBACKS."
+                f"key (owner {owner}): set PREFIX, or add the old key to SECRET_KEY_FALLBACKS. "
+                "If they are to be this project's: manage.py jobqueue adopt."
             )
-        if schema.partition(".")[0] != SCHEMA.partition(".")[0]:
+
+    def _judge_schema(self, schema: str, change: str) -> None:
+        if change == "upgrading":
             raise SchemaMismatch(
-                f"The keys {self.keys.prefix}* have schema {schema}, this version speaks {SCHEMA}: "
-                "deploy the version that matches."
+                f"The keys {self.keys.prefix}* are being upgraded from schema {schema}. If nobody "
+                "is at it any more, go on with: manage.py jobqueue upgrade."
+            )
+        if major(schema) != major(SCHEMA):
+            cure = (
+                "deploy the version that speaks it."
+                if major(schema) > major(SCHEMA)
+                else "bring them to it with: manage.py jobqueue upgrade."
+            )
+            raise SchemaMismatch(
+                f"The keys {self.keys.prefix}* have schema {schema}, this version speaks "
+                f"{SCHEMA}: {cure}"
             )
 
 
-def _exchange(connection: Any, words: tuple[Argument, ...]) -> Any:
-    connection.send_command(*words)
-    return connection.read_response()
+def major(schema: str) -> int:
+    """Return the first number of a schema; 0 of one that can't be read."""
+    number = schema.partition(".")[0]
+    return int(number) if number.isdigit() else 0
+
+
+def _is_detached(error: RedisError) -> bool:
+    return str(error).startswith("DETACHED")

@@ -4,17 +4,17 @@ The engine never uses it to decide anything. Next: admin/queryset.py shows what 
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from redis.client import Pipeline
-from redis.exceptions import RedisError
 
 from django_jobqueue.engine.connection import Connection
 from django_jobqueue.engine.keys import INDEX_OF, INDEXES
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.job import MAX_ATTEMPTS, MAX_RECOVERIES, Job, State
+from django_jobqueue.lines import read_log
 from django_jobqueue.run import read_runs
 
 STATES = frozenset(State)
@@ -45,6 +45,7 @@ class WorkerStats:
     started_at: int
     seen_at: int
     stopping: bool
+    fault: str  # what is wrong with it, in its own words
     running: tuple[str, ...]  # job ids, by slot
 
     @property
@@ -58,16 +59,17 @@ class Inspector:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._keys = connection.keys
+        self._read = connection.read
 
     def job(self, job_id: str) -> Job:
-        """Return all of one job, with payload, result and runs.
+        """Return all of one job, with payload, result, runs and log.
 
         Raises: JobNotFound.
         """
         reply = self._connection.call("show", id=job_id)
         if not reply:
             raise JobNotFound(f"There is no job {job_id}.")
-        words, payload, result, progress, runs, due = reply
+        words, payload, result, progress, runs, due, log = reply
         fields = dict(zip(words[::2], words[1::2], strict=True))
         return _job(
             job_id,
@@ -77,6 +79,7 @@ class Inspector:
             progress=_progress(progress),
             runs=read_runs(runs),
             due_at=int(float(due)) if due else None,
+            log=read_log(log),
         )
 
     def queues(self) -> list[str]:
@@ -184,7 +187,7 @@ class Inspector:
         return [_worker(name, fields, slots) for name, fields, slots in rows if fields]
 
     def totals(self) -> dict[str, int]:
-        """Return the counts of rare events: stale, ghost, damaged, recovered."""
+        """Return the counts of rare events: stale, ghost, damaged, recovered, replaced."""
         reply = self._read(lambda pipe: pipe.hgetall(self._keys("totals")))[0]
         return {name.decode(): int(value) for name, value in reply.items()}
 
@@ -228,25 +231,6 @@ class Inspector:
 
         return [int(at) if at and at.isdigit() else None for at in self._read(ask)]
 
-    def _read(self, ask: Callable[[Pipeline], object]) -> list[Any]:
-        """Send what `ask` puts into a pipeline in one round trip; return the replies."""
-        self._connection.attach()
-        pipe = self._connection.client.pipeline(transaction=False)
-        ask(pipe)
-        try:
-            replies = pipe.execute(raise_on_error=False) if len(pipe) else []
-        except RedisError as error:
-            raise self._connection.unavailable(error) from error
-        return [self._readable(reply) for reply in replies]
-
-    def _readable(self, reply: Any) -> Any:
-        """Return a reply; None for a key of the wrong type, which must not hide the others."""
-        if not isinstance(reply, RedisError):
-            return reply
-        if str(reply).startswith("WRONGTYPE"):
-            return None
-        raise self._connection.unavailable(reply) from reply
-
 
 def _job(job_id: str, fields: dict[bytes, bytes], **loaded: Any) -> Job:
     words = {
@@ -271,6 +255,7 @@ def _job(job_id: str, fields: dict[bytes, bytes], **loaded: Any) -> Job:
         worker=words.get("worker", ""),
         fence=words.get("fence", ""),
         reason=words.get("reason", "") if sound else "damaged",
+        cancelling=words.get("state") == "running" and "cancel" in words,
         **loaded,
     )
 
@@ -308,5 +293,6 @@ def _worker(name: str, fields: dict[bytes, bytes], slots: dict[bytes, bytes]) ->
         started_at=_number(words, "started_at"),
         seen_at=_number(words, "seen_at"),
         stopping=words.get("stopping") == "1",
+        fault=words.get("fault", ""),
         running=tuple(slots[slot].decode().split(" ")[2] for slot in sorted(slots)),
     )

@@ -1,4 +1,4 @@
-"""The writer of single jobs: enqueue, cancel, requeue, delete, progress.
+"""The writer of single jobs: enqueue, cancel, requeue, delete, progress, log.
 
 Next: worker/slot.py claims what stands in a queue.
 """
@@ -11,6 +11,7 @@ from django_jobqueue.engine.connection import Connection
 from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.job import State
+from django_jobqueue.lines import MAX_LINES
 
 CHUNK = 500  # most jobs of one call: a script holds up the whole server while it runs
 
@@ -60,7 +61,7 @@ class Jobs:
         return [int(at) for at in self._call("enqueue", arguments)] if jobs else []
 
     def cancel(self, job_id: str, reason: str = "cancelled") -> State:
-        """Cancel a job that has not started; return its state now.
+        """Cancel a job; return its state now: a running one is told to end, and may finish first.
 
         Raises: JobNotFound.
         """
@@ -87,6 +88,10 @@ class Jobs:
         """Note how far a run has come; tell whether it still holds its lease."""
         words = f"{current} {total} {text}"
         return bool(self._call("progress", id=job_id, fence=fence, progress=words))
+
+    def log(self, job_id: str, fence: str, text: str) -> bool:
+        """Add a line to the job's log; tell whether the run still holds its lease."""
+        return bool(self._call("log", id=job_id, fence=fence, text=text, most=MAX_LINES))
 
     @staticmethod
     def _moved(job_id: str, reply: list[bytes]) -> State:

@@ -20,7 +20,7 @@ class Kind:
     until: str  # lifetime
 
 
-JOB_PARTS = ("job", "payload", "result", "attempts", "progress")  # go with their job
+JOB_PARTS = ("job", "payload", "result", "attempts", "progress", "log")  # go with their job
 INDEXES = ("queued", "scheduled", "leases", "waiting", "succeeded", "failed", "cancelled")
 # The index in which a job of each state stands.
 INDEX_OF = {state: state for state in INDEXES if state != "leases"} | {"running": "leases"}
@@ -29,7 +29,10 @@ KINDS: dict[str, Kind] = {
     "meta": Kind(
         type="HASH",
         of="",
-        holds="schema, incarnation, owner; reaped_at and reap_after of the reaper (ms)",
+        holds=(
+            "schema, incarnation, owner; former incarnation; upgrading from a schema since when; "
+            "reaped_at and reap_after of the reaper (ms)"
+        ),
         until="for ever",
     ),
     "sequence": Kind(
@@ -45,7 +48,7 @@ KINDS: dict[str, Kind] = {
     "totals": Kind(
         type="HASH",
         of="",
-        holds="counts of what should be rare: stale, ghost, damaged, recovered",
+        holds="counts of what should be rare: stale, ghost, damaged, recovered, replaced",
         until="for ever",
     ),
     "minute": Kind(
@@ -82,6 +85,12 @@ KINDS: dict[str, Kind] = {
         type="STRING",
         of="job id",
         holds="current, total and text, joined by spaces",
+        until="the job is trimmed or deleted",
+    ),
+    "log": Kind(
+        type="LIST",
+        of="job id",
+        holds="lines that its runs wrote, oldest first, the last 100: ms and text",
         until="the job is trimmed or deleted",
     ),
     "queued": Kind(
@@ -135,8 +144,17 @@ KINDS: dict[str, Kind] = {
     "worker": Kind(
         type="HASH",
         of="worker id",
-        holds="host, pid, queues, processes, threads, version, started_at, seen_at, stopping",
+        holds=(
+            "host, pid, queues, processes, threads, version, started_at, seen_at, stopping; "
+            "fault: what is wrong with it"
+        ),
         until="10 minutes after it was last seen",
+    ),
+    "call": Kind(
+        type="STRING",
+        of="worker id",
+        holds="1: the worker is to renew at once, one of its jobs was cancelled",
+        until="the worker has read it",
     ),
     "slots": Kind(
         type="HASH",

@@ -5,19 +5,29 @@ but into a pool and a database number of our own: a cache's pool has other time-
 and `cache.clear()` is FLUSHDB.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 from redis import ConnectionPool
+from redis import exceptions as redis_errors
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from django_jobqueue.engine.cluster import cluster_pool
 from django_jobqueue.options import Options
 
 DEFAULT_DB = 1
 SOCKET_TIMEOUT = 5.0  # seconds
+# After these another try may find the server that is in charge.
+_AGAIN = (
+    redis_errors.ConnectionError,
+    redis_errors.TimeoutError,
+    redis_errors.ReadOnlyError,
+    redis_errors.MovedError,
+)
 # A caller that enqueues: every script may be repeated, so redis-py's own retry is safe.
 CALLER: dict[str, Any] = {
     "socket_connect_timeout": 3.0,
@@ -25,7 +35,7 @@ CALLER: dict[str, Any] = {
     "socket_keepalive": True,
     "max_connections": 2**31,  # as many as there are threads; redis-py stops at 100
     "health_check_interval": 0,  # a connection gone stale is found, and mended, by the retry
-    "retry": Retry(ExponentialBackoff(cap=0.5, base=0.05), 2),
+    "retry": Retry(ExponentialBackoff(cap=0.5, base=0.05), 2, _AGAIN),
 }
 # What may fail but must not take long.
 QUICK = CALLER | {
@@ -34,7 +44,7 @@ QUICK = CALLER | {
     "retry": Retry(NoBackoff(), 0),
 }
 # Pool arguments that belong to the pool they were made for (redis-py ≥ 6).
-_FOREIGN = ("maint_notif", "orig_", "oss_cluster", "event_dispatcher")
+_FOREIGN = ("maint_notif", "orig_", "oss_cluster", "event_dispatcher", "himport")
 
 
 def worker_timeouts(block: float) -> dict[str, Any]:
@@ -45,14 +55,37 @@ def worker_timeouts(block: float) -> dict[str, Any]:
     }
 
 
-def make_pool(options: Options, settings: dict[str, Any]) -> ConnectionPool:
-    """Return a pool of our own to the configured server.
+def supervisor_timeouts(lease: float) -> dict[str, Any]:
+    """Return time-outs for one who renews leases: no call may outlast what is left of one."""
+    timeout = max(0.5, min(3.0, lease / 10))
+    return CALLER | {
+        "socket_connect_timeout": timeout,
+        "socket_timeout": timeout,
+        "retry": Retry(NoBackoff(), 0),
+    }
+
+
+def make_pool(options: Options, settings: dict[str, Any], key: str = "") -> ConnectionPool:
+    """Return a pool of our own to the configured server, or to a cluster's owner of `key`.
 
     Raises: ImproperlyConfigured if no Redis is configured.
     """
+    if not options.cluster:
+        return _pool(options, settings, DEFAULT_DB)
+    pool = _pool(options, settings, 0)  # the only database that every cluster has
+    if "port" not in pool.connection_kwargs:
+        raise ImproperlyConfigured(
+            "OPTIONS['CLUSTER'] needs a host and port in OPTIONS['URL'] or OPTIONS['CACHE']: "
+            "a Unix socket or a Sentinel leads to no cluster."
+        )
+    given = _own(pool.connection_kwargs)
+    return cluster_pool(pool.connection_class, given, key, options.cluster_nodes)
+
+
+def _pool(options: Options, settings: dict[str, Any], default_db: int) -> ConnectionPool:
     if options.url is not None:
-        return _pool_from_url(options.url, options.db, settings)
-    return _pool_from_cache(options.cache, options.db, settings)
+        return _pool_from_url(options.url, options.db, settings, default_db)
+    return _pool_from_cache(options.cache, options.db, settings, default_db)
 
 
 def address_of(pool: ConnectionPool) -> str:
@@ -61,6 +94,8 @@ def address_of(pool: ConnectionPool) -> str:
     place = given.get("path") or f"{given.get('host', 'localhost')}:{given.get('port', 6379)}"
     if name := getattr(pool, "service_name", None):
         place = f"sentinel service {name}"
+    if "nodes" in given:
+        place = f"cluster of {place}"
     return f"{place}, database {given.get('db', 0)}"
 
 
@@ -93,7 +128,14 @@ def _place(pool: ConnectionPool) -> tuple[object, ...]:
     return getattr(pool, "service_name", None) or server, int(given.get("db") or 0)
 
 
-def _pool_from_url(url: str, db: int | None, settings: dict[str, Any]) -> ConnectionPool:
+def _own(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a pool's arguments for a connection, without what belongs to that pool."""
+    return {key: value for key, value in given.items() if not key.startswith(_FOREIGN)}
+
+
+def _pool_from_url(
+    url: str, db: int | None, settings: dict[str, Any], default_db: int
+) -> ConnectionPool:
     if url.startswith("unix://"):
         settings = {k: v for k, v in settings.items() if k != "socket_keepalive"}
     try:
@@ -105,18 +147,16 @@ def _pool_from_url(url: str, db: int | None, settings: dict[str, Any]) -> Connec
         ) from None
     if db is not None:
         pool.connection_kwargs["db"] = db
-    pool.connection_kwargs.setdefault("db", DEFAULT_DB)
+    pool.connection_kwargs.setdefault("db", default_db)
     return pool
 
 
-def _pool_from_cache(name: str | None, db: int | None, settings: dict[str, Any]) -> ConnectionPool:
+def _pool_from_cache(
+    name: str | None, db: int | None, settings: dict[str, Any], default_db: int
+) -> ConnectionPool:
     source: Any = _source(name)
-    given = {
-        key: value
-        for key, value in source.connection_kwargs.items()
-        if not key.startswith(_FOREIGN)
-    }
-    given |= settings | {"db": DEFAULT_DB if db is None else db, "decode_responses": False}
+    given = _own(source.connection_kwargs)
+    given |= settings | {"db": default_db if db is None else db, "decode_responses": False}
     given.pop("retry_on_error", None)
     if "path" in given:
         for unknown in ("host", "port", "socket_keepalive"):

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from redis.exceptions import RedisError
+
 from django_jobqueue.engine.connection import Connection
 from django_jobqueue.job import MAX_ATTEMPTS
 from django_jobqueue.run import Claimed, Settlement, read_runs
@@ -25,9 +27,10 @@ class Held:
     """What a renewal says of one busy slot."""
 
     slot: str
-    job_id: str
+    id: str  # of its job
     fence: str
-    lost: bool
+    lost: bool = False  # the run has no lease any more
+    cancelled: bool = False  # the run is to end
 
 
 @dataclass(slots=True)
@@ -71,13 +74,14 @@ class Workers:
         return _read_claim(reply)
 
     def finish(
-        self, slot: Slot, job: Claimed, settled: Settlement, queues: Sequence[str]
+        self, slot: Slot, job: Claimed | Held, settled: Settlement, queues: Sequence[str]
     ) -> tuple[str, int, Claimed | Nothing]:
         """Settle a run and claim the next job of `queues` (none: the slot stops).
 
-        Returns the verdict, the server's time in ms and the claim. The verdict is ok, again
-        (it was settled by an earlier call whose reply was lost) or stale (the run had lost
-        its lease: nothing was changed).
+        Returns the verdict, the server's time in ms and the claim. The verdict is ok,
+        cancelled (somebody wanted that, so no other run follows), again (it was settled by an
+        earlier call whose reply was lost) or stale (the run had lost its lease: nothing was
+        changed).
         """
         reply = self._call(
             "finish",
@@ -97,15 +101,33 @@ class Workers:
         slot.renonce()
         return reply[0].decode(), int(reply[1]), _read_claim(reply[2:])
 
-    def renew(self, worker: str, info: dict[str, str | int]) -> tuple[str, list[Held]]:
-        """Extend the leases of a worker's slots; return the server's incarnation and the slots."""
+    def renew(self, worker: str, info: dict[str, str | int]) -> list[Held]:
+        """Extend the leases of a worker's slots; return what became of them."""
         pairs = [word for pair in info.items() for word in pair]
         reply = self._call("renew", pairs, worker=worker, lease=self._lease)
         words = [word.decode() for word in reply]
-        slots = zip(words[1::4], words[2::4], words[3::4], words[4::4], strict=True)
-        return words[0], [
-            Held(slot, job, fence, what == "lost") for slot, job, fence, what in slots
+        slots = zip(words[::4], words[1::4], words[2::4], words[3::4], strict=True)
+        return [
+            Held(slot, job, fence, lost=what == "lost", cancelled=what == "cancel")
+            for slot, job, fence, what in slots
         ]
+
+    def is_called(self, worker: str) -> bool:
+        """Tell whether a worker is to renew at once, and take the call away."""
+        try:
+            key = self._connection.keys("call", worker)
+            return self._connection.execute("GETDEL", key) is not None
+        except RedisError as error:
+            raise self._connection.unavailable(error) from error
+
+    def held(self, worker: str, slot: str) -> Held | None:
+        """Return what a slot claimed last, whether it still has the lease or not."""
+        try:
+            found = self._connection.execute("HGET", self._connection.keys("slots", worker), slot)
+        except RedisError as error:
+            raise self._connection.unavailable(error) from error
+        words = (found or b"").decode().split(" ")
+        return Held(slot, words[2], words[3]) if len(words) > 3 else None
 
     def release_slot(self, worker: str, slot: str, *, lost: bool, reason: str) -> list[str]:
         """Give back the job of a slot whose process is gone; return its id and state, if any.

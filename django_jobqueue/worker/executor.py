@@ -5,26 +5,40 @@ Next: worker/slot.py hands the settlement to engine/workers.py.
 """
 
 import logging
+import time
 import traceback as tracebacks
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from asgiref.sync import async_to_sync, iscoroutinefunction
+
 from django_jobqueue import compat, payload, retry
-from django_jobqueue.exceptions import BadSignature, Cancel, Retry, TaskUnknown
+from django_jobqueue.exceptions import (
+    BadSignature,
+    Cancel,
+    JobCancelled,
+    JobTimeout,
+    Retry,
+    TaskUnknown,
+)
 from django_jobqueue.job import State
+from django_jobqueue.lines import one_line
 from django_jobqueue.options import Options
-from django_jobqueue.results import STATUS_OF, JobContext, JobResult, errors_of, moment
+from django_jobqueue.redact import Redactor
+from django_jobqueue.results import STATUS_OF, JobContext, JobResult, Report, errors_of, moment
 from django_jobqueue.run import Claimed, Settlement, since_requeue
 from django_jobqueue.task import Task, as_called, as_task, find
+from django_jobqueue.worker.board import NEVER, Limits
+from django_jobqueue.worker.interrupt import UNLIMITED, Interrupt
 
 logger = logging.getLogger("django_jobqueue.worker")
 
 MAX_TRACEBACK = 16_384  # bytes; the end is kept, where the message stands
 HOLD = (30.0, 600.0)  # seconds that a job of an unknown task is held, at first and at most
 
-Report = Callable[[int, int, str], None]
+Hide = Callable[[str], str]  # takes the call's secrets out of a text
 Show = Callable[[], JobResult[..., Any]]  # made only when somebody looks at it
 STATE_AFTER = {
     "succeeded": State.SUCCEEDED,
@@ -55,8 +69,8 @@ class Executor:
         self._signer = signer
         self._backend = backend
 
-    def execute(self, job: Claimed, worker: str, report: Report) -> Outcome:
-        """Run the job; `report` takes its progress."""
+    def execute(self, job: Claimed, worker: str, report: Report, interrupt: Interrupt) -> Outcome:
+        """Run the job; `report` takes what it tells, `interrupt` may end it."""
         try:
             task, args, kwargs = self._open(job)
         except TaskUnknown as error:
@@ -64,30 +78,37 @@ class Executor:
         except (BadSignature, ValueError) as error:
             return self._refuse(job, error)
         show = partial(self._result, job, task, worker, args, kwargs)
+        run = partial(self._call, job, task, args, kwargs, interrupt)
         try:
-            value = payload.pure(self._call(task, show, args, kwargs, report), None)
+            value = payload.pure(self._run(job, task, show, report, run), None)
             data = payload.dump_value(value, self._options.max_result)
         except BaseException as error:
-            return Outcome(self._settle_error(job, as_task(task), error), show, error)
+            interrupt.off()  # the exception may have come on the way to the first call of it
+            hide = partial(Redactor(task, self._options.sensitive).text, args=args, kwargs=kwargs)
+            return Outcome(self._settle_error(job, as_task(task), error, hide), show, error)
         stored = b"" if data == b"null" else data
         return Outcome(Settlement(outcome="succeeded", result=stored), show, value=value)
 
-    def announce(self, outcome: Outcome, now_ms: int) -> None:
-        """Send task_finished for a run that the store accepted, and that ended its job."""
+    def announce(self, outcome: Outcome, now_ms: int) -> bool:
+        """Send task_finished for a run that the store accepted, if it ended its job.
+
+        Returns whether somebody may have heard it.
+        """
         finished = compat.signals.task_finished
         level = logging.INFO if outcome.exception is None else logging.ERROR
         if not compat.is_heard(finished, level):
-            return
+            return False
         result = self.conclude(outcome, now_ms)
         if result is None or not result.state.is_final:
-            return
-        if outcome.exception is None:
-            finished.send_robust(self._backend, task_result=result)
-            return
+            return False
         try:
-            raise outcome.exception
+            if outcome.exception is not None:
+                raise outcome.exception
         except BaseException:  # receivers find it in sys.exc_info()
             finished.send_robust(self._backend, task_result=result)
+        else:
+            finished.send_robust(self._backend, task_result=result)
+        return True
 
     def conclude(self, outcome: Outcome, now_ms: int) -> JobResult[..., Any] | None:
         """Return the result as it is after the run; None if the task's code was not reached."""
@@ -112,19 +133,41 @@ class Executor:
         args, kwargs = payload.load_call(data)
         return find(job.task), args, kwargs
 
-    def _call(
-        self, task: Any, show: Show, args: list[Any], kwargs: dict[str, Any], report: Report
+    def _run(
+        self, job: Claimed, task: Any, show: Show, report: Report, run: Callable[..., Any]
     ) -> Any:
+        """Tell those who listen, and run the task with its context if it wants that."""
         started = compat.signals.task_started
         heard = compat.is_heard(started, logging.INFO)
         if not heard and not task.takes_context:
-            return task.call(*args, **kwargs)
+            return run()
         result = show()
         if heard:
             started.send_robust(self._backend, task_result=result)
         if task.takes_context:
-            return task.call(JobContext(task_result=result, _report=report), *args, **kwargs)
-        return task.call(*args, **kwargs)
+            return run(JobContext(task_result=result, fence=job.fence, _report=report))
+        return run()
+
+    def _call(
+        self,
+        job: Claimed,
+        task: Any,
+        args: list[Any],
+        kwargs: dict[str, Any],
+        interrupt: Interrupt,
+        *context: JobContext,
+    ) -> Any:
+        """Call the task's function; only in here it may be interrupted."""
+        awaits = iscoroutinefunction(task.func)
+        limits = _limits(job, task, interrupt.claimed_at)
+        try:
+            interrupt.on(job.fence, limits, awaits=awaits)
+            if awaits:
+                call = async_to_sync(interrupt.watched)
+                return call(task.func, (*context, *args), kwargs)
+            return task.func(*context, *args, **kwargs)
+        finally:
+            interrupt.off()
 
     def _result(
         self, job: Claimed, task: Any, worker: str, args: list[Any], kwargs: dict[str, Any]
@@ -149,14 +192,18 @@ class Executor:
             max_attempts=job.max_attempts,
         )
 
-    def _settle_error(self, job: Claimed, task: Task[..., Any], error: BaseException) -> Settlement:
+    def _settle_error(
+        self, job: Claimed, task: Task[..., Any], error: BaseException, hide: Hide
+    ) -> Settlement:
         if isinstance(error, Cancel):
             return Settlement(outcome="cancelled", reason="by_task")
+        if isinstance(error, JobCancelled):
+            return Settlement(outcome="cancelled", reason="cancelled")
         failed = Settlement(
             outcome="failed",
-            reason="exception",
+            reason="timed_out" if isinstance(error, JobTimeout) else "exception",
             exception=f"{type(error).__module__}.{type(error).__qualname__}",
-            traceback=_traceback(error),
+            traceback=_traceback(error, hide),
         )
         delay = _retry_delay(job, task, error)
         if delay is None:
@@ -176,7 +223,8 @@ class Executor:
 
     def _refuse(self, job: Claimed, error: Exception) -> Outcome:
         reason = "bad_signature" if isinstance(error, BadSignature) else "damaged"
-        logger.error("Job %s was not run: %s", job.id, error, extra={"job_id": job.id})
+        job_id = one_line(job.id)  # nobody may have signed it
+        logger.error("Job %s was not run: %s", job_id, error, extra={"job_id": job_id})
         return Outcome(_refusal(reason, error), exception=error)
 
 
@@ -195,13 +243,32 @@ def _retry_delay(job: Claimed, task: Task[..., Any], error: BaseException) -> fl
         return retry.delay(task.backoff, job.attempt) if error.after is None else error.after
     if job.attempt >= job.max_attempts:
         return None
-    if isinstance(error, task.no_retry_for) or not isinstance(error, task.retry_for):
+    # The default, Exception, shall mean a time-out too, though `except Exception` must not.
+    wanted = isinstance(error, task.retry_for) or (
+        isinstance(error, JobTimeout) and Exception in task.retry_for
+    )
+    if not wanted or isinstance(error, task.no_retry_for):
         return None
     return retry.delay(task.backoff, job.attempt)
 
 
-def _traceback(error: BaseException) -> str:
-    text = "".join(tracebacks.format_exception(error))
+def _limits(job: Claimed, task: Any, claimed_at: float) -> Limits:
+    """Return what a run may not exceed, from now on."""
+    if not isinstance(task, Task) or not task.is_limited:
+        return UNLIMITED
+    soft = NEVER if task.timeout is None else time.monotonic() + retry.seconds(task.timeout)
+    again = _retry_delay(job, task, JobTimeout())
+    return Limits(
+        guarded=claimed_at if task.stop_on_lease_loss else NEVER,
+        soft=soft,
+        hard=soft + task.kill_grace if soft else NEVER,
+        grace=task.kill_grace,
+        retry=-1.0 if again is None else again,
+    )
+
+
+def _traceback(error: BaseException, hide: Hide) -> str:
+    text = hide("".join(tracebacks.format_exception(error)))
     data = text.encode(errors="backslashreplace")
     if len(data) <= MAX_TRACEBACK:
         return data.decode()

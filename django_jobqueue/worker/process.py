@@ -4,11 +4,14 @@ import os
 import select
 import signal
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
+from random import randrange
 from typing import Any
 
 import django
@@ -19,9 +22,12 @@ from django_jobqueue.compat import task_backends
 from django_jobqueue.engine import Engine, new_engine
 from django_jobqueue.engine.pool import QUICK, worker_timeouts
 from django_jobqueue.engine.workers import Slot
+from django_jobqueue.worker import databases
+from django_jobqueue.worker.board import Board
 from django_jobqueue.worker.executor import Executor
 from django_jobqueue.worker.slot import BLOCK, SlotLoop, StopFlag, StopIdling
 
+LEAVE = 30.0  # seconds that a process may take to end after its last job
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -36,26 +42,38 @@ class Plan:
     threads: int = 1
     burst: bool = False
     max_jobs: int | None = None  # per slot; then its process is replaced
+    max_memory: int | None = None  # bytes; a bigger process is replaced after its job
     shutdown_timeout: float = 30.0  # seconds
+    health_file: Path | None = None  # touched while the worker is healthy
+
+    @property
+    def slots(self) -> list[str]:
+        return [slot for process in range(self.processes) for slot in self.slots_of(process)]
 
     def slots_of(self, process: int) -> list[str]:
         return [f"{process}.{thread}" for thread in range(self.threads)]
 
 
 def run_process(
-    plan: Plan, number: int, alive: Connection, inherited: Connection | None, settings: str
+    plan: Plan,
+    number: int,
+    board: Board,
+    alive: Connection,
+    inherited: Connection | None,
+    settings: str,
 ) -> None:
     """Run the slots of one process until told to stop.
 
-    `alive` is the read end of a pipe whose write end only the supervisor keeps, `inherited`
-    that write end as a forked process gets it; `settings` names the Django settings for a
-    process that was not forked.
+    `board` is shared with the supervisor. `alive` is the read end of a pipe whose write end only
+    the supervisor keeps, `inherited` that write end as a forked process gets it; `settings`
+    names the Django settings for a process that was not forked.
     """
     if inherited is not None:
         inherited.close()
     if not apps.ready:  # spawned, not forked
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings)
         django.setup()
+        databases.prepare()
     stop = StopFlag()
     signal.signal(signal.SIGTERM, stop.handle)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the supervisor, which asks
@@ -64,12 +82,23 @@ def run_process(
     signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     threading.Thread(target=_die_with_supervisor, args=[alive], daemon=True).start()
-    loops = _loops(plan, number, stop)
+    loops = _loops(plan, number, board, stop)
+    signal.signal(signal.SIGUSR1, partial(_interrupt, loops))
+    rows = [board.row(slot) for slot in plan.slots_of(number)]
+    for row in rows:
+        row.ready()
     if len(loops) == 1:
         with suppress(StopIdling):
             loops[0].run()
     else:
         _run_threads(loops, stop, wake_reader, wake_writer)
+    for row in rows:
+        row.leave(time.monotonic() + LEAVE)
+
+
+def _interrupt(loops: Sequence[SlotLoop], signum: int, frame: object) -> None:
+    for loop in loops:
+        loop.interrupt.deliver()
 
 
 def backend_class(alias: str) -> type[Any]:
@@ -79,9 +108,11 @@ def backend_class(alias: str) -> type[Any]:
     return found
 
 
-def _loops(plan: Plan, number: int, stop: StopFlag) -> Sequence[SlotLoop]:
+def _loops(plan: Plan, number: int, board: Board, stop: StopFlag) -> Sequence[SlotLoop]:
     engine: Engine = new_engine(plan.alias, worker_timeouts(BLOCK))
-    report = new_engine(plan.alias, QUICK).jobs.progress
+    reports = new_engine(plan.alias, QUICK).jobs
+    # Less up to a tenth, so that the processes of a worker are not all replaced at once.
+    max_jobs = plan.max_jobs and plan.max_jobs - randrange(plan.max_jobs // 10 + 1)  # noqa: S311
     return [
         SlotLoop(
             engine,
@@ -89,9 +120,10 @@ def _loops(plan: Plan, number: int, stop: StopFlag) -> Sequence[SlotLoop]:
             Slot(plan.worker, name),
             plan.queues,
             stop,
+            board.row(name),
             burst=plan.burst,
-            max_jobs=plan.max_jobs,
-            report=report,
+            max_jobs=max_jobs,
+            reports=reports,
         )
         for name in plan.slots_of(number)
     ]

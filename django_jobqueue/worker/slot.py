@@ -12,21 +12,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from django.db import close_old_connections
 from redis.exceptions import RedisError
 
-from django_jobqueue.engine import Engine
+from django_jobqueue.engine import Engine, close_engines
+from django_jobqueue.engine.jobs import Jobs
+from django_jobqueue.engine.rotation import Rotation
 from django_jobqueue.engine.workers import Nothing, Slot
 from django_jobqueue.exceptions import JobQueueError
+from django_jobqueue.lines import one_line
 from django_jobqueue.run import Claimed, Settlement
+from django_jobqueue.worker import databases
+from django_jobqueue.worker.board import Row
 from django_jobqueue.worker.executor import Executor, Outcome
+from django_jobqueue.worker.interrupt import Interrupt
+from django_jobqueue.worker.report import RunReport, Silence
 
 logger = logging.getLogger("django_jobqueue.worker")
 
 BLOCK = 5.0  # longest wait for a wake token, seconds
 BACKOFF = (0.1, 1.0)  # seconds between calls while Redis is away
-PROGRESS_EVERY = 0.2  # seconds between two stored reports of a job
-PROGRESS_PAUSE = 5.0  # seconds without reports after one failed
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -60,16 +64,18 @@ class SlotLoop:
         slot: Slot,
         queues: Sequence[str] | None,
         stop: StopFlag,
+        row: Row,
         *,
         burst: bool = False,
         max_jobs: int | None = None,
-        report: Callable[..., object],
-        tidy: Callable[[], object] = close_old_connections,
+        reports: Jobs,
+        tidy: Callable[[], object] = databases.tidy,
+        drop: Callable[[], object] = databases.drop,
     ) -> None:
-        """`queues` None: all known ones. `report` stores progress, or raises soon.
+        """`queues` None: all known ones. `reports` stores what runs tell, or raises soon.
 
         `tidy` is called after each job and after each wait, so it has always been called
-        just before a job.
+        just before a job; `drop` after a run that was interrupted, wherever it was just then.
         """
         self._engine = engine
         self._executor = executor
@@ -77,12 +83,17 @@ class SlotLoop:
         self._wanted = queues
         self._queues: Sequence[str] = queues or ["default"]
         self._stop = stop
+        self._row = row
+        self._rotation = Rotation(engine.connection)
+        self.interrupt = Interrupt(row)
+        self._asked_at = 0.0  # monotonic; when the latest call was sent first
         self._burst = burst
         self._max_jobs = max_jobs
         self.done = 0  # jobs run
-        self._report = report
+        self._reports = reports
+        self._silence = Silence()
         self._tidy = tidy
-        self._mute_until = 0.0  # monotonic; no progress is stored before
+        self._drop = drop
         self.idle = False
         self.gate = threading.Lock()  # held to leave idleness: see Process
 
@@ -91,6 +102,7 @@ class SlotLoop:
         found: Claimed | Nothing = Nothing(more=True)
         while True:
             if isinstance(found, Claimed):
+                self._rotation.mend(found)
                 found = self._release(found) if self._stop.requested else self._work(found)
             elif self._stop.requested or self.done == self._max_jobs:
                 return
@@ -106,13 +118,20 @@ class SlotLoop:
 
     def _claim(self) -> Claimed | Nothing:
         workers = self._engine.workers
-        return self._patiently(lambda: workers.claim(self._slot, self._queues), Nothing())
+        found = self._patiently(lambda: workers.claim(self._slot, self._queues), Nothing())
+        self._row.hear()
+        return found
 
     def _work(self, job: Claimed) -> Claimed | Nothing:
         """Run a job, settle it, and return what the same call claimed."""
         logger.info("Started %s", _Line(job))
         began = time.monotonic()
-        outcome = self._executor.execute(job, self._slot.worker, self._reporter(job))
+        self.interrupt.claimed_at = self._asked_at
+        report = RunReport(self._reports, job, self._silence)
+        outcome = self._executor.execute(job, self._slot.worker, report, self.interrupt)
+        if self.interrupt.raised is not None:
+            close_engines()
+            self._drop()
         self._tidy()
         self.done += 1
         last = self._stop.requested or self.done == self._max_jobs
@@ -128,10 +147,12 @@ class SlotLoop:
             lambda: workers.finish(self._slot, job, outcome.settlement, queues),
             None,
         )
+        if verdict == "cancelled":
+            outcome.settlement = outcome.settlement._replace(outcome=verdict)
         if verdict == "stale":
             logger.warning("The lease was lost, the outcome is dropped: %s", _Line(job))
-        else:
-            self._executor.announce(outcome, now_ms)
+        elif self._executor.announce(outcome, now_ms):
+            self._tidy()  # those who listen may have queried
         return found
 
     def _release(self, job: Claimed) -> Nothing:
@@ -183,6 +204,7 @@ class SlotLoop:
         When a stop is requested, `otherwise` is taken instead, unless it is None.
         """
         failures = 0
+        self._asked_at = time.monotonic()
         while True:
             try:
                 answer = call()
@@ -202,33 +224,16 @@ class SlotLoop:
         shortest, longest = BACKOFF
         time.sleep(min(longest, shortest * 2 ** min(failures, 10)) * random.uniform(0.5, 1))  # noqa: S311
 
-    def _reporter(self, job: Claimed) -> Callable[[int, int, str], None]:
-        last = 0.0
-
-        def report(current: int, total: int, text: str) -> None:
-            nonlocal last
-            now = time.monotonic()
-            if now < self._mute_until or (now - last < PROGRESS_EVERY and current != total):
-                return
-            last = now
-            try:
-                self._report(job.id, job.fence, current, total, text)
-            except JobQueueError as error:
-                self._mute_until = now + PROGRESS_PAUSE
-                logger.debug("Progress of job %s was not stored: %s", job.id, error)
-
-        return report
-
 
 class _Line:
-    """A job in a log line, written only if the line is."""
+    """A job in a log line, written only if the line is; nobody has signed its names yet."""
 
     def __init__(self, job: Claimed) -> None:
         self._job = job
 
     def __str__(self) -> str:
         job = self._job
-        return (
+        return one_line(
             f"job={job.id} task={job.task} queue={job.queue} "
             f"attempt={job.attempt} fence={job.fence}"
         )

@@ -7,43 +7,37 @@ can keep it from renewing.
 import logging
 import multiprocessing
 import os
-import random
 import secrets
 import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass
 from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
 from typing import Any
 
-from django.db import connections
-
-from django_jobqueue import __version__
 from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import JobQueueError, QueueUnavailable
-from django_jobqueue.worker.maintenance import Maintenance, Tick
+from django_jobqueue.worker import databases
+from django_jobqueue.worker.board import NEVER, Board
+from django_jobqueue.worker.child import Child
+from django_jobqueue.worker.ends import MemoryWatch
+from django_jobqueue.worker.enforcer import Enforcer
+from django_jobqueue.worker.health import Health
+from django_jobqueue.worker.maintenance import Tick
 from django_jobqueue.worker.process import STOP_SIGNALS, Plan, run_process
+from django_jobqueue.worker.upkeep import Upkeep
 
 logger = logging.getLogger("django_jobqueue.worker")
 
 CRASH = 1.0  # a process that dies younger than this (seconds) is replaced with a delay
 CRASH_DELAY = 5.0  # seconds, at most
+READY = 60.0  # seconds that a process may take until its slots can work
 
 
 def new_worker_id() -> str:
     """Return an id that tells host and pid, and is never used again."""
     host = "".join(c for c in socket.gethostname() if c.isalnum() or c in "-._")[:32]
     return f"{host or 'host'}:{os.getpid()}:{secrets.token_hex(4)}"
-
-
-@dataclass(slots=True)
-class Child:
-    """One process and when it was started."""
-
-    process: BaseProcess
-    started: float  # monotonic
 
 
 class Supervisor:
@@ -57,20 +51,23 @@ class Supervisor:
         self._crashes = 0
         self._signals = 0
         self._kill_at: float | None = None  # monotonic; set when stopping
-        self._started_at = int(time.time() * 1000)
-        self._renewal = Tick(engine.options.lease / 3, self._renew)
-        self._maintenance = Maintenance(engine)
-        self._retry_at = 0.0  # monotonic; no call to Redis before
-        self._failures = 0
         # macOS can't fork safely: its system libraries run threads.
         self._context: Any = multiprocessing.get_context(
             "fork" if sys.platform == "linux" else "spawn"
         )
+        lease = engine.options.lease
+        self._board = Board(self._context, plan.slots)
+        self._enforcer = Enforcer(self._board, lease, may_kill=plan.threads == 1)
+        self._health = Health(self._board, plan.slots, lease, plan.health_file)
+        self._upkeep = Upkeep(engine, plan, self._enforcer, self._health)
+        self._memory = MemoryWatch()
+        self._look = Tick(1.0, self._look_around)
 
     def run(self) -> int:
         """Work until stopped, or with `burst` until no job is left; return the exit code.
 
-        Raises: ServerUnfit, OwnerMismatch, SchemaMismatch before the first process starts.
+        Raises: ServerUnfit, OwnerMismatch, SchemaMismatch, QueueUnavailable (the log-in is
+        refused) before the first process starts.
         """
         self._alive, self._only_mine = self._context.Pipe(duplex=False)
         self._alarm, alarm_writer = os.pipe()
@@ -86,9 +83,12 @@ class Supervisor:
             self._stop_if_asked()
             self._start_due()
             self._collect()
-            self._call_redis()
+            self._enforce()
+            self._upkeep.run_if_due()
+            self._look.run_if_due()
             self._sleep()
-        self._leave()
+        self._health.end()
+        self._upkeep.leave()
         return 0
 
     def _on_signal(self, signum: int, frame: object) -> None:
@@ -101,6 +101,8 @@ class Supervisor:
             try:
                 self._engine.connection.attach()
             except QueueUnavailable as error:
+                if not error.passing:
+                    raise
                 if failures == 0:
                     logger.error("%s Waiting until it answers.", error)
                 failures += 1
@@ -115,7 +117,10 @@ class Supervisor:
             if start_at > now:
                 continue
             del self._start_at[number]
-            connections.close_all()
+            databases.prepare()
+            slots = self._plan.slots_of(number)
+            for slot in slots:
+                self._board.row(slot).reset(now + READY)
             # A stop signal that comes before the child's handlers must not get lost.
             signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
             process = self._context.Process(
@@ -123,6 +128,7 @@ class Supervisor:
                 args=(
                     self._plan,
                     number,
+                    self._board,
                     self._alive,
                     self._only_mine if self._context.get_start_method() == "fork" else None,
                     os.environ.get("DJANGO_SETTINGS_MODULE", ""),
@@ -131,7 +137,7 @@ class Supervisor:
             )
             process.start()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-            self._children[number] = Child(process, now)
+            self._children[number] = Child(process, process.pid, slots, now)
 
     def _collect(self) -> None:
         """Give back the jobs of processes that ended, and replace them."""
@@ -141,6 +147,8 @@ class Supervisor:
             if not self._release(number, child):
                 continue  # Redis is away; the next round tries again
             del self._children[number]
+            for slot in child.slots:
+                self._board.row(slot).rest()
             if self._kill_at is None and not (self._plan.burst and child.process.exitcode == 0):
                 self._start_at[number] = time.monotonic() + self._delay(child)
 
@@ -150,22 +158,27 @@ class Supervisor:
         One that ended by itself holds nothing, unless its task ended it.
         """
         code = child.process.exitcode or 0
-        killed = f"killed_{-code}" if code < 0 else f"exited_{code}"
-        stopped = self._kill_at is not None
+        reason = self._reason(child, code)
+        stopped = self._kill_at is not None and child.verdict is None
         if code != 0 and not stopped:
-            logger.error("Process %d (pid %s) ended: %s", number, child.process.pid, killed)
+            logger.error("Process %d (pid %s) ended: %s", number, child.pid, reason)
         try:
-            for slot in self._plan.slots_of(number):
-                moved = self._engine.workers.release_slot(
-                    self._plan.worker, slot, lost=not stopped, reason=killed
-                )
-                if moved:
-                    logger.warning("Job %s was given back, it is %s", *moved)
+            child.give_back(
+                self._engine.workers, self._plan.worker, lost=not stopped, reason=reason
+            )
         except JobQueueError as error:
-            self._failed(error)
+            self._upkeep.failed(error)
             # A stop is bounded in time: the lease gives the job back.
-            return stopped
+            return self._kill_at is not None
         return True
+
+    def _reason(self, child: Child, code: int) -> str:
+        """Return why a process ended, as the reason of a job that it took along too often."""
+        if child.verdict is not None:
+            return child.verdict.reason
+        if code == -signal.SIGKILL and self._memory.has_just_killed():
+            return "out_of_memory"
+        return f"killed_{-code}" if code < 0 else f"exited_{code}"
 
     def _delay(self, child: Child) -> float:
         if child.process.exitcode == 0 or time.monotonic() - child.started > CRASH:
@@ -182,73 +195,43 @@ class Supervisor:
             self._start_at.clear()
             logger.info("Stopping: running jobs have %g s", self._plan.shutdown_timeout)
             self._send(signal.SIGTERM)
-            self._renewal.due = now
+            self._upkeep.stop()
         if self._kill_at is not None and (self._signals > 1 or now >= self._kill_at):
             self._send(signal.SIGKILL)
 
     def _send(self, signum: int) -> None:
         for child in self._children.values():
-            if child.process.exitcode is None and child.process.pid is not None:
-                os.kill(child.process.pid, signum)
+            child.send(signum)
 
-    def _call_redis(self) -> None:
-        """Renew and maintain; after a failure the renewal comes first."""
-        if time.monotonic() < self._retry_at:
-            return
-        try:
-            self._renewal.run_if_due()
-            for tick in self._maintenance.ticks:
-                tick.run_if_due()
-        except JobQueueError as error:
-            self._failed(error)
-        else:
-            if self._failures:
-                logger.warning("Redis answers again.")
-            self._failures = 0
+    def _enforce(self) -> None:
+        """Have runs keep their limits, and processes come up and end in time."""
+        now = time.monotonic()
+        for number, child in self._children.items():
+            child.enforce(self._enforcer)
+            within = max(self._board.row(slot).within for slot in child.slots)
+            if NEVER < within <= now and child.is_running:
+                logger.error("Process %d (pid %s) neither starts nor ends", number, child.pid)
+                child.send(signal.SIGKILL)
 
-    def _failed(self, error: JobQueueError) -> None:
-        if self._failures == 0:
-            logger.error("%s Running jobs run on; trying again.", error)
-        pause = min(1.0, 0.1 * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1)  # noqa: S311
-        self._failures += 1
-        self._retry_at = time.monotonic() + pause
-        self._renewal.due = self._retry_at
-
-    def _renew(self) -> None:
-        plan = self._plan
-        _, slots = self._engine.workers.renew(
-            plan.worker,
-            {
-                "host": socket.gethostname(),
-                "pid": os.getpid(),
-                "queues": " ".join(plan.queues or ()),
-                "processes": plan.processes,
-                "threads": plan.threads,
-                "version": __version__,
-                "started_at": self._started_at,
-                "stopping": int(self._kill_at is not None),
-            },
-        )
-        for slot in slots:
-            if slot.lost:
-                logger.warning("Slot %s lost the lease of job %s", slot.slot, slot.job_id)
+    def _look_around(self) -> None:
+        self._health.show()
+        self._memory.look()
+        limit = self._plan.max_memory
+        for number, child in self._children.items():
+            if limit and not child.is_retired and child.memory > limit:
+                logger.info("Process %d (pid %s) has grown too big", number, child.pid)
+                child.is_retired = True
+                child.send(signal.SIGTERM)
 
     def _sleep(self) -> None:
         """Wait for a signal, the end of a process or the next thing to do."""
         if not self._children and not self._start_at:
             return
-        times = [self._renewal.due, *(tick.due for tick in self._maintenance.ticks)]
-        next_at = max(min(times), self._retry_at)
-        if self._kill_at is not None:
-            next_at = min(next_at, self._kill_at)
-        next_at = min([next_at, *self._start_at.values()])
+        times = [self._upkeep.due, self._look.due, *self._start_at.values()]
+        times += [self._kill_at] if self._kill_at is not None else []
+        times += map(self._enforcer.due, self._plan.slots)
+        next_at = min(times)
         sentinels = [child.process.sentinel for child in self._children.values()]
         ready = wait([self._alarm, *sentinels], timeout=max(0.0, next_at - time.monotonic()))
         if self._alarm in ready:
             os.read(self._alarm, 4096)
-
-    def _leave(self) -> None:
-        try:
-            self._engine.workers.forget(self._plan.worker)
-        except JobQueueError as error:
-            logger.warning("The worker's record stays for ten minutes: %s", error)

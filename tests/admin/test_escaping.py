@@ -41,6 +41,7 @@ def evil_jobs(seed: Seed) -> list[str]:
         assert claimed.id == job_id
         if end is None:
             engine.jobs.progress(job_id, claimed.fence, 1, 2, EVIL)
+            engine.jobs.log(job_id, claimed.fence, EVIL)
         else:
             engine.workers.finish(slot, claimed, end, [])
         made.append(job_id)

@@ -107,9 +107,17 @@ def test_a_job_that_left_the_filtered_list_is_named_by_its_state(
     ]
 
 
-def test_a_running_job_is_not_cancelled(admin_client: Client, seed: Seed) -> None:
-    assert said(act(admin_client, "cancel", [seed.running()])) == [
-        "1 job was not cancelled: it is running."
+def test_a_running_job_is_told_to_end(admin_client: Client, seed: Seed, engine: Engine) -> None:
+    """It still runs; the page shows what was asked of it, and the log who asked."""
+    job_id = seed.running()
+    assert said(act(admin_client, "cancel", [job_id, seed.queued()])) == [
+        "1 job cancelled.",
+        "1 running job was told to end.",
+    ]
+    assert engine.inspector.job(job_id).cancelling
+    assert "is to end" in admin_client.get(page_of("job", job_id)).content.decode()
+    assert [entry.get_change_message() for entry in LogEntry.objects.filter(object_id=job_id)] == [
+        "Told to end."
     ]
 
 

@@ -1,15 +1,22 @@
 """The page of one job: what it says in each state, and to whom."""
 
+import re
+import sys
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.job import new_id
+from django_jobqueue.redact import HIDDEN
 from tests.admin.conftest import Seed
 from tests.admin.pages import page_of
 
+ECHO = "tests.project.tasks.echo"
+SPILL = "tests.project.elsewhere.spill"
 CALL = b'{"args":["Zo\xc3\xab",2],"kwargs":{"copy":true}}'
 
 
@@ -17,6 +24,11 @@ def show(client: Client, job_id: str) -> str:
     response = client.get(page_of("job", job_id))
     assert response.status_code == 200
     return response.content.decode()
+
+
+def main_of(text: str) -> str:
+    """Return the part of a page in which values stand: ids and times have digits too."""
+    return "".join(re.findall(r'<pre class="jobqueue-text".*?</pre>', text, re.DOTALL))
 
 
 @pytest.mark.parametrize(
@@ -63,9 +75,81 @@ def test_without_the_permission_values_are_not_shown(staff: Any, seed: Seed) -> 
 
 
 def test_with_the_permission_values_are_shown(staff: Any, seed: Seed) -> None:
-    text = show(staff("view_job", "view_payload"), seed.succeeded(data=CALL, result=b'"secret"'))
+    job_id = seed.succeeded(task=ECHO, data=CALL, result=b'"secret"')
+    text = show(staff("view_job", "view_payload"), job_id)
     assert "Zoë" in text
     assert "secret" in text
+    assert HIDDEN not in text
+
+
+def test_secrets_take_a_permission_of_their_own(staff: Any, seed: Seed) -> None:
+    """By the names of the signature, of keywords and of nested keys, in arguments and results."""
+    job_id = seed.succeeded(
+        task=SPILL,
+        data=b'{"args":[50,"4711"],"kwargs":{"note":"hello","api_key":"k-1","login":{"token":987654}}}',
+        result=b'{"user":"anna","secret":["s-1"]}',
+    )
+    text = show(staff("view_job", "view_payload"), job_id)
+    for secret in ("4711", "k-1", "s-1", "9\n"):
+        assert secret not in main_of(text)
+    for plain in ("50", "hello", "anna"):
+        assert plain in text
+    assert text.count(f"&quot;{HIDDEN}&quot;") == 4
+    assert text.count("To see it takes one more permission.") == 2
+
+
+def test_with_that_permission_secrets_are_shown(staff: Any, seed: Seed) -> None:
+    job_id = seed.succeeded(
+        task=SPILL,
+        data=b'{"args":[50,"4711"],"kwargs":{"api_key":"k-1"}}',
+        result=b'{"secret":["s-1"]}',
+    )
+    text = show(staff("view_job", "view_payload", "view_sensitive"), job_id)
+    for secret in ("4711", "k-1", "s-1"):
+        assert secret in text
+    assert HIDDEN not in text
+
+
+def test_that_permission_alone_shows_nothing(staff: Any, seed: Seed) -> None:
+    job_id = seed.succeeded(task=SPILL, data=b'{"args":[50,"4711"],"kwargs":{}}')
+    assert "4711" not in main_of(show(staff("view_job", "view_sensitive"), job_id))
+
+
+def test_words_of_the_project_mark_secrets_too(
+    staff: Any, seed: Seed, settings: Any, engine: Engine
+) -> None:
+    tasks = settings.TASKS["default"]
+    settings.TASKS = {"default": tasks | {"OPTIONS": tasks["OPTIONS"] | {"SENSITIVE": ["motto"]}}}
+    job_id = seed.queued(task=ECHO, data=b'{"args":[],"kwargs":{"motto":"m-1","name":"n-1"}}')
+    text = show(staff("view_job", "view_payload"), job_id)
+    assert "m-1" not in main_of(text)
+    assert "n-1" in text
+
+
+def test_positional_arguments_of_an_unknown_task_are_hidden(staff: Any, seed: Seed) -> None:
+    """Nobody knows what they are called."""
+    job_id = seed.queued(task="gone.task", data=b'{"args":["a-1"],"kwargs":{"name":"n-1"}}')
+    text = show(staff("view_job", "view_payload"), job_id)
+    assert "a-1" not in main_of(text)
+    assert "n-1" in text
+
+
+def test_a_path_that_nobody_signed_is_not_imported(staff: Any, seed: Seed, engine: Engine) -> None:
+    job_id = seed.succeeded(task="tests.project.trap.task", result=b'{"token":1,"name":"n-1"}')
+    engine.connection.client.set(engine.connection.keys("payload", job_id), b"1.forged.{}")
+    text = show(staff("view_job", "view_payload"), job_id)
+    assert "n-1" in text
+    assert HIDDEN in text
+    assert "tests.project.trap" not in sys.modules
+
+
+@pytest.mark.parametrize("result", [b'{"token": "t-1"', b"[" * 50_000 + b't-1"'])
+def test_a_result_that_can_not_be_read_is_not_searched_for_secrets(
+    staff: Any, seed: Seed, result: bytes
+) -> None:
+    text = show(staff("view_job", "view_payload"), seed.succeeded(result=result))
+    assert "t-1" not in main_of(text)
+    assert "It can&#x27;t be read: this is no JSON." in text
 
 
 def test_arguments_that_others_wrote_are_not_shown(
@@ -117,6 +201,24 @@ def test_it_shows_progress(admin_client: Client, seed: Seed, engine: Engine) -> 
     assert "3 of 8 sheets" in text
 
 
+def test_it_shows_the_log_with_its_times(
+    admin_client: Client, seed: Seed, engine: Engine, settings: Any
+) -> None:
+    settings.TIME_ZONE = "Asia/Tokyo"
+    job_id = seed.running()
+    for line in ("first <b>", "second"):
+        engine.jobs.log(job_id, engine.inspector.job(job_id).fence, line)
+    text = show(admin_client, job_id)
+    (at, _), _second = engine.inspector.job(job_id).log
+    tokyo = datetime.fromtimestamp(at / 1000, ZoneInfo("Asia/Tokyo"))
+    assert f">{tokyo:%Y-%m-%d %H:%M:%S}.{at % 1000:03}</time>" in text
+    assert text.index("first &lt;b&gt;") < text.index("<td>second</td>")
+
+
+def test_without_lines_there_is_no_log(admin_client: Client, seed: Seed) -> None:
+    assert "jobqueue-log" not in show(admin_client, seed.queued())
+
+
 def test_it_shows_the_runs_with_their_tracebacks(admin_client: Client, seed: Seed) -> None:
     text = show(admin_client, seed.failed(exception="builtins.ValueError", traceback="File <x>"))
     assert "builtins.ValueError" in text
@@ -137,7 +239,7 @@ def test_the_history_has_a_page(admin_client: Client, seed: Seed) -> None:
     [
         ("queued", {"cancel"}),
         ("scheduled", {"requeue", "cancel"}),
-        ("running", set()),
+        ("running", {"cancel"}),
         ("succeeded", {"requeue"}),
         ("failed", {"requeue"}),
         ("cancelled", {"requeue"}),

@@ -44,6 +44,7 @@ def test_the_permissions_are_those_that_mean_something(db: None) -> None:
         "requeue_job",
         "cancel_job",
         "view_payload",
+        "view_sensitive",
         "view_queue",
         "pause_queue",
         "view_worker",

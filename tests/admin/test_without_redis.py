@@ -42,6 +42,7 @@ def test_a_page_leads_to_the_list_that_says_why(
         (JOBS, "delete_selected", new_id()),
         (QUEUES, "pause_selected", "default"),
     ],
+    ids=["requeue", "delete", "pause"],
 )
 def test_an_action_says_why_it_did_nothing(
     admin_client: Client, redis_away: None, url: str, action: str, chosen: str

@@ -91,7 +91,7 @@ def test_enqueue_many_checks_all_calls_before_the_first_is_stored(engine: Engine
     """One bad call, and nothing is stored; the message tells which."""
     with pytest.raises(TypeError, match="positional argument 2"):
         tasks.add.enqueue_many([(1, 2), (1, object())])
-    with pytest.raises(TypeError, match=r"call 2 of enqueue_many is 7: .*\(5,\)"):
+    with pytest.raises(TypeError, match=r"call 2 of enqueue_many is of type int: .*\(5,\)"):
         tasks.add.enqueue_many([(1, 2), 7])  # type: ignore[list-item]
     assert engine.inspector.count(State.QUEUED) == 0
 
@@ -155,6 +155,8 @@ def test_functions_that_no_worker_could_find_are_refused() -> None:
         ({"backoff": []}, "give seconds"),
         ({"backoff": -1}, "between 0 s and 86400 s"),
         ({"retry_for": "ValueError"}, "must be exception classes"),
+        ({"sensitive": "token"}, "must be names, such as"),
+        ({"sensitive": ["token", 5]}, "must be names, such as"),
         ({"priority": 101}, "priority must be a whole number"),
     ],
 )

@@ -1,14 +1,22 @@
-"""cancel: a job that has not started never does."""
+"""cancel: a job that has not started never does, one that runs is told to end."""
+
+import io
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.workers import Nothing, Slot
+from django_jobqueue.engine.workers import Held, Nothing, Slot
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.job import State, new_id
+from django_jobqueue.run import Settlement
 from tests.conftest import Clock
 
 from .places import (
+    DONE,
+    FAILED,
+    REAP,
+    RELEASED,
     RETRIED,
     Make,
     claimed,
@@ -35,7 +43,7 @@ def test_job_that_has_not_started_is_cancelled(engine: Engine, seed: Make, state
     assert counted(engine, "cancelled") == 1
 
 
-@pytest.mark.parametrize("state", [State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELLED])
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
 def test_other_states_stay(engine: Engine, seed: Make, state: State) -> None:
     """The answer is the state that the job has."""
     job_id = seed(state)
@@ -84,3 +92,122 @@ def test_cancel_works_at_maxmemory(engine: Engine, make_job: Make) -> None:
     job_id = make_job()
     with full_memory(engine):
         assert engine.jobs.cancel(job_id) is State.CANCELLED
+
+
+def test_running_job_is_told_to_end(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """It stays with the job, and its worker is called."""
+    job_id = make_job()
+    job = claimed(engine, slot)
+
+    assert engine.jobs.cancel(job_id, "by_user") is State.RUNNING
+
+    assert places(engine) == {"leases": {"default": [job_id]}}
+    assert engine.inspector.job(job_id).cancelling
+    assert engine.workers.is_called(slot.worker)
+    assert not engine.workers.is_called(slot.worker)
+    assert engine.workers.renew(slot.worker, {"pid": 1}) == [
+        Held(slot.name, job_id, job.fence, cancelled=True)
+    ]
+
+
+@pytest.mark.parametrize("settled", [RETRIED, RELEASED, Settlement(outcome="cancelled")])
+def test_no_other_run_follows(
+    engine: Engine, slot: Slot, make_job: Make, settled: Settlement
+) -> None:
+    """However this one ends, but for success and failure."""
+    job_id = make_job()
+    job = claimed(engine, slot)
+    engine.jobs.cancel(job_id, "by_user")
+
+    assert finish(engine, slot, job, settled) == "cancelled"
+
+    assert places(engine) == {"cancelled": {"default": [job_id]}}
+    found = engine.inspector.job(job_id)
+    assert (found.state, found.reason, found.cancelling) == (State.CANCELLED, "by_user", False)
+    assert found.attempts == (0 if settled == RELEASED else 1)
+    assert finish(engine, slot, job, settled) == "again"
+
+
+@pytest.mark.parametrize("settled", [DONE, FAILED])
+def test_run_that_ends_first_counts(
+    engine: Engine, slot: Slot, make_job: Make, settled: Settlement
+) -> None:
+    """The task had done its work, or failed for good."""
+    job_id = make_job()
+    job = claimed(engine, slot)
+    engine.jobs.cancel(job_id)
+
+    assert finish(engine, slot, job, settled) == "ok"
+    assert engine.inspector.job(job_id).state.value == settled.outcome
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_lost_run_is_not_repeated(engine: Engine, slot: Slot, make_job: Make, lost: bool) -> None:
+    """Its process died before it could obey."""
+    job_id = make_job()
+    claimed(engine, slot)
+    engine.jobs.cancel(job_id, "by_user")
+
+    moved = engine.workers.release_slot(slot.worker, slot.name, lost=lost, reason="killed_9")
+
+    assert moved == [job_id, "cancelled"]
+    found = engine.inspector.job(job_id)
+    assert (found.reason, found.recoveries) == ("by_user", int(lost))
+
+
+def test_reaped_run_is_not_repeated(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """Nor one whose whole worker is gone."""
+    job_id = make_job()
+    claimed(engine, slot)
+    engine.jobs.cancel(job_id)
+    clock.move(40)
+
+    assert engine.queues.reap(["default"], **REAP) == {job_id: "cancelled"}
+
+
+def test_requeued_job_runs_again(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """What was asked of an earlier run is forgotten."""
+    job_id = make_job()
+    job = claimed(engine, slot)
+    engine.jobs.cancel(job_id)
+    finish(engine, slot, job, RETRIED)
+    engine.jobs.requeue(job_id)
+
+    again = claimed(engine, slot)
+    assert not engine.inspector.job(job_id).cancelling
+    assert finish(engine, slot, again, RETRIED) == "ok"
+
+
+def test_running_job_is_cancelled_at_maxmemory(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """It may be what fills the server."""
+    job_id = make_job()
+    claimed(engine, slot)
+    with full_memory(engine):
+        assert engine.jobs.cancel(job_id) is State.RUNNING
+    assert engine.inspector.job(job_id).cancelling
+
+
+def test_worker_that_goes_takes_its_call_along(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """Nothing stays of it."""
+    job = make_job()
+    claimed(engine, slot)
+    engine.jobs.cancel(job)
+    engine.workers.release_slot(slot.worker, slot.name, lost=False, reason="")
+    engine.workers.forget(slot.worker)
+    assert not any(name.startswith("call") for name in everything(engine))
+
+
+def test_command_cancels(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """One line for each job; the exit code tells whether all were there."""
+    runs, waits, missing = make_job(), make_job(), new_id()
+    claimed(engine, slot)
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.raises(CommandError, match=r"1 of 3 jobs were not found"):
+        call_command("jobqueue", "cancel", runs, waits, missing, stdout=out, stderr=err)
+    assert out.getvalue().splitlines() == [
+        f"{runs}: it is running, and was told to end",
+        f"{waits}: it is cancelled",
+    ]
+    assert err.getvalue() == f"{missing}: there is no such job\n"

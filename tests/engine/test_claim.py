@@ -11,6 +11,7 @@ from tests.conftest import Clock
 
 from .places import (
     FAILED,
+    REAP,
     RELEASED,
     RETRIED,
     Make,
@@ -114,6 +115,37 @@ def test_lost_reply_of_a_reaped_job_gives_the_next_one(
     slot.nonce = nonce
 
     assert claimed(engine, slot).id == second
+
+
+def test_lost_reply_of_a_run_that_another_slot_took_over(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """A worker that was away for a lease gets the next job, not that of its successor."""
+    first, second = make_job(), make_job()
+    nonce = slot.nonce
+    claimed(engine, slot)
+    clock.move(31)
+    engine.queues.reap(["default"], **REAP)
+    assert claimed(engine, Slot("worker-2", "0.0")).id == first
+    slot.nonce = nonce
+
+    assert claimed(engine, slot).id == second
+
+
+def test_lost_reply_of_a_reaped_run_is_a_new_run(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """A job that is back in its queue is claimed anew, with a lease and a fence of its own."""
+    job_id, nonce = make_job(), slot.nonce
+    old = claimed(engine, slot)
+    clock.move(31)
+    engine.queues.reap(["default"], **REAP)
+    slot.nonce = nonce
+
+    new = claimed(engine, slot)
+
+    assert (new.id, new.fence == old.fence) == (job_id, False)
+    assert places(engine) == {"leases": {"default": [job_id]}}
 
 
 def test_one_job_goes_to_one_of_two_slots(engine: Engine, make_job: Make) -> None:
@@ -288,6 +320,21 @@ def test_empty_claim_clears_the_slot(engine: Engine, slot: Slot, make_job: Make)
     finish(engine, slot, claimed(engine, slot))
     nothing(engine, slot)
     assert not engine.connection.client.exists(engine.connection.keys("slots", slot.worker))
+
+
+def test_empty_claim_clears_the_slot_of_a_lost_run(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """A run that was reaped is not told as lost for ever."""
+    make_job()
+    claimed(engine, slot)
+    clock.move(31)
+    engine.queues.reap(["default"], **REAP)
+    claimed(engine, Slot("worker-2", "0.0"))
+
+    nothing(engine, slot)
+
+    assert engine.workers.renew(slot.worker, {"pid": 1}) == []
 
 
 def test_job_without_record_ends_as_failed(engine: Engine, slot: Slot, make_job: Make) -> None:

@@ -37,13 +37,14 @@ def test_running_job_stays(engine: Engine, seed: Make) -> None:
     assert everything(engine) == before
 
 
-def test_progress_goes_too(engine: Engine, slot: Slot, make_job: Make) -> None:
+def test_progress_and_log_go_too(engine: Engine, slot: Slot, make_job: Make) -> None:
     """Nothing is left that no record leads to."""
     job_id = make_job()
     job = claimed(engine, slot)
     engine.jobs.progress(job_id, job.fence, 1, 2, "half")
+    engine.jobs.log(job_id, job.fence, "half")
     finish(engine, slot, job)
-    assert len(parts(engine, job_id)) == 4
+    assert len(parts(engine, job_id)) == 5
 
     engine.jobs.delete(job_id)
 

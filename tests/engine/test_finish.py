@@ -351,6 +351,19 @@ def test_finish_works_at_maxmemory(
     assert (verdict, found.id) == ("ok", job_id if settled is RELEASED else following)
 
 
+def test_full_server_keeps_the_records_of_runs(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """What is known of earlier runs is no price for the end of this one."""
+    job_id = make_job()
+    finish(engine, slot, claimed(engine, slot), RELEASED)
+    job = claimed(engine, slot)
+
+    with full_memory(engine):
+        finish(engine, slot, job)
+
+    outcomes = [run.outcome for run in engine.inspector.job(job_id).runs]
+    assert outcomes == ["released", "succeeded"]
+
+
 def test_stale_finish_works_at_maxmemory(engine: Engine, slot: Slot, make_job: Make) -> None:
     """A slot that lost its lease hears so, and does not call for ever."""
     make_job()

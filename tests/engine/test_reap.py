@@ -178,6 +178,37 @@ def test_clock_that_jumps_does_not_stop_the_reaper(
     assert reaped == {job_id: "queued"}
 
 
+def test_clock_that_goes_back_is_a_gap_too(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """How long nobody could renew can't be told by such a clock."""
+    job_id = make_job()
+    engine.queues.reap(["default"], **USUAL)
+    clock.move(-3600)
+    claimed(engine, slot)
+    found = []
+    for seconds in (31, 15, 16):
+        clock.move(seconds)
+        found.append(engine.queues.reap(["default"], **USUAL))
+
+    assert found == [{}, {}, {job_id: "queued"}]
+
+
+def test_clock_that_goes_back_ends_the_wait(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """The reaper never waits longer than one grace."""
+    job_id = make_job()
+    engine.queues.reap(["default"], **USUAL)
+    clock.move(60)
+    engine.queues.reap(["default"], **USUAL)  # waits 30 s
+    clock.move(-200)
+    claimed(engine, slot)
+    clock.move(31)
+
+    assert engine.queues.reap(["default"], **USUAL) == {job_id: "queued"}
+
+
 def test_lease_without_record_ends_as_failed(
     engine: Engine, clock: Clock, slot: Slot, make_job: Make
 ) -> None:

@@ -4,8 +4,10 @@ import pytest
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.workers import Slot
+from tests.conftest import Clock
 
 from .places import (
+    REAP,
     Make,
     claimed,
     counted,
@@ -85,7 +87,7 @@ def test_slot_holds_nothing_afterwards(engine: Engine, slot: Slot, make_job: Mak
     claimed(engine, slot)
     release(engine)
 
-    assert engine.workers.renew("worker-1", {"pid": 1})[1] == []
+    assert engine.workers.renew("worker-1", {"pid": 1}) == []
 
 
 def test_same_call_again_finds_nothing(engine: Engine, slot: Slot, make_job: Make) -> None:
@@ -136,6 +138,21 @@ def test_job_that_another_slot_holds_stays_there(
     assert release(engine) == []
     assert places(engine) == {"leases": {"default": [job_id]}}
     assert record(engine, job_id)["fence"] == new.fence
+
+
+def test_reaped_job_is_not_given_back_again(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """A job whose lease ended before its process was found dead is lost once."""
+    job_id = make_job()
+    claimed(engine, slot)
+    clock.move(31)
+    engine.queues.reap(["default"], **REAP)
+    before = record(engine, job_id)
+
+    assert release(engine) == []
+    assert record(engine, job_id) == before
+    assert places(engine) == {"queued": {"default": [job_id]}}
 
 
 def test_release_works_at_maxmemory(engine: Engine, slot: Slot, make_job: Make) -> None:

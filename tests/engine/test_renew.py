@@ -1,7 +1,5 @@
 """renew: a worker shows that it lives, and its slots keep their leases."""
 
-import pytest
-
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.workers import Held, Slot
 from tests.conftest import Clock
@@ -31,9 +29,8 @@ def test_leases_of_all_slots_are_extended(engine: Engine, clock: Clock, make_job
     other = claimed(engine, Slot("worker-2", "0.0"))
     clock.move(20)
 
-    incarnation, held = engine.workers.renew("worker-1", INFO)
+    held = engine.workers.renew("worker-1", INFO)
 
-    assert incarnation == engine.connection.incarnation != ""
     assert sorted(held, key=lambda one: one.slot) == [
         Held("0.0", jobs[0].id, jobs[0].fence, lost=False),
         Held("0.1", jobs[1].id, jobs[1].fence, lost=False),
@@ -63,7 +60,7 @@ def test_worker_shows_itself(engine: Engine, clock: Clock) -> None:
 
 def test_idle_worker_has_nothing_to_renew(engine: Engine) -> None:
     """It is seen all the same."""
-    assert engine.workers.renew("worker-1", INFO)[1] == []
+    assert engine.workers.renew("worker-1", INFO) == []
     assert len(engine.inspector.workers()) == 1
 
 
@@ -86,7 +83,7 @@ def test_expired_lease_that_nobody_reaped_lives_on(
     claimed(engine, slot)
     clock.move(300)
 
-    assert [held.lost for held in engine.workers.renew("worker-1", INFO)[1]] == [False]
+    assert [held.lost for held in engine.workers.renew("worker-1", INFO)] == [False]
     assert engine.queues.reap(["default"], **REAP) == {}
     assert places(engine) == {"leases": {"default": [job_id]}}
 
@@ -100,7 +97,7 @@ def test_lost_lease_is_told(engine: Engine, clock: Clock, slot: Slot, make_job: 
     new = claimed(engine, Slot("worker-2", "0.0"))
     before = everything(engine)["leases:default"]
 
-    _, held = engine.workers.renew("worker-1", INFO)
+    held = engine.workers.renew("worker-1", INFO)
 
     assert held == [Held("0.0", job.id, job.fence, lost=True)]
     assert everything(engine)["leases:default"] == before
@@ -116,7 +113,7 @@ def test_settled_job_gets_no_lease(engine: Engine, slot: Slot, make_job: Make) -
     finish(engine, slot, job)
     engine.connection.client.hset(key, "0.0", held)
 
-    assert [one.lost for one in engine.workers.renew("worker-1", INFO)[1]] == [True]
+    assert [one.lost for one in engine.workers.renew("worker-1", INFO)] == [True]
     assert places(engine) == {"succeeded": {"default": [job_id]}}
 
 
@@ -127,7 +124,7 @@ def test_deleted_record_is_a_lost_lease(engine: Engine, slot: Slot, make_job: Ma
     engine.connection.client.delete(*engine.connection.keys.parts(job_id))
     engine.connection.client.delete(engine.connection.keys("leases", "default"))
 
-    assert [one.lost for one in engine.workers.renew("worker-1", INFO)[1]] == [True]
+    assert [one.lost for one in engine.workers.renew("worker-1", INFO)] == [True]
 
 
 def test_record_of_another_type_costs_no_other_job_its_lease(
@@ -157,14 +154,5 @@ def test_renew_works_at_maxmemory(engine: Engine, slot: Slot, make_job: Make) ->
     drop_tokens(engine)
 
     with full_memory(engine):
-        assert [held.lost for held in engine.workers.renew("worker-1", INFO)[1]] == [False]
-        assert engine.workers.renew("worker-2", INFO)[1] == []
-
-
-@pytest.mark.parametrize("gone", ["incarnation", None])
-def test_emptied_server_answers_no_incarnation(engine: Engine, gone: str | None) -> None:
-    """A worker sees by the missing or changed name that the data were lost."""
-    client, meta = engine.connection.client, engine.connection.keys("meta")
-    client.hdel(meta, gone) if gone else client.delete(meta)
-
-    assert engine.workers.renew("worker-1", INFO)[0] == ""
+        assert [held.lost for held in engine.workers.renew("worker-1", INFO)] == [False]
+        assert engine.workers.renew("worker-2", INFO) == []

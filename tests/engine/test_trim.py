@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.workers import Slot
 from django_jobqueue.job import FINAL, State
 from django_jobqueue.options import DEFAULT_RETENTION
 from tests.conftest import Clock
 
-from .places import Make, everything, full_memory, places
+from .places import Make, claimed, everything, finish, full_memory, places
 
 DAY = 86_400
 
@@ -42,6 +43,22 @@ def test_final_job_goes_after_its_time(
 
     assert places(engine) == {}
     assert jobs(engine) == set()
+
+
+def test_what_its_runs_told_goes_too(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """Nothing is left that no record leads to."""
+    job_id = make_job()
+    job = claimed(engine, slot)
+    engine.jobs.progress(job_id, job.fence, 1, 2, "half")
+    engine.jobs.log(job_id, job.fence, "half")
+    finish(engine, slot, job)
+    clock.move(DEFAULT_RETENTION["succeeded"] + 1)
+
+    assert engine.queues.trim("default") == 1
+
+    assert [name for name in everything(engine) if name.endswith(job_id)] == []
 
 
 @pytest.mark.parametrize("state", [state for state in State if state not in FINAL])
@@ -90,6 +107,20 @@ def test_short_retention_wins_over_the_minute(engine: Engine, clock: Clock, seed
     clock.move(1)
 
     assert engine.queues.trim("default") == 1
+
+
+def test_too_many_of_a_short_retention_go_as_one_by_one(
+    engine: Engine, clock: Clock, seed: Make
+) -> None:
+    """A count cap takes none away from what the retention lets go."""
+    retain(engine, seconds=10, count=0)
+    for _ in range(2):
+        seed(State.SUCCEEDED)
+    clock.move(20)
+    young = seed(State.SUCCEEDED)
+
+    assert engine.queues.trim("default") == 2
+    assert places(engine) == {"succeeded": {"default": [young]}}
 
 
 def test_limit_bounds_the_call(engine: Engine, clock: Clock, seed: Make) -> None:

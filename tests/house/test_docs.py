@@ -197,6 +197,7 @@ def test_commands_exist(page: Path) -> None:
     """`make` targets, options of jobworker and installed names are real."""
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M)
     known = {name for action in _jobworker()._actions for name in action.option_strings}
+    known |= {"--deploy", "--noinput"}  # of check, of jobqueue
     text = prose(page)
     commands = [line for block in blocks(page) for line in block.commands]
     commands += re.findall(r"`([^`\n]+)`", text)
@@ -206,7 +207,7 @@ def test_commands_exist(page: Path) -> None:
             assert words[1] in targets, command
         elif "jobworker" in words or (words[0].startswith("--") and len(words) < 3):
             used = {word.partition("=")[0] for word in words if word.startswith("--")}
-            assert used <= known | {"--deploy"}, command
+            assert used <= known, command
         elif words[:2] == ["pip", "install"] and len(words) > 2:
             _is_installable(words[2].strip("'\""))
 
@@ -333,10 +334,13 @@ def test_states_page_has_all_reasons() -> None:
     )
     patterns = (
         r'reason(?:: str)? ?= ?"(\w+)"',
+        r'else "(exception)",',
         r'reason = "\w+" if .* else "(\w+)"',
         r'_refusal\("(\w+)"',
         r"'reason', '(\w+)'\)",
         r"recover\(.*, '(\w+)'\)",
+        r'return "(out_of_memory)"',
+        r'Verdict\(run, "(\w+)"',
     )
     found = {reason for pattern in patterns for reason in re.findall(pattern, code)}
     explained = set(re.findall(r"^\| `([a-z_]+?)(?:_<n>)?` \|", page, re.M))

@@ -12,9 +12,12 @@ from django_jobqueue import exceptions
 WANTED = {
     "Cancel",
     "Exponential",
+    "JobCancelled",
     "JobContext",
     "JobQueueError",
     "JobResult",
+    "JobTimeout",
+    "LogLine",
     "Progress",
     "QueueUnavailable",
     "Retry",

@@ -41,6 +41,7 @@ def lived(engine: Engine, make_job: Callable[..., str], slot: Slot) -> Engine:
         job = workers.claim(slot, queues)
         assert isinstance(job, Claimed)
         engine.jobs.progress(job.id, job.fence, 1, 2, "half")
+        engine.jobs.log(job.id, job.fence, "half of it")
         delay = 60_000 if outcome in {"retried", "released"} else 0
         settled = Settlement(
             outcome=outcome,
@@ -54,7 +55,9 @@ def lived(engine: Engine, make_job: Callable[..., str], slot: Slot) -> Engine:
     make_job()
     workers.claim(slot, queues)
     workers.release_slot(slot.worker, slot.name, lost=True, reason="killed_9")
-    workers.claim(slot, queues)
+    running = workers.claim(slot, queues)
+    assert isinstance(running, Claimed)
+    engine.jobs.cancel(running.id)
     workers.renew(slot.worker, {"host": "h", "pid": 1})
     make_job()
     engine.queues.pause("default")

@@ -1,15 +1,27 @@
 """The smallest Django project that has everything the tests need."""
 
+import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
+
+from tests import acl
 
 BASE = Path(__file__).parent
 SOCKET = Path(tempfile.gettempdir()) / f"djq-tests-{os.getpid()}" / "redis.sock"
+# A process of pytest-xdist has a server of its own, not that of pytest which started it.
+process = os.environ.get("PYTEST_XDIST_WORKER", "")
+if os.environ.get("TEST_REDIS_OWNER", "") != process:
+    os.environ["TEST_REDIS_OWNER"] = process
+    os.environ.pop("TEST_REDIS_URL", None)
 # A child process of the tests uses their server: it inherits the address.
-TEST_REDIS_URL = os.environ.setdefault("TEST_REDIS_URL", f"unix://{SOCKET}?db=0")
+LOGIN = acl.LOGIN if acl.WANTED else ""
+TEST_REDIS_URL = os.environ.setdefault("TEST_REDIS_URL", f"unix://{LOGIN}{SOCKET}?db=0")
 
-SECRET_KEY = "only for the tests"
+SECRET_KEY, *SECRET_KEY_FALLBACKS = os.environ.get("TEST_SECRET_KEYS", "only for the tests").split(
+    ","
+)
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROOT_URLCONF = "tests.project.urls"
@@ -30,6 +42,7 @@ INSTALLED_APPS = [
     "pages",
     "inbox",
     "demo",
+    *os.environ.get("TEST_APPS", "").split(),  # of a worker process
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -52,11 +65,12 @@ TEMPLATES = [
         },
     }
 ]
-DATABASES = {
+DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ.get("TEST_DATABASE", ":memory:"),
-    }
+    },
+    **json.loads(os.environ.get("TEST_DATABASES", "{}")),  # of a worker process
 }
 OPTIONS: dict[str, object] = {
     "URL": TEST_REDIS_URL,
@@ -65,3 +79,9 @@ OPTIONS: dict[str, object] = {
 TASKS: dict[str, dict[str, object]] = {
     "default": {"BACKEND": "django_jobqueue.backend.JobQueueBackend", "OPTIONS": OPTIONS}
 }
+if path := os.environ.get("TEST_LOG"):  # where a worker process writes the package's log
+    LOGGING = {
+        "version": 1,
+        "handlers": {"file": {"class": "logging.FileHandler", "filename": path}},
+        "loggers": {"django_jobqueue": {"handlers": ["file"], "level": "DEBUG"}},
+    }

@@ -1,9 +1,18 @@
 """The tasks that the tests enqueue. They write to a file to show that, and when, they ran."""
 
+import asyncio
+import contextlib
 import os
 import signal
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user_model
+from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_jobqueue import Cancel, JobContext, Retry, task
 
@@ -12,6 +21,13 @@ def note(path: str, line: str) -> None:
     """Append a line to a file; survives any kill of this process."""
     with open(path, "ab", buffering=0) as file:
         file.write(f"{line}\n".encode())
+
+
+def wait_for(path: str, seconds: float = 30.0) -> None:
+    """Wait until a file exists, or the time is over."""
+    deadline = time.monotonic() + seconds
+    while not Path(path).exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 @task
@@ -90,9 +106,7 @@ def write(context: JobContext, path: str, text: str) -> None:
 def hold(context: JobContext, path: str, until: str, seconds: float = 30.0) -> str:
     """Note the start, wait until a file exists, note the end."""
     note(path, f"start {context.task_result.id} {os.getpid()}")
-    deadline = time.monotonic() + seconds
-    while not Path(until).exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(until, seconds)
     note(path, f"end {context.task_result.id} {os.getpid()}")
     return "held"
 
@@ -130,3 +144,78 @@ def enqueue_elsewhere(queue: str) -> None:
 @task(takes_context=True)
 def retry_after(context: JobContext, seconds: float) -> None:
     raise Retry(after=seconds)
+
+
+def ask(alias: str) -> list[int]:
+    """Query PostgreSQL; return the numbers of this process, this thread and its connection."""
+    get_user_model().objects.using(alias).count()
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return [os.getpid(), threading.get_native_id(), *cursor.fetchone()]
+
+
+@task(backoff=0.05)
+def query(alias: str, path: str, gate: str, atomic: bool = False) -> list[int]:
+    """Query, note it, wait until a file exists, query again."""
+    with transaction.atomic(using=alias) if atomic else contextlib.nullcontext():
+        note(path, " ".join(map(str, ask(alias))))
+        wait_for(gate)
+        return ask(alias)
+
+
+@task(backoff=0.05)
+async def aquery(alias: str, path: str, gate: str) -> list[int]:
+    """Do the same with the ORM's own coroutine and with functions called in a thread."""
+    await get_user_model().objects.using(alias).acount()
+    note(path, " ".join(map(str, await sync_to_async(ask)(alias))))
+    await asyncio.to_thread(wait_for, gate)
+    return await sync_to_async(ask)(alias)
+
+
+@task
+def leave_transaction(alias: str, way: str) -> int:
+    """Add a user in a transaction that nobody ends; return the number of this process."""
+    if way == "no autocommit":
+        transaction.set_autocommit(False, using=alias)
+    else:
+        transaction.atomic(using=alias).__enter__()
+    get_user_model().objects.using(alias).create(username="unfinished")
+    if way == "closed in atomic":
+        connections[alias].close()
+    return os.getpid()
+
+
+@task
+def find_unfinished(alias: str) -> list[object]:
+    """Return the number of this process, and what a transaction left open would show."""
+    found = get_user_model().objects.using(alias).filter(username="unfinished").exists()
+    return [os.getpid(), found, transaction.get_autocommit(using=alias)]
+
+
+@task
+def borrow_connection(alias: str) -> int:
+    """Put a connection in place that only another thread may close."""
+
+    def lend() -> BaseDatabaseWrapper:
+        ask(alias)
+        return connections[alias]
+
+    with ThreadPoolExecutor(1) as threads:
+        connections[alias] = threads.submit(lend).result()
+    return os.getpid()
+
+
+@task(takes_context=True)
+def circle(context: JobContext, path: str) -> None:
+    """Go round: run, wait a moment, run again."""
+    note(path, f"run {context.task_result.id}")
+    raise Retry(after=0.001)
+
+
+@task(takes_context=True)
+def tell_until(context: JobContext, path: str, text: str) -> str:
+    """Tell of itself until a file exists."""
+    while not Path(path).exists():
+        context.log("still here")
+        time.sleep(0.05)
+    return text

@@ -371,3 +371,13 @@ def test_bad_options_are_explained(
     worker = worker_process(*arguments)
     assert worker.process.wait(20) != 0
     assert message in worker.output()
+
+
+def test_refused_log_in_ends_the_start(worker_process: Start, engine: Engine, redis_server) -> None:
+    """It does not pass by itself: whoever started the worker must see it."""
+    url = f"unix://somebody:wrong@{redis_server.socket}?db=0"
+    worker = worker_process(TEST_REDIS_URL=url)
+    assert worker.process.wait(20) == 1
+    assert "Check user, password and ACL" in worker.output()
+    assert "wrong@" not in worker.output()
+    assert "Traceback" not in worker.output()

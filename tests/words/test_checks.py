@@ -10,6 +10,7 @@ from django.core.management.base import SystemCheckError
 from django_jobqueue.backend import JobQueueBackend
 from django_jobqueue.checks import check_configuration, check_servers
 from django_jobqueue.engine import Engine, close_engines
+from django_jobqueue.engine.server import Server
 
 BACKEND = "django_jobqueue.backend.JobQueueBackend"
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
@@ -29,6 +30,11 @@ def configure(settings):
 
 def redis_cache(location: str) -> dict[str, Any]:
     return {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": location}
+
+
+def of_servers() -> list[checks.CheckMessage]:
+    """Return what is said of the server of the tests, but for its age."""
+    return [message for message in check_servers() if message.id != "jobqueue.W006"]
 
 
 def ids(messages: list[checks.CheckMessage]) -> list[str]:
@@ -103,7 +109,7 @@ def test_e004_server_that_may_evict(engine: Engine) -> None:
     client = engine.connection.client
     client.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        (message,) = check_servers()
+        (message,) = of_servers()
     finally:
         client.config_set("maxmemory-policy", "noeviction")
     assert message.id == "jobqueue.E004"
@@ -113,14 +119,14 @@ def test_e004_server_that_may_evict(engine: Engine) -> None:
 def test_e004_keys_of_another_project(engine: Engine, settings) -> None:
     """The message says what to set."""
     settings.SECRET_KEY = "of another project"
-    (message,) = check_servers()
+    (message,) = of_servers()
     assert message.id == "jobqueue.E004"
     assert "set PREFIX" in message.msg
 
 
 def test_fit_server_is_silent(engine: Engine) -> None:
     """Nothing to say of a server of the right kind."""
-    assert check_servers() == []
+    assert of_servers() == []
 
 
 def test_w004_unreachable_server(configure) -> None:
@@ -130,6 +136,40 @@ def test_w004_unreachable_server(configure) -> None:
     assert message.id == "jobqueue.W004"
     assert "127.0.0.1:1" in message.msg
     assert "hunter2" not in message.msg
+
+
+@pytest.mark.parametrize(
+    ("url", "what"),
+    [
+        ("redis://0.0.0.0:1", "all jobs go over the network"),
+        ("redis://:hunter2@0.0.0.0:1", "the password and all jobs go over the network"),
+        ("rediss://0.0.0.0:1?ssl_cert_reqs=none", "pose as"),
+    ],
+)
+def test_w005_open_way(configure, url: str, what: str) -> None:
+    """It is told even if nobody answers there.
+
+    The address leads to this machine, but is none of those that always do.
+    """
+    configure(URL=url)
+    way, server = check_servers()
+    assert ids([way, server]) == ["jobqueue.W005", "jobqueue.W004"]
+    assert what in way.msg
+    assert "0.0.0.0:1" in way.msg
+    assert "rediss://" in str(way.hint)
+    assert "hunter2" not in f"{way}{server}"
+
+
+def test_w006_weak_server(engine: Engine) -> None:
+    """Which weaknesses, and what to do if the distribution mended them: a warning, no refusal."""
+    engine.connection.server = Server("Redis", (7, 2, 11), (7, 2, 11), "noeviction")
+    (message,) = check_servers()
+    assert message.id == "jobqueue.W006"
+    assert not message.is_serious()
+    assert "says that it is Redis 7.2.11" in message.msg
+    assert "CVE-2026-23479 (a client that blocks may run code)" in message.msg
+    assert "CVE-2025-49844" not in message.msg
+    assert "SILENCED_SYSTEM_CHECKS" in str(message.hint)
 
 
 def test_faulty_configuration_is_told_once(configure) -> None:

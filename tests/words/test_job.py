@@ -48,7 +48,7 @@ def test_ids_do_not_repeat() -> None:
         5,
         b"0190a5b2-7c3d-7abc-8def-012345678900",
         uuid.UUID(int=0),
-        str(uuid.uuid4()),
+        "f7d17e43-385a-48db-8a96-84aeb44887b3",  # version 4
         f"{ID}01",
         f"{ID}00 ",
         f"{ID}00\n",

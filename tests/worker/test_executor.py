@@ -1,6 +1,7 @@
 """One job → one outcome, without Redis."""
 
 import logging
+import multiprocessing
 import sys
 from dataclasses import replace
 
@@ -12,7 +13,10 @@ from django_jobqueue.job import State, new_id
 from django_jobqueue.options import load
 from django_jobqueue.payload import Signer
 from django_jobqueue.run import Claimed, Run
+from django_jobqueue.testing import Unheard
+from django_jobqueue.worker.board import Board
 from django_jobqueue.worker.executor import MAX_TRACEBACK, Executor, Outcome
+from django_jobqueue.worker.interrupt import Interrupt
 
 PATH = "tests.project.tasks."
 options = load("default")
@@ -42,7 +46,8 @@ def claimed(name: str, data: bytes = b'{"args":[],"kwargs":{}}', **given: object
 
 
 def run(job: Claimed) -> Outcome:
-    return executor.execute(job, "worker", lambda current, total, text: None)
+    interrupt = Interrupt(Board(multiprocessing, ["0.0"]).row("0.0"))
+    return executor.execute(job, "worker", Unheard(), interrupt)
 
 
 def test_a_value_is_kept_as_json() -> None:

@@ -2,24 +2,29 @@
 -- Moves: nothing
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   schema       major.minor that the process speaks
---   incarnation  random name, taken if the server has none
---   owners...    tags of the process's signing keys, the newest first
--- Returns: {verdict, schema, incarnation, owner}; verdict is new, known, rotated or foreign
+--   schema           major.minor that the process speaks
+--   new_incarnation  random name, taken if the server has none
+--   known            incarnation that the process was attached to before, or ''
+--   owners...        tags of the process's signing keys, the newest first
+-- Returns: {verdict, schema, incarnation, owner, change}; verdict is new, known, rotated or
+--   foreign; change is replaced (these are not the keys that the process knew), upgrading or ''
 -- Atomic: two first processes could each believe to own the keys
 
 local meta = P .. 'meta'
-local stored = call('HMGET', meta, 'schema', 'incarnation', 'owner')
-if not stored[3] then
-  call('HSET', meta, 'schema', schema, 'incarnation', incarnation, 'owner', owners[1])
-  return {'new', schema, incarnation, owners[1]}
+local stored = call('HMGET', meta, 'schema', 'incarnation', 'owner', 'former', 'upgrading')
+local owner = stored[3]
+local verdict = owner and 'foreign' or 'new'
+for position, tag in ipairs(owners) do
+  if tag == owner then verdict = position == 1 and 'known' or 'rotated' end
 end
-local verdict = 'foreign'
-for position, owner in ipairs(owners) do
-  if owner == stored[3] then verdict = position == 1 and 'known' or 'rotated' end
+local change = stored[5] and 'upgrading' or ''
+if verdict ~= 'foreign' then
+  if verdict ~= 'new' then allow_at_maxmemory() end
+  call('HSET', meta, 'schema', stored[1] or schema, 'incarnation', stored[2] or new_incarnation,
+    'owner', owners[1])
+  if known ~= '' and known ~= stored[2] and known ~= stored[4] then
+    change = 'replaced'
+    note('replaced')
+  end
 end
-if verdict == 'rotated' then
-  allow_at_maxmemory()
-  call('HSET', meta, 'owner', owners[1])
-end
-return {verdict, stored[1], stored[2], stored[3]}
+return {verdict, stored[1] or schema, stored[2] or new_incarnation, owner or owners[1], change}

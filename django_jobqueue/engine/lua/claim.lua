@@ -2,15 +2,18 @@
 -- Moves: queued -> running; scheduled -> queued (due ones); queued -> failed (damaged ones)
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   worker     id of the worker
---   slot       name of the slot in its worker
---   nonce      random name of this call; the same again returns the same job
---   lease      ms
---   queues...  names, in the order in which they are tried
+--   incarnation  of the keys that the process is attached to
+--   worker       id of the worker
+--   slot         name of the slot in its worker
+--   nonce        random name of this call; the same again returns the same job
+--   lease        ms
+--   queues...    names, in the order in which they are tried
 -- Returns: {'job', id, queue, fence, now, payload, fields and values of the record as it was
 --   before, records of earlier runs}; {'more'}; {'none', ms until the next due job or -1}
+--   (or the error DETACHED)
 -- Atomic: a job popped without a lease would be lost with its worker
 
+if not is_attached(incarnation) then return detached() end
 local t = now()
 local given = claimed_before(worker, slot, nonce, t)
 if given then return given end

@@ -11,6 +11,6 @@ local gone = call('ZRANGEBYSCORE', P .. 'workers', '-inf', now() - unseen, 'LIMI
 if worker ~= '' then gone[#gone + 1] = worker end
 for _, id in ipairs(gone) do
   call('ZREM', P .. 'workers', id)
-  call('UNLINK', key('worker', id), key('slots', id))
+  call('UNLINK', key('worker', id), key('slots', id), key('call', id))
 end
 return #gone

@@ -15,6 +15,12 @@ end
 -- whether the script may run at maxmemory.
 local function allow_at_maxmemory() call('ZREM', P .. 'workers', '') end
 
+-- A process works on the keys that attach.lua introduced it to. Another incarnation is an
+-- emptied server, another owner or another schema: the process has to be introduced anew.
+local function is_attached(name) return call('HGET', P .. 'meta', 'incarnation') == name end
+
+local function detached() return redis.error_reply('DETACHED these keys are not the known ones') end
+
 -- Returns true if it is the first such event of the queue in this minute.
 local function count(event, queue, t, n)
   local minute = key('minute', math.floor(t / 60000))
@@ -51,13 +57,10 @@ local function to_scheduled(id, queue, due, ...)
 end
 
 local function final(id, queue, state, t, ...)
-  local record_key = key('job', id)
-  call('HSET', record_key, 'state', state, 'finished_at', t, ...)
+  call('HSET', key('job', id), 'state', state, 'finished_at', t, ...)
   call('ZADD', key(state, queue), t, id)
-  if state == 'failed' then
-    local task = call('HGET', record_key, 'task')
-    if task then call('ZADD', key('failed-of', task), t, id) end
-  end
+  local task = state == 'failed' and call('HGET', key('job', id), 'task')
+  if task then call('ZADD', key('failed-of', task), t, id) end
   count(state, queue, t, '1')
 end
 
@@ -91,8 +94,8 @@ local function promote_due(queue, t, limit)
   local index = key('scheduled', queue)
   local moved = 0
   local head = call('ZRANGE', index, '0', '0', 'WITHSCORES')
-  if not head[1] then return 0, nil end
-  if tonumber(head[2]) > tonumber(t) then return 0, tonumber(head[2]) end
+  local due = tonumber(head[2])
+  if not due or due > tonumber(t) then return 0, due end
   for _, id in ipairs(call('ZRANGEBYSCORE', index, '-inf', t, 'LIMIT', 0, limit)) do
     call('ZREM', index, id)
     local job = fields_of(id, 'state', 'priority')
@@ -109,17 +112,19 @@ local function promote_due(queue, t, limit)
 end
 
 -- A run ended with its process: the job goes back to its old place. If the run was lost
--- (lost 1), it counts as a recovery, and after too many of them the job fails.
+-- (lost 1), it counts as a recovery, and after too many of them the job fails. A job that was
+-- to be cancelled is.
 local function recover(id, queue, t, lost, reason)
   local job = call('HMGET', key('job', id), 'recoveries', 'max_recoveries', 'place',
-    'attempts', 'fence', 'worker', 'attempted_at', 'priority')
+    'attempts', 'fence', 'worker', 'attempted_at', 'priority', 'cancel')
   local recoveries = (tonumber(job[1]) or 0) + lost
   record(id, (tonumber(job[4]) or 0) + 1, job[5], job[6], job[7], t,
     lost == 1 and 'recovered' or 'released', '-')
   if lost == 1 then note('recovered') end
-  if recoveries > (tonumber(job[2]) or 2) then
-    final(id, queue, 'failed', t, 'recoveries', recoveries, 'reason', reason)
-    return 'failed'
+  local state = job[9] and 'cancelled' or recoveries > (tonumber(job[2]) or 2) and 'failed'
+  if state then
+    final(id, queue, state, t, 'recoveries', recoveries, 'reason', job[9] or reason)
+    return state
   end
   to_queued(id, queue, job[3] or last_place(job[8]), 'recoveries', recoveries)
   wake(queue, 1)
@@ -146,8 +151,8 @@ local function handout(id, queue, fence, t, flat)
 end
 
 local function start(id, queue, place, worker, slot, nonce, lease, t, job, flat)
-  local runs = tonumber(string.match(job.fence or '', '^%d+')) or 0
-  local fence = (runs + 1) .. '-' .. string.sub(nonce, 1, 12)
+  local run = (tonumber(string.match(job.fence or '', '^%d+')) or 0) + 1
+  local fence = run .. '-' .. string.sub(nonce, 1, 12)
   call('HSET', key('job', id), 'state', 'running', 'worker', worker, 'fence', fence,
     'attempted_at', t, 'place', place, 'started_at', job.started_at or t)
   call('ZADD', key('leases', queue), t + lease, id)
@@ -157,8 +162,8 @@ end
 
 -- The job that the slot got under this nonce, if the reply to its claim was lost.
 local function claimed_before(worker, slot, nonce, t)
-  local held = call('HGET', key('slots', worker), slot) or ''
-  local old, queue, id, fence = string.match(held, '^(%S+) (%S+) (%S+) (%S+)$')
+  local old, queue, id, fence = string.match(call('HGET', key('slots', worker), slot) or '',
+    '^(%S+) (%S+) (%S+) (%S+)')
   if old ~= nonce then return nil end
   local job, flat = record_of(id)
   return job.state == 'running' and job.fence == fence and handout(id, queue, fence, t, flat)

@@ -1,15 +1,18 @@
 -- Take back jobs whose lease ended without renewal.
--- Moves: running -> queued (to its old place), running -> failed (recovered too often)
+-- Moves: running -> queued (to its old place), running -> failed (recovered too often),
+--   running -> cancelled (somebody wanted it)
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   limit      most jobs of this call
---   interval   ms between calls; after a gap of three, nobody could renew: the reaper waits
---   grace      ms that it waits then, at most once per ten leases
---   lease      ms
---   queues...  names
--- Returns: {job id, its state now, ...}
+--   incarnation  of the keys that the process is attached to
+--   limit        most jobs of this call
+--   interval     ms between calls; after a gap of three, nobody could renew: the reaper waits
+--   grace        ms that it waits then, at most once per ten leases
+--   lease        ms
+--   queues...    names
+-- Returns: {job id, its state now, ...}; error DETACHED
 -- Atomic: a job could be reaped while its run is being settled
 
+if not is_attached(incarnation) then return detached() end
 allow_at_maxmemory()
 local t = now()
 local meta = P .. 'meta'

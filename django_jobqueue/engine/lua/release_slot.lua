@@ -1,5 +1,6 @@
 -- Give back the job of a slot whose process is gone.
--- Moves: running -> queued, running -> failed (recovered too often)
+-- Moves: running -> queued, running -> failed (recovered too often),
+--   running -> cancelled (somebody wanted it)
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
 --   worker  id of the worker
@@ -11,7 +12,7 @@
 
 local held = call('HGET', key('slots', worker), slot)
 call('HDEL', key('slots', worker), slot)
-local _, queue, id, fence = string.match(held or '', '^(%S+) (%S+) (%S+) (%S+)$')
+local _, queue, id, fence = string.match(held or '', '^(%S+) (%S+) (%S+) (%S+)')
 if not id then return {} end
 local job = fields_of(id, 'state', 'fence')
 if job[1] ~= 'running' or job[2] ~= fence then return {} end

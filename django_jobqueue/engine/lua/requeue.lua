@@ -2,10 +2,12 @@
 -- Moves: succeeded, failed, cancelled, scheduled -> queued
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   id  of the job
--- Returns: {the job's state before, its state now}; {} if there is no such job
+--   incarnation  of the keys that the process is attached to
+--   id           of the job
+-- Returns: {the job's state before, its state now}; {} if there is no such job; error DETACHED
 -- Atomic: the job would stand in no index, or in two
 
+if not is_attached(incarnation) then return detached() end
 local record_key = key('job', id)
 local job = fields_of(id, 'state', 'queue', 'task', 'priority')
 local state, queue = job[1], job[2]
@@ -17,7 +19,7 @@ if state ~= 'scheduled' then
   local t = now()
   call('UNLINK', key('result', id), key('progress', id))
   call('HDEL', record_key, 'attempts', 'recoveries', 'reason', 'finished_at', 'started_at',
-    'attempted_at', 'held_since')
+    'attempted_at', 'held_since', 'cancel')
   record(id, 0, nil, nil, t, t, 'requeued', '-')
 end
 to_queued(id, queue, last_place(job[4]))

@@ -3,7 +3,7 @@
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
 --   id  of the job
--- Returns: {fields and values, payload, result, progress, attempts, due time}; {} if unknown
+-- Returns: {fields and values, payload, result, progress, attempts, due time, log}; {} if unknown
 -- Atomic: a state could be shown with the result of another
 
 local function part(command, kind, ...)
@@ -17,4 +17,4 @@ if not job or not job[1] then return {} end
 local place = fields_of(id, 'state', 'queue')
 local due = place[1] == 'scheduled' and call('ZSCORE', key('scheduled', place[2]), id)
 return {job, part('GET', 'payload'), part('GET', 'result'), part('GET', 'progress'),
-  part('LRANGE', 'attempts', 0, -1) or {}, due}
+  part('LRANGE', 'attempts', 0, -1) or {}, due, part('LRANGE', 'log', 0, -1) or {}}

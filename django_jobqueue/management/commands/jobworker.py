@@ -2,8 +2,10 @@
 
 import logging
 import os
+import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -12,9 +14,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.autoreload import get_child_arguments
 
 from django_jobqueue.engine import new_engine
-from django_jobqueue.engine.pool import CALLER
+from django_jobqueue.engine.pool import supervisor_timeouts
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.job import QUEUE_PATTERN
+from django_jobqueue.options import load
 from django_jobqueue.worker.process import Plan
 from django_jobqueue.worker.reloader import run_reloading
 from django_jobqueue.worker.supervisor import Supervisor, new_worker_id
@@ -36,13 +39,25 @@ class Command(BaseCommand):
         parser.add_argument("--threads", type=_positive, default=1, help="threads per process")
         parser.add_argument("--burst", action="store_true", help="exit when no job is left")
         parser.add_argument(
-            "--max-jobs", type=_positive, help="replace a process after so many jobs per slot"
+            "--max-jobs",
+            type=_positive,
+            help="replace a process after so many jobs per slot, less up to a tenth at random",
+        )
+        parser.add_argument(
+            "--max-memory",
+            type=_bytes,
+            help="replace a process, once its job ends, when it has grown above this: 512M, 2G",
         )
         parser.add_argument(
             "--shutdown-timeout",
             type=_seconds,
             default=30.0,
             help="seconds that running jobs get to finish after the first signal (30)",
+        )
+        parser.add_argument(
+            "--health-file",
+            type=_file,
+            help="touched while each slot claims, polls or runs a job; see Health",
         )
         parser.add_argument(
             "--reload",
@@ -77,9 +92,11 @@ class Command(BaseCommand):
             threads=options["threads"],
             burst=options["burst"],
             max_jobs=options["max_jobs"],
+            max_memory=options["max_memory"],
             shutdown_timeout=options["shutdown_timeout"],
+            health_file=options["health_file"],
         )
-        engine = new_engine(plan.alias, CALLER)
+        engine = new_engine(plan.alias, supervisor_timeouts(load(plan.alias).lease))
         if options["verbosity"]:
             queues = ", ".join(plan.queues) if plan.queues else "all queues"
             self.stdout.write(
@@ -104,6 +121,15 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"(\d+)([KMG]?)", text.upper().removesuffix("B"))
+    if not found or not int(found[1]):
+        raise ArgumentTypeError(f"{text!r} is no amount of memory such as 512M or 2G")
+    if not Path("/proc/self/statm").exists():
+        raise ArgumentTypeError("this system does not tell the memory of a process (no /proc)")
+    return int(found[1]) << 10 * " KMG".index(found[2] or " ")
+
+
 def _seconds(text: str) -> float:
     try:
         value = float(text)
@@ -112,6 +138,17 @@ def _seconds(text: str) -> float:
     if not 0 <= value <= 86_400:
         raise ArgumentTypeError(f"{text!r} is no number of seconds from 0 to 86400")
     return value
+
+
+def _file(text: str) -> Path:
+    """Return a path that can be written, which the file's absence tells nobody later."""
+    path = Path(text)
+    try:
+        path.touch()
+        path.unlink()
+    except OSError as error:
+        raise ArgumentTypeError(f"{text!r} can't be written: {error.strerror}") from None
+    return path
 
 
 def _log_to_terminal(verbosity: int) -> None:

@@ -1,0 +1,127 @@
+"""Redis Cluster: find the node that owns the keys of an alias.
+
+They share one hash slot, so all connections go to that slot's master, and ask for it anew
+whenever they connect. A redirection by ASK is not followed: while a slot is being moved its keys
+are on two nodes, and a script would see half of them.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from redis import ConnectionPool
+from redis.connection import Connection, SSLConnection
+from redis.crc import key_slot
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+Node = tuple[str, int]  # host, port
+
+ASK_TIMEOUT = 1.0  # seconds for one node to say who owns what
+
+
+class SlotConnection(Connection):
+    """A connection to the master of one slot, looked up at each connect."""
+
+    def __init__(self, *, nodes: "Nodes", **given: Any) -> None:
+        super().__init__(**given)  # type: ignore[no-untyped-call]
+        self._nodes = nodes
+
+    def connect(self) -> None:
+        if self._sock is None:
+            self.host, self.port = self._nodes.master()
+        super().connect()  # type: ignore[no-untyped-call]
+
+
+class SecureSlotConnection(SlotConnection, SSLConnection):
+    """The same with TLS."""
+
+
+class Nodes:
+    """The known nodes of a cluster, and which of them owns one slot."""
+
+    def __init__(
+        self, key: str, start: Sequence[Node], kind: type[Any], given: Mapping[str, Any]
+    ) -> None:
+        """`start`: nodes to ask at first; `kind` and `given`: the connections to make to them."""
+        self._slot = key_slot(key.encode())
+        self._start = start
+        self._known: list[Node] = []
+        self._kind = kind
+        self._given = {
+            **given,
+            "socket_connect_timeout": ASK_TIMEOUT,
+            "socket_timeout": ASK_TIMEOUT,
+        }
+
+    def master(self) -> Node:
+        """Return the master of the slot.
+
+        Raises: RedisError of the last node asked, ConnectionError if none knows a master.
+        """
+        failure: RedisError = RedisConnectionError(
+            f"No node of the cluster owns the slot {self._slot} now."
+        )
+        nodes = list({*self._known, *self._start})
+        # At random: one that is cut off from the others would tell the same old thing for ever.
+        for node in random.sample(nodes, len(nodes)):
+            try:
+                ranges = self._ask(node)
+            except RedisError as error:
+                failure = error
+                continue
+            found = _owner(ranges, self._slot, node)
+            if found:
+                self._known = _all(ranges, node)
+                return found
+        raise failure
+
+    def _ask(self, node: Node) -> Sequence[Any]:
+        """Return the reply of CLUSTER SLOTS: first slot, last slot, master, replicas per range."""
+        connection = self._kind(**{**self._given, "host": node[0], "port": node[1]})
+        try:
+            connection.connect()
+            connection.send_command("CLUSTER", "SLOTS")
+            reply: Sequence[Any] = connection.read_response()
+        finally:
+            connection.disconnect()
+        return reply
+
+
+def cluster_pool(
+    kind: type[Any], given: Mapping[str, Any], key: str, further: Sequence[str]
+) -> ConnectionPool:
+    """Return a pool to the master that owns `key`.
+
+    `kind` and `given` make a connection to one node of the cluster; `further`: more nodes to
+    ask, as host:port.
+    """
+    start = [(given["host"], int(given["port"])), *map(_node, further)]
+    return ConnectionPool(
+        connection_class=SecureSlotConnection
+        if issubclass(kind, SSLConnection)
+        else SlotConnection,
+        **{**given, "nodes": Nodes(key, start, kind, given)},
+    )
+
+
+def _node(text: str) -> Node:
+    host, _, port = text.rpartition(":")
+    return host, int(port)
+
+
+def _owner(ranges: Sequence[Any], slot: int, asked: Node) -> Node | None:
+    for first, last, master, *_ in ranges:
+        if first <= slot <= last:
+            return _address(master, asked)
+    return None
+
+
+def _all(ranges: Sequence[Any], asked: Node) -> list[Node]:
+    return [_address(node, asked) for _, _, *nodes in ranges for node in nodes]
+
+
+def _address(node: Sequence[Any], asked: Node) -> Node:
+    """Return a node's address; one that does not know its own name is where it was asked."""
+    host = node[0].decode() if node[0] else ""
+    return host if host not in ("", "?") else asked[0], int(node[1])

@@ -1,0 +1,41 @@
+"""The log of a job: what its runs tell, one line each, harmless wherever it is shown.
+
+Next: engine/jobs.py stores a line.
+"""
+
+import re
+from collections.abc import Iterable
+
+MAX_LINE = 500  # characters of a line, and of the text of a progress report
+MAX_LINES = 100  # of one job; the newest stay
+
+# Controls of terminals, marks that turn the direction of writing, and halves of characters. What
+# joins letters (U+200C, U+200D) is left: some scripts can't be written without.
+_HARMFUL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+StoredLine = tuple[int, str]  # ms since the epoch by the server, text
+
+
+def one_line(text: object) -> str:
+    """Return a text on one line, with an ellipsis where it is cut; control characters escaped."""
+    shown = str(text)[: MAX_LINE + 1]
+    if _HARMFUL.search(shown):
+        shown = _HARMFUL.sub(_escaped, shown)
+    return shown if len(shown) <= MAX_LINE else shown[: MAX_LINE - 1] + "…"
+
+
+def read_log(stored: Iterable[bytes]) -> tuple[StoredLine, ...]:
+    """Read stored lines, `<ms> <text>`, leaving out those that can't be read."""
+    lines = []
+    for line in stored:
+        at, _, text = line.partition(b" ")
+        if at.isdigit() and len(at) == 13:  # a time from 2001 to 2286
+            lines.append((int(at), text.decode(errors="replace")))
+    return tuple(lines)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    char = found[0]
+    return " " if char in "\t\n\v\f\r\x85\u2028\u2029" else ascii(char)[1:-1]

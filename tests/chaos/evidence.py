@@ -1,0 +1,130 @@
+"""All that the verdict looks at, and why a run ended early."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.keys import INDEXES
+from django_jobqueue.exceptions import JobNotFound
+from django_jobqueue.job import Job
+from django_jobqueue.run import Run
+from tests.chaos.faults import KINDS
+from tests.chaos.jobs import Kind, Planned, number_of
+from tests.chaos.load import Receipts
+from tests.chaos.oracle import Line, Oracle
+from tests.chaos.storm import Event
+
+SLACK = 0.5  # seconds between a fault and what it does to a call that is under way
+REPEAT = 1.5  # seconds in which a claim without reply has surely been repeated
+CUTS = {kind.name for kind in KINDS.values() if kind.cuts}
+DEAD_SLOT = ("slot_kill", "poison")
+INTERRUPTED = {"recovered", "released"}  # outcomes of runs that another has to repeat
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was promised, what was done to it, and what is there now."""
+
+    receipts: Receipts
+    events: list[Event]  # poison jobs included
+    oracle: Oracle
+    jobs: dict[str, Job]  # all that are stored
+    planned: dict[str, Planned]  # what each stored or acknowledged job is
+    indexed: frozenset[str]  # ids that stand in any index
+    totals: dict[str, int]
+    inconsistent: list[str]
+    complaints: list[str]  # of workers
+    lease: float  # seconds
+    drained: bool
+
+    def cause(self, run: Run, start: Line | None) -> str:
+        """Return the kind of fault that interrupted a run, or "" if there is none."""
+        if (blow := self.blow(run, start)) is not None:
+            return blow.kind
+        # One that never started lost the reply to its claim, and the repeated claims after it.
+        until = run.started_at / 1000 + REPEAT if start is None else run.finished_at / 1000
+        cuts = (event for event in self.events if self._cuts(event, run.started_at / 1000, until))
+        return next((event.kind for event in cuts), "")
+
+    def blow(self, run: Run, start: Line | None) -> Event | None:
+        """Return the last fault that hit a run's process, or its worker if it never started."""
+        hits = (event for event in self.events if self._hit(event, run, start))
+        return max(hits, key=lambda event: event.began, default=None)
+
+    def _hit(self, event: Event, run: Run, start: Line | None) -> bool:
+        began, ended = run.started_at / 1000 - SLACK, run.finished_at / 1000
+        if event.began > ended or (event.began < began and event.kind != "stop"):
+            return False  # one that was asked to stop does nothing after that
+        if start is not None:
+            return start.pid in event.slots
+        if event.worker != int(run.worker.split(":")[1]):
+            return False
+        # Its supervisor gives back at once what a dead process held, if Redis answers; but a
+        # claim that was on its way when the process died may come after that.
+        since_death = run.started_at / 1000 - event.began
+        quick = ended - event.began < self.lease / 2 or abs(since_death) < SLACK
+        return quick or event.kind not in DEAD_SLOT
+
+    def _cuts(self, event: Event, began: float, until: float) -> bool:
+        """Tell whether a fault cut the road in a time, for so long that a lease could end."""
+        if event.kind not in CUTS or event.began > until or event.ended + SLACK < began:
+            return False
+        long = event.ended - event.began > self.lease / 2
+        return long or event.kind in {"black_hole", "server_kill"}
+
+
+def gather(
+    engine: Engine,
+    receipts: Receipts,
+    load: dict[int, Planned],
+    events: Iterable[Event],
+    oracle: Oracle,
+    *,
+    inconsistent: list[str],
+    complaints: list[str],
+    lease: float,
+    drained: bool,
+) -> Evidence:
+    """Read all jobs from the server, past the proxy."""
+    indexed = frozenset(_indexed(engine))
+    jobs = {}
+    for job_id in indexed | set(receipts.jobs):
+        try:
+            jobs[job_id] = engine.inspector.job(job_id)
+        except JobNotFound:
+            continue
+    planned = dict(receipts.jobs)
+    for job in jobs.values():
+        if job.id not in planned and job.payload is not None:
+            planned[job.id] = load[number_of(engine, job.id, job.task, job.payload)]
+    return Evidence(
+        receipts=receipts,
+        events=sorted([*events, *_suicides(oracle, jobs, planned)], key=lambda e: e.began),
+        oracle=oracle,
+        jobs=jobs,
+        planned=planned,
+        indexed=indexed,
+        totals=engine.inspector.totals(),
+        inconsistent=inconsistent,
+        complaints=complaints,
+        lease=lease,
+        drained=drained,
+    )
+
+
+def _indexed(engine: Engine) -> Iterable[str]:
+    keys, client = engine.connection.keys, engine.connection.client
+    for queue in engine.inspector.queues():
+        for index in INDEXES:
+            yield from (i.decode() for i in client.zrange(keys(index, queue), 0, -1))
+
+
+def _suicides(oracle: Oracle, jobs: dict[str, Job], planned: dict[str, Planned]) -> Iterable[Event]:
+    """Return the starts of poison jobs as what they are: a process is killed."""
+    for line in oracle.lines:
+        job = jobs.get(line.job)
+        if line.what != "START" or job is None or planned[job.id].kind is not Kind.POISON:
+            continue
+        workers = [run.worker for run in job.runs if run.fence == line.fence]
+        pid = int(workers[0].split(":")[1]) if workers else 0
+        yield Event("poison", pid, frozenset([line.pid]), line.at, line.at)

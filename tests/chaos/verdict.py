@@ -1,0 +1,172 @@
+"""The promises, each as a check that yields every case where it was broken."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from django_jobqueue.job import Job, State
+from tests.chaos.evidence import INTERRUPTED, Evidence
+from tests.chaos.jobs import Kind, Planned
+
+MOST_RUNS = 20  # records of runs that a job keeps
+POISON_RECOVERIES = 3  # max_recoveries and the one too many
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken promise."""
+
+    job: str  # id, or ""
+    text: str
+
+
+Check = Callable[[Evidence], Iterator[Violation]]
+
+
+def judge(evidence: Evidence) -> dict[str, list[Violation]]:
+    """Return what each check found; all lists must be empty."""
+    return {says: list(check(evidence)) for says, check in CHECKS.items()}
+
+
+def _lost(evidence: Evidence) -> Iterator[Violation]:
+    for job_id in evidence.receipts.jobs:
+        if job_id not in evidence.jobs:
+            yield Violation(job_id, "it was acknowledged, and there is no record of it")
+        elif job_id not in evidence.indexed:
+            yield Violation(job_id, "it was acknowledged, and stands in no index")
+    for job_id in {line.job for line in evidence.oracle.lines} - set(evidence.receipts.jobs):
+        if job_id not in evidence.jobs:
+            yield Violation(job_id, "it ran, and there is no record of it")
+
+
+def _inconsistent(evidence: Evidence) -> Iterator[Violation]:
+    for text in evidence.inconsistent:
+        yield Violation("", text)
+
+
+def _not_final(evidence: Evidence) -> Iterator[Violation]:
+    if not evidence.drained:
+        yield Violation("", "not all of the load was stored and final in time")
+    for job in evidence.jobs.values():
+        if not job.state.is_final:
+            yield Violation(job.id, f"it is {job.state} at the end")
+
+
+def _fence_used_twice(evidence: Evidence) -> Iterator[Violation]:
+    starts = [(x.job, x.fence) for x in evidence.oracle.lines if x.what == "START"]
+    for (job_id, fence), times in Counter(starts).items():
+        if times > 1:
+            yield Violation(job_id, f"{times} runs have the fence {fence}")
+
+
+def _ran_though_cancelled(evidence: Evidence) -> Iterator[Violation]:
+    for job_id in evidence.receipts.cancelled:
+        if starts := evidence.oracle.starts(job_id):
+            yield Violation(job_id, f"it was cancelled, and started at {starts[0].at:.3f}")
+
+
+def _too_many_runs(evidence: Evidence) -> Iterator[Violation]:
+    """Each claim ends as one attempt, one recovery or one release, so there are no more starts."""
+    for job in evidence.jobs.values():
+        released = sum(run.outcome == "released" for run in job.runs)
+        bound = job.attempts + job.recoveries + released + (not job.state.is_final)
+        starts = len(evidence.oracle.starts(job.id))
+        if starts > bound and len(job.runs) < MOST_RUNS:
+            yield Violation(
+                job.id,
+                f"{starts} starts; {job.attempts} attempts, {job.recoveries} recoveries and "
+                f"{released} releases explain {bound}",
+            )
+
+
+def _run_without_record(evidence: Evidence) -> Iterator[Violation]:
+    for job in evidence.jobs.values():
+        if not job.state.is_final or len(job.runs) >= MOST_RUNS:
+            continue
+        known = {run.fence for run in job.runs}
+        for line in evidence.oracle.starts(job.id):
+            if line.fence not in known:
+                yield Violation(job.id, f"the run with fence {line.fence} is not on record")
+
+
+def _ended_by_an_old_run(evidence: Evidence) -> Iterator[Violation]:
+    for job in evidence.jobs.values():
+        if not job.state.is_final or not job.fence:
+            continue
+        if not job.runs or job.runs[-1].fence != job.fence:
+            yield Violation(job.id, f"its last claim has fence {job.fence}, its last run another")
+        elif job.state is State.SUCCEEDED and job.result != f'"{job.fence}"'.encode():
+            yield Violation(job.id, f"its result is {job.result!r}, its fence {job.fence}")
+
+
+def _wrong_state(evidence: Evidence) -> Iterator[Violation]:
+    for job in evidence.jobs.values():
+        if not job.state.is_final:
+            continue
+        planned = evidence.planned.get(job.id)
+        expected = _expected(evidence, job, planned)
+        if (job.state, job.attempts) not in expected:
+            kind = planned.kind if planned else "unknown"
+            found = f"{job.state} after {job.attempts} attempts"
+            yield Violation(job.id, f"{kind}: {found}, not one of {expected}")
+        elif _is_poison(evidence, job) and job.recoveries != POISON_RECOVERIES:
+            yield Violation(job.id, f"poison failed after {job.recoveries} recoveries")
+
+
+def _expected(evidence: Evidence, job: Job, planned: Planned | None) -> list[tuple[State, int]]:
+    if planned is None:
+        return []
+    planned_end = [(planned.state, planned.attempts)]
+    if job.id in evidence.receipts.cancelled:
+        return [(State.CANCELLED, 0)]
+    if planned.kind is Kind.CANCELLED and job.id in evidence.receipts.jobs:
+        return [*planned_end, (State.CANCELLED, 0)]  # the answer to cancel came too late
+    return planned_end
+
+
+def _is_poison(evidence: Evidence, job: Job) -> bool:
+    planned = evidence.planned.get(job.id)
+    return planned is not None and planned.kind is Kind.POISON
+
+
+def _ended_without_saying_so(evidence: Evidence) -> Iterator[Violation]:
+    for job in evidence.jobs.values():
+        says = {State.SUCCEEDED: "END", State.FAILED: "FAIL"}.get(job.state)
+        if says is None or _is_poison(evidence, job):
+            continue
+        if not evidence.oracle.has(says, job.id, job.fence):
+            yield Violation(job.id, f"it {job.state}, and its run {job.fence} wrote no {says}")
+
+
+def _never_started(evidence: Evidence) -> Iterator[Violation]:
+    """A claim whose reply got lost is answered again: the job need not wait for its lease."""
+    for job in evidence.jobs.values():
+        started = {line.fence for line in evidence.oracle.starts(job.id)}
+        for run in job.runs:
+            if run.outcome not in INTERRUPTED or run.fence in started:
+                continue
+            if run.outcome == "recovered" and not evidence.cause(run, None):
+                yield Violation(
+                    job.id, f"run {run.fence} was handed out, never started, and nobody died"
+                )
+
+
+def _bad_ends(evidence: Evidence) -> Iterator[Violation]:
+    for text in evidence.complaints:
+        yield Violation("", text)
+
+
+CHECKS: dict[str, Check] = {
+    "jobs that are lost": _lost,
+    "inconsistencies among the keys": _inconsistent,
+    "jobs that are not final": _not_final,
+    "fences used twice": _fence_used_twice,
+    "jobs started though acknowledged as cancelled": _ran_though_cancelled,
+    "jobs with more starts than attempts, recoveries and releases": _too_many_runs,
+    "runs that are not on record": _run_without_record,
+    "jobs ended by a run that had lost its lease": _ended_by_an_old_run,
+    "jobs in a wrong final state": _wrong_state,
+    "finished jobs whose run did not reach its end": _ended_without_saying_so,
+    "claims lost though nobody died": _never_started,
+    "workers that ended unasked, or not as asked": _bad_ends,
+}

@@ -1,0 +1,152 @@
+"""What must be true after each call, whatever the model says: judged by what stands in Redis.
+
+The numbers are those of the promises: an id stands in one index (1, 2, 3, 8), a final state
+stays (4), a fence is used once (5), no more runs than counted (6), only the holder writes (7),
+nothing expires (9), the counters agree (12), priorities (13), cancelled is cancelled (14).
+"""
+
+from collections import Counter, defaultdict
+from typing import Any
+
+from django_jobqueue.engine.keys import INDEX_OF
+from django_jobqueue.job import FINAL, TRANSITIONS
+
+from .model_scripts import Call
+from .snapshot import Snapshot, touched
+
+Move = tuple[str | None, str | None]
+
+
+def _moves(script: str) -> set[Move]:
+    """Return what a script may do to a job in one call, several moves in a row included."""
+    single = {*TRANSITIONS.get(script, ()), *(TRANSITIONS["claim"] if script == "finish" else ())}
+    moves: set[Move] = set(single)
+    while more := {(a, d) for a, b in moves for c, d in single if b == c} - moves:
+        moves |= more
+    if script in ("renew", "progress", "log", "cancel", "resign"):
+        moves.add(("running", "running"))
+    return moves
+
+
+class Auditor:
+    """Compare each state with the one before it, and with all that was seen so far."""
+
+    def __init__(self) -> None:
+        self.damaged: set[str] = set()  # ids of which nothing is demanded any more
+        self.fences: dict[str, set[str]] = defaultdict(set)  # of each job since it was stored
+        self.begun: Counter[str] = Counter()  # runs that a slot began, since a job was requeued
+        self.released: Counter[str] = Counter()  # runs that were given back uncounted
+        self.stored = self.removed = 0
+
+    def look(self, before: Snapshot, now: Snapshot, call: Call, reply: Any, clock: int) -> None:
+        """Fail if a call did what no call may."""
+        self._standing(now)
+        self._keys(now)
+        old, new = set(before.records()), set(now.records())
+        self.stored += len(new - old)
+        self.removed += len(old - new)
+        self._counted(now)
+        changed = set[str]().union(*touched(before, now).values())
+        for job_id in sorted(changed - self.damaged):
+            self._change(job_id, before, now, call, clock)
+        for job_id in old - new:
+            for seen in (self.fences, self.begun, self.released):
+                seen.pop(job_id, None)
+        if call.script in ("claim", "finish") and "job" in reply:
+            self._claimed(before, now, call, reply[reply.index("job") :])
+        if call.script == "finish" and reply[0] in ("again", "stale"):  # a refused finish
+            assert call.given["id"] not in changed or call.given["id"] in reply
+        if call.script == "requeue" and reply and reply[0] in FINAL:
+            self.begun.pop(call.given["id"], None)
+            self.released.pop(call.given["id"], None)
+
+    def begin(self, job_id: str, fence: str, before: Snapshot, now: Snapshot) -> None:
+        """Note that a slot begins a run (5, 6, 14)."""
+        if job_id in self.damaged:
+            return
+        old, new = before.fields(job_id), now.fields(job_id)
+        assert old["state"] not in FINAL
+        assert old.get("fence") != fence, "run by two"
+        self.begun[job_id] += 1
+        counted = int(new.get("attempts", 0)) + int(new.get("recoveries", 0))
+        assert self.begun[job_id] <= 1 + counted + self.released[job_id]
+
+    def _standing(self, now: Snapshot) -> None:
+        """Each record stands in the index of its state, and in no other (1, 2, 3, 8)."""
+        places = now.places()
+        for job_id, fields in now.records().items():
+            if job_id not in self.damaged:
+                wanted = [(INDEX_OF[fields["state"]], fields["queue"])]
+                assert places.pop(job_id, []) == wanted, job_id
+                assert f"payload:{job_id}" in now.keys
+                listed = job_id in now.keys.get(f"failed-of:{fields['task']}", {})
+                assert listed == (fields["state"] == "failed")
+        assert not set(places) - self.damaged, "an index leads to no record"
+
+    def _keys(self, now: Snapshot) -> None:
+        """Nothing expires but counters (9); what is claimable is told; lists are bounded."""
+        assert all(key.startswith("minute:") for key in now.expiring)
+        for queue, tokens in now.named("wake").items():
+            assert len(tokens) <= 64, queue
+        for queue, ids in now.named("queued").items():
+            waits = set(ids) - self.damaged and queue not in now.keys.get("paused", ())
+            assert f"wake:{queue}" in now.keys or not waits, f"nobody wakes for {queue}"
+        assert all(len(runs) <= 20 for runs in now.named("attempts").values())
+
+    def _counted(self, now: Snapshot) -> None:
+        """Enqueued is what stands, and what was trimmed or deleted (12)."""
+        if self.damaged:
+            return
+        minutes = now.named("minute").values()
+        total = sum(
+            int(n) for one in minutes for key, n in one.items() if key.startswith("enqueued:")
+        )
+        assert total == self.stored == len(now.records()) + self.removed
+
+    def _change(self, job_id: str, before: Snapshot, now: Snapshot, call: Call, clock: int) -> None:
+        """A job has changed: may this call do that to it (4, 5, 7, 14)?"""
+        old, new = before.fields(job_id), now.fields(job_id)
+        move = old.get("state"), new.get("state")
+        assert move in _moves(call.script), f"{call.script} moved a job {move}"
+        old_fence, fence = old.get("fence"), new.get("fence")
+        if move[0] == "running":
+            assert self._may_end(job_id, before, call, clock), f"{call.script} took a run"
+            ended = move[1] != "running" or fence != old_fence
+            self.released[job_id] += ended and _counted(old) == _counted(new)
+        if new and fence != old_fence:
+            assert fence not in self.fences[job_id], "a fence came back"
+            self.fences[job_id].add(str(fence))
+            assert _number(fence) == _number(old_fence) + 1
+
+    def _may_end(self, job_id: str, before: Snapshot, call: Call, clock: int) -> bool:
+        """Tell whether a call may change a running job: its slot, or who takes it back."""
+        job, given = before.fields(job_id), call.given
+        if call.script in ("cancel", "resign"):
+            return True  # whoever asks; neither takes the run away
+        if call.script in ("finish", "progress", "log"):
+            return bool((given["id"], given["fence"]) == (job_id, job["fence"]))
+        if call.script in ("release_slot", "renew"):
+            slots = before.keys.get(f"slots:{given['worker']}", {})
+            return any(held.endswith(f" {job_id} {job['fence']}") for held in slots.values())
+        lease = before.keys[f"leases:{job['queue']}"][job_id]
+        return bool(call.script == "reap" and lease <= clock)
+
+    def _claimed(self, before: Snapshot, now: Snapshot, call: Call, given: list[Any]) -> None:
+        """What was claimed stood first in its queue, and nothing in the queues before it (13)."""
+        _, job_id, queue, fence = given[:4]
+        if job_id in self.damaged or before.fields(job_id).get("fence") == fence:
+            return  # a repeated claim
+        place = float(now.fields(job_id)["place"])
+        assert all(place <= left for left in now.keys.get(f"queued:{queue}", {}).values())
+        for earlier in call.rest[: call.rest.index(queue)]:
+            assert earlier in now.keys.get("paused", ()) or f"queued:{earlier}" not in now.keys
+
+
+def _counted(fields: dict[str, str]) -> int:
+    """Return how many runs of a job were counted, as attempts or as recoveries."""
+    return int(fields.get("attempts", 0)) + int(fields.get("recoveries", 0))
+
+
+def _number(fence: str | None) -> int:
+    """Return which run of its job a fence names."""
+    return int(fence.partition("-")[0]) if fence else 0

@@ -1,0 +1,304 @@
+"""Random calls of all scripts: what callers, operators, slots, workers and time bring about.
+
+Each call may be repeated, at once or late, and the server disturbed without a loss of data.
+"""
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, precondition, rule
+
+from django_jobqueue.job import FINAL
+
+from .model_scripts import Call
+from .snapshot import touched
+from .world import LEASE, SLOTS, START, World
+
+QUEUES = ("a", "b", "c")
+INTERVAL, GRACE = 5_000, 12_000  # ms, of the reaper
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+JUMPS = (1, 999, INTERVAL, 3 * INTERVAL + 1, LEASE + 1, HOUR, 15 * DAY, -1, -LEASE, -HOUR)
+SLOTS_OWN = (
+    "claim",
+    "finish",
+    "log",
+    "progress",
+    "release_slot",
+    "renew",
+)  # calls that name a slot or a fence
+OUTCOMES = ("succeeded", "succeeded", "failed", "cancelled", "retried", "released")
+
+orders = st.sampled_from([("a",), ("b",), ("a", "b"), ("b", "a"), ("c", "b", "a")])
+limits = st.sampled_from([1, 2, 500, 500])
+slots = st.integers(0, len(SLOTS) - 1)
+
+
+class Machine(World):
+    """Random calls of all scripts."""
+
+    # Callers and operators
+
+    @initialize(queues=st.lists(st.sampled_from(QUEUES), min_size=2, max_size=5))
+    def some_jobs(self, queues: list[str]) -> None:
+        for queue in queues:
+            self.enqueue([(queue, 0, "", 1)], known=False)
+
+    @rule(
+        jobs=st.lists(
+            st.tuples(
+                st.sampled_from(QUEUES),
+                st.sampled_from([0, 0, 0, -100, 1, 100]),
+                st.sampled_from(["", "", "", "+0", "+5000", "+3600000", "past", "soon"]),
+                st.sampled_from([2, 2, 0, 1]),  # max_recoveries
+            ),
+            min_size=1,
+            max_size=3,
+        ),
+        known=st.booleans(),
+    )
+    def enqueue(self, jobs: list[tuple[str, int, str, int]], known: bool) -> None:
+        words: list[Any] = []
+        for queue, priority, due, recoveries in jobs:
+            fields = ["max_recoveries", recoveries] if recoveries != 2 else []
+            fields += ["priority", priority] if priority else []
+            at = {"past": str(START), "soon": str(self.model.now + 2 * MINUTE)}.get(due, due)
+            job_id = self.new_id()
+            words += [job_id, queue, "a.b", priority, at, f"payload of {job_id}", len(fields)]
+            words += fields
+        if known and (ids := sorted(self.seen.records())):
+            words[0] = ids[0]
+        self.ask("enqueue", tuple(words))
+
+    @rule(data=st.data(), what=st.sampled_from(["cancel", "requeue", "delete", "show"]))
+    def operate(self, data: st.DataObject, what: str) -> None:
+        given = {"reason": "by_hand"} if what == "cancel" else {}
+        self.ask(what, id=self.pick(data), **given)
+
+    operate_too = operate  # operators see many states
+
+    # Slots and their workers
+
+    @rule(number=slots, queues=orders, lost=st.booleans())
+    @precondition(lambda self: len(self.runs) < len(SLOTS))
+    def claim(self, number: int, queues: tuple[str, ...], lost: bool) -> None:
+        number = next(n for n in (number, *range(len(SLOTS))) if n not in self.runs)
+        before = self.seen
+        reply = self.ask("claim", queues, **self.slot(number))
+        self.begin(number, self.arrived(lost, reply), before)
+
+    @rule(number=slots, queue=st.sampled_from(QUEUES))
+    def wake_up(self, number: int, queue: str) -> None:
+        """An idle slot pops a token and claims."""
+        if not self.model.attached(self.incarnation):
+            self.attach()  # not between the two: the token would be lost, which may cost 5 s
+        tokens = self.model.keys.get(f"wake:{queue}")
+        if tokens and number not in self.runs:
+            self.put(f"wake:{queue}", tokens[1:])
+            self.claim(number, (queue,), lost=False)
+
+    @rule(
+        number=slots,
+        outcome=st.sampled_from(OUTCOMES),
+        delay=st.sampled_from([0, MINUTE]),
+        result=st.sampled_from(["", '"done"']),
+        reason=st.sampled_from(["", "code"]),
+        queues=orders | st.just(()),
+        lost=st.booleans(),
+    )
+    @precondition(lambda self: self.runs)
+    def finish(self, number: int, queues: tuple[str, ...], lost: bool, **settled: Any) -> None:
+        number = number if number in self.runs else min(self.runs)
+        job_id, fence = self.runs[number]
+        error = "builtins.OSError\nTraceback" if settled["outcome"] == "retried" else "-"
+        before, slot = self.seen, self.slot(number)
+        reply = self.ask("finish", queues, id=job_id, fence=fence, error=error, **settled, **slot)
+        again = self.arrived(lost, reply)
+        assert again[0] == {"ok": "again", "cancelled": "again"}.get(reply[0], reply[0]) or not lost
+        self.begin(number, again, before)
+
+    finish_too = finish  # what slots do most
+
+    @rule(number=slots)
+    @precondition(lambda self: self.runs)
+    def report(self, number: int) -> None:
+        job_id, fence = self.runs.get(number) or self.runs[min(self.runs)]
+        self.ask("log", id=job_id, fence=fence, text=f"line {self.number('text')}", most=3)
+        self.ask("progress", id=job_id, fence=fence, progress=f"1 2 {self.number('text')}")
+
+    @rule(worker=st.sampled_from(["w1", "w2"]), ends=st.sampled_from([False] * 5 + [True]))
+    @precondition(lambda self: self.runs)
+    def renew(self, worker: str, ends: bool) -> None:
+        self.ask("renew", ("pid", "1"), worker=worker, lease=LEASE)
+        if ends:
+            self.ask("forget_worker", worker=worker, unseen=600_000)
+            self.runs = {n: run for n, run in self.runs.items() if SLOTS[n][0] != worker}
+
+    @rule(number=slots, lost=st.integers(0, 1), told=st.booleans())
+    @precondition(lambda self: self.runs)
+    def process_dies(self, number: int, lost: int, told: bool) -> None:
+        """Its supervisor gives back what it ran, unless that died too."""
+        worker, slot = SLOTS[number]
+        self.runs.pop(number, None)
+        if told:
+            self.ask("release_slot", worker=worker, slot=slot, lost=lost, reason="killed")
+
+    @rule(what=st.sampled_from(["finish", "report", "renew", "die"]))
+    @precondition(lambda self: self.outrun())
+    def comes_late(self, what: str) -> None:
+        """A slot whose run was taken back, and maybe given to another, goes on."""
+        number = self.outrun()[0]
+        if what == "finish":
+            done = {"outcome": "failed", "delay": 0, "result": '"late"', "reason": "late"}
+            self.finish(number, queues=(), lost=False, **done)
+        elif what == "report":
+            self.report(number)
+        elif what == "renew":
+            self.renew(SLOTS[number][0], ends=False)
+        else:
+            self.process_dies(number, lost=1, told=True)
+
+    def outrun(self) -> list[int]:
+        """Return the slots whose run does not hold its lease, first those with a successor."""
+        records = {number: self.seen.fields(job_id) for number, (job_id, _) in self.runs.items()}
+        taken = [n for n, job in records.items() if job.get("fence") != self.runs[n][1]]
+        return taken + [n for n, job in records.items() if job.get("state") != "running"]
+
+    # What time brings about
+
+    @rule(
+        queues=orders,
+        limit=limits,
+        watched=st.sampled_from([False, False, True]),
+        later=st.sampled_from([0, INTERVAL, LEASE - 1, LEASE, LEASE, LEASE, -LEASE]),
+    )
+    @precondition(lambda self: self.seen.named("leases"))
+    def reap(self, queues: tuple[str, ...], limit: int, watched: bool, later: int) -> None:
+        self.move_clock(later)
+        interval = INTERVAL if watched else 10**12
+        self.ask("reap", queues, limit=limit, interval=interval, grace=GRACE, lease=LEASE)
+
+    @rule(queues=orders, limit=limits, later=st.sampled_from([0, MINUTE, HOUR]))
+    @precondition(lambda self: self.seen.named("scheduled"))
+    def promote(self, queues: tuple[str, ...], limit: int, later: int) -> None:
+        self.move_clock(later)
+        self.ask("promote", queues, limit=limit)
+
+    @rule(
+        data=st.data(),
+        keep=st.sampled_from([0, 10_000, MINUTE, DAY]),
+        most=st.sampled_from([0, 1, 10_000]),
+        limit=limits,
+        later=st.sampled_from([0, 59_999, MINUTE, DAY]),
+    )
+    @precondition(lambda self: any(self.seen.named(state) for state in FINAL))
+    def trim(self, data: st.DataObject, later: int, **given: Any) -> None:
+        found = [(state, queue) for state in sorted(FINAL) for queue in self.seen.named(state)]
+        state, queue = data.draw(st.sampled_from(sorted(found)))
+        self.move_clock(later)
+        self.ask("trim", state=state, queue=queue, **given)
+
+    @rule(ms=st.sampled_from(JUMPS))
+    def time_passes(self, ms: int) -> None:
+        self.move_clock(ms)
+
+    # Faults
+
+    @rule()
+    @precondition(lambda self: self.fresh)
+    def last_call_again(self) -> None:
+        """Its reply was lost: the same call again changes nothing more."""
+        call, before = self.past[-1], self.seen
+        reply = self.send(call)
+        # A line of a log is noted each time its call arrives; no caller repeats that one.
+        bounded = call.given.get("limit", 500) < 500 or reply == ["more"] or call.script == "log"
+        refused = isinstance(reply, list) and reply[:1] == ["error"]
+        assert bounded or refused or set(touched(before, self.seen)) <= {"totals"}
+
+    @rule(data=st.data())
+    @precondition(lambda self: len(self.past) > 1)
+    def old_call_arrives(self, data: st.DataObject) -> None:
+        """A call from a connection given up long ago; nobody reads the reply."""
+        slots_own = [call for call in self.past if call.script in SLOTS_OWN]
+        calls = data.draw(st.sampled_from([list(self.past), slots_own or list(self.past)]))
+        self.send(data.draw(st.sampled_from(calls)))
+
+    @rule(
+        what=st.sampled_from(["scripts", "memory", "rename", "pause", "park", "forget"]),
+        queue=st.sampled_from(["b", "c"]),  # work goes on in "a"
+        how=st.sampled_from(["upgrade", "adopt", "rotate"]),
+    )
+    def disturb(self, what: str, queue: str, how: str) -> None:
+        """Do one of what is seldom done."""
+        if what == "scripts":
+            self.client.script_flush()
+        elif what == "memory":
+            self.memory(full=not self.model.full)
+            self.fresh = False
+        elif what == "rename":
+            self.rename(how)
+        elif what == "pause":
+            paused = queue in self.seen.keys.get("paused", ())
+            self.ask("resume" if paused else "pause", queue=queue)
+            self.ask("queues")
+        elif what == "park":
+            self.park(queue)
+        else:  # workers that were killed with their supervisors are not seen any more
+            self.move_clock(600_000)
+            self.ask("forget_worker", worker="", unseen=600_000)
+
+    def rename(self, how: str) -> None:
+        """Give the keys another name or owner, so that all processes must attach anew."""
+        given = {"schema": "1.0", "new_incarnation": self.new_incarnation()}
+        if how == "upgrade":
+            self.send(Call("begin_upgrade", given))
+            return
+        former, self.owners = self.owners[0], (f"owner-{self.number('owner')}",)
+        if how == "adopt":
+            self.send(Call("adopt", given | {"owner": self.owners[0]}))
+        else:  # the project's key is rotated
+            self.owners += (former,)
+            self.attach()
+
+    def park(self, queue: str) -> None:
+        """The next job of a queue waits, as a full concurrency key will make it."""
+        ids = self.seen.keys.get(f"queued:{queue}", {})
+        if found := sorted(set(ids) - self.auditor.damaged):
+            job_id = found[0]
+            waiting = self.model.keys.get(f"waiting:{queue}", {})
+            self.put(f"queued:{queue}", {k: v for k, v in ids.items() if k != job_id})
+            self.put(f"waiting:{queue}", waiting | {job_id: ids[job_id]})
+            self.put(f"job:{job_id}", self.model.fields(job_id) | {"state": "waiting"})
+
+    # In the end
+
+    def teardown(self) -> None:
+        try:
+            if not self.broken:
+                self.memory(full=False)
+                self.drain()
+        finally:
+            self.client.config_set("maxmemory", 0)
+            self.client.flushall()
+
+    def drain(self) -> None:
+        """With one worker that lives, each job ends."""
+        for queue in sorted(self.seen.keys.get("paused", ())):
+            self.ask("resume", queue=queue)
+        for ids in self.seen.named("waiting").values():
+            for job_id in ids:
+                self.ask("cancel", id=job_id, reason="by_hand")
+        self.move_clock(30 * DAY)
+        self.reap(QUEUES, 500, watched=False, later=0)
+        self.runs.clear()
+        self.claim(0, QUEUES, lost=False)
+        done = {"outcome": "succeeded", "result": "", "reason": "", "error": "-", "delay": 0}
+        while 0 in self.runs:
+            (job_id, fence), before = self.runs[0], self.seen
+            reply = self.ask("finish", QUEUES, id=job_id, fence=fence, **done, **self.slot(0))
+            self.begin(0, reply, before)
+        left = {
+            job_id: fields["state"]
+            for job_id, fields in self.seen.records().items()
+            if job_id not in self.auditor.damaged and fields["state"] not in FINAL
+        }
+        assert not left, left

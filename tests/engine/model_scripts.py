@@ -1,0 +1,207 @@
+"""The scripts that callers and operators call, in plain Python, and the model as a whole."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from .model import Refused
+from .model_workers import WorkerScripts
+
+FINAL = ("succeeded", "failed", "cancelled")
+PARTS = ("job", "payload", "result", "attempts", "progress", "log")
+BEFORE_START = ("scheduled", "queued", "waiting")
+
+
+class Call(NamedTuple):
+    """One call of a script; sent once more it is what a lost reply leads to."""
+
+    script: str
+    given: dict[str, Any]
+    rest: tuple[Any, ...] = ()
+
+
+class Model(WorkerScripts):
+    """All scripts."""
+
+    def call(self, call: Call) -> Any:
+        """Do what the script does and return what it answers.
+
+        Raises: Refused.
+        """
+        script: Callable[..., Any] = getattr(self, call.script)
+        given = dict(call.given)
+        gated = call.script != "finish" and "incarnation" in given
+        if gated and not self.attached(given.pop("incarnation")):
+            raise Refused("DETACHED")
+        return script(*([call.rest] if call.rest else []), **given)
+
+    def attach(
+        self, owners: Sequence[str], *, schema: str, new_incarnation: str, known: str
+    ) -> list[Any]:
+        meta = dict(self.keys.get("meta", {}))
+        owner = meta.get("owner")
+        verdict = "foreign" if owner else "new"
+        if owner in owners:
+            verdict = "known" if owner == owners[0] else "rotated"
+        change = "upgrading" if "upgrading" in meta else ""
+        if verdict != "foreign":
+            if verdict == "new" and self.full:
+                raise Refused("maxmemory")
+            named = {"schema": schema, "incarnation": new_incarnation} | meta
+            self.hset("meta", **named | {"owner": owners[0]})
+            if known and known not in (meta.get("incarnation"), meta.get("former")):
+                change = "replaced"
+                self.increase("totals", "replaced")
+        found = [meta.get("schema", schema), meta.get("incarnation", new_incarnation)]
+        return [verdict, *found, owner or owners[0], change]
+
+    def adopt(self, *, schema: str, new_incarnation: str, owner: str) -> str:
+        meta = dict(self.keys.get("meta", {}))
+        if meta.get("owner") == owner:
+            return owner
+        former = meta.get("incarnation", "")
+        schema = meta.get("schema", schema)
+        self.hset("meta", schema=schema, incarnation=new_incarnation, owner=owner, former=former)
+        return meta.get("owner", "")
+
+    def begin_upgrade(self, *, schema: str, new_incarnation: str) -> str:
+        meta = self.keys.get("meta", {})
+        if "upgrading" in meta:
+            return str(self.now - int(meta["upgrading"].split()[1]))
+        since, former = f"{schema} {self.now}", meta.get("incarnation", "")
+        self.hset("meta", upgrading=since, incarnation=new_incarnation, former=former)
+        return "0"
+
+    def end_upgrade(self, *, schema: str) -> int:
+        self.hset("meta", schema=schema)
+        return int(self.keys["meta"].pop("upgrading", None) is not None)
+
+    def enqueue(self, jobs: Sequence[Any]) -> list[str]:
+        words, stored, added, tokens = list(jobs), [], dict[str, int](), dict[str, int]()
+        while words:
+            job_id, queue, task, priority, due, payload, more = words[:7]
+            fields = dict(zip(words[7 : 7 + more : 2], words[8 : 7 + more : 2], strict=True))
+            words = words[7 + more :]
+            known = self.fields(job_id).get("enqueued_at")
+            stored.append(known or str(self.now))
+            if known:
+                continue
+            if self.full:
+                raise Refused("maxmemory")
+            fields = {"queue": queue, "task": task, "enqueued_at": self.now, **fields}
+            if due == "":
+                self.to_queued(job_id, queue, self.last_place(priority), **fields)
+                tokens[queue] = tokens.get(queue, 0) + 1
+            else:
+                at = self.now + int(due[1:]) if due[0] == "+" else int(due)
+                self.to_scheduled(job_id, queue, at, **fields)
+            self.keys[f"payload:{job_id}"] = payload
+            added[queue] = added.get(queue, 0) + 1
+        for queue, number in added.items():
+            if self.count("enqueued", queue, number) and self.add("queues", queue):
+                self.wake("*")
+            self.wake(queue, tokens.get(queue, 0))
+        return stored
+
+    def cancel(self, *, id: str, reason: str) -> list[str]:
+        job = self.fields(id)
+        state, queue = job.get("state"), job.get("queue")
+        if not state:
+            return []
+        if state == "running":
+            self.hset(f"job:{id}", cancel=reason)
+            if "worker" in job:
+                self.keys[f"call:{job['worker']}"] = "1"
+            return [state, state]
+        if state not in BEFORE_START:
+            return [state, state]
+        self.drop(f"{state}:{queue}", id)
+        self.to_final(id, str(queue), "cancelled", reason=reason)
+        return [state, "cancelled"]
+
+    def requeue(self, *, id: str) -> list[str]:
+        job = self.fields(id)
+        state, queue = job.get("state"), job.get("queue")
+        if not state:
+            return []
+        if state in ("queued", "running", "waiting"):
+            return [state, state]
+        self.drop(f"{state}:{queue}", id)
+        if state == "failed" and "task" in job:
+            self.drop(f"failed-of:{job['task']}", id)
+        if state != "scheduled":
+            self.keys.pop(f"result:{id}", None)
+            self.keys.pop(f"progress:{id}", None)
+            for name in ("attempts", "recoveries", "reason", "finished_at", "started_at"):
+                job.pop(name, None)
+            for name in ("attempted_at", "held_since", "cancel"):
+                job.pop(name, None)
+            self.record(id, 0, "-", "-", self.now, self.now, "requeued")
+        self.to_queued(id, str(queue), self.last_place(job.get("priority")))
+        self.wake(str(queue))
+        return [state, "queued"]
+
+    def delete(self, *, id: str) -> list[str]:
+        job = self.fields(id)
+        state = job.get("state")
+        if not state:
+            return []
+        if state == "running":
+            return [state, state]
+        self.drop(f"{state}:{job.get('queue')}", id)
+        self.remove(id, state)
+        return [state, ""]
+
+    def remove(self, job_id: str, state: str) -> None:
+        task = self.fields(job_id).get("task")
+        if state == "failed" and task:
+            self.drop(f"failed-of:{task}", job_id)
+        for part in PARTS:
+            self.keys.pop(f"{part}:{job_id}", None)
+
+    def trim(self, *, queue: str, state: str, keep: int, most: int, limit: int) -> int:
+        index = f"{state}:{queue}"
+        ids = self.until(index, self.now - keep)[:limit]
+        excess = min(len(self.keys.get(index, ())) - most, limit)
+        if excess > len(ids):
+            ids = self.until(index, self.now - min(keep, 60_000))[:excess]
+        for job_id in ids:
+            self.drop(index, job_id)
+            actual = self.fields(job_id).get("state")
+            if actual and actual != state:
+                self.increase("totals", "ghost")
+            else:
+                self.remove(job_id, state)
+        return len(ids)
+
+    def pause(self, *, queue: str) -> int:
+        if self.add("queues", queue):
+            self.wake("*")
+        return int(self.add("paused", queue))
+
+    def resume(self, *, queue: str) -> int:
+        if queue not in self.keys.get("paused", ()):
+            return 0
+        self.keys["paused"].discard(queue)
+        if not self.keys["paused"]:
+            del self.keys["paused"]
+        self.wake(queue, 64)
+        return 1
+
+    def queues(self) -> list[str]:
+        return sorted(self.keys.get("queues", ()))
+
+    def show(self, *, id: str) -> list[Any]:
+        job = self.fields(id)
+        if not job:
+            return []
+        parts = [self.keys.get(f"{kind}:{id}") for kind in ("payload", "result", "progress")]
+        runs = self.keys.get(f"attempts:{id}", [])
+        due = self.keys.get(f"scheduled:{job.get('queue')}", {}).get(id)
+        lines = self.keys.get(f"log:{id}", [])
+        return [
+            dict(job),
+            *(part if isinstance(part, str) else None for part in parts),
+            list(runs) if isinstance(runs, list) else [],
+            f"{due:.0f}" if job.get("state") == "scheduled" and due is not None else None,
+            list(lines) if isinstance(lines, list) else [],
+        ]

@@ -1,0 +1,142 @@
+"""The gate: scripts work only for processes that know the very keys they are about to change."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.connection import UNATTACHED, Connection
+from django_jobqueue.engine.keys import SCHEMA
+from django_jobqueue.engine.scripts import standard
+from django_jobqueue.engine.workers import Slot
+from django_jobqueue.exceptions import QueueUnavailable, SchemaMismatch
+from django_jobqueue.options import load
+
+from .places import DONE, Make, claimed, everything, finish, places
+
+READING = {"queues", "show"}
+OTHERS = {"attach", "forget_worker", "rights"}
+# Arguments that would work if the script were not refused.
+GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
+    "cancel": ([], {"id": "x", "reason": "cancelled"}),
+    "claim": (["default"], {"worker": "w", "slot": "s", "nonce": "n", "lease": 1000}),
+    "delete": ([], {"id": "x"}),
+    "enqueue": (["y", "default", "a.b", 0, "", b"1.x.{}", 0], {}),
+    "pause": ([], {"queue": "default"}),
+    "promote": (["default"], {"limit": 1}),
+    "reap": (["default"], {"limit": 1, "interval": 1, "grace": 1, "lease": 1}),
+    "requeue": ([], {"id": "x"}),
+    "resign": (["x", b"1.old.", b"1.new."], {}),
+    "resume": ([], {"queue": "default"}),
+    "trim": ([], {"queue": "default", "state": "failed", "keep": 1, "most": 1, "limit": 1}),
+}
+
+
+def fresh() -> Connection:
+    return Connection("default", load("default"))
+
+
+def rename(engine: Engine, name: str = "another") -> None:
+    """Give the keys another name, as an emptied server has."""
+    engine.connection.client.hset(engine.connection.keys("meta"), "incarnation", name)
+
+
+def test_every_script_is_gated_or_has_a_reason_not_to_be() -> None:
+    """A new script must decide."""
+    gated = {name for name, script in standard().all.items() if script.is_gated}
+    assert gated - UNATTACHED == set(GIVEN)
+    assert set(standard().all) == set(GIVEN) | UNATTACHED | READING | OTHERS
+
+
+@pytest.mark.parametrize("name", sorted(GIVEN))
+def test_stranger_changes_nothing(engine: Engine, make_job: Make, name: str) -> None:
+    """The refusal is an error by itself, and comes before the first write."""
+    make_job()
+    before = everything(engine)
+    rest, given = GIVEN[name]
+    script = getattr(standard(), name)
+    with pytest.raises(Exception, match=r"^DETACHED"):
+        script(engine.connection.execute, engine.connection.keys.prefix, rest,
+               incarnation="of yesterday", **given)  # fmt: skip
+    assert everything(engine) == before
+
+
+def test_call_attaches_anew_and_goes_on(engine: Engine, make_job: Make, caplog) -> None:
+    """An emptied server is noticed at the next call, told loudly, counted, and used."""
+    make_job()
+    known = engine.connection.incarnation
+    engine.connection.client.flushall()
+
+    job_id = make_job()
+
+    assert places(engine) == {"queued": {"default": [job_id]}}
+    assert engine.connection.incarnation not in (known, "")
+    (line,) = [line for line in caplog.records if "emptied or replaced" in line.message]
+    assert line.levelname == "CRITICAL"
+    assert engine.inspector.totals() == {"replaced": 1}
+
+
+def test_each_process_tells_once(engine: Engine, make_job: Make, caplog) -> None:
+    """The next calls are silent again."""
+    engine.connection.client.flushall()
+    for _ in range(3):
+        make_job()
+    assert caplog.text.count("emptied or replaced") == 1
+    assert engine.inspector.totals() == {"replaced": 1}
+
+
+def test_worker_goes_on_with_another_incarnation(
+    engine: Engine, make_job: Make, slot: Slot
+) -> None:
+    """Its finish settles the run but claims nothing; its next claim attaches."""
+    mine, waits = make_job(), make_job()
+    job = claimed(engine, slot)
+    rename(engine)
+
+    verdict, _, found = engine.workers.finish(slot, job, DONE, ["default"])
+
+    assert (verdict, found.more) == ("ok", True)
+    assert places(engine) == {"succeeded": {"default": [mine]}, "queued": {"default": [waits]}}
+    assert claimed(engine, slot).id == waits
+    assert engine.connection.incarnation == "another"
+
+
+def test_runs_end_well_while_the_keys_are_closed(
+    engine: Engine, make_job: Make, slot: Slot
+) -> None:
+    """Another schema, and no attach: what began well is renewed and finished."""
+    job_id = make_job()
+    job = claimed(engine, slot)
+    engine.connection.client.hset(engine.connection.keys("meta"), "schema", "2.0")
+    rename(engine)
+    with pytest.raises(SchemaMismatch):
+        engine.queues.promote(["default"])
+
+    assert [held.lost for held in engine.workers.renew(slot.worker, {"pid": 1})] == [False]
+    assert engine.jobs.progress(job_id, job.fence, 1, 2, "half")
+    assert engine.jobs.log(job_id, job.fence, "half")
+    assert finish(engine, slot, job) == "ok"
+    assert places(engine)["succeeded"] == {"default": [job_id]}
+    engine.connection.client.hset(engine.connection.keys("meta"), "schema", SCHEMA)
+
+
+def test_keys_renamed_for_ever_end_in_an_error(engine: Engine, monkeypatch) -> None:
+    """A server that answers DETACHED whatever one does is told as unavailable."""
+    monkeypatch.setattr(engine.connection, "attach", lambda: None)
+    rename(engine)
+    with pytest.raises(QueueUnavailable, match="DETACHED"):
+        engine.queues.pause("default")
+    engine.connection.client.delete(engine.connection.keys("meta"))
+
+
+def test_threads_attach_once(engine: Engine) -> None:
+    """Many threads that meet new keys at once agree on one name."""
+    engine.connection.client.flushall()
+    threads = [threading.Thread(target=engine.queues.pause, args=[f"q{n}"]) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert engine.queues.names() == ["default", *(f"q{n}" for n in range(8))]
+    assert fresh().call("queues")

@@ -1,0 +1,33 @@
+"""An app that shortens a worker's patience, as the environment says, and may hang its start."""
+
+import os
+import time
+from pathlib import Path
+
+from django.apps import AppConfig
+
+from django_jobqueue.worker import process, supervisor
+
+
+class Hurry(AppConfig):
+    name = "tests.project.hurry"
+    label = "hurry"
+
+    def ready(self) -> None:
+        process.LEAVE = float(os.environ.get("TEST_LEAVE", process.LEAVE))
+        supervisor.READY = float(os.environ.get("TEST_READY", supervisor.READY))
+        if hang := os.environ.get("TEST_HANG"):
+            _hang_once(Path(hang))
+
+
+def _hang_once(mark: Path) -> None:
+    """Let the first process hang between its fork and its slots."""
+    run = process._loops
+
+    def hang(*given: object) -> object:
+        if not mark.exists():
+            mark.touch()
+            time.sleep(600)
+        return run(*given)  # type: ignore[arg-type]
+
+    process._loops = hang  # type: ignore[assignment]

@@ -1,0 +1,362 @@
+"""A reply is lost: the script ran, the call fails, and the same call again changes nothing."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.jobs import NewJob
+from django_jobqueue.engine.pool import CALLER, worker_timeouts
+from django_jobqueue.engine.rotation import Rotation
+from django_jobqueue.engine.scripts import standard
+from django_jobqueue.engine.upgrade import Upgrade
+from django_jobqueue.engine.workers import Nothing, Slot
+from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
+from django_jobqueue.job import State, new_id
+from django_jobqueue.options import load
+from django_jobqueue.run import Claimed, Settlement
+from tests.engine.places import (
+    DONE,
+    FAILED,
+    REAP,
+    RELEASED,
+    RETRIED,
+    Make,
+    claimed,
+    everything,
+    finish,
+)
+from tests.project import fault_tasks
+from tests.rig import WorkerProcess
+from tests.system.proxy import FaultProxy
+
+from .conftest import Oracle, until_final
+
+Call = Callable[[Engine], Any]  # on the engine whose reply is lost
+Check = Callable[[Any], object]  # of what the repeated call answers
+Prepare = Callable[[Engine, Make], tuple[Call, Check]]
+CASES: dict[str, tuple[str, Prepare]] = {}  # name → the script, and what prepares its call
+CHANGES_NOTHING = {"attach", "queues", "rights", "show"}
+NEVER_REPEATED = {"log"}  # best effort: its callers have no second try
+
+
+def case(script: str) -> Callable[[Prepare], Prepare]:
+    def enter(prepare: Prepare) -> Prepare:
+        CASES[prepare.__name__] = script, prepare
+        return prepare
+
+    return enter
+
+
+@case("attach")
+def attach(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    known = engine.connection.incarnation
+
+    def call(far: Engine) -> str:
+        far.connection.detach()
+        far.connection.attach()
+        return far.connection.incarnation
+
+    return call, known.__eq__
+
+
+@case("rights")
+def rights(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    return attach(engine, make_job)  # which asks for them at first
+
+
+@case("enqueue")
+def enqueue(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    job = NewJob(new_id(), "default", "a.b", b"payload")
+    return lambda far: far.jobs.enqueue(job), int
+
+
+@case("enqueue")
+def enqueue_many(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    due = timedelta(hours=1)
+    jobs = [NewJob(new_id(), "default", "a.b", b"payload", n % 2, due) for n in range(50)]
+    return lambda far: far.jobs.enqueue_many(jobs), lambda answer: len(answer) == 50
+
+
+@case("claim")
+def claim(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    first, _ = make_job(), make_job()
+    slot = Slot("worker-1", "0.0")
+    return lambda far: far.workers.claim(slot, ["default"]), lambda job: job.id == first
+
+
+@case("finish")
+def finish_and_claim(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    """The next job is the same as the lost reply named."""
+    _, second, _ = make_job(), make_job(), make_job()
+    slot = Slot("worker-1", "0.0")
+    job = claimed(engine, slot)
+
+    def call(far: Engine) -> Any:
+        return far.workers.finish(slot, job, DONE, ["default"])
+
+    def check(answer: tuple[str, int, Claimed | Nothing]) -> bool:
+        verdict, _, found = answer
+        return verdict == "again" and isinstance(found, Claimed) and found.id == second
+
+    return call, check
+
+
+def settled(outcome: Settlement) -> Prepare:
+    def prepare(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+        make_job()
+        slot = Slot("worker-1", "0.0")
+        job = claimed(engine, slot)
+        return lambda far: finish(far, slot, job, outcome), "again".__eq__
+
+    prepare.__name__ = f"finish_{outcome.outcome}"
+    return prepare
+
+
+for outcome in (DONE, FAILED, RELEASED, RETRIED, Settlement(outcome="cancelled", reason="asked")):
+    case("finish")(settled(outcome))
+
+
+@case("renew")
+def renew(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    job_id = make_job()
+    claimed(engine, Slot("worker-1", "0.0"))
+
+    def check(held: list[Any]) -> bool:
+        return [(one.id, one.lost) for one in held] == [(job_id, False)]
+
+    return lambda far: far.workers.renew("worker-1", {"pid": 1}), check
+
+
+@case("release_slot")
+def release_slot(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    """Counted as one recovery, not as two."""
+    make_job()
+    claimed(engine, Slot("worker-1", "0.0"))
+
+    def call(far: Engine) -> list[str]:
+        return far.workers.release_slot("worker-1", "0.0", lost=True, reason="killed_9")
+
+    return call, lambda moved: moved == []
+
+
+@case("reap")
+def reap(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    """The job is in its old place once, with one recovery."""
+    job_id = make_job()
+    claimed(engine, Slot("worker-1", "0.0"))
+    engine.connection.client.zadd(engine.connection.keys("leases", "default"), {job_id: 1})
+    return lambda far: far.queues.reap(["default"], **REAP), lambda moved: moved == {}
+
+
+@case("promote")
+def promote(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    make_job(due=1)
+    return lambda far: far.queues.promote(["default"]), lambda moved: moved == 0
+
+
+@case("cancel")
+def cancel(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    job_id = make_job()
+    return lambda far: far.jobs.cancel(job_id), State.CANCELLED.__eq__
+
+
+@case("requeue")
+def requeue(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    """The history says once that it was asked for."""
+    job_id, slot = make_job(), Slot("worker-1", "0.0")
+    finish(engine, slot, claimed(engine, slot), FAILED)
+    return lambda far: far.jobs.requeue(job_id), State.QUEUED.__eq__
+
+
+@case("delete")
+def delete(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    """The second call can't know of the first: it says that there is no such job."""
+    job_id = make_job()
+
+    def call(far: Engine) -> object:
+        try:
+            return far.jobs.delete(job_id)
+        except JobNotFound:
+            return JobNotFound
+
+    return call, lambda answer: answer is JobNotFound
+
+
+@case("trim")
+def trim(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    job_id = make_job()
+    engine.jobs.cancel(job_id)
+    engine.connection.client.zadd(engine.connection.keys("cancelled", "default"), {job_id: 1})
+    return lambda far: far.queues.trim("default"), lambda moved: moved == 0
+
+
+@case("pause")
+def pause(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    return lambda far: far.queues.pause("default"), lambda news: news is False
+
+
+@case("resume")
+def resume(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    engine.queues.pause("default")
+    return lambda far: far.queues.resume("default"), lambda news: news is False
+
+
+@case("progress")
+def progress(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    make_job()
+    job = claimed(engine, Slot("worker-1", "0.0"))
+    return lambda far: far.jobs.progress(job.id, job.fence, 1, 2, "half"), bool
+
+
+@case("forget_worker")
+def forget_worker(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    engine.workers.renew("worker-1", {"pid": 1})
+    return lambda far: far.workers.forget("worker-1"), lambda gone: gone in (0, 1)
+
+
+@case("show")
+def show(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    job_id = make_job()
+    return lambda far: far.inspector.job(job_id), lambda job: job.id == job_id
+
+
+@case("queues")
+def queues(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    make_job(queue="mail")
+    return lambda far: far.queues.names(), ["default", "mail"].__eq__
+
+
+@case("adopt")
+def adopt(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    """Those who knew the keys before don't take them for others."""
+    engine.connection.client.hset(engine.connection.keys("meta"), "owner", "somebodyelse")
+
+    def check(former: str) -> bool:
+        make_job()  # attaches anew
+        return "replaced" not in engine.inspector.totals()
+
+    return lambda far: Upgrade(far.connection).adopt(), check
+
+
+@case("begin_upgrade")
+def begin_upgrade(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    return lambda far: Upgrade(far.connection).begin_upgrade(), lambda ago: ago >= 0
+
+
+@case("resign")
+def resign(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    """The second call finds the new signature, and leaves it."""
+    job_id = make_job()
+    payload: Any = engine.connection.client.get(engine.connection.keys("payload", job_id))
+    old = payload[: payload.index(b".", 2) + 1]
+    heads = [(job_id, old, old.swapcase())]
+    return lambda far: Rotation(far.connection).resign(heads), (0).__eq__
+
+
+@case("end_upgrade")
+def end_upgrade(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    Upgrade(engine.connection).begin_upgrade()
+
+    def check(nothing: None) -> bool:
+        return bool(make_job())
+
+    return lambda far: Upgrade(far.connection).end_upgrade(), check
+
+
+@pytest.fixture
+def far(engine: Engine, proxy: FaultProxy) -> Iterator[Callable[[dict[str, Any]], Engine]]:
+    """Make an engine that reaches the server through the proxy, with the given time-outs."""
+    for script in standard().all.values():  # so that no reply is "no such script"
+        engine.connection.client.script_load(script.source)
+    made: list[Engine] = []
+
+    def make(timeouts: dict[str, Any]) -> Engine:
+        options = replace(load("default"), url=proxy.url)
+        made.append(Engine(Connection("default", options, timeouts=timeouts)))
+        made[-1].connection.attach()
+        return made[-1]
+
+    yield make
+    for engine in made:
+        engine.connection.close()
+
+
+def lasting(engine: Engine) -> dict[str, Any]:
+    """Return all keys but what each call may set anew: who was seen, when a lease ends."""
+    found = everything(engine)
+    for name in list(found):
+        if name.startswith(("worker", "meta")):
+            del found[name]
+        elif name.startswith("leases:"):
+            found[name] = [job_id for job_id, _ in found[name]]
+    return found
+
+
+def test_there_is_a_case_for_each_script() -> None:
+    """Who adds a script says here what its call answers when the first reply was lost."""
+    assert {script for script, _ in CASES.values()} == set(standard().all) - NEVER_REPEATED
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_call_can_be_repeated(
+    name: str,
+    engine: Engine,
+    make_job: Make,
+    far: Callable[[dict[str, Any]], Engine],
+    proxy: FaultProxy,
+) -> None:
+    """As a slot does, which repeats by itself: the second call answers, and changes nothing."""
+    script, prepare = CASES[name]
+    slot = far(worker_timeouts(0.1))
+    call, check = prepare(engine, make_job)
+    before = everything(engine)
+    proxy.drop_replies(of=standard().all[script].sha.encode())
+
+    with pytest.raises(QueueUnavailable):
+        call(slot)
+
+    assert proxy.counts["dropped"] == 1
+    assert (everything(engine) == before) == (script in CHANGES_NOTHING)
+    once = lasting(engine)
+    answer = call(slot)
+    assert lasting(engine) == once
+    assert check(answer)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_caller_does_not_notice(
+    name: str,
+    engine: Engine,
+    make_job: Make,
+    far: Callable[[dict[str, Any]], Engine],
+    proxy: FaultProxy,
+) -> None:
+    """With a caller's time-outs redis-py repeats the call: no error, the answer of the second."""
+    script, prepare = CASES[name]
+    caller = far(CALLER)
+    call, check = prepare(engine, make_job)
+    proxy.drop_replies(of=standard().all[script].sha.encode())
+    assert check(call(caller))
+    assert proxy.counts["dropped"] == 1
+
+
+def test_two_hundred_jobs_and_every_fifth_reply_lost(
+    worker_process: Callable[..., WorkerProcess],
+    engine: Engine,
+    proxy: FaultProxy,
+    oracle: Oracle,
+) -> None:
+    """Each job runs once, and none counts as recovered."""
+    proxy.drop_replies(10**9, b"EVALSHA", every=5)
+    results = fault_tasks.work.enqueue_many([(oracle.path,)] * 200)
+    worker_process("--processes", "2", TEST_REDIS_URL=proxy.url)
+    jobs = until_final(engine, results)
+    assert proxy.counts["dropped"] >= 40
+    assert oracle.starts() == dict.fromkeys([job.id for job in jobs], 1)
+    assert {(job.state, job.attempts, job.recoveries) for job in jobs} == {(State.SUCCEEDED, 1, 0)}
+    assert "stale" not in engine.inspector.totals()

@@ -1,0 +1,129 @@
+"""What workers do on a network that loses, delays or cuts."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.job import State
+from tests.project import fault_tasks
+from tests.rig import WorkerProcess, until
+from tests.system.proxy import FaultProxy
+
+from .conftest import Oracle, open_for, until_final
+
+Start = Callable[..., WorkerProcess]
+LEASE = 2.0  # seconds
+
+
+def test_a_worker_alone_in_a_black_hole_keeps_its_job(
+    worker_process: Start, engine: Engine, proxy: FaultProxy, oracle: Oracle, gate: Path
+) -> None:
+    """The job ends while the worker is cut off for longer than the lease: it ran once."""
+    held = fault_tasks.hold.enqueue(oracle.path, str(gate))
+    worker_process("--processes", "2", TEST_REDIS_URL=proxy.url, TEST_LEASE=str(LEASE))
+    oracle.until_started(1)
+    proxy.black_hole()
+    cut = time.monotonic()
+    gate.touch()
+    until(lambda: oracle.ends().total())
+    until(lambda: time.monotonic() - cut > 1.5 * LEASE)
+    proxy.pass_on()
+    back = time.monotonic()
+    later = fault_tasks.work.enqueue(oracle.path)
+
+    jobs = until_final(engine, [held, later])
+
+    print(f"resumed {time.monotonic() - back:.1f} s after the network")  # noqa: T201
+    assert oracle.starts() == {held.id: 1, later.id: 1}
+    assert {(job.state, job.recoveries) for job in jobs} == {(State.SUCCEEDED, 0)}
+    assert "stale" not in engine.inspector.totals()
+
+
+def test_a_worker_in_a_black_hole_loses_its_job_to_another(
+    worker_process: Start, engine: Engine, proxy: FaultProxy, oracle: Oracle, gate: Path
+) -> None:
+    """The job runs once more, counted as a recovery; what the first run comes to is refused."""
+    lost = worker_process("--processes", "1", TEST_REDIS_URL=proxy.url, TEST_LEASE=str(LEASE))
+    lost.until_ready()
+    until(lambda: len(engine.inspector.workers()) == 1)
+    held = fault_tasks.hold.enqueue(oracle.path, str(gate))
+    oracle.until_started(1)
+    other = worker_process("--processes", "1", TEST_LEASE=str(LEASE))
+    until(lambda: len(engine.inspector.workers()) == 2)
+    proxy.black_hole()
+    oracle.until_started(2)
+    proxy.pass_on()
+    open_for(oracle.pid(held.id), gate)  # the first run ends while the second is under way
+    until(lambda: engine.inspector.totals().get("stale") == 1, what="the late end is refused")
+    assert engine.inspector.job(held.id).state is State.RUNNING
+    gate.touch()
+
+    (job,) = until_final(engine, [held])
+
+    assert (job.state, job.recoveries, job.attempts) == (State.SUCCEEDED, 1, 1)
+    assert [run.outcome for run in engine.inspector.job(job.id).runs] == ["recovered", "succeeded"]
+    assert oracle.starts() == {held.id: 2}
+    until(lambda: "The lease was lost" in lost.output())
+    other.kill_group()
+    until_final(engine, [fault_tasks.work.enqueue(oracle.path)])  # by the first
+
+
+def test_leases_survive_a_slow_network(
+    worker_process: Start, engine: Engine, proxy: FaultProxy, oracle: Oracle, gate: Path
+) -> None:
+    """A call takes a second; renewals are in time all the same, and nobody reaps."""
+    held = fault_tasks.hold.enqueue(oracle.path, str(gate))
+    for _ in range(2):
+        worker_process("--processes", "1", TEST_REDIS_URL=proxy.url, TEST_LEASE="6")
+    oracle.until_started(1)
+    proxy.delay(0.5)
+    began = time.monotonic()
+    later = fault_tasks.work.enqueue(oracle.path)
+    until(lambda: time.monotonic() - began > 8)
+    gate.touch()
+
+    jobs = until_final(engine, [held, later])
+
+    assert oracle.starts() == {held.id: 1, later.id: 1}
+    assert {(job.state, job.recoveries) for job in jobs} == {(State.SUCCEEDED, 0)}
+
+
+def test_connections_that_are_reset_again_and_again(
+    worker_process: Start,
+    engine: Engine,
+    proxy: FaultProxy,
+    oracle: Oracle,
+) -> None:
+    """Every 50 ms, for 3 s, while jobs flow: each runs once."""
+    worker_process("--processes", "2", TEST_REDIS_URL=proxy.url).until_ready(2)
+    results = []
+    began = time.monotonic()
+    while time.monotonic() - began < 3:
+        results += fault_tasks.work.enqueue_many([(oracle.path,)] * 10)
+        time.sleep(0.05)
+        proxy.reset()
+
+    jobs = until_final(engine, results)
+
+    assert proxy.counts["reset"] > 60
+    assert oracle.starts() == dict.fromkeys([job.id for job in jobs], 1)
+    assert {(job.state, job.attempts, job.recoveries) for job in jobs} == {(State.SUCCEEDED, 1, 0)}
+
+
+def test_a_server_that_refuses_connections(
+    worker_process: Start, engine: Engine, proxy: FaultProxy, oracle: Oracle
+) -> None:
+    """The worker waits, and resumes within two seconds."""
+    worker = worker_process("--processes", "2", TEST_REDIS_URL=proxy.url).until_ready(2)
+    until(lambda: engine.inspector.workers())
+    proxy.refuse()
+    results = fault_tasks.work.enqueue_many([(oracle.path,)] * 10)
+    until(lambda: worker.output().count("Trying again") >= 2)
+    proxy.pass_on()
+    back = time.monotonic()
+    oracle.until_started(1)
+    resumed = time.monotonic() - back
+    print(f"resumed {resumed:.2f} s after the network")  # noqa: T201
+    assert resumed < 2
+    assert {job.state for job in until_final(engine, results)} == {State.SUCCEEDED}

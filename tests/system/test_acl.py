@@ -1,0 +1,373 @@
+"""The Redis user of docs/how-to/secure-redis.md: it may all that the package does, and no more."""
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+from redis import Redis
+from redis.exceptions import NoPermissionError, ResponseError
+
+from django_jobqueue.checks import check_servers
+from django_jobqueue.engine import Engine, get_engine, new_engine
+from django_jobqueue.engine.inspector import Inspector
+from django_jobqueue.engine.pool import CALLER
+from django_jobqueue.engine.rotation import Rotation
+from django_jobqueue.engine.scripts import standard
+from django_jobqueue.engine.upgrade import Upgrade
+from django_jobqueue.engine.workers import Slot
+from django_jobqueue.exceptions import QueueUnavailable
+from django_jobqueue.job import State, new_id
+from django_jobqueue.management.commands.jobqueue import Command
+from embedded.server import EmbeddedServer
+from tests import acl
+from tests.admin.pages import JOBS, QUEUES, WORKERS, page_of
+from tests.engine.places import (
+    DONE,
+    FAILED,
+    REAP,
+    RELEASED,
+    RETRIED,
+    Make,
+    claimed,
+    finish,
+    nothing,
+)
+from tests.project import tasks
+from tests.rig import WorkerProcess, free_port, lines, until
+
+FOREIGN = "cache:1"  # a key of somebody else
+
+
+class Guarded:
+    """A server with the user of the page, and an administrator."""
+
+    def __init__(self, server: EmbeddedServer) -> None:
+        self.url = f"unix://{acl.LOGIN}{server.socket}?db=1"
+        self.admin = Redis(unix_socket_path=str(server.socket), db=1)
+        acl.grant(self.admin)
+
+    def refused(self) -> list[str]:
+        """Return what the user wanted and may not do, since the last look."""
+        log: Any = self.admin.acl_log()
+        self.admin.acl_log_reset()
+        # Redis 6.2 has one right for all of CLIENT, and no SETINFO: the library goes on without.
+        return [
+            f"{entry['reason']} {entry['object']}" for entry in log if entry["object"] != "client"
+        ]
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    config = {"appendonly": "no", "hz": "100"}
+    with EmbeddedServer(tmp_path_factory.mktemp("guarded"), config=config) as server:
+        yield Guarded(server)
+
+
+@pytest.fixture
+def user(engine: Engine, guarded: Guarded, settings: Any) -> Iterator[Engine]:
+    """The default engine, logged in as the user; at the end nothing was refused."""
+    default = settings.TASKS["default"]
+    options = {**default["OPTIONS"], "URL": guarded.url}
+    settings.TASKS = {"default": {**default, "OPTIONS": options}}
+    guarded.admin.flushall()
+    guarded.admin.script_flush()
+    guarded.refused()
+    mine = get_engine("default")
+    mine.connection.client = acl.hands(mine.connection.client)
+    vars(engine).update(vars(mine))  # the same object, for the fixtures
+    yield engine
+    assert guarded.refused() == []
+
+
+def test_the_way_in(user: Engine, guarded: Guarded) -> None:
+    """Log-in, choice of the database and INFO; the client is not an administrator's."""
+    connection = new_engine("default", CALLER).connection
+    connection.client = Redis(connection_pool=connection.client.connection_pool)
+    connection.attach()
+    assert connection.server is not None
+    (name,) = {entry["user"] for entry in guarded.admin.client_list() if entry["user"] != "default"}
+    assert name == acl.USER
+
+
+def test_every_script_runs(user: Engine, guarded: Guarded, make_job: Make, slot: Slot) -> None:
+    """Each is one of those that the server has got to know."""
+    run_writers(user, make_job, slot)
+    look_after(user, make_job, slot)
+    upgrade = Upgrade(user.connection)
+    upgrade.begin_upgrade()
+    upgrade.end_upgrade()
+    upgrade.adopt()
+    scripts = standard().all
+    known = guarded.admin.script_exists(*(script.sha for script in scripts.values()))
+    assert dict(zip(scripts, known, strict=True)) == dict.fromkeys(scripts, True)
+
+
+def run_writers(user: Engine, make_job: Make, slot: Slot) -> None:
+    """Take jobs through all states, and one through more runs than are kept."""
+    for end in (DONE._replace(result=b"1"), FAILED, RELEASED, RETRIED):
+        make_job(priority=5)
+        job = claimed(user, slot)
+        user.jobs.progress(job.id, job.fence, 1, 2, "half")
+        user.jobs.log(job.id, job.fence, "half of it")
+        user.workers.renew(slot.worker, {"pid": 1})
+        assert finish(user, slot, job, end) == "ok"
+        user.jobs.cancel(job.id)
+        user.jobs.requeue(job.id)
+        user.jobs.delete(job.id)
+    often = make_job()
+    for _ in range(25):
+        assert finish(user, slot, claimed(user, slot), RELEASED) == "ok"
+    for number in range(110):
+        job = claimed(user, slot) if not number else job
+        user.jobs.log(often, job.fence, f"line {number}")
+    user.jobs.cancel(often)
+    user.workers.is_called(slot.worker)
+    user.workers.held(slot.worker, slot.name)
+    finish(user, slot, job, FAILED)
+    nothing(user, slot)
+
+
+def look_after(user: Engine, make_job: Make, slot: Slot) -> None:
+    """Do what maintenance and supervisors do."""
+    user.queues.pause("mail")
+    user.queues.resume("mail")
+    make_job(due=timedelta(milliseconds=1))
+    make_job(queue="mail", due=timedelta(hours=1))
+    until(lambda: user.queues.promote(["default"]))
+    claimed(user, slot)
+    user.workers.release_slot(slot.worker, slot.name, lost=True, reason="killed_9")
+    lost = claimed(user, slot)
+    assert user.inspector.job(lost.id).state is State.RUNNING
+    assert user.queues.names() == ["default", "mail"]
+    client, keys = user.connection.client, user.connection.keys
+    client.zadd(keys("leases", "default"), {lost.id: 1})
+    assert user.queues.reap(["default"], **REAP)
+    client.zadd(keys("cancelled", "default"), {make_job(queue="old"): 1})
+    user.queues.trim("default")
+    user.workers.forget(slot.worker)
+    resigned = make_job(queue="old")
+    stored: Any = client.get(keys("payload", resigned))
+    head, _, _ = stored.rpartition(b".")
+    Rotation(user.connection).resign([(resigned, head, head)])
+
+
+def test_everything_can_be_read(user: Engine, make_job: Make, slot: Slot) -> None:
+    """All methods of the inspector, with jobs in several states."""
+    job_id = make_job()
+    user.workers.renew(slot.worker, {"pid": 1})
+    finish(user, slot, claimed(user, slot), FAILED)
+    queued = make_job(queue="mail")
+    inspector = user.inspector
+    read: dict[str, Callable[[], object]] = {
+        "job": lambda: inspector.job(job_id).id == job_id,
+        "queues": lambda: inspector.queues() == ["default", "mail"],
+        "queue_stats": lambda: inspector.queue_stats()[1].oldest_at,
+        "count": lambda: inspector.count(State.QUEUED),
+        "page": lambda: (
+            inspector.page(State.FAILED, 0, 9, newest_first=True)
+            and inspector.page(State.FAILED, 0, 9, queues=["default"], newest_first=True)
+            and inspector.page(State.FAILED, 0, 9, queues=["default"], newest_first=False)
+        ),
+        "failed_of": lambda: inspector.failed_of("tests.project.tasks.noop", 0, 9),
+        "count_failed_of": lambda: inspector.count_failed_of("tests.project.tasks.noop"),
+        "jobs": lambda: len(inspector.jobs([job_id, queued, new_id()])) == 2,
+        "position": lambda: inspector.position(inspector.job(queued)) == 0,
+        "workers": lambda: inspector.workers()[0].id == slot.worker,
+        "totals": lambda: inspector.totals() == {},
+        "minute": lambda: inspector.minute(1) == {},
+    }
+    assert set(read) == {name for name in vars(Inspector) if not name.startswith("_")}
+    assert {name: bool(look()) for name, look in read.items()} == dict.fromkeys(read, True)
+
+
+def test_admin(user: Engine, make_job: Make, admin_client: Client) -> None:
+    """Lists, pages and actions."""
+    job_id = make_job()
+    for url in (JOBS, QUEUES, WORKERS, f"{JOBS}?state=queued", f"{JOBS}?q={job_id}"):
+        assert admin_client.get(url).status_code == 200
+    assert admin_client.get(page_of("job", job_id)).status_code == 200
+    for action, url, chosen in (
+        ("pause_selected", QUEUES, "default"),
+        ("resume_selected", QUEUES, "default"),
+        ("cancel_selected", JOBS, job_id),
+        ("requeue_selected", JOBS, job_id),
+    ):
+        data = {"action": action, "_selected_action": chosen, "index": 0}
+        assert admin_client.post(url, data, follow=True).status_code == 200
+    assert user.inspector.job(job_id).state is State.QUEUED
+    admin_client.post(page_of("job", job_id, "delete"), {"post": "yes"})
+    assert user.inspector.count(State.QUEUED) == 0
+
+
+def test_worker(
+    user: Engine, guarded: Guarded, worker_process: Callable[..., WorkerProcess], tmp_path: Path
+) -> None:
+    """It runs, retries, reports, is told to end a job, sleeps, wakes and stops."""
+    oracle, gate = tmp_path / "oracle", tmp_path / "gate"
+    worker = worker_process("--processes", "2", TEST_REDIS_URL=guarded.url, TEST_LEASE="1")
+    worker.until_ready(2)
+    until(user.inspector.workers)
+    assert tasks.add.enqueue(1, 2).wait(10) == 3
+    assert tasks.with_progress.enqueue(5).wait(10) == 5
+    assert tasks.fail_twice.enqueue(str(tmp_path / "twice")).wait(20) == "done"
+    delayed = tasks.add.using(run_after=timedelta(seconds=0.5)).enqueue(1, 1)
+    held = tasks.hold.enqueue(str(oracle), str(gate), 60.0)
+    until(lambda: lines(oracle), what=worker.output())
+    held.cancel()
+    assert delayed.wait(10) == 2
+    gate.touch()
+    until(lambda: user.inspector.job(held.id).state.is_final)
+    assert worker.stop() == 0
+    assert "Trying again" not in worker.output()
+
+
+def test_commands(user: Engine, make_job: Make, settings: Any) -> None:
+    """Each action of `manage.py jobqueue`, and the checks."""
+    job_id = make_job()
+    output = io.StringIO()
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "of tomorrow", [settings.SECRET_KEY]
+    arguments: dict[str, list[str]] = {
+        "upgrade": [],
+        "adopt": ["--noinput"],
+        "resign": [],
+        "cancel": [job_id],
+    }
+    (actions,) = (
+        action.choices
+        for action in Command().create_parser("manage.py", "jobqueue")._actions
+        if action.dest == "action"
+    )
+    assert set(actions or ()) == set(arguments)
+    for action, more in arguments.items():
+        call_command("jobqueue", action, *more, stdout=output)
+    assert [message.id for message in check_servers()] in ([], ["jobqueue.W006"])
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = settings.SECRET_KEY_FALLBACKS[0], []
+    call_command("jobqueue", "adopt", "--noinput", stdout=output)
+
+
+def test_node_of_a_cluster(tmp_path: Path, settings: Any) -> None:
+    """With the line for clusters, and only with it, the owner of the keys is found."""
+    port = free_port(below=55_536)  # the nodes talk to each other at this number + 10000
+    config = {"port": str(port), "bind": "127.0.0.1", "appendonly": "no", "cluster-enabled": "yes"}
+    url = f"redis://{acl.LOGIN}127.0.0.1:{port}"
+    settings.TASKS = {
+        "default": {
+            "BACKEND": "django_jobqueue.backend.JobQueueBackend",
+            "OPTIONS": {"URL": url, "CLUSTER": True},
+        }
+    }
+    with EmbeddedServer(tmp_path, config=config) as server:
+        admin = Redis(unix_socket_path=str(server.socket))
+        admin.execute_command("CLUSTER", "ADDSLOTS", *range(16_384))
+        until(lambda: b"cluster_state:ok" in raw(admin, "CLUSTER", "INFO"))
+        acl.grant(admin)
+        with pytest.raises(QueueUnavailable, match="ACL"):
+            get_engine("default").queues.names()
+        acl.grant(admin, cluster=True)
+        assert get_engine("default").queues.names() == ["default"]
+
+
+def raw(client: Redis, *words: str) -> bytes:
+    connection: Any = client.connection_pool.get_connection()
+    connection.send_command(*words)
+    reply: bytes = connection.read_response()
+    client.connection_pool.release(connection)
+    return reply
+
+
+@pytest.fixture
+def stranger(guarded: Guarded) -> Iterator[Redis]:
+    """Somebody who stole the user's password, next to another's data."""
+    guarded.admin.flushall()
+    guarded.admin.set(FOREIGN, "theirs")
+    client = Redis.from_url(guarded.url)
+    yield client
+    client.close()
+    assert guarded.admin.get(FOREIGN) == b"theirs"
+
+
+# Not needed, and worth something to a thief.
+NEEDLESS = [
+    "FLUSHALL",
+    "FLUSHDB",
+    "KEYS *",
+    "SCAN 0",
+    "RANDOMKEY",
+    "CONFIG GET *",
+    "CONFIG SET dir /tmp",
+    "SCRIPT FLUSH",
+    "SCRIPT KILL",
+    "FUNCTION LIST",
+    "DEBUG SLEEP 0",
+    "MODULE LIST",
+    "MODULE LOAD /tmp/x.so",
+    "ACL LIST",
+    "CLIENT LIST",
+    "CLIENT KILL ID 1",
+    "CLIENT TRACKING ON BCAST",
+    "MONITOR",
+    "SHUTDOWN NOSAVE",
+    "REPLICAOF 127.0.0.1 1",
+    "MIGRATE 127.0.0.1 1 djq:x 0 1",
+    "RESTORE djq:x 0 x",
+    "DUMP djq:x",
+    "RENAME djq:x djq:y",
+    "COPY djq:x djq:y",
+    "MOVE djq:x 2",
+    "SWAPDB 0 1",
+    "SORT djq:x",
+    "SAVE",
+    "PUBLISH djq x",
+    "SUBSCRIBE djq",
+    "XADD djq:x * a b",
+    "MULTI",
+    "WAIT 1 0",
+]
+FOREIGN_CALLS = [
+    f"GET {FOREIGN}",
+    f"SET {FOREIGN} ours",
+    f"DEL {FOREIGN}",
+    f"UNLINK {FOREIGN}",
+    f"TYPE {FOREIGN}",
+    f"EXPIRE {FOREIGN} 1",
+    f"HGETALL {FOREIGN}",
+    f"RPUSH {FOREIGN} ours",
+    f"BLPOP {FOREIGN} 0.01",
+    f"ZADD {FOREIGN} 1 ours",
+]
+
+
+@pytest.mark.parametrize("line", [*NEEDLESS, *FOREIGN_CALLS])
+def test_the_rest_is_refused(stranger: Redis, line: str) -> None:
+    """What the package does not need, and what is not its own."""
+    with pytest.raises(ResponseError) as caught:
+        stranger.execute_command(*line.split())
+    if not unknown(caught.value):
+        assert re.search("permission|not allowed", str(caught.value)), caught.value
+
+
+@pytest.mark.parametrize("line", [*NEEDLESS, *FOREIGN_CALLS])
+def test_the_rest_is_refused_inside_a_script(stranger: Redis, line: str) -> None:
+    """EVAL is no way around it."""
+    with pytest.raises(ResponseError) as caught:
+        stranger.eval("return redis.call(unpack(ARGV))", 0, *line.split())
+    if not unknown(caught.value):
+        text = "ACL failure in script|user executing the script can't|not allowed from script"
+        assert re.search(text, str(caught.value)), caught.value
+
+
+def test_keys_of_a_script_are_looked_at(stranger: Redis) -> None:
+    """Also those that it is only given."""
+    with pytest.raises(NoPermissionError):
+        stranger.eval("return 1", 1, FOREIGN)
+
+
+def unknown(error: ResponseError) -> bool:
+    """Tell whether the server has no such command at all."""
+    return "nknown" in str(error)

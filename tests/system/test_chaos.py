@@ -1,0 +1,265 @@
+"""A short storm over real servers and workers, and proof that the verdict sees what is wrong."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.workers import Nothing, Slot
+from django_jobqueue.job import State
+from django_jobqueue.run import Claimed, Settlement
+from embedded.tether import tethered
+from tests.chaos import faults, jobs, tasks
+from tests.chaos.evidence import gather
+from tests.chaos.jobs import Kind, Planned, new_job
+from tests.chaos.load import Receipts
+from tests.chaos.options import Options
+from tests.chaos.oracle import Oracle
+from tests.chaos.run import inconsistencies
+from tests.chaos.storm import Event
+from tests.chaos.verdict import CHECKS, judge
+from tests.rig import ROOT
+
+SEED = int(os.environ.get("CHAOS_SEED") or random.randrange(1, 1_000_000))
+SHORT = ["--jobs", "300", "--minutes", "0.2", "--threads", "4", "--drain", "60"]
+
+
+def test_a_short_storm_breaks_no_promise() -> None:
+    """Each kind of fault once, 300 jobs: all of them end as they should."""
+    print(f"repeat with CHAOS_SEED={SEED}")  # noqa: T201 - shown if the test fails
+    command = [sys.executable, "-m", "tests.chaos", *SHORT, "--seed", str(SEED)]
+    done = subprocess.run(
+        tethered(command, signal.SIGKILL), cwd=ROOT, capture_output=True, text=True, timeout=110
+    )
+    print(done.stderr)  # noqa: T201 - shown if the test fails
+    assert done.returncode == 0, f"CHAOS_SEED={SEED}\n{done.stdout}"
+    assert "| acknowledged jobs | 300 |" in done.stdout
+
+
+def test_the_seed_decides_load_and_faults() -> None:
+    """The same seed gives the same plan; faults end in time, one at a time on the road."""
+    print(f"repeat with CHAOS_SEED={SEED}")  # noqa: T201 - shown if the test fails
+    for seed in range(SEED, SEED + 50):
+        options = Options(jobs=100, seed=seed, minutes=0.2)
+        assert jobs.plan(options, random.Random(seed)) == jobs.plan(options, random.Random(seed))
+        kinds = list(faults.KINDS)
+        found = faults.plan(options, random.Random(seed), kinds)
+        assert found == faults.plan(options, random.Random(seed), kinds)
+        assert all(fault.end <= options.seconds for fault in found)
+        road = [fault for fault in found if faults.KINDS[fault.kind].of_road]
+        assert all(a.end < b.at for a, b in pairwise(road))
+        assert len({fault.kind for fault in found}) >= len(kinds) - 3
+
+
+# ── The verdict ──────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(slots=True)
+class Past:
+    """Jobs that a worker ran, driven by hand, with all that the verdict asks for."""
+
+    engine: Engine
+    file: Path
+    slot: Slot = field(default_factory=lambda: Slot("host:4711:aaaa", "0.0"))
+    receipts: Receipts = field(default_factory=Receipts)
+    events: list[Event] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    claimed: Claimed = field(init=False)  # last
+
+    def store(self, planned: Planned) -> str:
+        job = new_job(self.engine, planned)
+        self.engine.jobs.enqueue(job)
+        self.receipts.jobs[job.id] = planned
+        return job.id
+
+    def start(self, *, silently: bool = False) -> tuple[str, str]:
+        """Claim a job and start it, as the process 99 does; return id and fence."""
+        found = self.engine.workers.claim(self.slot, ["default"])
+        assert not isinstance(found, Nothing)
+        self.claimed = found
+        if not silently:
+            self.write("START", found.id, found.fence)
+        return found.id, found.fence
+
+    def end(self, outcome: str = "succeeded", line: str = "END") -> None:
+        """Settle what was started last."""
+        job = self.claimed
+        self.write(line, job.id, job.fence)
+        result = f'"{job.fence}"'.encode() if outcome == "succeeded" else b""
+        settled = Settlement(outcome=outcome, result=result)
+        verdict, _, _ = self.engine.workers.finish(self.slot, job, settled, [])
+        assert verdict == "ok"
+
+    def write(self, what: str, job: str, fence: str) -> None:
+        with self.file.open("a") as file:
+            file.write(f"{what} {job} {fence} 1 99 {time.time()}\n")
+
+    def lose(self) -> None:
+        """Let the slot's process die with its job, as its supervisor sees it."""
+        self.engine.workers.release_slot(
+            self.slot.worker, self.slot.name, lost=True, reason="killed_9"
+        )
+
+    def verdict(self) -> dict[str, int]:
+        """Return each check that found something, and how much."""
+        oracle = Oracle(self.file)
+        evidence = gather(
+            self.engine,
+            self.receipts,
+            {},
+            self.events,
+            oracle,
+            inconsistent=inconsistencies(self.engine),
+            complaints=self.complaints,
+            lease=self.engine.options.lease,
+            drained=True,
+        )
+        return {says: len(found) for says, found in judge(evidence).items() if found}
+
+
+PLAIN = Planned(number=1, kind=Kind.NOOP, queue="default", priority=0, task=tasks.quick)
+
+
+@pytest.fixture
+def past(engine: Engine, tmp_path: Path) -> Iterator[Past]:
+    """A past without fault: a success, a retry, a run lost with its process, a cancellation."""
+    past = Past(engine, tmp_path / "oracle")
+    for attempts in (1, 2):
+        past.store(replace(PLAIN, attempts=attempts))
+        for _ in range(attempts - 1):
+            past.start()
+            past.end("retried", "FAIL")
+        past.start()
+        past.end()
+    past.store(PLAIN)
+    past.start()
+    past.events.append(Event("slot_kill", 4711, frozenset([99]), ended=time.time()))
+    past.lose()
+    past.start()
+    past.end()
+    job = past.store(replace(PLAIN, kind=Kind.CANCELLED, after=60))
+    assert engine.jobs.cancel(job) == State.CANCELLED
+    past.receipts.cancelled.add(job)
+    yield past
+    engine.connection.client.flushall()  # the damage is not the engine's
+
+
+def test_a_past_without_fault_is_acquitted(past: Past) -> None:
+    """Retries, recoveries and cancellations are no violations."""
+    assert past.verdict() == {}
+
+
+def lose_record(past: Past) -> None:
+    job = next(iter(past.receipts.jobs))
+    past.engine.connection.client.delete(*past.engine.connection.keys.parts(job))
+
+
+def lose_place(past: Past) -> None:
+    job = next(iter(past.receipts.jobs))
+    past.engine.connection.client.zrem(past.engine.connection.keys("succeeded", "default"), job)
+
+
+def forget_a_job_that_ran(past: Past) -> None:
+    lose_record(past)
+    lose_place(past)
+    del past.receipts.jobs[next(iter(past.receipts.jobs))]
+
+
+def put_into_two_places(past: Past) -> None:
+    job = next(iter(past.receipts.jobs))
+    past.engine.connection.client.zadd(past.engine.connection.keys("queued", "default"), {job: 1})
+
+
+def leave_one_running(past: Past) -> None:
+    past.store(PLAIN)
+    past.start()
+
+
+def use_a_fence_twice(past: Past) -> None:
+    past.store(PLAIN)
+    past.write("START", *past.start())
+    past.end()
+
+
+def run_a_cancelled_one(past: Past) -> None:
+    (job,) = past.receipts.cancelled
+    past.write("START", job, "1-x")
+
+
+def run_off_the_record(past: Past) -> None:
+    past.write("START", past.claimed.id, "7-x")
+
+
+def end_by_an_old_run(past: Past) -> None:
+    key = past.engine.connection.keys("job", past.claimed.id)
+    past.engine.connection.client.hset(key, "fence", "7-x")
+
+
+def keep_the_result_of_an_old_run(past: Past) -> None:
+    past.engine.connection.client.set(
+        past.engine.connection.keys("result", past.claimed.id), '"1-x"'
+    )
+
+
+def end_otherwise_than_planned(past: Past) -> None:
+    past.receipts.jobs[past.claimed.id] = replace(PLAIN, state=State.FAILED)
+
+
+def cut_off_the_end(past: Past) -> None:
+    lines = past.file.read_text().splitlines()
+    past.file.write_text("\n".join(lines[:-1]) + "\n")
+
+
+def lose_a_claim(past: Past) -> None:
+    past.slot = Slot("host:4712:bbbb", "0.0")  # nothing has hit this one
+    past.store(PLAIN)
+    past.start(silently=True)
+    past.lose()
+    past.start()
+    past.end()
+
+
+def end_unasked(past: Past) -> None:
+    past.complaints.append("worker-1 ended with code 1")
+
+
+DAMAGE: list[tuple[Callable[[Past], None], str]] = [
+    (lose_record, "jobs that are lost"),
+    (lose_place, "jobs that are lost"),
+    (forget_a_job_that_ran, "jobs that are lost"),
+    (put_into_two_places, "inconsistencies among the keys"),
+    (leave_one_running, "jobs that are not final"),
+    (use_a_fence_twice, "fences used twice"),
+    (run_a_cancelled_one, "jobs started though acknowledged as cancelled"),
+    (run_off_the_record, "jobs with more starts than attempts, recoveries and releases"),
+    (run_off_the_record, "runs that are not on record"),
+    (end_by_an_old_run, "jobs ended by a run that had lost its lease"),
+    (keep_the_result_of_an_old_run, "jobs ended by a run that had lost its lease"),
+    (end_otherwise_than_planned, "jobs in a wrong final state"),
+    (cut_off_the_end, "finished jobs whose run did not reach its end"),
+    (lose_a_claim, "claims lost though nobody died"),
+    (end_unasked, "workers that ended unasked, or not as asked"),
+]
+
+
+@pytest.mark.parametrize(
+    ("damage", "check"), DAMAGE, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_the_verdict_sees(damage: Callable[[Past], None], check: str, past: Past) -> None:
+    """Each kind of damage is found by its check."""
+    damage(past)
+    assert past.verdict().get(check) == 1, past.verdict()
+
+
+def test_each_check_is_tried() -> None:
+    """No check is there that never found anything."""
+    assert {check for _, check in DAMAGE} == set(CHECKS)

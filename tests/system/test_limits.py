@@ -1,0 +1,148 @@
+"""Time-outs and cancelled runs, with real workers: asked to end, killed, and never a job beside."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.job import Job, State
+from tests.project import limited_tasks, tasks
+from tests.rig import WorkerProcess, lines, until
+
+Start = Callable[..., WorkerProcess]
+THREADS = ("--processes", "1", "--threads", "2")
+
+
+@pytest.fixture
+def oracle(tmp_path: Path) -> Path:
+    """The file to which the tasks note what they do."""
+    return tmp_path / "oracle"
+
+
+def started(oracle: Path, times: int = 1) -> None:
+    until(lambda: sum(line.startswith("start") for line in lines(oracle)) >= times)
+
+
+def final(engine: Engine, job_id: str, timeout: float = 15.0) -> Job:
+    until(lambda: engine.inspector.job(job_id).state.is_final, timeout, "the job is final")
+    return engine.inspector.job(job_id)
+
+
+def outcomes(job: Job) -> list[str]:
+    return [run.outcome for run in job.runs]
+
+
+def test_time_out_is_an_attempt(worker_process: Start, engine: Engine, oracle: Path) -> None:
+    """It is retried as an error is, without a loss of the process."""
+    result = limited_tasks.sleep_too_long.enqueue(str(oracle))
+    worker = worker_process("--processes", "1").until_ready()
+    slots = worker.slots()
+
+    job = final(engine, result.id)
+
+    assert (job.state, job.reason, job.attempts) == (State.FAILED, "timed_out", 2)
+    assert outcomes(job) == ["retried", "failed"]
+    assert {run.exception for run in job.runs} == {"django_jobqueue.exceptions.JobTimeout"}
+    assert "time.sleep(FOR_EVER)" in job.runs[0].traceback
+    assert worker.slots() == slots
+    assert tasks.add.enqueue(1, 2).wait(10) == 3
+
+
+def test_task_may_clean_up(worker_process: Start, engine: Engine, oracle: Path) -> None:
+    result = limited_tasks.clean_up.enqueue(str(oracle))
+    worker_process("--processes", "1")
+    assert final(engine, result.id).reason == "timed_out"
+    assert lines(oracle)[-1] == "clean-up JobTimeout"
+
+
+def test_task_that_ends_when_asked_has_succeeded(
+    worker_process: Start, engine: Engine, oracle: Path
+) -> None:
+    """What the task makes of it counts."""
+    result = limited_tasks.swallow.enqueue(str(oracle))
+    worker_process("--processes", "1")
+    assert result.wait(15) == "in time after all"
+
+
+def test_task_that_goes_on_is_killed(worker_process: Start, engine: Engine, oracle: Path) -> None:
+    """After its grace; the attempt counts, and no other job is hit."""
+    result = limited_tasks.ignore.enqueue(str(oracle))
+    worker = worker_process("--processes", "1")
+
+    job = final(engine, result.id, 20)
+
+    assert (job.state, job.reason) == (State.FAILED, "timed_out")
+    assert (job.attempts, job.recoveries) == (2, 0)
+    assert outcomes(job) == ["retried", "failed"]
+    assert lines(oracle).count("ignored") == 2
+    assert "was killed: timed_out" in worker.output()
+    assert tasks.add.enqueue(1, 2).wait(10) == 3
+
+
+def test_coroutine_is_timed_out(worker_process: Start, engine: Engine, oracle: Path) -> None:
+    result = limited_tasks.asleep.enqueue(str(oracle))
+    worker_process("--processes", "1")
+    job = final(engine, result.id)
+    assert (job.reason, lines(oracle)[-1]) == ("timed_out", "clean-up")
+    assert tasks.add.enqueue(1, 2).wait(10) == 3
+
+
+@pytest.mark.parametrize("task", ["sleep", "ignore", "compute", "asleep"])
+def test_running_job_is_cancelled(
+    worker_process: Start, engine: Engine, oracle: Path, task: str
+) -> None:
+    """Whatever it does: it is gone soon, at the latest after its grace."""
+    result = getattr(limited_tasks, task).enqueue(str(oracle))
+    worker_process("--processes", "1")
+    started(oracle)
+    began = time.monotonic()
+    assert result.cancel()
+
+    job = final(engine, result.id)
+
+    assert (job.state, job.reason) == (State.CANCELLED, "cancelled")
+    assert outcomes(job) == ["cancelled"]
+    assert time.monotonic() - began < 4
+    assert tasks.add.enqueue(1, 2).wait(10) == 3
+
+
+def test_cancelled_in_a_thread(worker_process: Start, engine: Engine, oracle: Path) -> None:
+    """A coroutine is cancelled there too; Python code is interrupted."""
+    first, second = limited_tasks.asleep.enqueue(str(oracle)), tasks.hold.enqueue(str(oracle), "-")
+    worker_process(*THREADS)
+    started(oracle, 2)
+    for result in (first, second):
+        result.cancel()
+    for result in (first, second):
+        assert final(engine, result.id).state is State.CANCELLED
+    assert tasks.add.enqueue(1, 2).wait(10) == 3
+
+
+def test_cancelled_scheduled_job_never_runs(
+    worker_process: Start, engine: Engine, oracle: Path
+) -> None:
+    result = limited_tasks.sleep.using(run_after=timedelta(seconds=1)).enqueue(str(oracle), 0)
+    assert result.cancel()
+    assert result.state is State.CANCELLED
+    worker_process("--processes", "1", "--burst").process.wait(20)
+    assert lines(oracle) == []
+
+
+def test_finished_job_is_not_cancelled(worker_process: Start, engine: Engine) -> None:
+    result = limited_tasks.quick.enqueue()
+    worker_process("--processes", "1", "--burst").process.wait(20)
+    assert not result.cancel()
+    assert result.state is State.SUCCEEDED
+
+
+def test_time_out_does_no_harm_to_those_in_time(worker_process: Start, engine: Engine) -> None:
+    """Its limit ends with the run."""
+    results = [limited_tasks.quick.enqueue() for _ in range(20)]
+    worker_process("--processes", "1")
+    assert [result.wait(10) for result in results] == ["quick"] * 20
+    began = time.monotonic()
+    until(lambda: time.monotonic() - began > 1)
+    assert tasks.add.enqueue(1, 2).wait(10) == 3

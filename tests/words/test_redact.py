@@ -1,0 +1,182 @@
+"""What is left of a call when its secrets are hidden."""
+
+import json
+from typing import Any
+
+import pytest
+
+from django_jobqueue import JobContext, task
+from django_jobqueue.redact import HIDDEN, MIN_LENGTH, Redactor
+from tests.project.plain import plain
+
+SECRET = "hunter2-hunter2"
+
+
+@task(sensitive=["pin"])
+def pay(amount: int, pin: str, note: str = "") -> None:
+    pass
+
+
+@task(takes_context=True)
+def log_in(context: JobContext, name: str, password: str, /, *codes: str, **rest: str) -> None:
+    pass
+
+
+@task(sensitive=("codes",))
+def unlock(door: str, *codes: str) -> None:
+    pass
+
+
+def shown(of: Any, *args: Any, **kwargs: Any) -> Any:
+    return Redactor(of).call(list(args), kwargs)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "password",
+        "PASSWORD",
+        "dbPass",
+        "pass_phrase",
+        "client_secret",
+        "csrftoken",
+        "api_key",
+        "apikey",
+        "X-Api-Key",
+        "auth",
+        "Authorization",
+        "oauth2",
+        "credentials",
+        "card_number",
+        "cvv",
+        "IBAN",
+        "private_key",
+    ],
+)
+def test_usual_names_of_secrets(name: str) -> None:
+    """Anywhere in the name, in any case, as an argument's or a nested key's."""
+    assert shown(pay, **{name: SECRET}) == ([], {name: HIDDEN})
+    assert shown(pay, 5, note={"deep": [{name: SECRET}]}) == (
+        [5],
+        {"note": {"deep": [{name: HIDDEN}]}},
+    )
+
+
+@pytest.mark.parametrize("name", ["user_id", "author", "author_id", "authored_at", "key", "monkey"])
+def test_names_that_only_look_so(name: str) -> None:
+    """Nearly all tasks get ids and keys of rows."""
+    assert shown(pay, **{name: SECRET}) == ([], {name: SECRET})
+
+
+def test_positional_arguments_have_the_names_of_the_signature() -> None:
+    """The context is none of them; what a star takes has the star's name."""
+    assert shown(pay, 5, SECRET, "hello") == ([5, HIDDEN, "hello"], {})
+    assert shown(log_in, "anna", SECRET, "one", token="t") == (
+        ["anna", HIDDEN, "one"],
+        {"token": HIDDEN},
+    )
+    assert shown(unlock, "front", "1", "2") == (["front", HIDDEN, HIDDEN], {})
+
+
+def test_arguments_without_a_name_are_hidden() -> None:
+    """Of a task that is unknown, or that has fewer parameters by now."""
+    assert shown(None, "who knows", 5, named="known") == ([HIDDEN, HIDDEN], {"named": "known"})
+    assert shown(plain, "too many") == ([HIDDEN], {})
+    assert shown(pay, 1, "2", "3", "4") == ([1, HIDDEN, "3", HIDDEN], {})
+
+
+@pytest.mark.parametrize(
+    ("value", "seen"),
+    [
+        ("", HIDDEN),
+        (0, HIDDEN),
+        (4111111111111111, HIDDEN),
+        ([SECRET], HIDDEN),
+        ({"a": SECRET}, HIDDEN),
+        (None, None),
+        (True, True),
+        (False, False),
+    ],
+)
+def test_whole_values_are_hidden(value: object, seen: object) -> None:
+    """Whether there is a secret at all is none."""
+    assert shown(pay, password=value) == ([], {"password": seen})
+
+
+def test_project_has_words_of_its_own() -> None:
+    """Parts of names as they stand, for tasks of libraries and other languages."""
+    given = {"passwort": SECRET, "Kennwort": SECRET, "a.b": SECRET, "axb": SECRET}
+    hidden = Redactor(pay, ("kennwort", "a.b")).call([], given)[1]
+    assert hidden == {"passwort": HIDDEN, "Kennwort": HIDDEN, "a.b": HIDDEN, "axb": SECRET}
+
+
+def test_names_of_the_task_are_whole_and_hold_at_any_depth() -> None:
+    """`pin` is not `spinning`."""
+    assert shown(pay, note={"pin": "1234", "spinning": "yes"})[1] == {
+        "note": {"pin": HIDDEN, "spinning": "yes"}
+    }
+
+
+def test_call_itself_stays_as_it_is() -> None:
+    """The worker runs the same lists."""
+    args, kwargs = [5, SECRET], {"note": {"token": [SECRET]}}
+    before = json.dumps([args, kwargs])
+    redactor = Redactor(pay)
+    redactor.call(args, kwargs)
+    redactor.text(SECRET, args, kwargs)
+    assert json.dumps([args, kwargs]) == before
+
+
+@pytest.mark.parametrize(
+    "secret", ['O\'Neill "1"', "back\\slash", "line one\nline two", "  spaces  ", "žluťoučký"]
+)
+def test_secret_is_found_as_it_may_be_written(secret: str) -> None:
+    """As it is, as repr() and JSON have it, and line by line."""
+    text = "\n".join(
+        [
+            secret,
+            repr(secret),
+            json.dumps(secret),
+            json.dumps(secret, ensure_ascii=False),
+            *(f"  | {line.strip()}" for line in secret.splitlines()),
+            "the end",
+        ]
+    )
+    left = Redactor(pay).text(text, [5, secret], {})
+    written = {repr(secret), json.dumps(secret), json.dumps(secret, ensure_ascii=False)}
+    forms = {form[1:-1] for form in written} | {line.strip() for line in secret.splitlines()}
+    assert [form for form in forms if form in left] == []
+    assert left.endswith("the end")
+
+
+def test_secrets_of_all_places_are_found() -> None:
+    """Nested, in lists, numbers too; the longest first, so that none shows the rest of another."""
+    text = "abcdef abcdefghi 123456789 zyxwvu Zoë"
+    kwargs = {"token": ["abcdef", {"a": "abcdefghi"}], "note": [{"cvv": 123456789}], "name": "Zoë"}
+    left = Redactor(unlock).text(text, ["front", "zyxwvu"], kwargs)
+    assert left == f"{HIDDEN} {HIDDEN} {HIDDEN} {HIDDEN} Zoë"
+
+
+def test_short_secrets_are_not_looked_for() -> None:
+    """`5` or `no` would make any text unreadable."""
+    short = "a" * (MIN_LENGTH - 1)
+    assert Redactor(pay).text(f"{short} {short}a", [5, short], {}) == f"{short} {short}a"
+    assert Redactor(pay).text(f"{short}a", [5, f"{short}a"], {}) == HIDDEN
+
+
+def test_callable_that_does_not_tell_its_parameters() -> None:
+    """Hidden, rather than an error on a page."""
+
+    class Odd:
+        func = staticmethod(min)  # a builtin without a signature on some versions
+        takes_context = False
+
+    class Broken:
+        takes_context = False
+
+        @staticmethod
+        def func() -> None: ...
+
+    Broken.func.__signature__ = "nonsense"  # type: ignore[attr-defined]
+    assert shown(Odd, "x")[0] in ([HIDDEN], ["x"])
+    assert shown(Broken, "x") == ([HIDDEN], {})

@@ -1,0 +1,205 @@
+"""The interrupt: raised in the task's own code, once, and nowhere else."""
+
+import asyncio
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from asgiref.sync import async_to_sync
+
+from django_jobqueue.exceptions import JobCancelled, JobInterrupt, JobTimeout
+from django_jobqueue.worker.board import CANCEL, TIME_OUT, Board, Row, number_of
+from django_jobqueue.worker.interrupt import UNLIMITED, Interrupt
+from tests.rig import until
+
+FENCE, NEXT = "1-aaaaaaaaaaaa", "2-bbbbbbbbbbbb"
+
+
+@pytest.fixture
+def row() -> Row:
+    return Board(multiprocessing, ["0.0"]).row("0.0")
+
+
+@pytest.fixture
+def interrupt(row: Row) -> Iterator[Interrupt]:
+    """The interrupt of a slot in this thread; SIGUSR1 delivers."""
+    found = Interrupt(row)
+    before = signal.signal(signal.SIGUSR1, lambda *_: found.deliver())
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # threads take turns within a millisecond
+    yield found
+    sys.setswitchinterval(interval)
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_run_is_interrupted_in_its_code(row: Row, interrupt: Interrupt) -> None:
+    """By what the supervisor asks."""
+    for what, kind in ((TIME_OUT, JobTimeout), (CANCEL, JobCancelled)):
+        interrupt.on(FENCE, UNLIMITED, awaits=False)
+        row.ask(what, number_of(FENCE))
+        with pytest.raises(kind):
+            os.kill(os.getpid(), signal.SIGUSR1)
+        interrupt.off()
+        assert isinstance(interrupt.raised, kind)
+
+
+def test_no_exception_of_users_catches_it() -> None:
+    """`except Exception` is for errors; this is none."""
+    assert not issubclass(JobInterrupt, Exception)
+
+
+def test_each_run_is_interrupted_once(row: Row, interrupt: Interrupt) -> None:
+    """Whoever cleans up is left in peace."""
+    interrupt.on(FENCE, UNLIMITED, awaits=False)
+    row.ask(TIME_OUT, number_of(FENCE))
+    with pytest.raises(JobTimeout):
+        interrupt.deliver()
+    row.ask(CANCEL, number_of(FENCE))
+    interrupt.deliver()
+    interrupt.off()
+
+
+@pytest.mark.parametrize("asked", [FENCE, NEXT])
+def test_other_runs_are_not_hit(row: Row, interrupt: Interrupt, asked: str) -> None:
+    """Neither outside of a run, nor in one that was not meant."""
+    row.ask(TIME_OUT, number_of(asked))
+    interrupt.deliver()
+    interrupt.on("3-cccccccccccc", UNLIMITED, awaits=False)
+    interrupt.deliver()
+    interrupt.off()
+    interrupt.deliver()
+    assert interrupt.raised is None
+
+
+def test_run_shows_on_the_board(row: Row, interrupt: Interrupt) -> None:
+    """Only while its code runs."""
+    assert row.run == 0.0
+    interrupt.on(FENCE, UNLIMITED, awaits=False)
+    assert (row.run, row.limits) == (number_of(FENCE), UNLIMITED)
+    interrupt.off()
+    assert row.run == 0.0
+
+
+def test_signal_at_any_moment_is_raised_in_the_run_or_not_at_all(
+    row: Row, interrupt: Interrupt
+) -> None:
+    """A thousand runs that end about when they are asked to; nothing escapes the last line."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201
+    randomly = random.Random(seed)
+    hit = 0
+    for number in range(1, 1001):
+        fence = f"{number}-{number:012x}"
+        timer = threading.Timer(randomly.uniform(0, 0.001), ask_and_signal, [row, fence])
+        try:
+            try:
+                interrupt.on(fence, UNLIMITED, awaits=False)
+                timer.start()
+                end = time.perf_counter() + randomly.uniform(0, 0.001)
+                while time.perf_counter() < end:
+                    pass
+            finally:
+                interrupt.off()
+        except JobTimeout:  # as the executor does: it may have come on the way to `off`
+            interrupt.off()
+            hit += 1
+        timer.join()
+        assert row.run == 0.0
+    assert 0 < hit < 1000
+
+
+def ask_and_signal(row: Row, fence: str) -> None:
+    row.ask(TIME_OUT, number_of(fence))
+    os.kill(os.getpid(), signal.SIGUSR1)
+
+
+def test_thread_is_interrupted_by_the_main_thread(row: Row, interrupt: Interrupt) -> None:
+    """At its next instruction; what comes too late is taken back."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201
+    randomly = random.Random(seed)
+    outcomes: list[str] = []
+
+    def work() -> None:
+        for number in range(1, 301):
+            fence = f"{number}-{number:012x}"
+            outcome = "done"
+            try:
+                try:
+                    interrupt.on(fence, UNLIMITED, awaits=False)
+                    end = time.perf_counter() + randomly.uniform(0, 0.002)
+                    while time.perf_counter() < end:
+                        pass
+                finally:
+                    interrupt.off()
+            except JobTimeout:
+                interrupt.off()
+                outcome = "interrupted"
+            sum(range(1000))  # where a late one would come up
+            outcomes.append(outcome)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while thread.is_alive():
+        run = row.run
+        if run:
+            row.ask(TIME_OUT, run)
+            interrupt.deliver()
+        thread.join(randomly.uniform(0, 0.002))
+    assert len(outcomes) == 300
+    assert set(outcomes) == {"done", "interrupted"}
+
+
+def test_coroutine_is_cancelled(row: Row, interrupt: Interrupt) -> None:
+    """It sees CancelledError, can clean up, and the job sees why."""
+    seen: list[str] = []
+
+    async def sleep(name: str) -> None:
+        try:
+            seen.append(name)
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            seen.append("clean-up")
+            raise
+
+    interrupt.on(FENCE, UNLIMITED, awaits=True)
+
+    def interrupt_it() -> None:
+        until(lambda: seen)
+        ask_and_signal(row, FENCE)
+
+    threading.Thread(target=interrupt_it).start()
+    began = time.monotonic()
+    with pytest.raises(JobTimeout):
+        async_to_sync(interrupt.watched)(sleep, ("started",), {})
+    interrupt.off()
+    assert seen == ["started", "clean-up"]
+    assert time.monotonic() - began < 10
+
+
+def test_coroutine_is_not_begun_when_it_is_too_late(row: Row, interrupt: Interrupt) -> None:
+    async def never() -> None:
+        raise AssertionError("it was begun")
+
+    interrupt.on(FENCE, UNLIMITED, awaits=True)
+    row.ask(CANCEL, number_of(FENCE))
+    interrupt.deliver()
+    with pytest.raises(JobCancelled):
+        async_to_sync(interrupt.watched)(never, (), {})
+    interrupt.off()
+
+
+def test_cancellation_of_the_coroutines_own_stays_its_own(interrupt: Interrupt) -> None:
+    async def cancel_itself() -> None:
+        raise asyncio.CancelledError
+
+    interrupt.on(FENCE, UNLIMITED, awaits=True)
+    with pytest.raises(asyncio.CancelledError):
+        async_to_sync(interrupt.watched)(cancel_itself, (), {})
+    interrupt.off()

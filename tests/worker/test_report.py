@@ -1,0 +1,132 @@
+"""What a run tells of itself: stored while that is quick, dropped when it is not."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from django_jobqueue import JobContext
+from django_jobqueue.engine import Engine, new_engine
+from django_jobqueue.engine.pool import QUICK
+from django_jobqueue.engine.workers import Slot
+from django_jobqueue.lines import MAX_LINE
+from django_jobqueue.run import Claimed
+from django_jobqueue.worker import report as reports
+from django_jobqueue.worker.report import RunReport, Silence
+from embedded.server import EmbeddedServer
+from tests.engine.places import claimed, finish
+
+Make = Callable[..., str]
+
+
+@pytest.fixture
+def job(engine: Engine, slot: Slot, make_job: Make) -> Claimed:
+    make_job()
+    return claimed(engine, slot)
+
+
+@pytest.fixture
+def quick(engine: Engine) -> Iterator[Engine]:
+    """The engine through which a worker stores what runs tell."""
+    found = new_engine("default", QUICK)
+    yield found
+    found.connection.close()
+
+
+def context_of(report: RunReport) -> JobContext:
+    result: Any = None  # nobody looks at it
+    return JobContext(task_result=result, fence="1-a", _report=report)
+
+
+def texts(engine: Engine, job: Claimed) -> list[str]:
+    return [text for _, text in engine.inspector.job(job.id).log]
+
+
+def test_lines_are_stored_one_by_one(engine: Engine, quick: Engine, job: Claimed) -> None:
+    """Unlike progress, each counts; what does harm is spelled, what is long is cut."""
+    context = context_of(RunReport(quick.jobs, job, Silence()))
+    for text in ("first", "two\nlines", "\x1b[31mred", "x" * 1000):
+        context.log(text)
+    assert texts(engine, job) == ["first", "two lines", "\\x1b[31mred", "x" * (MAX_LINE - 1) + "…"]
+
+
+def test_progress_is_stored_now_and_then(engine: Engine, quick: Engine, job: Claimed) -> None:
+    """The first, the last, and what comes after a while; its text is a line too."""
+    context = context_of(RunReport(quick.jobs, job, Silence()))
+    context.progress(1, 9, "fir\x1bst")
+    context.progress(2, 9, "too soon")
+    assert engine.inspector.job(job.id).progress == (1, 9, "fir\\x1bst")
+    context.progress(9, 9, "x" * 1000)
+    assert engine.inspector.job(job.id).progress == (9, 9, "x" * (MAX_LINE - 1) + "…")
+
+
+def test_half_a_character_stops_nothing(engine: Engine, quick: Engine, job: Claimed) -> None:
+    """UTF-8 has none, and the task must not fail for it."""
+    context = context_of(RunReport(quick.jobs, job, Silence()))
+    context.log("\ud83d")
+    context.progress(1, 1, "\ud83d")
+    assert texts(engine, job) == ["\\ud83d"]
+    assert engine.inspector.job(job.id).progress == (1, 1, "\\ud83d")
+
+
+def test_run_that_lost_its_lease_tells_nothing(
+    engine: Engine, quick: Engine, slot: Slot, job: Claimed
+) -> None:
+    """And hears nothing of it: the fence decides about the outcome too."""
+    report = RunReport(quick.jobs, job, Silence())
+    report.log("in time")
+    finish(engine, slot, job)
+    report.log("late")
+    report.progress(1, 1, "late")
+    assert texts(engine, job) == ["in time"]
+    assert engine.inspector.job(job.id).progress is None
+
+
+def test_server_that_hangs_costs_a_moment(
+    engine: Engine, quick: Engine, job: Claimed, redis_server: EmbeddedServer, monkeypatch
+) -> None:
+    """Then nothing is sent for a while, whatever the run tells; after that it is tried again."""
+    silence = Silence()
+    context = context_of(RunReport(quick.jobs, job, silence))
+    context.log("before")
+    os.kill(redis_server.pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        context.log("lost")
+        first = time.monotonic() - began
+        for number in range(1000):
+            context.log("not sent")
+            context.progress(number, 1000, "not sent")
+        rest = time.monotonic() - began - first
+    finally:
+        os.kill(redis_server.pid, signal.SIGCONT)
+    print(f"first {first:.3f} s, 2000 more {rest:.3f} s")  # noqa: T201 - shown if the test fails
+    assert 0.05 < first < 0.3
+    assert rest < 0.1
+    assert 4.5 < silence.until - began - first <= reports.PAUSE
+    silence.until = 0.0
+    context.log("after")
+    assert texts(engine, job)[0] == "before"
+    assert texts(engine, job)[-1] == "after"
+    assert "not sent" not in texts(engine, job)
+
+
+def test_server_that_is_away_is_not_asked_again_and_again(
+    engine: Engine, job: Claimed, settings, tmp_path: Path, caplog
+) -> None:
+    """No exception, one line at DEBUG, no second call within the pause."""
+    caplog.set_level("DEBUG", "django_jobqueue")
+    tasks = settings.TASKS["default"]
+    options = tasks["OPTIONS"] | {"URL": f"unix://{tmp_path}/nobody"}
+    settings.TASKS = {"default": tasks | {"OPTIONS": options}}
+    context = context_of(RunReport(new_engine("default", QUICK).jobs, job, Silence()))
+    for _ in range(5):
+        context.log("a secret that is not logged")
+        context.progress(1, 1, "a secret that is not logged")
+    assert [line.levelname for line in caplog.records] == ["DEBUG"]
+    assert "was not stored" in caplog.text
+    assert "a secret" not in caplog.text
