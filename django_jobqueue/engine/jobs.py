@@ -3,6 +3,7 @@
 Next: worker/slot.py claims what stands in a queue.
 """
 
+import os
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
@@ -89,9 +90,13 @@ class Jobs:
         words = f"{current} {total} {text}"
         return bool(self._call("progress", id=job_id, fence=fence, progress=words))
 
-    def log(self, job_id: str, fence: str, text: str) -> bool:
-        """Add a line to the job's log; tell whether the run still holds its lease."""
-        return bool(self._call("log", id=job_id, fence=fence, text=text, most=MAX_LINES))
+    def log(self, job_id: str, fence: str, text: str, *, nonce: str = "") -> bool:
+        """Add a line to the job's log; tell whether the run still holds its lease.
+
+        Who repeats the call names the line by a nonce: one that was noted last is not noted again.
+        """
+        given = {"id": job_id, "fence": fence, "nonce": nonce or os.urandom(8).hex()}
+        return bool(self._call("log", **given, text=text, most=MAX_LINES))
 
     @staticmethod
     def _moved(job_id: str, reply: list[bytes]) -> State:

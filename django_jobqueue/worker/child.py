@@ -49,6 +49,8 @@ class Child:
 
     def enforce(self, enforcer: Enforcer) -> None:
         """Have its runs keep their limits."""
+        if self.verdict is not None:
+            return  # it was killed, and its end is still to be collected
         for slot in self.slots:
             if enforcer.asks(slot):
                 self.send(signal.SIGUSR1)

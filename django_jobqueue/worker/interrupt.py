@@ -63,6 +63,8 @@ class Interrupt:
     def deliver(self) -> None:
         """Look what the supervisor asks; called by the main thread when the signal has come.
 
+        It is the signal's handler only if the main thread is the slot's: of a thread, it may not
+        be called in the middle of itself.
         Raises: JobInterrupt if the main thread is the slot's.
         """
         if self._thread is None:

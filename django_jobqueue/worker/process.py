@@ -83,7 +83,8 @@ def run_process(
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     threading.Thread(target=_die_with_supervisor, args=[alive], daemon=True).start()
     loops = _loops(plan, number, board, stop)
-    signal.signal(signal.SIGUSR1, partial(_interrupt, loops))
+    # Of threads the main loop takes care: a handler can come in the middle of itself.
+    signal.signal(signal.SIGUSR1, partial(_deliver, loops if len(loops) == 1 else ()))
     rows = [board.row(slot) for slot in plan.slots_of(number)]
     for row in rows:
         row.ready()
@@ -96,7 +97,7 @@ def run_process(
         row.leave(time.monotonic() + LEAVE)
 
 
-def _interrupt(loops: Sequence[SlotLoop], signum: int, frame: object) -> None:
+def _deliver(loops: Sequence[SlotLoop], *_: object) -> None:
     for loop in loops:
         loop.interrupt.deliver()
 
@@ -130,7 +131,10 @@ def _loops(plan: Plan, number: int, board: Board, stop: StopFlag) -> Sequence[Sl
 
 
 def _run_threads(loops: Sequence[SlotLoop], stop: StopFlag, reader: int, writer: int) -> None:
-    """Run each loop in a thread until it ends, or is idle when a stop is requested."""
+    """Run each loop in a thread until it ends, or is idle when a stop is requested.
+
+    A signal wakes this through `reader`: then the threads' runs are asked what the board says.
+    """
 
     def run(loop: SlotLoop) -> None:
         try:
@@ -147,6 +151,7 @@ def _run_threads(loops: Sequence[SlotLoop], stop: StopFlag, reader: int, writer:
         ready, _, _ = select.select([reader], [], [], 0.1 if stop.requested else 60)
         if ready:
             os.read(reader, 4096)
+            _deliver(loops)
 
 
 def _at_rest(thread: threading.Thread, loop: SlotLoop) -> bool:

@@ -12,13 +12,23 @@ from tests.chaos.faults import KINDS
 from tests.chaos.jobs import Kind, Planned, number_of
 from tests.chaos.load import Receipts
 from tests.chaos.oracle import Line, Oracle
-from tests.chaos.storm import Event
+from tests.chaos.storm import END, Event
+from tests.chaos.workers import Kill
 
 SLACK = 0.5  # seconds between a fault and what it does to a call that is under way
 REPEAT = 1.5  # seconds in which a claim without reply has surely been repeated
 CUTS = {kind.name for kind in KINDS.values() if kind.cuts}
 DEAD_SLOT = ("slot_kill", "poison")
+ENDED = ("worker_kill", "stop", END)  # a worker, and all that it runs
 INTERRUPTED = {"recovered", "released"}  # outcomes of runs that another has to repeat
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken promise."""
+
+    job: str  # id, or ""
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,7 @@ class Evidence:
     totals: dict[str, int]
     inconsistent: list[str]
     complaints: list[str]  # of workers
+    kills: list[Kill]  # by supervisors, for what was run
     lease: float  # seconds
     drained: bool
 
@@ -41,6 +52,8 @@ class Evidence:
         """Return the kind of fault that interrupted a run, or "" if there is none."""
         if (blow := self.blow(run, start)) is not None:
             return blow.kind
+        if start is not None and self.kill_of(start) is not None:
+            return "limit"
         # One that never started lost the reply to its claim, and the repeated claims after it.
         until = run.started_at / 1000 + REPEAT if start is None else run.finished_at / 1000
         cuts = (event for event in self.events if self._cuts(event, run.started_at / 1000, until))
@@ -50,6 +63,27 @@ class Evidence:
         """Return the last fault that hit a run's process, or its worker if it never started."""
         hits = (event for event in self.events if self._hit(event, run, start))
         return max(hits, key=lambda event: event.began, default=None)
+
+    def kill_of(self, start: Line) -> Kill | None:
+        """Return the kill by its supervisor of which a run died, the last of its process."""
+        found = (kill for kill in self.kills if kill.pid == start.pid and kill.at >= start.at)
+        kill = next(found, None)
+        return kill if kill and self.oracle.last_start(kill.pid, kill.at) is start else None
+
+    def died(self, run: Run, start: Line) -> bool:
+        """Tell whether a fault killed the process of a run while it held its lease, or later.
+
+        The latter explains only the silence of a run for whose lost lease there is a cause.
+        """
+        deaths = [
+            event.began
+            for event in self.events
+            if (event.kind in DEAD_SLOT and start.pid in event.slots)
+            or (event.kind in ENDED and event.worker == supervisor_of(run))
+        ]
+        if any(began - SLACK <= run.finished_at / 1000 for began in deaths):
+            return True
+        return bool(deaths) and self.cause(run, start) in {"freeze", *CUTS}
 
     def _hit(self, event: Event, run: Run, start: Line | None) -> bool:
         began, ended = run.started_at / 1000 - SLACK, run.finished_at / 1000
@@ -73,6 +107,11 @@ class Evidence:
         return long or event.kind in {"black_hole", "server_kill"}
 
 
+def supervisor_of(run: Run) -> int:
+    """Return the pid of the supervisor of a run."""
+    return int(run.worker.split(":")[1])
+
+
 def gather(
     engine: Engine,
     receipts: Receipts,
@@ -82,6 +121,7 @@ def gather(
     *,
     inconsistent: list[str],
     complaints: list[str],
+    kills: list[Kill],
     lease: float,
     drained: bool,
 ) -> Evidence:
@@ -107,6 +147,7 @@ def gather(
         totals=engine.inspector.totals(),
         inconsistent=inconsistent,
         complaints=complaints,
+        kills=kills,
         lease=lease,
         drained=drained,
     )

@@ -11,7 +11,8 @@ from tests.chaos.oracle import Line
 from tests.chaos.spent import Spent
 
 SLOW = "the worker lived, but late"  # a machine too busy to renew in time
-NAMES = {name: kind.says for name, kind in KINDS.items()} | {"poison": "poison job"}
+NAMES = {name: kind.says for name, kind in KINDS.items()}
+NAMES |= {"poison": "poison job", "limit": "killed by its supervisor"}
 DEAD_WORKER = ("worker_kill", "freeze")
 
 
@@ -21,7 +22,10 @@ def figures(
     """Return name → value; `road` is what the proxy counted."""
     receipts, totals = evidence.receipts, evidence.totals
     causes = Counter(evidence.cause(run, start) or SLOW for run, start, _ in _interrupted(evidence))
-    injected = Counter(event.kind for event in evidence.events)
+    injected = Counter(event.kind for event in evidence.events if event.kind in NAMES)
+    noted = Counter(line.what for line in evidence.oracle.lines)
+    killed = Counter(kill.reason for kill in evidence.kills)
+    called_off = Counter(str(call.state) for call in receipts.called_off.values())
     final = sum(job.state.is_final for job in evidence.jobs.values())
     extra = sum(causes.values())
     return {
@@ -36,6 +40,12 @@ def figures(
         "on the road": _counts(road).strip("()"),
         "runs": f"{sum(line.what == 'START' for line in evidence.oracle.lines):,}",
         "of these repeated later": f"{extra:,} {_counts(causes)}".strip(),
+        "runs interrupted for their time": f"{noted['TIMEOUT']:,}",
+        "runs interrupted because their job was cancelled": f"{noted['CANCEL']:,}",
+        "processes killed for their run": f"{killed.total():,} {_counts(killed)}".strip(),
+        "running jobs called off, by their state then": (
+            f"{called_off.total():,} {_counts(called_off)}".strip()
+        ),
         "recoveries": f"{totals.get('recovered', 0):,}",
         "stale finishes refused": f"{totals.get('stale', 0):,}",
         **_recoveries(evidence, "the death of a process", DEAD_SLOT),

@@ -18,6 +18,7 @@ QUEUES = ("default", "mail", "reports", "nightly")
 PRIORITIES = (0, 0, 0, -10, 10, 50)
 POISON = 0.005  # share of the jobs
 HORIZON = 20.0  # seconds; the latest time for which a job is scheduled
+ENDLESS = 30.0  # seconds of a run that is not meant to reach its end
 
 
 class Kind(StrEnum):
@@ -26,6 +27,8 @@ class Kind(StrEnum):
     SCHEDULED = "scheduled"
     CANCELLED = "cancelled"
     LONG = "long"
+    OVERRUN = "overrun"  # takes as long as its time-out, or longer
+    CALLED_OFF = "called off"  # cancelled while it runs
     POISON = "poison"
 
 
@@ -41,6 +44,7 @@ class Planned:
     argument: Any = None  # the task's second; None: it has none
     after: float | None = None  # seconds from its enqueue to its due time
     cancel_after: float | None = None  # seconds from its enqueue
+    call_off_after: float | None = None  # seconds from its first start
     state: State = State.SUCCEEDED  # its final one
     attempts: int = 1  # at the end
 
@@ -78,8 +82,12 @@ def plan(options: Options, rng: random.Random) -> list[list[Planned]]:
 
 
 def shares(jobs: int) -> dict[Kind, int]:
-    """Return how many jobs there are of each kind: a fifth each, poison taken from the no-ops."""
+    """Return how many jobs there are of each kind.
+
+    A fifth each; half of the long ones are to be ended; poison is taken from the no-ops.
+    """
     counts = dict.fromkeys(Kind, jobs // 5)
+    counts |= {Kind.LONG: jobs // 10, Kind.OVERRUN: jobs // 20, Kind.CALLED_OFF: jobs // 20}
     counts[Kind.POISON] = max(1, round(jobs * POISON))
     counts[Kind.NOOP] = 0
     counts[Kind.NOOP] = max(0, jobs - sum(counts.values()))
@@ -136,8 +144,8 @@ def _details(kind: Kind, options: Options, rng: random.Random) -> dict[str, Any]
         # As far ahead as a fault may keep the call to cancel away, and further.
         after, cancel_after = horizon + rng.uniform(0, horizon), rng.uniform(0, horizon / 4)
         return {"task": tasks.quick, "after": after, "cancel_after": cancel_after}
-    if kind is Kind.LONG:
-        return {"task": tasks.sleep, "argument": options.lease * 0.2 * 15 ** rng.random()}
+    if kind in (Kind.LONG, Kind.OVERRUN, Kind.CALLED_OFF):
+        return _long(kind, options, rng)
     if kind is Kind.POISON:
         return {
             "task": tasks.kill_process,
@@ -146,3 +154,17 @@ def _details(kind: Kind, options: Options, rng: random.Random) -> dict[str, Any]
             "attempts": 0,
         }
     return {"task": tasks.quick}
+
+
+def _long(kind: Kind, options: Options, rng: random.Random) -> dict[str, Any]:
+    if kind is Kind.OVERRUN:
+        return {"task": tasks.overrun, "argument": _how(rng, 2 * tasks.TIMEOUT)}
+    if kind is Kind.CALLED_OFF:
+        call_off_after = rng.uniform(0, 1)
+        return {"task": tasks.stay, "argument": _how(rng, 2), "call_off_after": call_off_after}
+    return {"task": tasks.sleep, "argument": options.lease * 0.2 * 15 ** rng.random()}
+
+
+def _how(rng: random.Random, seconds: float) -> tuple[float, bool]:
+    """Return how long a run stays, about as long as it may or for ever, and whether it is deaf."""
+    return rng.choice((rng.uniform(0, seconds), ENDLESS)), rng.random() < 0.5

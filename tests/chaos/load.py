@@ -1,6 +1,7 @@
 """Whoever enqueues: stores the load through the storm, and remembers what it was promised."""
 
 import heapq
+import math
 import random
 import threading
 import time
@@ -21,11 +22,21 @@ PAUSE = 0.1  # seconds between two tries
 
 
 @dataclass(slots=True)
+class CallOff:
+    """A call to cancel a job that runs. Times in seconds since the epoch."""
+
+    sent: float  # at first
+    answered: float = math.inf
+    state: State | None = None  # of the job, as the answer told
+
+
+@dataclass(slots=True)
 class Receipts:
     """What the caller was promised."""
 
     jobs: dict[str, Planned] = field(default_factory=dict)  # acknowledged: id → what it is
     cancelled: set[str] = field(default_factory=set)  # ids; acknowledged before they were due
+    called_off: dict[str, CallOff] = field(default_factory=dict)  # by id; while they ran
     unknown: int = 0  # jobs of calls that ended with an error: stored or not
     errors: int = 0
     longest_gap: float = 0.0  # seconds from the beginning of a call to the next success

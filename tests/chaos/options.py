@@ -18,7 +18,7 @@ class Options:
     server: str | None = None  # None: the one that demo and tests use
     workers: int = 3
     processes: int = 2  # per worker
-    threads: int = 8  # per process of most workers; the others have one
+    threads: int = 8  # per process of most workers; the others have processes instead
     lease: float = 2.0  # seconds
     minutes: float = 4.0  # that the load and the faults take; then the rest is drained
     drain: float = 300.0  # seconds that this may take
@@ -26,6 +26,11 @@ class Options:
     report: str | None = None
     folder: str | None = None
     timings: bool = False
+
+    @property
+    def processes_alone(self) -> int:
+        """Return how many processes a worker has that has no threads."""
+        return max(self.processes, self.threads)
 
     @property
     def seconds(self) -> float:
@@ -48,8 +53,12 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--seed", type=int, help="repeats load and faults (a random one)")
     parser.add_argument("--server", help="a program; default: the one of demo and tests")
     parser.add_argument("--workers", type=_positive, help="workers at a time (3)")
-    parser.add_argument("--processes", type=_positive, help="processes per worker (2)")
-    parser.add_argument("--threads", type=_positive, help="threads of most processes (8)")
+    parser.add_argument("--processes", type=_positive, help="processes per worker with threads (2)")
+    parser.add_argument(
+        "--threads",
+        type=_positive,
+        help="of these, or processes of others (8)",
+    )
     parser.add_argument("--lease", type=float, help="seconds (2)")
     parser.add_argument("--minutes", type=float, help="of load and faults (4)")
     parser.add_argument("--drain", type=float, help="seconds to wait for the last job (300)")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: a run began, ended, or failed on purpose."""
+    """One line: a run began, was interrupted, or ended."""
 
-    what: str  # START, END or FAIL
+    what: str  # START; TIMEOUT or CANCEL; END, FAIL (on purpose) or LEFT (interrupted)
     job: str
     fence: str
     attempt: int
@@ -28,8 +28,11 @@ class Oracle:
     def __init__(self, path: Path) -> None:
         self.lines = [Line.parse(text) for text in path.read_text().splitlines()]
         self._by_job: dict[str, list[Line]] = defaultdict(list)
+        self._starts_in: dict[int, list[Line]] = defaultdict(list)
         for line in self.lines:
             self._by_job[line.job].append(line)
+            if line.what == "START":
+                self._starts_in[line.pid].append(line)
 
     def of(self, job: str) -> list[Line]:
         """Return a job's lines in the order in which they were written."""
@@ -40,3 +43,7 @@ class Oracle:
 
     def has(self, what: str, job: str, fence: str) -> bool:
         return any(line.what == what and line.fence == fence for line in self.of(job))
+
+    def last_start(self, pid: int, before: float) -> Line | None:
+        """Return the last start in a process before a moment."""
+        return next((x for x in reversed(self._starts_in[pid]) if x.at <= before), None)

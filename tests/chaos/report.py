@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 
 from django_jobqueue import __version__
-from tests.chaos.evidence import Evidence
+from tests.chaos.evidence import Evidence, Violation
+from tests.chaos.faults import KINDS
 from tests.chaos.options import Options
-from tests.chaos.verdict import Violation
 from tests.system.servers import TcpServer
 
 SHOWN = 5  # violations of one check that are shown in full
@@ -46,7 +46,8 @@ def about(options: Options) -> Iterator[str]:
     yield f"* {versions()}"
     yield (
         f"* {options.jobs:,} jobs in {options.minutes:g} min, {options.workers} workers × "
-        f"{options.processes} processes × 1 or {options.threads} threads, lease "
+        f"{options.processes} processes × {options.threads} threads or {options.processes_alone} "
+        f"processes, lease "
         f"{options.lease:g} s, append-only file with fsync {options.fsync}"
     )
     yield ""
@@ -70,7 +71,8 @@ def row(
     server: str, options: Options, violations: dict[str, list[Violation]], evidence: Evidence
 ) -> str:
     """Return the storm as one line of the table in docs/explanation/chaos.md."""
-    faults = sum(event.kind != "poison" for event in evidence.events)
+    faults = sum(event.kind in KINDS for event in evidence.events)
+    poison = sum(event.kind == "poison" for event in evidence.events)
     broken = sum(map(len, violations.values()))
     starts = sum(line.what == "START" for line in evidence.oracle.lines)
     cells = [
@@ -78,7 +80,7 @@ def row(
         server,
         f"{options.seed}",
         f"{len(evidence.receipts.jobs):,}",
-        f"{faults:,} + {len(evidence.events) - faults:,}",
+        f"{faults:,} + {poison:,}",
         f"{starts:,}",
         f"{evidence.totals.get('recovered', 0):,}",
         f"{evidence.totals.get('stale', 0):,}",
@@ -103,6 +105,7 @@ def story(evidence: Evidence, job_id: str) -> Iterator[str]:
         return
     yield f"  planned: {evidence.planned.get(job_id)}"
     yield f"  acknowledged: {job_id in evidence.receipts.jobs}"
+    yield f"  called off: {evidence.receipts.called_off.get(job_id)}"
     job = evidence.jobs.get(job_id)
     yield f"  record: {job}"
     times = [line.at for line in evidence.oracle.of(job_id)]
@@ -113,6 +116,8 @@ def story(evidence: Evidence, job_id: str) -> Iterator[str]:
             yield f"  run: {run}"
     for line in evidence.oracle.of(job_id):
         yield f"  oracle: {line}"
+    pids = {line.pid for line in evidence.oracle.of(job_id)}
+    yield from (f"  {kill}" for kill in evidence.kills if kill.pid in pids)
     for event in evidence.events:
         if times and event.began < max(times) + NEAR and event.ended > min(times) - NEAR:
             yield f"  fault: {event}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from django_jobqueue.engine import Engine
 from embedded.server import ServerNotFound
 from tests.chaos import faults, jobs, report
+from tests.chaos.canceller import Canceller
 from tests.chaos.evidence import Evidence, gather
 from tests.chaos.figures import figures
 from tests.chaos.load import Feeder
@@ -59,14 +60,17 @@ def _run(options: Options, folder: Path) -> int:
         kinds = [name for name in faults.KINDS if name != "sleep" or can_sleep(scene.server)]
         blows = faults.plan(options, random.Random(rng.random()), kinds)
         feeder = Feeder(calls, random.Random(rng.random()), options.seconds)
+        canceller = Canceller(feeder.receipts, scene.oracle)
         storm = Storm(scene, feeder, engine, report.tell)
         began = time.monotonic()
         try:
+            canceller.start()
             drained = _rage(options, scene, feeder, storm, blows)
         finally:
             feeder.stopped.set()
+            canceller.end()
         seconds = time.monotonic() - began
-        scene.stop_workers()
+        storm.end()
         scene.spent.add(scene.server)
         evidence = gather(
             engine,
@@ -76,6 +80,7 @@ def _run(options: Options, folder: Path) -> int:
             Oracle(scene.oracle),
             inconsistent=inconsistencies(engine),
             complaints=scene.complaints,
+            kills=scene.kills(),
             lease=options.lease,
             drained=drained,
         )

@@ -19,7 +19,7 @@ from embedded.server import find_server
 from tests.chaos.options import Options
 from tests.chaos.spent import Spent
 from tests.chaos.tasks import ORACLE
-from tests.chaos.workers import Worker
+from tests.chaos.workers import Kill, Worker
 from tests.system.proxy import FaultProxy
 from tests.system.servers import HOST, TcpServer
 
@@ -70,9 +70,11 @@ class Scene:
         self.server.close()
 
     def start_worker(self) -> Worker:
+        """Start a worker of few processes with threads, or of many: there a run can be killed."""
         options = self._options
         threads = self._rng.choice((options.threads, options.threads, 1))
-        arguments = ["--processes", str(options.processes), "--threads", str(threads)]
+        processes = options.processes if threads > 1 else options.processes_alone
+        arguments = ["--processes", str(processes), "--threads", str(threads)]
         arguments += ["--shutdown-timeout", str(options.lease), "--verbosity", "0"]
         worker = Worker(self._folder / f"worker-{len(self.workers)}.log", arguments, {})
         self.workers.append(worker)
@@ -90,7 +92,7 @@ class Scene:
                 continue
             if not worker.running:
                 worker.is_over = True
-                if worker.stop_by is None or worker.process.returncode != 0:
+                if worker.stop_by is None or worker.process.returncode not in worker.stop_codes:
                     self._complain(worker, f"ended with code {worker.process.returncode}")
             elif worker.stop_by is not None and time.monotonic() > worker.stop_by:
                 worker.kill()
@@ -104,6 +106,10 @@ class Scene:
         while not all(worker.is_over for worker in self.workers):
             self.watch()
             time.sleep(0.02)
+
+    def kills(self) -> list[Kill]:
+        """Return the processes that supervisors killed for their runs."""
+        return [kill for worker in self.workers for kill in worker.kills()]
 
     def kill_server(self) -> None:
         self.spent.add(self.server)

@@ -17,6 +17,7 @@ from tests.chaos.scene import Scene
 
 TELL_EVERY = 10.0  # seconds between two lines about the progress
 HANDOUTS = 0.7  # share of the faults "lost replies" that lose nothing but jobs handed out
+END = "end"  # no fault: the storm is over
 End = Callable[[], object]
 
 
@@ -71,6 +72,13 @@ class Storm:
             self._look_around()
             time.sleep(0.1)
         return True
+
+    def end(self) -> None:
+        """Stop all workers in order: what still runs there, its job long final, may be cut off."""
+        for worker in self._scene.workers:
+            if worker.free:
+                self.events.append(Event(END, worker.pid, frozenset(worker.slots())))
+        self._scene.stop_workers()
 
     def open_jobs(self) -> int:
         """Return how many jobs are not final."""

@@ -4,25 +4,35 @@ import ctypes
 import os
 import resource
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django_jobqueue import JobContext, task
+from django_jobqueue.exceptions import JobInterrupt, JobTimeout
 
 ORACLE = "CHAOS_ORACLE"  # environment variable: path of the file
+TIMEOUT = 0.5  # seconds
+KILL_GRACE = 0.5  # seconds
+CLEAN_UP = 0.1  # seconds
+STEP = 0.02  # seconds; a thread is interrupted between two of them
+UNSTOPPABLE = 2.0  # seconds that a run stays at most which is deaf and can't be killed
 
 
 @contextmanager
 def noted(context: JobContext) -> Iterator[None]:
-    """Note the start of a run, and whether its end was normal."""
-    _note("START", context)
+    """Note the start of a run and how it ended; one that is killed notes no end."""
     try:
+        _note("START", context)
         yield
+        _note("END", context)
+    except JobInterrupt:
+        _note("LEFT", context)
+        raise
     except Exception:
         _note("FAIL", context)
         raise
-    _note("END", context)
 
 
 def _note(what: str, context: JobContext) -> None:
@@ -44,6 +54,38 @@ def sleep(context: JobContext, number: int, seconds: float) -> str:
     with noted(context):
         time.sleep(seconds)
         return context.fence
+
+
+@task(takes_context=True, max_attempts=2, backoff=0.1, timeout=TIMEOUT, kill_grace=KILL_GRACE)
+def overrun(context: JobContext, number: int, how: tuple[float, bool]) -> str:
+    """Take a while, perhaps more than there is."""
+    with noted(context):
+        _stay(context, *how)
+        return context.fence
+
+
+@task(takes_context=True, kill_grace=KILL_GRACE)
+def stay(context: JobContext, number: int, how: tuple[float, bool]) -> str:
+    """Take a while, unless somebody cancels it."""
+    with noted(context):
+        _stay(context, *how)
+        return context.fence
+
+
+def _stay(context: JobContext, seconds: float, deaf: bool) -> None:
+    """Clean up when interrupted, or be deaf: note it and go on."""
+    if deaf and threading.current_thread() is not threading.main_thread():
+        seconds = min(seconds, UNSTOPPABLE)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            while time.monotonic() < end:
+                time.sleep(STEP)
+        except JobInterrupt as error:
+            _note("TIMEOUT" if isinstance(error, JobTimeout) else "CANCEL", context)
+            if not deaf:
+                time.sleep(CLEAN_UP)
+                raise
 
 
 @task(takes_context=True, max_attempts=3, backoff=[0.1, 0.5])

@@ -2,22 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from django_jobqueue.job import Job, State
-from tests.chaos.evidence import INTERRUPTED, Evidence
+from tests.chaos import ends
+from tests.chaos.evidence import INTERRUPTED, Evidence, Violation
 from tests.chaos.jobs import Kind, Planned
 
 MOST_RUNS = 20  # records of runs that a job keeps
 POISON_RECOVERIES = 3  # max_recoveries and the one too many
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One broken promise."""
-
-    job: str  # id, or ""
-    text: str
+REASONS = {Kind.OVERRUN: "timed_out", Kind.CALLED_OFF: "cancelled"}  # unless it succeeds
 
 
 Check = Callable[[Evidence], Iterator[Violation]]
@@ -63,6 +56,10 @@ def _ran_though_cancelled(evidence: Evidence) -> Iterator[Violation]:
     for job_id in evidence.receipts.cancelled:
         if starts := evidence.oracle.starts(job_id):
             yield Violation(job_id, f"it was cancelled, and started at {starts[0].at:.3f}")
+    for job_id, call in evidence.receipts.called_off.items():
+        for run in evidence.jobs[job_id].runs if job_id in evidence.jobs else ():
+            if run.started_at / 1000 > call.answered:
+                yield Violation(job_id, f"it was called off, and run {run.fence} claimed later")
 
 
 def _too_many_runs(evidence: Evidence) -> Iterator[Violation]:
@@ -109,6 +106,10 @@ def _wrong_state(evidence: Evidence) -> Iterator[Violation]:
             kind = planned.kind if planned else "unknown"
             found = f"{job.state} after {job.attempts} attempts"
             yield Violation(job.id, f"{kind}: {found}, not one of {expected}")
+        elif job.state is not State.SUCCEEDED and job.reason != _reason(job, planned):
+            yield Violation(job.id, f"it {job.state}, by its record for {job.reason!r}")
+        elif len(job.runs) < MOST_RUNS and job.attempts != sum(run.counts for run in job.runs):
+            yield Violation(job.id, f"{job.attempts} attempts are not those of its runs")
         elif _is_poison(evidence, job) and job.recoveries != POISON_RECOVERIES:
             yield Violation(job.id, f"poison failed after {job.recoveries} recoveries")
 
@@ -121,7 +122,18 @@ def _expected(evidence: Evidence, job: Job, planned: Planned | None) -> list[tup
         return [(State.CANCELLED, 0)]
     if planned.kind is Kind.CANCELLED and job.id in evidence.receipts.jobs:
         return [*planned_end, (State.CANCELLED, 0)]  # the answer to cancel came too late
+    if planned.kind is Kind.OVERRUN:
+        return [*planned_end, (State.SUCCEEDED, 2), (State.FAILED, 2)]
+    if call := evidence.receipts.called_off.get(job.id):
+        # Counted if it ended as its run came to an end, not if it was taken back.
+        called_off = [(State.CANCELLED, 0), (State.CANCELLED, 1)]
+        return called_off + planned_end * (call.state is not State.CANCELLED)
     return planned_end
+
+
+def _reason(job: Job, planned: Planned | None) -> str:
+    """Return why a job may have ended as it did; its own reason if that is not told here."""
+    return job.reason if planned is None else REASONS.get(planned.kind, job.reason)
 
 
 def _is_poison(evidence: Evidence, job: Job) -> bool:
@@ -131,11 +143,14 @@ def _is_poison(evidence: Evidence, job: Job) -> bool:
 
 def _ended_without_saying_so(evidence: Evidence) -> Iterator[Violation]:
     for job in evidence.jobs.values():
-        says = {State.SUCCEEDED: "END", State.FAILED: "FAIL"}.get(job.state)
-        if says is None or _is_poison(evidence, job):
+        says = {State.SUCCEEDED: ["END"], State.FAILED: ["FAIL"]}.get(job.state, [])
+        if says == ["FAIL"] and job.reason == "timed_out":
+            # The interrupt may have come when all was noted.
+            says = [] if ends.was_killed(evidence, job) else ["LEFT", "END"]
+        if not says or _is_poison(evidence, job):
             continue
-        if not evidence.oracle.has(says, job.id, job.fence):
-            yield Violation(job.id, f"it {job.state}, and its run {job.fence} wrote no {says}")
+        if not any(evidence.oracle.has(what, job.id, job.fence) for what in says):
+            yield Violation(job.id, f"it {job.state}, and its run {job.fence} wrote no {says[0]}")
 
 
 def _never_started(evidence: Evidence) -> Iterator[Violation]:
@@ -168,5 +183,9 @@ CHECKS: dict[str, Check] = {
     "jobs in a wrong final state": _wrong_state,
     "finished jobs whose run did not reach its end": _ended_without_saying_so,
     "claims lost though nobody died": _never_started,
+    "runs interrupted without reason": ends.without_reason,
+    "kills that hit another run": ends.killed_for_another,
+    "runs that broke off though nobody killed them": ends.in_silence,
+    "runs that outlived their limit or a cancellation": ends.outlived,
     "workers that ended unasked, or not as asked": _bad_ends,
 }

@@ -1,15 +1,30 @@
 """The workers of a storm: real ones, which do not outlive it however it ends."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from embedded.tether import tethered
 from tests.rig import ROOT, WorkerProcess
+
+_KILL = re.compile(r"^(\S+ \S+) WARNING Process (\d+) of slot \S+ was killed: (\w+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """A process that its supervisor killed for its run."""
+
+    worker: int  # pid of the supervisor
+    pid: int
+    at: float  # seconds since the epoch
+    reason: str
 
 
 class Worker(WorkerProcess):
@@ -29,6 +44,7 @@ class Worker(WorkerProcess):
                 start_new_session=True,
             )
         self.stop_by: float | None = None  # monotonic; set when it was asked to stop
+        self.stop_codes = {0}  # with which it may end then
         self.frozen = False
         self.is_over = False  # its end was seen, or brought about
 
@@ -41,6 +57,11 @@ class Worker(WorkerProcess):
         """Tell whether a fault may hit it: nothing else has it in its grip."""
         return self.running and self.stop_by is None and not self.frozen
 
+    def kills(self) -> Iterator[Kill]:
+        """Yield the processes that it killed, as its log tells."""
+        for at, pid, reason in _KILL.findall(self.output()):
+            yield Kill(self.pid, int(pid), datetime.fromisoformat(at).timestamp(), reason)
+
     def freeze(self) -> None:
         self.frozen = True
         os.killpg(self.pid, signal.SIGSTOP)
@@ -51,6 +72,8 @@ class Worker(WorkerProcess):
 
     def ask_to_stop(self, within: float) -> None:
         self.stop_by = time.monotonic() + within
+        if not self.slots():  # it is just starting, and perhaps does not listen yet
+            self.stop_codes.add(-signal.SIGTERM)
         self.process.terminate()
 
     def kill(self) -> None:

@@ -124,14 +124,17 @@ class WorkerScripts(Moves):
         self.keys[f"progress:{id}"] = progress
         return 1
 
-    def log(self, *, id: str, fence: str, text: str, most: int) -> int:
+    def log(self, *, id: str, fence: str, nonce: str, text: str, most: int) -> int:
         job = self.fields(id)
         if job.get("state") != "running" or job.get("fence") != fence:
             return 0
+        if job.get("logged") == nonce:
+            return 1
         if self.full:
             raise Refused("maxmemory")
         lines = [*self.keys.get(f"log:{id}", []), f"{self.now} {text}"]
         self.keys[f"log:{id}"] = lines[-most:]
+        self.hset(f"job:{id}", logged=nonce)
         return 1
 
     def release_slot(self, *, worker: str, slot: str, lost: int, reason: str) -> list[str]:

@@ -71,7 +71,7 @@ def take(engine: Engine) -> Snapshot:
     """Read all keys; the clock of the test loader is left out."""
     keys: Keys = {}
     expiring = []
-    found = engine.connection.execute("EVAL", _READ, 0, engine.connection.keys.prefix)
+    found: Any = engine.connection.client.eval(_READ, 0, engine.connection.keys.prefix)
     for name, kind, value, ttl in found:
         key = text(name)
         if key == "clock":

@@ -53,6 +53,35 @@ def test_only_the_newest_lines_stay(engine: Engine, slot: Slot, make_job: Make) 
     assert texts(engine, job_id) == [str(number) for number in range(5, MAX_LINES + 5)]
 
 
+def test_repeated_line_is_noted_once(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """Its nonce tells it from another of the same text."""
+    job_id = make_job()
+    job = claimed(engine, slot)
+    assert engine.jobs.log(job_id, job.fence, "half", nonce="first")
+    before = everything(engine)
+
+    assert engine.jobs.log(job_id, job.fence, "half", nonce="first")
+    assert everything(engine) == before
+
+    assert engine.jobs.log(job_id, job.fence, "half", nonce="second")
+    assert engine.jobs.log(job_id, job.fence, "half")
+    assert engine.jobs.log(job_id, job.fence, "half")
+    assert texts(engine, job_id) == ["half"] * 4
+
+
+def test_repeated_line_of_an_old_fence_hears_that(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """It was noted, but the run has lost its lease since."""
+    job_id = make_job()
+    job = claimed(engine, slot)
+    engine.jobs.log(job_id, job.fence, "half", nonce="first")
+    engine.workers.release_slot("worker-1", "0.0", lost=True, reason="killed")
+
+    assert not engine.jobs.log(job_id, job.fence, "half", nonce="first")
+    assert texts(engine, job_id) == ["half"]
+
+
 def test_lines_of_all_runs_stay_together(engine: Engine, slot: Slot, make_job: Make) -> None:
     """A retry and a requeue add to what was written before."""
     job_id = make_job()
@@ -106,8 +135,10 @@ def test_line_is_refused_at_maxmemory(engine: Engine, slot: Slot, make_job: Make
     job_id = make_job()
     job = claimed(engine, slot)
     with full_memory(engine), pytest.raises(QueueUnavailable, match="maxmemory"):
-        engine.jobs.log(job_id, job.fence, "text")
+        engine.jobs.log(job_id, job.fence, "text", nonce="first")
     assert texts(engine, job_id) == []
+    assert engine.jobs.log(job_id, job.fence, "text", nonce="first")
+    assert texts(engine, job_id) == ["text"]
 
 
 @pytest.mark.parametrize("stored", [b"", b"text", b"12x text", b"-5 text", b"9" * 15 + b" text"])

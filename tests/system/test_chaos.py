@@ -18,15 +18,17 @@ from django_jobqueue.engine.workers import Nothing, Slot
 from django_jobqueue.job import State
 from django_jobqueue.run import Claimed, Settlement
 from embedded.tether import tethered
-from tests.chaos import faults, jobs, tasks
+from tests.chaos import ends, faults, jobs, tasks
 from tests.chaos.evidence import gather
 from tests.chaos.jobs import Kind, Planned, new_job
-from tests.chaos.load import Receipts
+from tests.chaos.load import CallOff, Receipts
 from tests.chaos.options import Options
 from tests.chaos.oracle import Oracle
 from tests.chaos.run import inconsistencies
 from tests.chaos.storm import Event
 from tests.chaos.verdict import CHECKS, judge
+from tests.chaos.workers import Kill
+from tests.conftest import Clock
 from tests.rig import ROOT
 
 SEED = int(os.environ.get("CHAOS_SEED") or random.randrange(1, 1_000_000))
@@ -69,10 +71,13 @@ class Past:
 
     engine: Engine
     file: Path
+    clock: Clock  # the server's
     slot: Slot = field(default_factory=lambda: Slot("host:4711:aaaa", "0.0"))
     receipts: Receipts = field(default_factory=Receipts)
     events: list[Event] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+    kills: list[Kill] = field(default_factory=list)
+    passed: float = 0.0  # seconds that did not really pass
     claimed: Claimed = field(init=False)  # last
 
     def store(self, planned: Planned) -> str:
@@ -90,18 +95,57 @@ class Past:
             self.write("START", found.id, found.fence)
         return found.id, found.fence
 
-    def end(self, outcome: str = "succeeded", line: str = "END") -> None:
+    def end(self, outcome: str = "succeeded", line: str = "END", reason: str = "") -> None:
         """Settle what was started last."""
         job = self.claimed
-        self.write(line, job.id, job.fence)
-        result = f'"{job.fence}"'.encode() if outcome == "succeeded" else b""
-        settled = Settlement(outcome=outcome, result=result)
+        if line:
+            self.write(line, job.id, job.fence)
+        timed_out = line != "FAIL" and outcome in {"retried", "failed"}
+        settled = Settlement(
+            outcome=outcome,
+            result=f'"{job.fence}"'.encode() if outcome == "succeeded" else b"",
+            reason=reason,
+            exception=ends.TIMED_OUT if timed_out else "-",
+        )
         verdict, _, _ = self.engine.workers.finish(self.slot, job, settled, [])
-        assert verdict == "ok"
+        assert verdict in {"ok", "cancelled"}
 
-    def write(self, what: str, job: str, fence: str) -> None:
+    def note(self, what: str) -> None:
+        self.write(what, self.claimed.id, self.claimed.fence)
+
+    def write(self, what: str, job: str, fence: str, pid: int = 99) -> None:
         with self.file.open("a") as file:
-            file.write(f"{what} {job} {fence} 1 99 {time.time()}\n")
+            file.write(f"{what} {job} {fence} 1 {pid} {self.now}\n")
+
+    @property
+    def now(self) -> float:
+        return time.time() + self.passed
+
+    def wait(self, seconds: float) -> None:
+        self.clock.move(seconds)
+        self.passed += seconds
+
+    def overrun(self) -> None:
+        """Let a run be interrupted after its time."""
+        self.store(replace(PLAIN, kind=Kind.OVERRUN, task=tasks.overrun))
+        self.start()
+        self.wait(tasks.TIMEOUT + 0.01)
+        self.note("TIMEOUT")
+
+    def kill(self) -> None:
+        """Let the process that runs a job be killed for it."""
+        self.kills.append(Kill(4711, 99, self.now, "timed_out"))
+
+    def call_off(self) -> str:
+        """Let a running job be cancelled; return its id."""
+        job = self.store(replace(PLAIN, kind=Kind.CALLED_OFF, task=tasks.stay))
+        self.start()
+        call = self.receipts.called_off[job] = CallOff(self.now)
+        call.state = self.engine.jobs.cancel(job)
+        call.answered = self.now
+        self.note("CANCEL")
+        self.end("cancelled", "LEFT", "cancelled")
+        return job
 
     def lose(self) -> None:
         """Let the slot's process die with its job, as its supervisor sees it."""
@@ -120,6 +164,7 @@ class Past:
             oracle,
             inconsistent=inconsistencies(self.engine),
             complaints=self.complaints,
+            kills=self.kills,
             lease=self.engine.options.lease,
             drained=True,
         )
@@ -130,9 +175,12 @@ PLAIN = Planned(number=1, kind=Kind.NOOP, queue="default", priority=0, task=task
 
 
 @pytest.fixture
-def past(engine: Engine, tmp_path: Path) -> Iterator[Past]:
-    """A past without fault: a success, a retry, a run lost with its process, a cancellation."""
-    past = Past(engine, tmp_path / "oracle")
+def past(engine: Engine, clock: Clock, tmp_path: Path) -> Iterator[Past]:
+    """A past without fault: a success, a retry, a run lost with its process, a cancellation.
+
+    And runs that were ended: one for its time, at first asked and then killed, one called off.
+    """
+    past = Past(engine, tmp_path / "oracle", clock)
     for attempts in (1, 2):
         past.store(replace(PLAIN, attempts=attempts))
         for _ in range(attempts - 1):
@@ -140,9 +188,16 @@ def past(engine: Engine, tmp_path: Path) -> Iterator[Past]:
             past.end("retried", "FAIL")
         past.start()
         past.end()
+    past.overrun()
+    past.end("retried", "LEFT")
+    past.start()
+    past.wait(tasks.TIMEOUT + tasks.KILL_GRACE + 0.01)
+    past.kill()
+    past.end("failed", "", "timed_out")
+    past.call_off()
     past.store(PLAIN)
     past.start()
-    past.events.append(Event("slot_kill", 4711, frozenset([99]), ended=time.time()))
+    past.events.append(Event("slot_kill", 4711, frozenset([99]), past.now, past.now))
     past.lose()
     past.start()
     past.end()
@@ -228,6 +283,88 @@ def lose_a_claim(past: Past) -> None:
     past.end()
 
 
+def claim_a_cancelled_one(past: Past) -> None:
+    past.receipts.called_off[past.call_off()].answered = 0.0
+
+
+def fail_for_another_reason(past: Past) -> None:
+    past.overrun()
+    past.end("failed", "LEFT", "exception")
+
+
+def count_an_attempt_twice(past: Past) -> None:
+    past.overrun()
+    past.end()
+    past.engine.connection.client.hset(
+        past.engine.connection.keys("job", past.claimed.id), "attempts", 2
+    )
+
+
+def time_out_in_silence(past: Past) -> None:
+    past.kills.clear()
+
+
+def interrupt_a_bystander(past: Past) -> None:
+    past.note("LEFT")
+
+
+def time_out_too_early(past: Past) -> None:
+    past.store(replace(PLAIN, kind=Kind.OVERRUN, task=tasks.overrun))
+    past.start()
+    past.note("TIMEOUT")
+    past.end()
+
+
+def settle_a_bystander(past: Past) -> None:
+    past.store(PLAIN)
+    past.start()
+    past.end("cancelled", "FAIL", "cancelled")
+
+
+def kill_a_bystander(past: Past) -> None:
+    past.store(PLAIN)
+    past.start()
+    past.kill()
+    past.end()
+
+
+def kill_after_the_end(past: Past) -> None:
+    past.overrun()
+    past.end()
+    past.wait(tasks.KILL_GRACE)
+    past.kill()
+
+
+def kill_too_early(past: Past) -> None:
+    past.overrun()
+    past.kill()
+    past.end("retried", "LEFT")
+    past.start()
+    past.end()
+
+
+def break_off(past: Past) -> None:
+    past.store(PLAIN)
+    past.write("START", *past.start(silently=True), pid=98)
+    past.lose()
+    past.start()
+    past.end()
+
+
+def run_on_after_its_time(past: Past) -> None:
+    past.overrun()
+    past.wait(60)
+    past.end()
+
+
+def run_on_though_called_off(past: Past) -> None:
+    job = past.store(replace(PLAIN, kind=Kind.CALLED_OFF, task=tasks.stay))
+    past.start()
+    past.receipts.called_off[job] = CallOff(past.now, past.now, past.engine.jobs.cancel(job))
+    past.wait(60)
+    past.end()
+
+
 def end_unasked(past: Past) -> None:
     past.complaints.append("worker-1 ended with code 1")
 
@@ -247,6 +384,19 @@ DAMAGE: list[tuple[Callable[[Past], None], str]] = [
     (end_otherwise_than_planned, "jobs in a wrong final state"),
     (cut_off_the_end, "finished jobs whose run did not reach its end"),
     (lose_a_claim, "claims lost though nobody died"),
+    (claim_a_cancelled_one, "jobs started though acknowledged as cancelled"),
+    (fail_for_another_reason, "jobs in a wrong final state"),
+    (count_an_attempt_twice, "jobs in a wrong final state"),
+    (time_out_in_silence, "finished jobs whose run did not reach its end"),
+    (interrupt_a_bystander, "runs interrupted without reason"),
+    (time_out_too_early, "runs interrupted without reason"),
+    (settle_a_bystander, "runs interrupted without reason"),
+    (kill_a_bystander, "kills that hit another run"),
+    (kill_after_the_end, "kills that hit another run"),
+    (kill_too_early, "kills that hit another run"),
+    (break_off, "runs that broke off though nobody killed them"),
+    (run_on_after_its_time, "runs that outlived their limit or a cancellation"),
+    (run_on_though_called_off, "runs that outlived their limit or a cancellation"),
     (end_unasked, "workers that ended unasked, or not as asked"),
 ]
 

@@ -1,5 +1,7 @@
 """Time-outs and cancelled runs, with real workers: asked to end, killed, and never a job beside."""
 
+import os
+import signal
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -78,6 +80,7 @@ def test_task_that_goes_on_is_killed(worker_process: Start, engine: Engine, orac
     assert (job.attempts, job.recoveries) == (2, 0)
     assert outcomes(job) == ["retried", "failed"]
     assert lines(oracle).count("ignored") == 2
+    assert worker.output().count("was killed: timed_out") == 2
     assert "was killed: timed_out" in worker.output()
     assert tasks.add.enqueue(1, 2).wait(10) == 3
 
@@ -119,6 +122,21 @@ def test_cancelled_in_a_thread(worker_process: Start, engine: Engine, oracle: Pa
     for result in (first, second):
         assert final(engine, result.id).state is State.CANCELLED
     assert tasks.add.enqueue(1, 2).wait(10) == 3
+
+
+def test_threads_may_be_asked_at_the_same_instant(
+    worker_process: Start, engine: Engine, oracle: Path
+) -> None:
+    """A signal that comes while another is answered stops neither the threads nor the answers."""
+    results = [tasks.hold.enqueue(str(oracle), "-") for _ in range(2)]
+    worker = worker_process("--processes", "1", "--threads", "32")
+    started(oracle, 2)
+    (process,) = worker.slots()
+    for _ in range(100_000):
+        os.kill(process, signal.SIGUSR1)
+    for result in results:
+        result.cancel()
+    assert [final(engine, result.id).state for result in results] == [State.CANCELLED] * 2
 
 
 def test_cancelled_scheduled_job_never_runs(
