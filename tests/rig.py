@@ -1,20 +1,32 @@
 """What tests need to run and watch real workers."""
 
+import contextlib
+import itertools
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 ROOT = Path(__file__).parent.parent
+# Seconds that a condition may take that comes true by itself. Generous: it costs nothing.
+PATIENCE = 45.0
+# Seconds within which happens what waits for no time-out, on a machine that is busy with other
+# things too; to be told from a lease of 30 s. `make chaos ARGS=--timings` measures the promises.
+PROMPT = 10.0
+# Less than an idle slot waits for a wake token (slot.BLOCK), after which it looks by itself.
+AT_ONCE = 4.5
+BUS = 10_000  # a cluster node's second port is so far above its first
+# Below the ports that the system gives to outgoing connections, of BUS ports above them too.
+PORTS = range(12_000, 22_000)
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], timeout: float = 15.0, what: str = "") -> T:
+def until(condition: Callable[[], T], timeout: float = PATIENCE, what: str = "") -> T:
     """Return the first true value of `condition`; fail after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):
@@ -24,14 +36,28 @@ def until(condition: Callable[[], T], timeout: float = 15.0, what: str = "") -> 
     return value
 
 
-def free_port(below: int = 65_536) -> int:
-    """Return a port of this machine at which nobody listens."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port < below:
+def _ports() -> Iterator[int]:
+    """Yield the ports that are this process's, of several that test side by side."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    of = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    share = PORTS[number::of]
+    yield from itertools.islice(itertools.cycle(share), os.getpid() % len(share), None)
+
+
+_next_ports = _ports()
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 at which nobody listens, nor at the port BUS above it.
+
+    No call gets it again before all others: its server may be down for a while.
+    """
+    for port in itertools.islice(_next_ports, len(PORTS)):
+        with contextlib.suppress(OSError), socket.socket() as one, socket.socket() as two:
+            one.bind(("127.0.0.1", port))
+            two.bind(("127.0.0.1", port + BUS))
             return port
+    raise RuntimeError(f"No port of {PORTS} is free.")
 
 
 def lines(path: Path) -> list[str]:
@@ -97,12 +123,16 @@ class WorkerProcess:
         os.killpg(self.pid, signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, timeout: float = 20.0) -> int:
+    def stop(self) -> int:
         """Stop warmly and return the exit code."""
         if self.process.poll() is None:
             self.process.terminate()
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait until it ends by itself, or as it was asked to; return the exit code."""
         try:
-            return self.process.wait(timeout)
+            return self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"worker did not stop\n{self.output()}") from None
 

@@ -25,6 +25,7 @@ import redis
 from embedded.place import socket_for, url_for
 from inbox.folder import Mail, mails
 
+PATIENCE = 60.0  # seconds; generous, for machines that are busy with other things too
 TESTPROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -46,7 +47,7 @@ class Demo:
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
-    def until(self, pattern: str, times: int = 1, timeout: float = 30) -> re.Match[str]:
+    def until(self, pattern: str, times: int = 1, timeout: float = PATIENCE) -> re.Match[str]:
         """Wait until so many lines of output match, and return the last match."""
 
         def found() -> re.Match[str] | None:
@@ -81,7 +82,7 @@ class Demo:
     def signal(self, signum: signal.Signals) -> None:
         self._process.send_signal(signum)
 
-    def wait(self, timeout: float = 60) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         code = self._process.wait(timeout)
         self._reader.join(timeout)
         return code
@@ -104,7 +105,7 @@ class Demo:
 
     def submission(self) -> dict[str, Any]:
         """Return the newest submission as it stands in the database."""
-        with closing(sqlite3.connect(self.data / "demo.sqlite3", timeout=10)) as connection:
+        with closing(sqlite3.connect(self.data / "demo.sqlite3", timeout=PATIENCE)) as connection:
             connection.row_factory = sqlite3.Row
             query = "SELECT * FROM homework_submission ORDER BY id DESC LIMIT 1"
             return dict(connection.execute(query).fetchone())
@@ -131,7 +132,7 @@ class Student:
 
     def get(self, path: str) -> tuple[str, str]:
         """Return (final address, text) of a page."""
-        with self._opener.open(self._url + path, timeout=10) as response:
+        with self._opener.open(self._url + path, timeout=PATIENCE) as response:
             return response.url, response.read().decode()
 
     def hand_in(self, file: Path) -> str:
@@ -154,7 +155,7 @@ class Student:
             "".join([*parts, "--frontier--\r\n"]).encode(),
             {"Content-Type": "multipart/form-data; boundary=frontier", "Referer": self._url},
         )
-        with self._opener.open(request, timeout=10) as response:
+        with self._opener.open(request, timeout=PATIENCE) as response:
             return response.url, response.read().decode()
 
 
@@ -165,7 +166,7 @@ def _part(name: str, value: str, filename: str | None = None) -> str:
 
 
 def eventually(
-    look: Callable[[], Any], timeout: float = 20, tell: Callable[[], str] = lambda: ""
+    look: Callable[[], Any], timeout: float = PATIENCE, tell: Callable[[], str] = lambda: ""
 ) -> Any:
     """Look until there is something to see, and return it; fail at the deadline."""
     deadline = time.monotonic() + timeout

@@ -8,7 +8,7 @@ import pytest
 from django_jobqueue import compat
 from django_jobqueue.engine import Engine
 from django_jobqueue.task import Task
-from tests.rig import WorkerProcess
+from tests.rig import PATIENCE, WorkerProcess
 
 library = pytest.importorskip("tests.project.library", reason="django-tasks is not installed")
 
@@ -21,4 +21,4 @@ def test_a_task_of_the_backports_decorator_runs(
     assert isinstance(library.double, compat.Task)
     result: Any = library.double.enqueue(21)
     worker_process("--burst", "--processes", "1")
-    assert result.wait(15) == 42
+    assert result.wait(PATIENCE) == 42

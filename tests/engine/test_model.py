@@ -119,7 +119,7 @@ def run(machine: type[Machine], engine: Engine) -> None:
     )
 
 
-@pytest.mark.timeout(120 + EXAMPLES)
+@pytest.mark.timeout(240 + EXAMPLES)
 @pytest.mark.parametrize("machine", [Machine, DamagedMachine])
 def test_random_calls_and_the_model_agree(still: Engine, machine: type[Machine]) -> None:
     """Whatever the order, repeated and late calls included, both come to the same."""

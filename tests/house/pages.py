@@ -20,7 +20,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -28,6 +27,8 @@ from itertools import groupby
 from pathlib import Path
 
 import django
+
+from tests.rig import PATIENCE, free_port
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
@@ -89,9 +90,7 @@ class Walk:
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
         self.url = url
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.started: list[subprocess.Popen[bytes]] = []
         self._env = {
             name: value
@@ -137,7 +136,7 @@ class Walk:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=60,
+            timeout=2 * PATIENCE,
             text=True,
         )
         assert done.returncode == 0, f"{where}: {shlex.join(command)}\n{done.stdout}"
@@ -154,7 +153,7 @@ class Walk:
                 process.terminate()
         for process in self.started:
             try:
-                process.wait(15)
+                process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)  # its own session
                 process.wait()

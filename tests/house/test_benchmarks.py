@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.rig import PATIENCE, ROOT
 
 
 def benchmarks(*arguments: str) -> str:
     command = [sys.executable, "-m", "benchmarks", *arguments]
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=3 * PATIENCE, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.apps import AppConfig
 
-from django_jobqueue.worker import process, supervisor
+from django_jobqueue.worker import process, slot, supervisor
 
 
 class Hurry(AppConfig):
@@ -14,6 +14,7 @@ class Hurry(AppConfig):
     label = "hurry"
 
     def ready(self) -> None:
+        slot.BLOCK = float(os.environ.get("TEST_BLOCK", slot.BLOCK))
         process.LEAVE = float(os.environ.get("TEST_LEAVE", process.LEAVE))
         supervisor.READY = float(os.environ.get("TEST_READY", supervisor.READY))
         if hang := os.environ.get("TEST_HANG"):

@@ -28,7 +28,7 @@ def sleep_too_long(context: JobContext, path: str) -> None:
     time.sleep(FOR_EVER)
 
 
-@task(takes_context=True, timeout=1, kill_grace=0.5)
+@task(takes_context=True, timeout=1)
 def clean_up(context: JobContext, path: str) -> None:
     note(path, f"start {context.task_result.id}")
     try:
@@ -38,7 +38,7 @@ def clean_up(context: JobContext, path: str) -> None:
         raise
 
 
-@task(takes_context=True, timeout=1, kill_grace=0.5)
+@task(takes_context=True, timeout=1)
 def swallow(context: JobContext, path: str) -> str:
     note(path, f"start {context.task_result.id}")
     try:
@@ -48,7 +48,7 @@ def swallow(context: JobContext, path: str) -> str:
     return "too late"
 
 
-@task(takes_context=True, timeout=1, kill_grace=0.5, max_attempts=2, backoff=0.0)
+@task(takes_context=True, timeout=1, kill_grace=1.0, max_attempts=2, backoff=0.0)
 def ignore(context: JobContext, path: str, limited: bool = True) -> None:
     """Catch whatever comes, and go on."""
     note(path, f"start {context.task_result.id}")
@@ -76,7 +76,7 @@ async def asleep(context: JobContext, path: str) -> None:
         raise
 
 
-@task(timeout=0.3)
+@task(timeout=1)
 def quick() -> str:
     return "quick"
 

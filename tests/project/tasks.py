@@ -23,7 +23,7 @@ def note(path: str, line: str) -> None:
         file.write(f"{line}\n".encode())
 
 
-def wait_for(path: str, seconds: float = 30.0) -> None:
+def wait_for(path: str, seconds: float = 60.0) -> None:
     """Wait until a file exists, or the time is over."""
     deadline = time.monotonic() + seconds
     while not Path(path).exists() and time.monotonic() < deadline:
@@ -103,7 +103,7 @@ def write(context: JobContext, path: str, text: str) -> None:
 
 
 @task(takes_context=True)
-def hold(context: JobContext, path: str, until: str, seconds: float = 30.0) -> str:
+def hold(context: JobContext, path: str, until: str, seconds: float = 60.0) -> str:
     """Note the start, wait until a file exists, note the end."""
     note(path, f"start {context.task_result.id} {os.getpid()}")
     wait_for(until, seconds)

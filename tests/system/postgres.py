@@ -19,7 +19,7 @@ from django.db import connections
 
 from django_jobqueue.compat import signals
 from embedded.tether import tethered
-from tests.rig import until
+from tests.rig import PATIENCE, until
 
 # Debian and others keep it off the PATH, by version.
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin")
@@ -55,7 +55,7 @@ class Postgres:
     def __enter__(self) -> "Postgres":
         try:
             options = ["-U", USER, "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
-            if self._run("initdb", "-D", str(self._folder / "data"), *options).wait(60) != 0:
+            if self._run("initdb", "-D", str(self._folder / "data"), *options).wait(PATIENCE) != 0:
                 raise AssertionError(f"initdb failed:\n{self._log.read_text()}")
             self.start()
         except BaseException:
@@ -84,7 +84,7 @@ class Postgres:
         if self._process is not None:
             self._process.send_signal(signal.SIGQUIT)
             try:
-                self._process.wait(10)
+                self._process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()

@@ -97,7 +97,7 @@ class FaultProxy:
         if thread is None:
             return
         self._waker.close()
-        thread.join(5)
+        thread.join(30)
         for link in list(self._links):
             self._close(link)
         for sock in (self._listener, self._wakened):
@@ -165,7 +165,7 @@ class FaultProxy:
         done = threading.Event()
         self._orders.put((order, done))
         self._waker.send(b".")
-        if not done.wait(5):
+        if not done.wait(30):
             raise RuntimeError("The fault proxy's thread does not answer.")
 
     def _run(self) -> None:

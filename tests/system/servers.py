@@ -4,10 +4,8 @@ They end with the process that started them, however it ends: start them in its 
 """
 
 import contextlib
-import random
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,24 +17,11 @@ from redis.exceptions import RedisError
 
 from embedded.server import EmbeddedServer
 from embedded.tether import tethered
-from tests.rig import until
+from tests.rig import PATIENCE, free_port, until
 
 HOST = "127.0.0.1"
-BUS = 10_000  # a cluster node's second port is so far above its first
-
-
-def free_port() -> int:
-    """Return a free port of which the cluster bus port is free too.
-
-    Both stand below the ports that the system gives to outgoing connections.
-    """
-    for _ in range(1000):
-        port = random.randrange(12_000, 22_000)
-        with contextlib.suppress(OSError), socket.socket() as one, socket.socket() as two:
-            one.bind((HOST, port))
-            two.bind((HOST, port + BUS))
-            return port
-    raise RuntimeError("no free port")
+# The replicas keep the data, and nobody waits for the disk, which would look like a dead server.
+REPLICATED = {"appendonly": "no", "repl_diskless_sync_delay": "0"}
 
 
 def redis_server() -> Path:
@@ -169,7 +154,7 @@ class Sentinels:
     """A master, its replicas and three sentinels, of which two must agree on a failover."""
 
     def __init__(self, folder: Path, *, replicas: int = 1, **config: str) -> None:
-        binary, config = redis_server(), {"repl_diskless_sync_delay": "0"} | config
+        binary, config = redis_server(), REPLICATED | config
         self.servers = [
             TcpServer(folder / f"node-{n}", binary=binary, **config) for n in range(1 + replicas)
         ]
@@ -193,11 +178,14 @@ class Sentinels:
         port = max(named, key=named.count)
         return next(server for server in self.servers if server.port == port)
 
+    def replicas_of(self, master: TcpServer) -> list[TcpServer]:
+        """Return all servers but the master."""
+        return [server for server in self.servers if server is not master]
+
     @property
     def ready(self) -> bool:
         """Whether the replicas are in sync, and all sentinels know each other and them."""
-        master = self.master
-        replicas = [server for server in self.servers if server is not master]
+        replicas = self.replicas_of(self.master)
         knows = all(sentinel.knows(3, len(replicas)) for sentinel in self._sentinels)
         return knows and all(in_sync(replica) for replica in replicas)
 
@@ -213,7 +201,7 @@ class Sentinels:
         for n in range(3):
             folder = self._folder / f"sentinel-{n}"
             self._sentinels.append(_Sentinel(folder, self._binary, self.service, self.servers[0]))
-        until(lambda: self.ready, 20, "replicas and sentinels are ready")
+        until(lambda: self.ready, what="replicas and sentinels are ready")
 
     def close(self) -> None:
         for sentinel in self._sentinels:
@@ -242,7 +230,7 @@ class Cluster:
                 binary=binary,
                 cluster_enabled="yes",
                 cluster_node_timeout="1500",
-                repl_diskless_sync_delay="0",
+                **REPLICATED,
             )
             for n in range(6)
         ]
@@ -292,8 +280,8 @@ class Cluster:
             node.start()
         addresses = [f"{HOST}:{node.port}" for node in self.nodes]
         create = ["--cluster", "create", *addresses, "--cluster-yes", "--cluster-replicas", "1"]
-        subprocess.run([self._cli, *create], check=True, capture_output=True, timeout=30)
-        until(lambda: self.ready, 20, "the cluster is ready")
+        subprocess.run([self._cli, *create], check=True, capture_output=True, timeout=PATIENCE)
+        until(lambda: self.ready, what="the cluster is ready")
 
     def close(self) -> None:
         for node in self.nodes:

@@ -39,7 +39,7 @@ from tests.engine.places import (
     nothing,
 )
 from tests.project import tasks
-from tests.rig import WorkerProcess, free_port, lines, until
+from tests.rig import PATIENCE, WorkerProcess, free_port, lines, until
 
 FOREIGN = "cache:1"  # a key of somebody else
 
@@ -213,14 +213,14 @@ def test_worker(
     worker = worker_process("--processes", "2", TEST_REDIS_URL=guarded.url, TEST_LEASE="1")
     worker.until_ready(2)
     until(user.inspector.workers)
-    assert tasks.add.enqueue(1, 2).wait(10) == 3
-    assert tasks.with_progress.enqueue(5).wait(10) == 5
-    assert tasks.fail_twice.enqueue(str(tmp_path / "twice")).wait(20) == "done"
+    assert tasks.add.enqueue(1, 2).wait(PATIENCE) == 3
+    assert tasks.with_progress.enqueue(5).wait(PATIENCE) == 5
+    assert tasks.fail_twice.enqueue(str(tmp_path / "twice")).wait(PATIENCE) == "done"
     delayed = tasks.add.using(run_after=timedelta(seconds=0.5)).enqueue(1, 1)
     held = tasks.hold.enqueue(str(oracle), str(gate), 60.0)
     until(lambda: lines(oracle), what=worker.output())
     held.cancel()
-    assert delayed.wait(10) == 2
+    assert delayed.wait(PATIENCE) == 2
     gate.touch()
     until(lambda: user.inspector.job(held.id).state.is_final)
     assert worker.stop() == 0
@@ -253,7 +253,7 @@ def test_commands(user: Engine, make_job: Make, settings: Any) -> None:
 
 def test_node_of_a_cluster(tmp_path: Path, settings: Any) -> None:
     """With the line for clusters, and only with it, the owner of the keys is found."""
-    port = free_port(below=55_536)  # the nodes talk to each other at this number + 10000
+    port = free_port()
     config = {"port": str(port), "bind": "127.0.0.1", "appendonly": "no", "cluster-enabled": "yes"}
     url = f"redis://{acl.LOGIN}127.0.0.1:{port}"
     settings.TASKS = {

@@ -29,7 +29,7 @@ from tests.chaos.storm import Event
 from tests.chaos.verdict import CHECKS, judge
 from tests.chaos.workers import Kill
 from tests.conftest import Clock
-from tests.rig import ROOT
+from tests.rig import PATIENCE, ROOT
 
 SEED = int(os.environ.get("CHAOS_SEED") or random.randrange(1, 1_000_000))
 SHORT = ["--jobs", "300", "--minutes", "0.2", "--threads", "4", "--drain", "60"]
@@ -40,7 +40,11 @@ def test_a_short_storm_breaks_no_promise() -> None:
     print(f"repeat with CHAOS_SEED={SEED}")  # noqa: T201 - shown if the test fails
     command = [sys.executable, "-m", "tests.chaos", *SHORT, "--seed", str(SEED)]
     done = subprocess.run(
-        tethered(command, signal.SIGKILL), cwd=ROOT, capture_output=True, text=True, timeout=110
+        tethered(command, signal.SIGKILL),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=4 * PATIENCE,
     )
     print(done.stderr)  # noqa: T201 - shown if the test fails
     assert done.returncode == 0, f"CHAOS_SEED={SEED}\n{done.stdout}"

@@ -15,7 +15,7 @@ from django_jobqueue import JobResult
 from django_jobqueue.engine import Engine
 from django_jobqueue.job import State
 from tests.project import tasks
-from tests.rig import WorkerProcess, lines, until
+from tests.rig import AT_ONCE, PATIENCE, WorkerProcess, lines, until
 
 from .postgres import Postgres
 
@@ -123,7 +123,7 @@ def test_a_cut_between_jobs_is_not_noticed(
     assert held.end() == [WELL, WELL]
     for harm in (bench.cut, postgres.restart):
         kept = set() if kind == "closing" else {"idle"}
-        until(partial(bench.is_left_with, kept), 3)
+        until(partial(bench.is_left_with, kept), AT_ONCE)
         harm()
         again = bench.hold(task, 2)
         assert again.end() == [WELL, WELL]
@@ -155,9 +155,9 @@ def test_a_transaction_left_open_ends_with_its_job(bench: Bench, engine: Engine,
     """It is rolled back, the log names the database, the next job starts outside of it."""
     bench.start("--processes", "1", **KINDS[kind])
     for times, way in enumerate(["atomic", "closed in atomic", "no autocommit"], start=1):
-        pid = tasks.leave_transaction.enqueue("default", way).wait(15)
-        until(lambda: "idle in transaction" not in bench.open(), 3)
-        assert tasks.find_unfinished.enqueue("default").wait(15) == [pid, False, True]
+        pid = tasks.leave_transaction.enqueue("default", way).wait(PATIENCE)
+        until(lambda: "idle in transaction" not in bench.open(), AT_ONCE)
+        assert tasks.find_unfinished.enqueue("default").wait(PATIENCE) == [pid, False, True]
         warning = 'left a transaction open in the database "default"'
         assert bench.worker.output().count(warning) == times
 
@@ -166,9 +166,9 @@ def test_a_connection_that_cannot_be_closed_is_given_up(bench: Bench, engine: En
     """Its job is done and does not run again; the next one has a connection of its own."""
     bench.start("--processes", "1")
     borrowed = tasks.borrow_connection.enqueue("default")
-    pid = borrowed.wait(15)
+    pid = borrowed.wait(PATIENCE)
     assert engine.inspector.job(borrowed.id).recoveries == 0
-    assert tasks.find_unfinished.enqueue("default").wait(15) == [pid, False, True]
+    assert tasks.find_unfinished.enqueue("default").wait(PATIENCE) == [pid, False, True]
     assert 'to the database "default" is given up' in bench.worker.output()
 
 
@@ -188,7 +188,7 @@ def test_what_was_open_before_the_processes_start_is_closed(
     bench.start("--processes", "2", app="tests.system.postgres.Early", **database)
     held = bench.hold(tasks.query, 2)
     assert len(held.connections) == 2
-    until(lambda: len(bench.open()) == 2, 3)
+    until(lambda: len(bench.open()) == 2, AT_ONCE)
     assert held.end() == [WELL, WELL]
 
 
@@ -209,9 +209,9 @@ def test_connections_are_bounded(
 
     until(all_done)
     assert max(seen) <= most  # the server takes its time to forget a closed one
-    until(lambda: len(bench.open()) <= kept, 3)
-    assert bench.worker.stop(5) == 0
-    until(partial(bench.is_left_with, set()), 3)
+    until(lambda: len(bench.open()) <= kept, AT_ONCE)
+    assert bench.worker.stop() == 0
+    until(partial(bench.is_left_with, set()))
 
 
 def test_an_idle_worker_closes_what_got_too_old(bench: Bench, engine: Engine) -> None:
@@ -226,7 +226,7 @@ def test_an_idle_worker_closes_what_got_too_old(bench: Bench, engine: Engine) ->
         engine.connection.client.lpush(wake, "1")  # ends the wait, as a surplus token does
         return not bench.open()
 
-    until(closed_by_then, 4)
+    until(closed_by_then)
 
 
 def test_receivers_of_signals_keep_no_connection(bench: Bench, engine: Engine) -> None:
@@ -235,4 +235,4 @@ def test_receivers_of_signals_keep_no_connection(bench: Bench, engine: Engine) -
     for jobs in range(1, 4):  # the wait after the first may be cut short
         assert bench.hold(tasks.query).end() == [WELL]
         until(partial(bench.has_heard, jobs))
-        until(partial(bench.is_left_with, set()), 3)
+        until(partial(bench.is_left_with, set()), AT_ONCE)

@@ -76,9 +76,9 @@ def test_homework_is_handed_in_graded_mailed_and_its_job_shown(
     log_in(page, "student")
     page.set_input_files("input[type=file]", SAMPLES / "middling.txt")
     page.click("text=Hand in")
-    promise = page.text_content(".promise", timeout=5000)
+    promise = page.text_content(".promise", timeout=30_000)
     assert promise == "You will get an e-mail when your homework has been graded."
-    page.wait_for_selector(".mark", timeout=20_000)  # The page fetches it by itself.
+    page.wait_for_selector(".mark", timeout=30_000)  # The page fetches it by itself.
     assert "9.50 of 15 points" in " ".join(page.text_content(".mark").split())
 
     eventually(demo.mails)
@@ -102,7 +102,7 @@ def test_a_page_is_checked(start: Callable[..., Demo], browser: Any) -> None:
         page.goto(f"{demo.url}/pages/")
         page.fill("input[name=path]", path)
         page.click("main button")
-        page.wait_for_selector(f"text={verdict}", timeout=15_000)
+        page.wait_for_selector(f"text={verdict}", timeout=30_000)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
@@ -111,8 +111,8 @@ def test_a_signal_stops_everything_and_the_data_stay(
 ) -> None:
     demo = start(DEMO_SECONDS_PER_QUESTION="0.1")
     student = Student(demo.url)
-    page = student.hand_in(SAMPLES / "poor.csv")
-    eventually(lambda: student.status(page)["current"])
+    student.hand_in(SAMPLES / "poor.csv")
+    eventually(lambda: ("homework.tasks.grade_submission", "running") in demo.jobs())
     family = demo.family()
     assert len(family) >= 5, "demo, Redis server, web server, supervisor, slot"
     demo.signal(signum)
@@ -130,18 +130,19 @@ def test_nothing_outlives_a_killed_demo(start: Callable[..., Demo]) -> None:
     family = demo.family()
     demo.signal(signal.SIGKILL)
     demo.wait()
-    eventually(lambda: gone(family), 10)
+    eventually(lambda: gone(family))
 
 
 def test_homework_is_graded_after_its_worker_was_killed(start: Callable[..., Demo]) -> None:
-    demo = start(DEMO_SECONDS_PER_QUESTION="0.3", DEMO_LEASE="3")
+    # Long enough for a report of progress after one that took too long, and so was not stored.
+    demo = start(DEMO_SECONDS_PER_QUESTION="0.6", DEMO_LEASE="3")
     student = Student(demo.url)
     page = student.hand_in(SAMPLES / "middling.txt")
     eventually(lambda: (student.status(page)["current"] or 0) >= 2)
     os.kill(demo.worker_pid(), signal.SIGKILL)
     assert demo.submission()["mark"] is None
     assert demo.worker_pid(start=2) != demo.worker_pid()
-    eventually(demo.mails, 60)
+    eventually(demo.mails)
     assert demo.submission()["mark"] == 9.5
     wait_for_jobs(demo)
     assert len(demo.mails()) == 1
@@ -184,7 +185,7 @@ def test_one_mail_is_sent_when_the_worker_is_killed_after_enqueueing_it(
     page = student.hand_in(SAMPLES / "excellent.csv")
     eventually(mark.exists)
     os.kill(demo.worker_pid(), signal.SIGKILL)
-    eventually(demo.mails, 60)
+    eventually(demo.mails)
     assert student.status(page)["done"]
     wait_for_jobs(demo)
     assert [task for task, _ in demo.jobs()].count("homework.tasks.mail_mark") == 2
@@ -193,4 +194,4 @@ def test_one_mail_is_sent_when_the_worker_is_killed_after_enqueueing_it(
 
 def wait_for_jobs(demo: Demo) -> None:
     """Wait until every job has succeeded."""
-    eventually(lambda: {state for _, state in demo.jobs()} == {"succeeded"}, 60)
+    eventually(lambda: {state for _, state in demo.jobs()} == {"succeeded"})

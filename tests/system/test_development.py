@@ -10,7 +10,7 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.engine.jobs import NewJob
 from django_jobqueue.job import State, new_id
 from tests.project import tasks
-from tests.rig import ROOT, WorkerProcess, lines, until
+from tests.rig import PATIENCE, ROOT, WorkerProcess, lines, until
 
 SETTINGS = """
 from tests.project.settings import *
@@ -41,7 +41,7 @@ def ask_version(engine: Engine) -> object:
     job_id, path = new_id(), "live.tasks.version"
     payload = engine.signer.sign(job_id, path, b'{"args":[],"kwargs":{}}')
     engine.jobs.enqueue(NewJob(job_id, "default", path, payload))
-    until(lambda: engine.inspector.job(job_id).state.is_final, 20)
+    until(lambda: engine.inspector.job(job_id).state.is_final)
     return engine.inspector.job(job_id).result
 
 
@@ -64,9 +64,9 @@ def test_reload_runs_new_code_and_survives_a_broken_one(
     )
     assert ask_version(engine) == b'"one"'
     code.write_text("this is no Python")
-    until(lambda: "SyntaxError" in worker.output(), 20)
+    until(lambda: "SyntaxError" in worker.output())
     code.write_text(VERSION.format("two"))
-    until(lambda: worker.output().count("jobworker ") >= 2, 20)
+    until(lambda: worker.output().count("jobworker ") >= 2)
     assert ask_version(engine) == b'"two"'
     assert worker.stop() == 0
 
@@ -90,12 +90,12 @@ def test_spawned_processes_work_like_forked_ones(engine: Engine, tmp_path: Path)
             stderr=output,
         )
     try:
-        until(lambda: lines(oracle), 20, "the job has started")
-        assert tasks.add.enqueue(1, 2).wait(20) == 3
+        until(lambda: lines(oracle), what="the job has started")
+        assert tasks.add.enqueue(1, 2).wait(PATIENCE) == 3
         gate.touch()
-        assert held.wait(10) == "held"
+        assert held.wait(PATIENCE) == "held"
     finally:
         process.terminate()
-        assert process.wait(20) == 0, log.read_text()
+        assert process.wait(PATIENCE) == 0, log.read_text()
     assert engine.inspector.count(State.RUNNING) == 0
     assert "Traceback" not in log.read_text()

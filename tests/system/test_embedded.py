@@ -20,6 +20,7 @@ from embedded.server import (
     answers,
     find_server,
 )
+from tests.rig import until
 
 
 @pytest.fixture
@@ -108,6 +109,7 @@ def test_the_server_ends_with_a_killed_owner(server: EmbeddedServer) -> None:
         assert int(owner.stdout.readline()) > 0
         assert answers(server.socket)
         owner.send_signal(signal.SIGKILL)
+    until(lambda: not answers(server.socket), what="the orphan ends")
     server.start()  # Refused while the orphan has the directory; it has 2 s to go.
     assert answers(server.socket)
 

@@ -150,7 +150,7 @@ def test_nothing_forged_is_run(
     made = {deed: getattr(intruder, deed)() for deed in DEEDS}
     honest = intruder.honest("the last one")
     worker = worker_process("--burst", "--processes", "1")
-    assert worker.process.wait(30) == 0, worker.output()
+    assert worker.wait() == 0, worker.output()
 
     failed = {job.id: job for job in engine.inspector.page(State.FAILED, 0, 100)}
     expected = {deed: "damaged" if deed in DAMAGE else "bad_signature" for deed in DEEDS}
@@ -178,7 +178,7 @@ def test_promises_in_a_record_change_nothing(
         intruder.client.zrem(intruder.keys("queued", "default"), job_id)
         intruder.client.zadd(intruder.keys("scheduled", "default"), {job_id: 1})
     worker = worker_process("--burst", "--processes", "1")
-    assert worker.process.wait(30) == 0, worker.output()
+    assert worker.wait() == 0, worker.output()
     jobs = [engine.inspector.job(job_id) for job_id in made]
     assert {(job.state, job.reason) for job in jobs} == {(State.FAILED, "bad_signature")}
     assert {len(job.runs) for job in jobs} == {1}
@@ -192,7 +192,7 @@ def test_an_unsigned_name_imports_nothing(
     (tmp_path / "trapdoor.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w').close()\n")
     job_id = intruder.store(b"1.x.{}", "trapdoor.task")
     worker = worker_process("--burst", "--processes", "1", PYTHONPATH=python_path(tmp_path))
-    assert worker.process.wait(30) == 0
+    assert worker.wait() == 0
     assert engine.inspector.job(job_id).reason == "bad_signature"
     assert not (tmp_path / "sprung").exists()
 
@@ -202,9 +202,9 @@ def test_a_finished_job_put_back_into_the_queue_is_a_ghost(
 ) -> None:
     """Its record says that it is over: it is counted and not run."""
     job_id = intruder.honest()
-    worker_process("--burst", "--processes", "1").process.wait(30)
+    worker_process("--burst", "--processes", "1").wait()
     intruder.client.zadd(intruder.keys("queued", "default"), {job_id: 1})
-    worker_process("--burst", "--processes", "1").process.wait(30)
+    worker_process("--burst", "--processes", "1").wait()
     assert len(lines(oracle)) == 1
     assert engine.inspector.totals() == {"ghost": 1}
     assert engine.inspector.job(job_id).state is State.SUCCEEDED
@@ -215,11 +215,11 @@ def test_who_writes_everything_can_repeat_a_job(
 ) -> None:
     """What signatures can't prevent, and SECURITY.md says so: the same job, as it was signed."""
     job_id = intruder.honest()
-    worker_process("--burst", "--processes", "1").process.wait(30)
+    worker_process("--burst", "--processes", "1").wait()
     intruder.client.zrem(intruder.keys("succeeded", "default"), job_id)
     intruder.client.hset(intruder.keys("job", job_id), "state", "queued")
     intruder.client.zadd(intruder.keys("queued", "default"), {job_id: 1})
-    worker_process("--burst", "--processes", "1").process.wait(30)
+    worker_process("--burst", "--processes", "1").wait()
     assert [line.split()[-2] for line in lines(oracle)] == [job_id, job_id]
 
 
@@ -242,7 +242,7 @@ def test_a_worker_of_another_project_does_not_start(
     """It says what to set, and leaves the jobs where they are."""
     job_id = intruder.honest()
     worker = worker_process(**project_with(tmp_path, SECRET_KEY="of another project"))
-    assert worker.process.wait(20) == 1
+    assert worker.wait() == 1
     assert "belong to another project or key" in worker.output()
     assert "set PREFIX" in worker.output()
     assert engine.inspector.job(job_id).state is State.QUEUED
@@ -258,11 +258,11 @@ def test_a_rotated_key_still_runs_old_jobs(
     intruder.client.zrem(intruder.keys("queued", "default"), later)
     both = project_with(tmp_path, SECRET_KEY="of tomorrow", SECRET_KEY_FALLBACKS=[old])
     worker = worker_process("--burst", "--processes", "1", **both)
-    assert worker.process.wait(30) == 0, worker.output()
+    assert worker.wait() == 0, worker.output()
     intruder.client.zadd(intruder.keys("queued", "default"), {later: 1})
     only_new = project_with(tmp_path, SECRET_KEY="of tomorrow", SECRET_KEY_FALLBACKS=[])
     worker = worker_process("--burst", "--processes", "1", **only_new)
-    assert worker.process.wait(30) == 0, worker.output()
+    assert worker.wait() == 0, worker.output()
 
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "of tomorrow", [old]
     states = [(job.state, job.reason) for job in engine.inspector.jobs([before, later])]

@@ -13,10 +13,10 @@ import pytest
 from django_jobqueue.engine import Engine
 from django_jobqueue.job import State
 from tests.project import tasks
-from tests.rig import WorkerProcess, alive, lines, until
+from tests.rig import AT_ONCE, PATIENCE, PROMPT, WorkerProcess, alive, lines, until
 
 Start = Callable[..., WorkerProcess]
-SHORT_LEASE = "2"  # seconds; the reaper looks every 5 s
+SHORT_LEASE = "2"  # seconds
 
 
 @pytest.fixture
@@ -35,15 +35,19 @@ def started(oracle: Path, times: int = 1) -> None:
     until(lambda: sum(line.startswith("start") for line in lines(oracle)) >= times)
 
 
+def until_stopping(engine: Engine) -> None:
+    until(lambda: any(worker.stopping for worker in engine.inspector.workers()))
+
+
 def test_runs_jobs_and_stops_at_once_when_idle(worker_process: Start, engine: Engine) -> None:
-    """Results come back; an idle worker is gone within a second of SIGTERM, with exit code 0."""
+    """Results come back; an idle worker does not wait at SIGTERM, and its exit code is 0."""
     result = tasks.add.enqueue(1, 2)
     worker = worker_process("--processes", "2").until_ready(2)
-    assert result.wait(10) == 3
+    assert result.wait(PATIENCE) == 3
     slots = worker.slots()
     began = time.monotonic()
     assert worker.stop() == 0
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < AT_ONCE
     assert not any(alive(pid) for pid in slots)
     assert engine.inspector.workers() == []
 
@@ -56,10 +60,10 @@ def test_one_process_of_threads_runs_jobs_side_by_side(
     worker = worker_process("--processes", "1", "--threads", "3")
     started(oracle, 3)
     gate.touch()
-    assert [result.wait(10) for result in results] == ["held"] * 3
+    assert [result.wait(PATIENCE) for result in results] == ["held"] * 3
     began = time.monotonic()
     assert worker.stop() == 0
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < AT_ONCE
 
 
 def test_threads_finish_their_jobs_at_sigterm(
@@ -70,10 +74,10 @@ def test_threads_finish_their_jobs_at_sigterm(
     worker = worker_process("--processes", "1", "--threads", "2")
     started(oracle)
     worker.signal(signal.SIGTERM)
-    until(lambda: engine.inspector.workers()[0].stopping)
+    until_stopping(engine)
     later = tasks.add.enqueue(1, 2)
     gate.touch()
-    assert worker.process.wait(20) == 0
+    assert worker.wait() == 0
     held.refresh()
     later.refresh()
     assert (held.state, later.state) == (State.SUCCEEDED, State.QUEUED)
@@ -86,7 +90,7 @@ def test_two_workers_run_each_of_a_thousand_jobs_once(
     tasks.write.enqueue_many([(str(oracle), f"job-{n}") for n in range(1000)])
     for _ in range(2):
         worker_process("--processes", "2", "--burst")
-    until(lambda: engine.inspector.count(State.SUCCEEDED) == 1000, 60)
+    until(lambda: engine.inspector.count(State.SUCCEEDED) == 1000, 3 * PATIENCE)
     runs = Counter(line.split()[0] for line in lines(oracle))
     assert len(runs) == 1000
     assert set(runs.values()) == {1}
@@ -99,11 +103,11 @@ def test_a_long_job_never_holds_a_short_one(
     worker_process("--processes", "2").until_ready(2)
     held = tasks.hold.enqueue(str(oracle), str(gate))
     short = [tasks.add.enqueue(n, n) for n in range(50)]
-    assert [result.wait(10) for result in short] == [2 * n for n in range(50)]
+    assert [result.wait(PATIENCE) for result in short] == [2 * n for n in range(50)]
     held.refresh()
     assert held.state == State.RUNNING
     gate.touch()
-    assert held.wait(10) == "held"
+    assert held.wait(PATIENCE) == "held"
 
 
 def test_workers_on_other_queues_start_a_delayed_job_in_time(
@@ -116,24 +120,24 @@ def test_workers_on_other_queues_start_a_delayed_job_in_time(
     for queue in ("mail", "reports"):
         began = time.monotonic()
         delayed = tasks.add.using(queue_name=queue, run_after=timedelta(seconds=1)).enqueue(1, 1)
-        delayed.wait(10)
-        assert 0.9 < time.monotonic() - began < 2.5
+        delayed.wait(PATIENCE)
+        assert 0.9 < time.monotonic() - began < AT_ONCE
 
 
 def test_a_queue_never_seen_before_is_served_at_once(worker_process: Start, engine: Engine) -> None:
     """A worker without --queues notices new names."""
     worker_process("--processes", "1").until_ready()
-    tasks.noop.enqueue().wait(10)
+    tasks.noop.enqueue().wait(PATIENCE)
     began = time.monotonic()
-    tasks.add.using(queue_name="brand-new").enqueue(1, 1).wait(10)
-    assert time.monotonic() - began < 2
+    tasks.add.using(queue_name="brand-new").enqueue(1, 1).wait(PATIENCE)
+    assert time.monotonic() - began < AT_ONCE
 
 
 def test_only_the_named_queues_are_served(worker_process: Start, engine: Engine) -> None:
     """A job of another queue stays where it is."""
     other = tasks.add.using(queue_name="other").enqueue(1, 1)
     mine = tasks.add.using(queue_name="mine").enqueue(1, 1)
-    assert worker_process("--queues", "mine", "--burst").process.wait(20) == 0
+    assert worker_process("--queues", "mine", "--burst").wait() == 0
     other.refresh()
     mine.refresh()
     assert (other.state, mine.state) == (State.QUEUED, State.SUCCEEDED)
@@ -143,7 +147,7 @@ def test_async_tasks_run(worker_process: Start, engine: Engine) -> None:
     """A coroutine function is a task like any other."""
     result = tasks.aecho.enqueue({"a": [1]})
     worker_process("--burst", "--processes", "1")
-    answer: object = result.wait(10)
+    answer: object = result.wait(PATIENCE)
     assert answer == {"a": [1]}
 
 
@@ -156,9 +160,9 @@ def test_sigterm_lets_the_running_job_finish(
     worker = worker_process("--processes", "1")
     started(oracle)
     worker.signal(signal.SIGTERM)
-    until(lambda: engine.inspector.workers()[0].stopping)
+    until_stopping(engine)
     gate.touch()
-    assert worker.process.wait(20) == 0
+    assert worker.wait() == 0
     held.refresh()
     queued.refresh()
     assert (held.return_value, queued.state) == ("held", State.QUEUED)
@@ -172,7 +176,7 @@ def test_a_stop_is_bounded_in_time(
     tasks.noop.enqueue()
     worker = worker_process("--processes", "1", "--shutdown-timeout", "0.5")
     started(oracle)
-    assert worker.stop(10) == 0
+    assert worker.stop() == 0
     job = engine.inspector.job(held.id)
     assert (job.state, job.attempts, job.recoveries) == (State.QUEUED, 0, 0)
     assert [run.outcome for run in job.runs] == ["released"]
@@ -187,11 +191,11 @@ def test_the_second_signal_stops_at_once(
     worker = worker_process("--processes", "1")
     started(oracle)
     worker.signal(signal.SIGINT)
-    until(lambda: engine.inspector.workers()[0].stopping)
+    until_stopping(engine)
     began = time.monotonic()
     worker.signal(signal.SIGINT)
-    assert worker.process.wait(10) == 0
-    assert time.monotonic() - began < 2
+    assert worker.wait() == 0
+    assert time.monotonic() - began < PROMPT
     job = engine.inspector.job(held.id)
     assert (job.state, job.attempts, job.recoveries) == (State.QUEUED, 0, 0)
 
@@ -199,7 +203,7 @@ def test_the_second_signal_stops_at_once(
 def test_a_killed_process_gives_its_job_back_at_once(
     worker_process: Start, engine: Engine, oracle: Path, gate: Path
 ) -> None:
-    """Only the killed process's job runs again, within seconds and counted as a recovery."""
+    """Only the killed process's job runs again, without its lease, counted as a recovery."""
     results = [tasks.hold.enqueue(str(oracle), str(gate)) for _ in range(2)]
     worker = worker_process("--processes", "2")
     started(oracle, 2)
@@ -207,10 +211,10 @@ def test_a_killed_process_gives_its_job_back_at_once(
     began = time.monotonic()
     os.kill(int(pid), signal.SIGKILL)
     started(oracle, 3)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < PROMPT
     assert lines(oracle)[2].split()[1] == victim
     gate.touch()
-    assert [result.wait(10) for result in results] == ["held", "held"]
+    assert [result.wait(PATIENCE) for result in results] == ["held", "held"]
     jobs = {result.id: engine.inspector.job(result.id) for result in results}
     assert {job_id: job.recoveries for job_id, job in jobs.items()} == {
         job_id: int(job_id == victim) for job_id in jobs
@@ -226,8 +230,8 @@ def test_a_job_that_kills_its_process_fails_after_two_recoveries(
     """Three runs, then failed with the signal as reason; others run on."""
     poison = tasks.kill_own_process.enqueue(str(oracle))
     worker_process("--processes", "1")
-    until(lambda: engine.inspector.count(State.FAILED) == 1, 30)
-    assert tasks.add.enqueue(1, 1).wait(20) == 2
+    until(lambda: engine.inspector.count(State.FAILED) == 1)
+    assert tasks.add.enqueue(1, 1).wait(PATIENCE) == 2
     job = engine.inspector.job(poison.id)
     assert (job.reason, job.recoveries, job.attempts) == ("killed_9", 3, 0)
     assert len(lines(oracle)) == 3
@@ -239,7 +243,7 @@ def test_a_job_that_ends_its_process_quietly_is_noticed(
     """os._exit(0) in a task looks like a good end; the job is given back all the same."""
     quiet = tasks.leave_quietly.enqueue()
     worker_process("--processes", "1")
-    until(lambda: engine.inspector.count(State.FAILED) == 1, 20)
+    until(lambda: engine.inspector.count(State.FAILED) == 1)
     job = engine.inspector.job(quiet.id)
     assert (job.reason, job.recoveries) == ("exited_0", 3)
 
@@ -254,10 +258,10 @@ def test_no_slot_outlives_its_supervisor(
     slots = lost.slots()
     lost.signal(signal.SIGKILL)
     lost.process.wait()
-    until(lambda: not any(alive(pid) for pid in slots), 2, "slots are gone")
+    until(lambda: not any(alive(pid) for pid in slots), PROMPT, "slots are gone")
     gate.touch()
     worker_process("--processes", "1", TEST_LEASE=SHORT_LEASE)
-    assert held.wait(30) == "held"
+    assert held.wait(PATIENCE) == "held"
     job = engine.inspector.job(held.id)
     assert (job.recoveries, job.attempts) == (1, 1)
     assert sum(line.startswith("start") for line in lines(oracle)) == 2
@@ -275,8 +279,8 @@ def test_a_killed_worker_is_recovered_by_one_that_lives(
     began = time.monotonic()
     lost.kill_group()
     gate.touch()
-    held.wait(20)
-    assert time.monotonic() - began < float(SHORT_LEASE) + 5 + 3
+    held.wait(PATIENCE)
+    assert time.monotonic() - began < float(SHORT_LEASE) + PROMPT
     assert engine.inspector.job(held.id).recoveries == 1
 
 
@@ -295,7 +299,7 @@ def test_a_long_job_outlives_its_lease(
     first = deadline()
     until(lambda: deadline() > first + 2500)
     gate.touch()
-    assert held.wait(10) == "held"
+    assert held.wait(PATIENCE) == "held"
     assert engine.inspector.job(held.id).recoveries == 0
 
 
@@ -317,13 +321,13 @@ def test_redis_may_go_and_come_back(
     started(oracle)
     engine.connection.client.execute_command("SAVE")
     redis_server.kill()
-    until(lambda: "Trying again" in worker.output(), 20)
+    until(lambda: "Trying again" in worker.output())
     redis_server.start()
     engine.connection.close()
     gate.touch()
-    assert held.wait(20) == "held"
+    assert held.wait(PATIENCE) == "held"
     assert engine.inspector.job(held.id).recoveries == 0
-    assert tasks.add.enqueue(1, 1).wait(10) == 2
+    assert tasks.add.enqueue(1, 1).wait(PATIENCE) == 2
     assert worker.stop() == 0
 
 
@@ -332,7 +336,7 @@ def test_a_worker_waits_for_redis_and_stops_without_it(worker_process: Start, tm
     worker = worker_process(TEST_REDIS_URL=f"unix://{tmp_path}/nobody.sock")
     until(lambda: "Waiting until it answers" in worker.output())
     assert worker.process.poll() is None
-    assert worker.stop(10) == 0
+    assert worker.stop() == 0
 
 
 def test_another_projects_queue_is_refused(worker_process: Start, engine: Engine) -> None:
@@ -340,7 +344,7 @@ def test_another_projects_queue_is_refused(worker_process: Start, engine: Engine
     keys = engine.connection.keys
     engine.connection.client.hset(keys("meta"), "owner", "somebodyelse")
     worker = worker_process()
-    assert worker.process.wait(20) == 1
+    assert worker.wait() == 1
     assert "belong to another project" in worker.output()
 
 
@@ -348,7 +352,7 @@ def test_log_lines_name_the_run(worker_process: Start, engine: Engine) -> None:
     """Id, task, queue, attempt and fence stand in the lines of a job."""
     result = tasks.add.enqueue(1, 1)
     worker = worker_process("--burst", "--processes", "1")
-    assert worker.process.wait(20) == 0
+    assert worker.wait() == 0
     fence = engine.inspector.job(result.id).fence
     line = f"job={result.id} task=tests.project.tasks.add queue=default attempt=1 fence={fence}"
     assert f"Started {line}" in worker.output()
@@ -369,7 +373,7 @@ def test_bad_options_are_explained(
 ) -> None:
     """The message quotes the value; the exit code is not 0."""
     worker = worker_process(*arguments)
-    assert worker.process.wait(20) != 0
+    assert worker.wait() != 0
     assert message in worker.output()
 
 
@@ -377,7 +381,7 @@ def test_refused_log_in_ends_the_start(worker_process: Start, engine: Engine, re
     """It does not pass by itself: whoever started the worker must see it."""
     url = f"unix://somebody:wrong@{redis_server.socket}?db=0"
     worker = worker_process(TEST_REDIS_URL=url)
-    assert worker.process.wait(20) == 1
+    assert worker.wait() == 1
     assert "Check user, password and ACL" in worker.output()
     assert "wrong@" not in worker.output()
     assert "Traceback" not in worker.output()

@@ -19,7 +19,7 @@ from django_jobqueue.payload import Signer
 from django_jobqueue.testing import drain
 from embedded.server import EmbeddedServer
 from tests.project import elsewhere, tasks
-from tests.rig import WorkerProcess, until
+from tests.rig import PATIENCE, WorkerProcess, until
 
 MARK, PASSWORD = "argument-4711", "password-0815"
 CLOSED = {"requirepass": PASSWORD, "appendonly": "no"}
@@ -69,7 +69,7 @@ def test_worker_logs_nothing_private(
         tasks.kill_own_process.enqueue(str(oracle), 1)
         given = {"TEST_LOG": str(log), "TEST_LEASE": "2", "TEST_REDIS_URL": address(server)}
         worker = worker_process("--processes", "2", "--verbosity", "3", **given)
-        assert done.wait(20) == f"{MARK} {MARK}"
+        assert done.wait(PATIENCE) == f"{MARK} {MARK}"
         inspector = there.inspector
         until(lambda: inspector.count(State.QUEUED) + inspector.count(State.RUNNING) == 0)
 
@@ -80,13 +80,13 @@ def test_worker_logs_nothing_private(
         server.start()
         until(lambda: "Redis answers again" in log.read_text())
         gate.touch()
-        until(lambda: "The lease was lost" in log.read_text(), 20)  # the server forgot all
+        until(lambda: "The lease was lost" in log.read_text())  # the server forgot all
 
         client: Any = use(settings, address(server)).connection.client
         client.config_set("requirepass", f"{PASSWORD}-2")
         for slot in worker.slots():
             os.kill(slot, signal.SIGKILL)
-        until(lambda: "Check user, password" in log.read_text(), 20)
+        until(lambda: "Check user, password" in log.read_text())
         client.config_set("requirepass", PASSWORD)
         assert worker.stop() == 0
         del held

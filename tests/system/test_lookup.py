@@ -9,7 +9,7 @@ import pytest
 from django_jobqueue.engine import Engine
 from django_jobqueue.job import State
 from tests.project import elsewhere, tasks
-from tests.rig import ROOT, WorkerProcess
+from tests.rig import PATIENCE, ROOT, WorkerProcess
 
 Start = Callable[..., WorkerProcess]
 
@@ -18,7 +18,7 @@ def test_task_outside_of_tasks_py_is_found(worker_process: Start, engine: Engine
     """By its signed path: its module is imported at the first job."""
     result = elsewhere.shout.enqueue("found")
     worker_process("--processes", "1")
-    assert result.wait(15) == "FOUND!"
+    assert result.wait(PATIENCE) == "FOUND!"
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_path_that_leads_to_no_task(
     job_id = make_job(task=path)
     after = tasks.noop.enqueue()
     worker = worker_process("--processes", "1", "--burst")
-    assert worker.process.wait(20) == 0
+    assert worker.wait() == 0
 
     job = engine.inspector.job(job_id)
     assert (job.state, job.reason, job.attempts) == (State.SCHEDULED, "task_unknown", 0)
@@ -58,7 +58,7 @@ def test_held_job_runs_when_its_task_is_there(
 ) -> None:
     """A deploy that brings the module is enough: the next look finds it."""
     job_id = make_job(task="late_module.late")
-    assert worker_process("--processes", "1", "--burst").process.wait(20) == 0
+    assert worker_process("--processes", "1", "--burst").wait() == 0
     assert engine.inspector.job(job_id).reason == "task_unknown"
     (tmp_path / "late_module.py").write_text(
         "from django_jobqueue import task\n\n\n@task\ndef late():\n    return 'in time'\n"
@@ -66,5 +66,5 @@ def test_held_job_runs_when_its_task_is_there(
     engine.jobs.requeue(job_id)  # now, not in half a minute
     path = os.pathsep.join(map(str, (tmp_path, ROOT, ROOT / "testproject")))
     worker = worker_process("--processes", "1", "--burst", PYTHONPATH=path)
-    assert worker.process.wait(20) == 0
+    assert worker.wait() == 0
     assert engine.inspector.job(job_id).result == b'"in time"'

@@ -5,6 +5,8 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 
 import pytest
 from redis import Redis
@@ -14,11 +16,10 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from embedded.server import EmbeddedServer
-from tests.rig import until
+from tests.rig import PATIENCE, free_port, until
 
 from .proxy import FaultProxy
 from .resp import value_end
-from .servers import free_port
 
 
 @pytest.fixture
@@ -30,11 +31,18 @@ def proxy(redis_server: EmbeddedServer) -> Iterator[FaultProxy]:
 @pytest.fixture
 def client(proxy: FaultProxy) -> Iterator[Redis]:
     """One connection through the proxy, which repeats nothing."""
-    with Redis.from_url(
-        proxy.url, socket_timeout=0.3, retry=Retry(NoBackoff(), 0), single_connection_client=True
-    ) as client:
+    with connected(proxy, PATIENCE) as client:
         client.flushall()
         yield client
+
+
+def connected(proxy: FaultProxy, patience: float) -> Redis:
+    return Redis.from_url(
+        proxy.url,
+        socket_timeout=patience,
+        retry=Retry(NoBackoff(), 0),
+        single_connection_client=True,
+    )
 
 
 @pytest.fixture
@@ -76,33 +84,39 @@ def test_passes_on_to_a_port() -> None:
 
 
 def test_delays_both_directions(client: Redis, proxy: FaultProxy) -> None:
-    """A round trip takes twice the delay, and no longer than it once it passes on."""
+    """A round trip takes twice the delay, until it passes on."""
     client.ping()
     proxy.delay(0.05)
     began = time.monotonic()
     client.ping()
-    assert 0.1 <= time.monotonic() - began < 0.3
+    assert time.monotonic() - began >= 0.1
     assert proxy.counts["delayed"] == 2
     proxy.pass_on()
-    began = time.monotonic()
     client.ping()
-    assert time.monotonic() - began < 0.05
+    assert proxy.counts["delayed"] == 2
 
 
 def test_a_black_hole_keeps_what_it_swallowed(
     client: Redis, direct: Redis, proxy: FaultProxy
 ) -> None:
     """Neither old nor new connections get an answer, and the commands never arrive."""
-    client.ping()
-    proxy.black_hole()
-    for _ in range(2):  # the second is a new connection
-        with pytest.raises(RedisTimeoutError):
-            client.set("swallowed", 1)
+    with connected(proxy, 0.5) as hasty:
+        until(partial(answers, hasty))
+        proxy.black_hole()
+        for _ in range(2):  # the second is a new connection
+            with pytest.raises(RedisTimeoutError):
+                hasty.set("swallowed", 1)
     proxy.pass_on()
     client.set("passed", 1)
     assert direct.exists("swallowed") == 0
     assert direct.exists("passed") == 1
     assert proxy.counts["swallowed"] >= 2
+
+
+def answers(client: Redis) -> bool:
+    with suppress(RedisTimeoutError):
+        return bool(client.ping())
+    return False
 
 
 def flags(direct: Redis, name: str) -> str:
@@ -214,7 +228,7 @@ def test_leaves_nothing_behind(redis_server: EmbeddedServer, direct: Redis) -> N
     with victim:
         assert victim.recv(1) == b""
     assert threading.active_count() == threads
-    until(lambda: len(direct.client_list()) == clients)
+    until(lambda: len(direct.client_list()) <= clients)
 
 
 @pytest.mark.parametrize(

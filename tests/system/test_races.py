@@ -38,7 +38,7 @@ MODES = {
 Notes = dict[str, list[tuple[str, str]]]  # job id → what was noted of it, and the fence
 
 
-@pytest.mark.timeout(120 + JOBS)
+@pytest.mark.timeout(240 + JOBS)
 @pytest.mark.parametrize("mode", MODES)
 def test_each_job_ends_once(
     worker_process: Start, engine: Engine, tmp_path: Path, postgres: Postgres, mode: str

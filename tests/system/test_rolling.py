@@ -69,7 +69,7 @@ def test_older_worker_meets_newer_records(
         make_newer(engine, result.id)
 
     worker = worker_process("--processes", "1", "--burst")
-    assert worker.process.wait(30) == 0
+    assert worker.wait() == 0
 
     for result in (retried, fresh):
         result.refresh()
@@ -99,7 +99,7 @@ def test_older_worker_recovers_a_newer_ones_job(
     assert (found.id, found.fence, found.lost) == (job_id, job.fence, False)
     moved = engine.workers.release_slot(slot.worker, slot.name, lost=True, reason="killed_9")
     assert moved == [job_id, "queued"]
-    worker_process("--processes", "1", "--burst").process.wait(30)
+    worker_process("--processes", "1", "--burst").wait()
     assert engine.inspector.job(job_id).state is State.SUCCEEDED
 
 
@@ -123,7 +123,7 @@ def test_newer_worker_meets_older_records(
     assert engine.queues.reap(["default"], **REAP) == {lost: "queued"}
     assert finish(engine, slot, job) == "ok"
     worker = worker_process("--processes", "1", "--burst")
-    assert worker.process.wait(30) == 0
+    assert worker.wait() == 0
 
     until(lambda: all(engine.inspector.job(i).state.is_final for i in (lost, queued, scheduled)))
     for job_id in (running, lost, queued, scheduled):

@@ -14,7 +14,7 @@ from django_jobqueue.exceptions import BadSignature
 from django_jobqueue.job import State
 from django_jobqueue.payload import Signer
 from tests.project import tasks
-from tests.rig import WorkerProcess, lines, until
+from tests.rig import PATIENCE, WorkerProcess, lines, until
 
 OLD, NEW = "only for the tests", "the key of tomorrow"
 
@@ -78,7 +78,7 @@ def test_no_job_keeps_the_old_key(
     settings.SECRET_KEY_FALLBACKS = []
     engines.get_engine("default").jobs.requeue(waiting[0].id)
     worker_process("--processes", "1", TEST_SECRET_KEYS=NEW)
-    assert waiting[0].wait(10) is None
+    assert waiting[0].wait(PATIENCE) is None
     seen = len(lines(oracle))
     until(lambda: len(lines(oracle)) > seen + 200)
     assert engines.get_engine("default").inspector.count(State.FAILED) == 0

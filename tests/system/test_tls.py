@@ -13,7 +13,7 @@ from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.exceptions import QueueUnavailable
 from embedded.server import EmbeddedServer, ServerFailed, find_server
 from tests.project import tasks
-from tests.rig import WorkerProcess, free_port
+from tests.rig import PATIENCE, WorkerProcess, free_port
 
 BACKEND = "django_jobqueue.backend.JobQueueBackend"
 DJANGO = "django.core.cache.backends.redis"
@@ -116,7 +116,7 @@ def test_jobs_run_over_tls(
 ) -> None:
     """Of a web process and a worker that trust the authority."""
     worker = worker_process("--processes", "1", TEST_REDIS_URL=secured())
-    assert tasks.add.enqueue(1, 2).wait(20) == 3
+    assert tasks.add.enqueue(1, 2).wait(PATIENCE) == 3
     assert worker.stop() == 0
     assert PASSWORD not in worker.output()
     assert [message.id for message in check_servers()] in ([], ["jobqueue.W006"])
@@ -155,7 +155,7 @@ def test_worker_does_not_start_without_trust(
 ) -> None:
     """It says why and exits: waiting would not help."""
     worker = worker_process(TEST_REDIS_URL=secured(authority="theirs"))
-    assert worker.process.wait(20) == 1
+    assert worker.wait() == 1
     assert "certificate is not trusted" in worker.output()
     assert PASSWORD not in worker.output()
     assert "Traceback" not in worker.output()

@@ -100,7 +100,7 @@ def test_cancelled_run_is_asked_and_then_killed(row: Row, enforcer: Enforcer) ->
     assert enforcer.asks("0.0")
     assert row.asked == (CANCEL, number_of(OLD))
     assert reason(enforcer) == ""
-    assert 59 < enforcer.due("0.0") - time.monotonic() <= 60
+    assert 30 < enforcer.due("0.0") - time.monotonic() <= 60
     run(row, grace=0.0)
     found = enforcer.verdict("0.0")
     assert found is not None

@@ -11,7 +11,7 @@ import pytest
 
 from django_jobqueue import JobContext
 from django_jobqueue.engine import Engine, new_engine
-from django_jobqueue.engine.pool import QUICK
+from django_jobqueue.engine.pool import QUICK, SOCKET_TIMEOUT
 from django_jobqueue.engine.workers import Slot
 from django_jobqueue.lines import MAX_LINE
 from django_jobqueue.run import Claimed
@@ -31,7 +31,7 @@ def job(engine: Engine, slot: Slot, make_job: Make) -> Claimed:
 
 @pytest.fixture
 def quick(engine: Engine) -> Iterator[Engine]:
-    """The engine through which a worker stores what runs tell."""
+    """The engine through which a worker stores what runs tell; a busy server loses some of it."""
     found = new_engine("default", QUICK)
     yield found
     found.connection.close()
@@ -46,17 +46,18 @@ def texts(engine: Engine, job: Claimed) -> list[str]:
     return [text for _, text in engine.inspector.job(job.id).log]
 
 
-def test_lines_are_stored_one_by_one(engine: Engine, quick: Engine, job: Claimed) -> None:
+def test_lines_are_stored_one_by_one(engine: Engine, job: Claimed) -> None:
     """Unlike progress, each counts; what does harm is spelled, what is long is cut."""
-    context = context_of(RunReport(quick.jobs, job, Silence()))
+    context = context_of(RunReport(engine.jobs, job, Silence()))
     for text in ("first", "two\nlines", "\x1b[31mred", "x" * 1000):
         context.log(text)
     assert texts(engine, job) == ["first", "two lines", "\\x1b[31mred", "x" * (MAX_LINE - 1) + "…"]
 
 
-def test_progress_is_stored_now_and_then(engine: Engine, quick: Engine, job: Claimed) -> None:
+def test_progress_is_stored_now_and_then(engine: Engine, job: Claimed, monkeypatch) -> None:
     """The first, the last, and what comes after a while; its text is a line too."""
-    context = context_of(RunReport(quick.jobs, job, Silence()))
+    monkeypatch.setattr(reports, "PROGRESS_EVERY", 60.0)
+    context = context_of(RunReport(engine.jobs, job, Silence()))
     context.progress(1, 9, "fir\x1bst")
     context.progress(2, 9, "too soon")
     assert engine.inspector.job(job.id).progress == (1, 9, "fir\\x1bst")
@@ -64,20 +65,18 @@ def test_progress_is_stored_now_and_then(engine: Engine, quick: Engine, job: Cla
     assert engine.inspector.job(job.id).progress == (9, 9, "x" * (MAX_LINE - 1) + "…")
 
 
-def test_half_a_character_stops_nothing(engine: Engine, quick: Engine, job: Claimed) -> None:
+def test_half_a_character_stops_nothing(engine: Engine, job: Claimed) -> None:
     """UTF-8 has none, and the task must not fail for it."""
-    context = context_of(RunReport(quick.jobs, job, Silence()))
+    context = context_of(RunReport(engine.jobs, job, Silence()))
     context.log("\ud83d")
     context.progress(1, 1, "\ud83d")
     assert texts(engine, job) == ["\\ud83d"]
     assert engine.inspector.job(job.id).progress == (1, 1, "\\ud83d")
 
 
-def test_run_that_lost_its_lease_tells_nothing(
-    engine: Engine, quick: Engine, slot: Slot, job: Claimed
-) -> None:
+def test_run_that_lost_its_lease_tells_nothing(engine: Engine, slot: Slot, job: Claimed) -> None:
     """And hears nothing of it: the fence decides about the outcome too."""
-    report = RunReport(quick.jobs, job, Silence())
+    report = RunReport(engine.jobs, job, Silence())
     report.log("in time")
     finish(engine, slot, job)
     report.log("late")
@@ -91,25 +90,28 @@ def test_server_that_hangs_costs_a_moment(
 ) -> None:
     """Then nothing is sent for a while, whatever the run tells; after that it is tried again."""
     silence = Silence()
+    patient = context_of(RunReport(engine.jobs, job, silence))
+    patient.log("before")
     context = context_of(RunReport(quick.jobs, job, silence))
-    context.log("before")
+    context.log("over the connection that is about to hang")
+    silence.until = 0.0
     os.kill(redis_server.pid, signal.SIGSTOP)
     try:
         began = time.monotonic()
         context.log("lost")
-        first = time.monotonic() - began
+        first = time.monotonic()
         for number in range(1000):
             context.log("not sent")
             context.progress(number, 1000, "not sent")
-        rest = time.monotonic() - began - first
+        rest = time.monotonic()
     finally:
         os.kill(redis_server.pid, signal.SIGCONT)
-    print(f"first {first:.3f} s, 2000 more {rest:.3f} s")  # noqa: T201 - shown if the test fails
-    assert 0.05 < first < 0.3
-    assert rest < 0.1
-    assert 4.5 < silence.until - began - first <= reports.PAUSE
+    print(f"first {first - began:.3f} s, 2000 more {rest - first:.3f} s")  # noqa: T201
+    assert first - began < SOCKET_TIMEOUT / 2
+    assert rest - first < SOCKET_TIMEOUT / 2
+    assert began < silence.until - reports.PAUSE <= first
     silence.until = 0.0
-    context.log("after")
+    patient.log("after")
     assert texts(engine, job)[0] == "before"
     assert texts(engine, job)[-1] == "after"
     assert "not sent" not in texts(engine, job)

@@ -15,7 +15,7 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import QueueUnavailable
 from django_jobqueue.job import Job
 from tests.consistency import assert_consistent
-from tests.rig import lines, until
+from tests.rig import PATIENCE, lines, until
 from tests.system.proxy import FaultProxy
 from tests.system.servers import HOST, TcpServer
 
@@ -97,7 +97,7 @@ def open_for(pid: int, gate: Path) -> None:
     gate.with_name(f"{gate.name}-{pid}").touch()
 
 
-def until_final(engine: Engine, results: list[Any], timeout: float = 30.0) -> list[Job]:
+def until_final(engine: Engine, results: list[Any], timeout: float = PATIENCE) -> list[Job]:
     """Return the jobs when all are final."""
     ids = [result.id for result in results]
 

@@ -11,6 +11,7 @@ from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
 from django_jobqueue.job import State
 from tests.project import fault_tasks
 from tests.rig import until
+from tests.system.servers import TcpServer
 
 from .conftest import Oracle
 
@@ -18,11 +19,19 @@ PAUSE = 0.005  # seconds between two jobs
 
 
 @dataclass(frozen=True, slots=True)
+class Safe:
+    """What a failover can't take away: the replicas have it too."""
+
+    accepted: frozenset[str]  # ids
+    succeeded: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Losses:
     """What a failover did to jobs that had been accepted."""
 
-    lost: list[float]  # when those were accepted (monotonic) that the server does not know now
-    repeated: list[str]  # ids of those that ran more often than their record says
+    lost: list[str]  # ids of those that the server does not know now
+    repeated: list[str]  # of those that ran more often than their record says
 
     def __str__(self) -> str:
         return f"{len(self.lost)} lost, {len(self.repeated)} ran again without a recovery"
@@ -60,7 +69,25 @@ class Caller:
     def until_accepted(self, more: int) -> None:
         """Wait until so many more jobs were accepted."""
         wanted = len(self.accepted) + more
-        until(lambda: len(self.accepted) >= wanted, 30, "jobs are accepted")
+        until(lambda: len(self.accepted) >= wanted, what="jobs are accepted")
+
+    def ids(self) -> frozenset[str]:
+        """Return the jobs that were accepted up to now."""
+        return frozenset(job_id for _, job_id in list(self.accepted))
+
+    def until_safe(self, engine: Engine, master: TcpServer, replicas: list[TcpServer]) -> Safe:
+        """Return what there is, once the replicas have it: replication is asynchronous."""
+        accepted = self.ids()
+        found = engine.inspector.jobs(list(accepted))
+        succeeded = frozenset(job.id for job in found if job.state is State.SUCCEEDED)
+        offset = master.info("replication")["master_repl_offset"]
+
+        def have_it() -> bool:
+            told = [replica.info("replication") for replica in replicas]
+            return min(found.get("slave_repl_offset", 0) for found in told) >= offset
+
+        until(have_it, what="the replicas have what the master had")
+        return Safe(accepted, succeeded)
 
     def report(self) -> str:
         """Return the figures of a failover."""
@@ -72,14 +99,14 @@ class Caller:
         Each of those has run.
         """
         engine.connection.close()  # an idle connection may still lead to the former master
-        until(lambda: not _unfinished(engine), 30, "all jobs are final")
+        until(lambda: not _unfinished(engine), what="all jobs are final")
         starts = self._oracle.starts()
         lost, repeated = [], []
-        for at, job_id in self.accepted:
+        for _, job_id in self.accepted:
             try:
                 job = engine.inspector.job(job_id)
             except JobNotFound:
-                lost.append(at)
+                lost.append(job_id)
             else:
                 assert job.state is State.SUCCEEDED
                 assert starts[job_id] >= 1

@@ -15,7 +15,7 @@ from tests.system.servers import TcpServer
 from .conftest import Oracle, until_final
 
 Start = Callable[..., WorkerProcess]
-LEASE = 3.0  # seconds
+LEASE = 3.0  # seconds; a guarded run is killed when two thirds of it are over
 
 
 def test_guarded_run_dies_before_its_lease(
@@ -24,14 +24,15 @@ def test_guarded_run_dies_before_its_lease(
     """Redis goes: its process is killed in time, the one beside it runs on."""
     guarded = guarded_tasks.hold_guarded.enqueue(oracle.path, str(gate))
     other = tasks.hold.enqueue(oracle.path, str(gate))
-    worker = worker_process("--processes", "2", TEST_LEASE=str(LEASE)).until_ready(2)
+    lease = 2 * LEASE
+    worker = worker_process("--processes", "2", TEST_LEASE=str(lease)).until_ready(2)
     oracle.until_started(2)
     keeper = oracle.pid(other.id)
     (victim,) = set(worker.slots()) - {keeper}
 
     server.kill()
     killed_at = time.monotonic()  # no renewal was sent after this
-    until(lambda: not alive(victim), LEASE, "the guarded run is killed within the lease")
+    until(lambda: not alive(victim), lease, "the guarded run is killed within the lease")
     print(f"killed {time.monotonic() - killed_at:.2f} s after Redis")  # noqa: T201
     assert oracle.ends() == {}
     server.start()
@@ -59,7 +60,7 @@ def test_guarded_run_dies_when_its_lease_is_lost(
     assert alive(victim)
     os.kill(frozen.pid, signal.SIGCONT)
 
-    until(lambda: not alive(victim), 5, "the run without a lease is killed")
+    until(lambda: not alive(victim), what="the run without a lease is killed")
     gate.touch()
     (job,) = until_final(engine, [guarded])
 
@@ -72,12 +73,12 @@ def test_guarded_run_dies_when_its_lease_is_lost(
 def test_guarded_run_with_a_sound_lease_lives(
     worker_process: Start, engine: Engine, oracle: Oracle, gate: Path
 ) -> None:
-    """Several leases long, and one after the other in the same process."""
+    """Longer than a lease, and one after the other in the same process."""
     first = guarded_tasks.hold_guarded.enqueue(oracle.path, str(gate))
-    worker_process("--processes", "1", TEST_LEASE="1")
+    worker_process("--processes", "1", TEST_LEASE=str(LEASE))
     oracle.until_started(1)
     began = time.monotonic()
-    until(lambda: time.monotonic() - began > 3)
+    until(lambda: time.monotonic() - began > 1.3 * LEASE)
     second = guarded_tasks.hold_guarded.enqueue(oracle.path, str(gate))
     gate.touch()
 

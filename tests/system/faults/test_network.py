@@ -7,7 +7,7 @@ from pathlib import Path
 from django_jobqueue.engine import Engine
 from django_jobqueue.job import State
 from tests.project import fault_tasks
-from tests.rig import WorkerProcess, until
+from tests.rig import PATIENCE, PROMPT, WorkerProcess, until
 from tests.system.proxy import FaultProxy
 
 from .conftest import Oracle, open_for, until_final
@@ -95,18 +95,21 @@ def test_connections_that_are_reset_again_and_again(
     proxy: FaultProxy,
     oracle: Oracle,
 ) -> None:
-    """Every 50 ms, for 3 s, while jobs flow: each runs once."""
+    """Every 50 ms, sixty and more, while jobs flow: each job runs once."""
     worker_process("--processes", "2", TEST_REDIS_URL=proxy.url).until_ready(2)
     results = []
-    began = time.monotonic()
-    while time.monotonic() - began < 3:
-        results += fault_tasks.work.enqueue_many([(oracle.path,)] * 10)
-        time.sleep(0.05)
+
+    def enough() -> bool:
+        results.extend(fault_tasks.work.enqueue_many([(oracle.path,)] * 10))
+        time.sleep(0.05)  # whatever the workers do meanwhile
+        until(lambda: proxy.connections)  # they wait longer after each failure
         proxy.reset()
+        return proxy.counts["reset"] > 60
+
+    until(enough, 3 * PATIENCE)
 
     jobs = until_final(engine, results)
 
-    assert proxy.counts["reset"] > 60
     assert oracle.starts() == dict.fromkeys([job.id for job in jobs], 1)
     assert {(job.state, job.attempts, job.recoveries) for job in jobs} == {(State.SUCCEEDED, 1, 0)}
 
@@ -114,7 +117,7 @@ def test_connections_that_are_reset_again_and_again(
 def test_a_server_that_refuses_connections(
     worker_process: Start, engine: Engine, proxy: FaultProxy, oracle: Oracle
 ) -> None:
-    """The worker waits, and resumes within two seconds."""
+    """The worker waits, and resumes by itself."""
     worker = worker_process("--processes", "2", TEST_REDIS_URL=proxy.url).until_ready(2)
     until(lambda: engine.inspector.workers())
     proxy.refuse()
@@ -125,5 +128,5 @@ def test_a_server_that_refuses_connections(
     oracle.until_started(1)
     resumed = time.monotonic() - back
     print(f"resumed {resumed:.2f} s after the network")  # noqa: T201
-    assert resumed < 2
+    assert resumed < PROMPT
     assert {job.state for job in until_final(engine, results)} == {State.SUCCEEDED}

@@ -91,7 +91,7 @@ def test_a_storm_of_stops_costs_nothing(
     assert oracle.starts() == dict.fromkeys([job.id for job in jobs], 1)
     assert {(job.state, job.attempts, job.recoveries) for job in jobs} == {(State.SUCCEEDED, 1, 0)}
     for worker in workers:
-        code = worker.process.wait(20) if worker in asked else worker.stop()
+        code = worker.wait() if worker in asked else worker.stop()
         # One that was still starting may end by the signal itself: it has claimed nothing.
         assert code == 0 or "Started" not in worker.output()
     assert engine.inspector.workers() == []

@@ -15,7 +15,7 @@ from django_jobqueue.worker.slot import BLOCK
 from tests.consistency import assert_consistent
 from tests.project import fault_tasks
 from tests.project.replicated import by_sentinel
-from tests.rig import WorkerProcess, until
+from tests.rig import PROMPT, WorkerProcess, until
 from tests.system.servers import Sentinels
 
 from .conftest import Oracle, until_final
@@ -24,7 +24,6 @@ from .load import Caller, until_resumed
 SETTINGS = "tests.project.replicated_settings"
 GUARDED = {"replicas": 2, "min_replicas_to_write": "1", "min_replicas_max_lag": "3"}
 LEASE = 5.0  # seconds
-RESUMES_WITHIN = 2.0  # seconds after there is one master again
 
 Start = Callable[..., WorkerProcess]
 
@@ -49,16 +48,18 @@ def engine(sentinels: Sentinels, monkeypatch: pytest.MonkeyPatch) -> Iterator[En
 def test_all_resume_when_the_master_is_killed(
     worker_process: Start, engine: Engine, sentinels: Sentinels, oracle: Oracle, gate: Path
 ) -> None:
-    """A running job is kept, and what was accepted is run."""
+    """A running job is kept, and what was accepted is run, if the replica had it."""
     held = fault_tasks.hold.enqueue(oracle.path, str(gate))
     worker = worker_process("--processes", "3", DJANGO_SETTINGS_MODULE=SETTINGS)
     oracle.until_started(1)
     with Caller(oracle) as caller:
         caller.until_accepted(100)
-        old, ended = sentinels.master, time.monotonic()
+        old = sentinels.master
+        safe = caller.until_safe(engine, old, sentinels.replicas_of(old))
         old.kill()
         until(lambda: sentinels.master is not old, what="a new master")
         resumed = until_resumed(caller, oracle)
+        before = caller.ids()
         caller.until_accepted(100)
     gate.touch()
 
@@ -67,11 +68,9 @@ def test_all_resume_when_the_master_is_killed(
     losses = caller.losses(engine)
     print(f"{caller.report()}, resumed {resumed:.2f} s after the change; {losses}")  # noqa: T201
     assert (job.state, job.recoveries, oracle.starts()[job.id]) == (State.SUCCEEDED, 0, 1)
-    assert resumed < RESUMES_WITHIN
-    # Replication is asynchronous: at most what was under way in that moment.
-    assert len(losses.lost) <= 1
-    assert all(ended - 0.1 < at < ended + 0.1 for at in losses.lost)
-    assert len(losses.repeated) <= 3
+    assert resumed < PROMPT
+    assert set(losses.lost) <= before - safe.accepted
+    assert not safe.succeeded.intersection(losses.repeated)
     assert worker.process.poll() is None
 
 
@@ -88,11 +87,14 @@ def test_all_resume_when_the_master_is_demoted(
     oracle.until_started(1)
     with Caller(oracle) as caller:
         caller.until_accepted(100)
-        old, began = sentinels.master, time.monotonic()
+        old = sentinels.master
+        safe = caller.until_safe(engine, old, sentinels.replicas_of(old))
+        began = time.monotonic()
         sentinels.fail_over()
-        until(lambda: old.info("replication").get("role") == "slave", 30, "it is a replica")
+        until(lambda: old.info("replication").get("role") == "slave", what="it is a replica")
         ended = time.monotonic()
         resumed = until_resumed(caller, oracle)
+        before = caller.ids()
         caller.until_accepted(100)
     gate.touch()
 
@@ -104,9 +106,9 @@ def test_all_resume_when_the_master_is_demoted(
         f"resumed {resumed:.2f} s after that; {losses}"
     )
     assert (job.state, oracle.starts()[job.id]) == (State.SUCCEEDED, 1 + job.recoveries)
-    assert resumed < RESUMES_WITHIN
-    assert all(began < at < ended + 0.1 for at in losses.lost)
-    assert len(losses.repeated) <= 10
+    assert resumed < PROMPT
+    assert set(losses.lost) <= before - safe.accepted
+    assert not safe.succeeded.intersection(losses.repeated)
     assert worker.process.poll() is None
 
 
@@ -121,14 +123,16 @@ def test_a_master_without_replicas_is_left(
     worker_process("--processes", "3", DJANGO_SETTINGS_MODULE=SETTINGS)
     with Caller(oracle) as caller:
         caller.until_accepted(100)
-        old, began = sentinels.master, time.monotonic()
+        old = sentinels.master
+        safe = caller.until_safe(engine, old, sentinels.replicas_of(old))
         sentinels.fail_over()
         until(lambda: sentinels.master is not old, what="a new master")
         until(lambda: not old.info("replication").get("connected_slaves"), what="it is alone")
-        ended = time.monotonic()
         resumed = until_resumed(caller, oracle)
+        before = caller.ids()
         caller.until_accepted(100)
     losses = caller.losses(engine)
     print(f"{caller.report()}, resumed {resumed:.2f} s after the change; {losses}")  # noqa: T201
-    assert resumed < BLOCK + RESUMES_WITHIN
-    assert all(began < at < ended + 0.1 for at in losses.lost)
+    assert resumed < BLOCK + PROMPT
+    assert set(losses.lost) <= before - safe.accepted
+    assert not safe.succeeded.intersection(losses.repeated)

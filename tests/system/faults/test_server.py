@@ -13,14 +13,13 @@ from django_jobqueue.exceptions import QueueUnavailable
 from django_jobqueue.job import State
 from tests.engine.places import score
 from tests.project import fault_tasks
-from tests.rig import WorkerProcess, alive, until
+from tests.rig import PATIENCE, PROMPT, WorkerProcess, alive, until
 from tests.system.servers import TcpServer
 
 from .conftest import Oracle, until_final
 
 Start = Callable[..., WorkerProcess]
 LEASE = 2.0  # seconds
-RESUMES_WITHIN = 2.0  # seconds after the server accepts connections
 
 
 @pytest.fixture
@@ -56,7 +55,7 @@ def test_a_killed_server_comes_back_with_its_jobs(
         until(lambda: oracle.ends().total() > ended_before)
     resumed = time.monotonic() - back
     print(f"resumed {resumed:.2f} s after the server was back")  # noqa: T201
-    assert resumed < RESUMES_WITHIN
+    assert resumed < PROMPT
     gate.touch()
     jobs = until_final(engine, [held, *waiting])
     assert oracle.starts() == dict.fromkeys([job.id for job in jobs], 1)
@@ -84,7 +83,7 @@ def test_a_server_away_for_three_leases_costs_no_run(
     until(renewed, what="both leases are renewed")
     resumed = time.monotonic() - back
     print(f"renewed {resumed:.2f} s after the server was back")  # noqa: T201
-    assert resumed < RESUMES_WITHIN
+    assert resumed < PROMPT
     until(lambda: time.monotonic() - back > 1.5 * LEASE)  # the reapers have looked meanwhile
     gate.touch()
 
@@ -146,18 +145,20 @@ def test_flushed_scripts_and_killed_clients_cost_nothing(
 ) -> None:
     """SCRIPT FLUSH and CLIENT KILL again and again while jobs flow: each runs once."""
     worker_process("--processes", "2").until_ready(2)
-    results = []
-    killed, began = 0, time.monotonic()
-    while time.monotonic() - began < 3:
-        results += fault_tasks.work.enqueue_many([(oracle.path, 0.001)] * 10)
+    results, killed = [], []
+
+    def enough() -> bool:
+        results.extend(fault_tasks.work.enqueue_many([(oracle.path, 0.001)] * 10))
         server.client.script_flush()
-        time.sleep(0.05)
-        killed += int(server.client.execute_command("CLIENT", "KILL", "TYPE", "normal"))
+        time.sleep(0.05)  # whatever the workers do meanwhile
+        killed.append(server.client.execute_command("CLIENT", "KILL", "TYPE", "normal"))
+        return sum(map(int, killed)) > 60
+
+    until(enough, 3 * PATIENCE)
 
     jobs = until_final(engine, results)
 
-    print(f"{killed} connections killed, {len(jobs)} jobs")  # noqa: T201
-    assert killed > 60
+    print(f"{sum(map(int, killed))} connections killed, {len(jobs)} jobs")  # noqa: T201
     assert oracle.starts() == dict.fromkeys([job.id for job in jobs], 1)
     assert {(job.state, job.attempts, job.recoveries) for job in jobs} == {(State.SUCCEEDED, 1, 0)}
 
