@@ -44,6 +44,9 @@ TRANSITIONS: dict[str, tuple[tuple[State | None, State | None], ...]] = {
         (State.QUEUED, State.RUNNING),
         (State.SCHEDULED, State.QUEUED),
         (State.QUEUED, State.FAILED),
+        (State.RUNNING, State.QUEUED),
+        (State.RUNNING, State.FAILED),
+        (State.RUNNING, State.CANCELLED),
     ),
     "finish": (
         (State.RUNNING, State.SUCCEEDED),

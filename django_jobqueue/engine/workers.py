@@ -1,6 +1,7 @@
 """The writer of what workers do: claim, finish, renew, release a slot, go."""
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,7 +39,8 @@ class Slot:
     """The name under which a slot claims, and the nonce of its next claim.
 
     The nonce is drawn anew after each reply that arrived, and stays after an error: then
-    the server gives the same job again if it had given one.
+    the server gives the same job again if it had given one. It is greater than all before it
+    of this name, those of a process that died included: the server tells a late call by it.
     """
 
     worker: str
@@ -49,7 +51,8 @@ class Slot:
         self.renonce()
 
     def renonce(self) -> None:
-        self.nonce = os.urandom(8).hex()
+        # This clock is one for all processes of a machine, and never goes back.
+        self.nonce = f"{time.monotonic_ns():019d}{os.urandom(6).hex()}"
 
 
 class Workers:

@@ -93,11 +93,9 @@ class Evidence:
             return start.pid in event.slots
         if event.worker != int(run.worker.split(":")[1]):
             return False
-        # Its supervisor gives back at once what a dead process held, if Redis answers; but a
-        # claim that was on its way when the process died may come after that.
-        since_death = run.started_at / 1000 - event.began
-        quick = ended - event.began < self.lease / 2 or abs(since_death) < SLACK
-        return quick or event.kind not in DEAD_SLOT
+        # Its supervisor gives back at once what a dead process held, if Redis answers; what it
+        # claims after that goes back with the first claim of its successor.
+        return ended - event.began < self.lease / 2 or event.kind not in DEAD_SLOT
 
     def _cuts(self, event: Event, began: float, until: float) -> bool:
         """Tell whether a fault cut the road in a time, for so long that a lease could end."""

@@ -36,11 +36,13 @@ class Auditor:
         self.fences: dict[str, set[str]] = defaultdict(set)  # of each job since it was stored
         self.begun: Counter[str] = Counter()  # runs that a slot began, since a job was requeued
         self.released: Counter[str] = Counter()  # runs that were given back uncounted
+        self.forgotten: set[str] = set()  # workers that still have jobs which nobody renews
         self.stored = self.removed = 0
 
     def look(self, before: Snapshot, now: Snapshot, call: Call, reply: Any, clock: int) -> None:
         """Fail if a call did what no call may."""
         self._standing(now)
+        self._held(now, call)
         self._keys(now)
         old, new = set(before.records()), set(now.records())
         self.stored += len(new - old)
@@ -55,7 +57,8 @@ class Auditor:
         if call.script in ("claim", "finish") and "job" in reply:
             self._claimed(before, now, call, reply[reply.index("job") :])
         if call.script == "finish" and reply[0] in ("again", "stale"):  # a refused finish
-            assert call.given["id"] not in changed or call.given["id"] in reply
+            refused = {call.given["id"]} & changed - self.damaged
+            assert all(one in reply or self._unheard(one, before, call) for one in refused)
         if call.script == "requeue" and reply and reply[0] in FINAL:
             self.begun.pop(call.given["id"], None)
             self.released.pop(call.given["id"], None)
@@ -82,6 +85,19 @@ class Auditor:
                 listed = job_id in now.keys.get(f"failed-of:{fields['task']}", {})
                 assert listed == (fields["state"] == "failed")
         assert not set(places) - self.damaged, "an index leads to no record"
+
+    def _held(self, now: Snapshot, call: Call) -> None:
+        """A running job is named by its slot, or nobody would renew its lease."""
+        running = {
+            job_id: fields["worker"]
+            for job_id, fields in now.records().items()
+            if job_id not in self.damaged and fields["state"] == "running"
+        }
+        alone = {worker for job_id, worker in running.items() if not _names(now, worker, job_id)}
+        self.forgotten &= alone
+        if call.script == "forget_worker":
+            self.forgotten |= alone
+        assert alone <= self.forgotten, f"{call.script} left a job alone"
 
     def _keys(self, now: Snapshot) -> None:
         """Nothing expires but counters (9); what is claimable is told; lists are bounded."""
@@ -123,13 +139,21 @@ class Auditor:
         job, given = before.fields(job_id), call.given
         if call.script in ("cancel", "resign"):
             return True  # whoever asks; neither takes the run away
+        if call.script in ("claim", "finish") and self._unheard(job_id, before, call):
+            return True
         if call.script in ("finish", "progress", "log"):
             return bool((given["id"], given["fence"]) == (job_id, job["fence"]))
         if call.script in ("release_slot", "renew"):
-            slots = before.keys.get(f"slots:{given['worker']}", {})
-            return any(held.endswith(f" {job_id} {job['fence']}") for held in slots.values())
+            return _names(before, given["worker"], job_id)
         lease = before.keys[f"leases:{job['queue']}"][job_id]
         return bool(call.script == "reap" and lease <= clock)
+
+    def _unheard(self, job_id: str, before: Snapshot, call: Call) -> bool:
+        """Tell whether the slot has claimed since: so it does not know of that job."""
+        slots = before.keys.get(f"slots:{call.given['worker']}", {})
+        nonce, _, held = slots.get(call.given["slot"], "").partition(" ")
+        own = held.endswith(f" {job_id} {before.fields(job_id)['fence']}")
+        return bool(own and nonce < call.given["nonce"])
 
     def _claimed(self, before: Snapshot, now: Snapshot, call: Call, given: list[Any]) -> None:
         """What was claimed stood first in its queue, and nothing in the queues before it (13)."""
@@ -140,6 +164,12 @@ class Auditor:
         assert all(place <= left for left in now.keys.get(f"queued:{queue}", {}).values())
         for earlier in call.rest[: call.rest.index(queue)]:
             assert earlier in now.keys.get("paused", ()) or f"queued:{earlier}" not in now.keys
+
+
+def _names(seen: Snapshot, worker: str, job_id: str) -> bool:
+    """Tell whether a slot of a worker has noted the latest run of a job."""
+    run = f" {job_id} {seen.fields(job_id)['fence']}"
+    return any(held.endswith(run) for held in seen.keys.get(f"slots:{worker}", {}).values())
 
 
 def _counted(fields: dict[str, str]) -> int:

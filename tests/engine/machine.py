@@ -143,6 +143,20 @@ class Machine(World):
         if told:
             self.ask("release_slot", worker=worker, slot=slot, lost=lost, reason="killed")
 
+    @rule(number=slots, queues=orders, told=st.booleans(), quick=st.booleans())
+    @precondition(lambda self: len(self.runs) < len(SLOTS))
+    def dies_while_it_claims(
+        self, number: int, queues: tuple[str, ...], told: bool, quick: bool
+    ) -> None:
+        """The claim arrives after the process' end, maybe after its successor's first."""
+        number = next(n for n in (number, *range(len(SLOTS))) if n not in self.runs)
+        under_way = self.slot(number)
+        if told:
+            self.process_dies(number, lost=1, told=True)
+        if quick:
+            self.claim(number, queues, lost=False)
+        self.ask("claim", queues, **under_way)
+
     @rule(what=st.sampled_from(["finish", "report", "renew", "die"]))
     @precondition(lambda self: self.outrun())
     def comes_late(self, what: str) -> None:

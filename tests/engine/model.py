@@ -134,6 +134,7 @@ class Moves:
         return moved, left[0][0] if left else None
 
     def recover(self, job_id: str, queue: str, lost: int, reason: str) -> str:
+        self.drop(f"leases:{queue}", job_id)
         job = self.fields(job_id)
         recoveries = int(job.get("recoveries", 0)) + lost
         self.record(
@@ -166,7 +167,7 @@ class Moves:
         worker, name, nonce, lease = slot
         before = dict(self.fields(job_id))
         number = re.match(r"\d+", before.get("fence", ""))
-        fence = f"{int(number[0] if number else 0) + 1}-{nonce[:12]}"
+        fence = f"{int(number[0] if number else 0) + 1}-{nonce[-12:]}"
         fields = {"worker": worker, "fence": fence, "attempted_at": self.now}
         fields |= {"place": int(place), "started_at": before.get("started_at", self.now)}
         self.hset(f"job:{job_id}", state="running", **fields)
@@ -181,12 +182,18 @@ class Moves:
 
     def claimed_before(self, worker: str, slot: str, nonce: str) -> list[Any] | None:
         held = self.held(worker, slot)
-        if held is None or held[0] != nonce:
+        if held is None:
             return None
-        _, queue, job_id, fence = held
+        last, queue, job_id, fence = held
         job = self.fields(job_id)
-        rightly = job.get("state") == "running" and job.get("fence") == fence
-        return self.handout(job_id, queue, fence, job) if rightly else None
+        if job.get("state") != "running" or job.get("fence") != fence:
+            return None
+        if nonce == last:
+            return self.handout(job_id, queue, fence, job)
+        if nonce < last:
+            return ["none", -1]
+        self.recover(job_id, queue, 1, "lost")
+        return None
 
     def next_job(self, slot: Sequence[Any], queues: Sequence[str]) -> list[Any]:
         moves, dues = 0, []

@@ -60,7 +60,8 @@ class WorkerScripts(Moves):
                 given = self.claimed_before(worker, slot, nonce)
             given = given or self.next_job((worker, slot, nonce, lease), queues)
             return [verdict, str(self.now), *given]
-        self.drop(f"slots:{worker}", slot)
+        if verdict in ("ok", "cancelled"):
+            self.drop(f"slots:{worker}", slot)
         return [verdict, str(self.now), *(["more"] if queues else [])]
 
     def settle(
@@ -146,7 +147,6 @@ class WorkerScripts(Moves):
         job = self.fields(job_id)
         if job.get("state") != "running" or job.get("fence") != fence:
             return []
-        self.drop(f"leases:{queue}", job_id)
         return [job_id, self.recover(job_id, queue, lost, reason)]
 
     def forget_worker(self, *, worker: str, unseen: int) -> int:
@@ -179,11 +179,11 @@ class WorkerScripts(Moves):
         answer: list[str] = []
         for queue in queues:
             for job_id in self.until(f"leases:{queue}", self.now)[: limit - len(answer) // 2]:
-                self.drop(f"leases:{queue}", job_id)
                 state = self.fields(job_id).get("state")
                 if state == "running":
                     state = self.recover(job_id, queue, 1, "lost")
                 else:
+                    self.drop(f"leases:{queue}", job_id)
                     self.misplaced(job_id, queue, state)
                 answer += [job_id, state or "failed"]
         return answer

@@ -78,6 +78,12 @@ def claimed(engine: Engine, slot: Slot, *queues: str) -> Claimed:
     return job
 
 
+def next_ids(engine: Engine, many: int, *queues: str) -> list[str]:
+    """Return what so many idle slots get, one after the other."""
+    slots = (Slot("worker-1", f"1.{number}") for number in range(many))
+    return [claimed(engine, slot, *queues).id for slot in slots]
+
+
 def nothing(engine: Engine, slot: Slot, *queues: str) -> Nothing:
     """Claim where there must be nothing."""
     found = engine.workers.claim(slot, queues or ("default",))

@@ -21,6 +21,7 @@ from .places import (
     everything,
     finish,
     full_memory,
+    next_ids,
     nothing,
     places,
     record,
@@ -48,7 +49,7 @@ def test_queued_job_runs_under_a_lease(engine: Engine, slot: Slot, make_job: Mak
         "started_at": str(job.now),
         "attempted_at": str(job.now),
         "worker": "worker-1",
-        "fence": f"1-{nonce[:12]}",
+        "fence": f"1-{nonce[-12:]}",
     }
     held = engine.connection.client.hgetall(engine.connection.keys("slots", "worker-1"))
     assert held == {b"0.0": f"{nonce} default {job_id} {job.fence}".encode()}
@@ -148,6 +149,159 @@ def test_lost_reply_of_a_reaped_run_is_a_new_run(
     assert places(engine) == {"leases": {"default": [job_id]}}
 
 
+def test_slots_nonces_rise(engine: Engine) -> None:
+    """Over its processes too, so that the order of their calls can be told."""
+    nonces = []
+    for _ in range(100):
+        slot = Slot("worker-1", "0.0")
+        nonces += [slot.nonce]
+        nothing(engine, slot)
+        nonces += [slot.nonce]
+
+    assert nonces == sorted(nonces)
+    assert len({nonce[-12:] for nonce in nonces}) == 200
+
+
+def test_dead_process_claim_costs_no_lease(engine: Engine, make_job: Make) -> None:
+    """What it claims after its death goes back when its successor claims, and runs at once."""
+    first, second = make_job(), make_job()
+    dead, successor = Slot("worker-1", "0.0"), Slot("worker-1", "0.0")
+    assert engine.workers.release_slot("worker-1", "0.0", lost=True, reason="killed_9") == []
+    place = score(engine, "queued", first)
+    unheard = claimed(engine, dead)
+
+    job = claimed(engine, successor)
+
+    assert (job.id, job.recoveries, job.attempts) == (first, 1, 0)
+    assert job.fence.partition("-")[0] == "2"
+    assert [(run.outcome, run.fence) for run in job.runs] == [("recovered", unheard.fence)]
+    assert places(engine) == {"leases": {"default": [first]}, "queued": {"default": [second]}}
+    assert record(engine, first)["place"] == str(place)
+    assert engine.inspector.totals() == {"recovered": 1}
+
+
+def test_successor_that_lost_its_reply_gets_the_same_job(engine: Engine, make_job: Make) -> None:
+    """A repeated claim takes nothing back a second time."""
+    make_job()
+    make_job()
+    dead, successor = Slot("worker-1", "0.0"), Slot("worker-1", "0.0")
+    claimed(engine, dead)
+    nonce = successor.nonce
+    job = claimed(engine, successor)
+    before = everything(engine)
+    successor.nonce = nonce
+
+    again = claimed(engine, successor)
+
+    assert (again.id, again.fence) == (job.id, job.fence)
+    assert everything(engine) == before
+
+
+def test_dead_process_job_that_was_to_be_cancelled_is(engine: Engine, make_job: Make) -> None:
+    """Its successor gets the next one."""
+    first, second = make_job(), make_job()
+    dead, successor = Slot("worker-1", "0.0"), Slot("worker-1", "0.0")
+    claimed(engine, dead)
+    engine.jobs.cancel(first, reason="by_hand")
+
+    assert claimed(engine, successor).id == second
+
+    job = engine.inspector.job(first)
+    assert (job.state, job.reason) == (State.CANCELLED, "by_hand")
+    assert places(engine)["cancelled"] == {"default": [first]}
+
+
+def test_dead_process_job_lost_too_often_fails(engine: Engine, make_job: Make) -> None:
+    """As if its lease had ended."""
+    first = make_job(fields=("max_recoveries", 0))
+    dead, successor = Slot("worker-1", "0.0"), Slot("worker-1", "0.0")
+    claimed(engine, dead)
+
+    nothing(engine, successor)
+
+    job = engine.inspector.job(first)
+    assert (job.state, job.reason, job.recoveries) == (State.FAILED, "lost", 1)
+    assert "leases" not in places(engine)
+
+
+def test_dead_process_job_of_another_queue_wakes_others(engine: Engine, make_job: Make) -> None:
+    """Its successor serves other queues, or it was paused: it waits where it stood."""
+    first = make_job()
+    dead, successor = Slot("worker-1", "0.0"), Slot("worker-1", "0.0")
+    claimed(engine, dead)
+    engine.queues.pause("default")
+    drop_tokens(engine)
+
+    assert nothing(engine, successor, "b") == Nothing()
+
+    assert places(engine) == {"queued": {"default": [first]}}
+    assert tokens(engine) == 1
+
+
+def test_dead_process_job_goes_back_at_maxmemory(engine: Engine, make_job: Make) -> None:
+    """Nothing new is stored by that."""
+    first = make_job()
+    dead, successor = Slot("worker-1", "0.0"), Slot("worker-1", "0.0")
+    claimed(engine, dead)
+    with full_memory(engine):
+        assert claimed(engine, successor).id == first
+
+
+def test_late_claim_leaves_its_slot_alone(engine: Engine, make_job: Make) -> None:
+    """Sent before the slot's running job was claimed: it takes neither that nor another."""
+    first, _ = make_job(), make_job()
+    late, lives = Slot("worker-1", "0.0"), Slot("worker-1", "0.0")
+    job = claimed(engine, lives)
+    before = everything(engine)
+
+    assert nothing(engine, late) == Nothing()
+
+    assert everything(engine) == before
+    assert [(held.id, held.lost) for held in engine.workers.renew("worker-1", {"pid": 1})] == [
+        (first, False)
+    ]
+    assert finish(engine, lives, job) == "ok"
+
+
+@pytest.mark.parametrize(("worker", "name"), [("worker-1", "0.1"), ("worker-2", "0.0")])
+def test_claim_leaves_other_slots_alone(
+    engine: Engine, make_job: Make, worker: str, name: str
+) -> None:
+    """Threads and other workers are no successors."""
+    first, second = make_job(), make_job()
+    claimed(engine, Slot("worker-1", "0.0"))
+
+    assert claimed(engine, Slot(worker, name)).id == second
+    assert {*places(engine)["leases"]["default"]} == {first, second}
+
+
+@pytest.mark.parametrize("became", ["succeeded", "reaped", "another's", "deleted"])
+def test_claim_leaves_what_its_slot_has_lost_alone(
+    engine: Engine, clock: Clock, make_job: Make, became: str
+) -> None:
+    """Only a job that still runs under the slot's own fence goes back."""
+    job_id, slot = make_job(), Slot("worker-1", "0.0")
+    job = claimed(engine, slot)
+    key = engine.connection.keys("slots", "worker-1")
+    held = engine.connection.client.hget(key, "0.0")
+    if became in ("succeeded", "deleted"):
+        finish(engine, slot, job)
+    else:
+        clock.move(31)
+        engine.queues.reap(["default"], **REAP)
+    if became == "deleted":
+        engine.jobs.delete(job_id)
+    elif became == "another's":
+        claimed(engine, Slot("worker-2", "0.0"))
+    engine.connection.client.hset(key, "0.0", held)
+    before = everything(engine)
+
+    nothing(engine, slot, "b")
+
+    before.pop("slots:worker-1")
+    assert everything(engine) == before
+
+
 def test_one_job_goes_to_one_of_two_slots(engine: Engine, make_job: Make) -> None:
     """Who comes second gets nothing."""
     job_id = make_job()
@@ -184,21 +338,21 @@ def test_earlier_runs_come_with_the_job(
     assert job.started_at < job.now
 
 
-def test_higher_priority_goes_first(engine: Engine, slot: Slot, make_job: Make) -> None:
+def test_higher_priority_goes_first(engine: Engine, make_job: Make) -> None:
     """Within a priority the order is that of arrival, exactly."""
     ids = {(p, n): make_job(priority=p) for n in range(3) for p in (0, 100, -100, 1, -1)}
 
-    got = [claimed(engine, slot).id for _ in ids]
+    got = next_ids(engine, len(ids))
 
     assert got == [ids[p, n] for p in (100, 1, 0, -1, -100) for n in range(3)]
 
 
-def test_order_is_exact_at_a_high_sequence(engine: Engine, slot: Slot, make_job: Make) -> None:
+def test_order_is_exact_at_a_high_sequence(engine: Engine, make_job: Make) -> None:
     """After a trillion jobs the places are still whole numbers apart."""
     engine.connection.client.set(engine.connection.keys("sequence"), 9_000_000_000_000)
     ids = [make_job(priority=-100) for _ in range(5)]
 
-    assert [claimed(engine, slot).id for _ in ids] == ids
+    assert next_ids(engine, 5) == ids
 
 
 def test_queues_are_tried_in_order(engine: Engine, slot: Slot, make_job: Make) -> None:
@@ -206,7 +360,7 @@ def test_queues_are_tried_in_order(engine: Engine, slot: Slot, make_job: Make) -
     low = make_job(queue="b", priority=100)
     high = [make_job(queue="a", priority=-100) for _ in range(2)]
 
-    assert [claimed(engine, slot, "a", "b").id for _ in range(3)] == [*high, low]
+    assert next_ids(engine, 3, "a", "b") == [*high, low]
     assert nothing(engine, slot, "a", "b") == Nothing()
 
 
@@ -225,7 +379,7 @@ def test_paused_queue_is_passed_over(engine: Engine, slot: Slot, make_job: Make)
     engine.queues.pause("default")
 
     assert claimed(engine, slot, "default", "b").id == other
-    assert nothing(engine, slot, "default", "b") == Nothing()
+    assert nothing(engine, Slot("worker-1", "0.1"), "default", "b") == Nothing()
     assert places(engine) == {
         "queued": {"default": [queued]},
         "scheduled": {"default": [due]},
@@ -233,14 +387,14 @@ def test_paused_queue_is_passed_over(engine: Engine, slot: Slot, make_job: Make)
     }
 
 
-def test_due_jobs_join_the_queue(engine: Engine, clock: Clock, slot: Slot, make_job: Make) -> None:
+def test_due_jobs_join_the_queue(engine: Engine, clock: Clock, make_job: Make) -> None:
     """A claim promotes what is due, behind what already waits."""
     late = make_job(due=timedelta(hours=2))
     due = [make_job(due=timedelta(minutes=n)) for n in (2, 1)]
     waits = make_job()
     clock.move(3600)
 
-    assert [claimed(engine, slot).id for _ in range(3)] == [waits, due[1], due[0]]
+    assert next_ids(engine, 3) == [waits, due[1], due[0]]
     assert places(engine)["scheduled"] == {"default": [late]}
 
 
@@ -286,20 +440,19 @@ def test_empty_claim_tells_when_to_come_back(engine: Engine, slot: Slot, make_jo
     assert not found.more
 
 
-def test_claim_that_leaves_more_passes_a_token_on(
-    engine: Engine, slot: Slot, make_job: Make
-) -> None:
+def test_claim_that_leaves_more_passes_a_token_on(engine: Engine, make_job: Make) -> None:
     """The next slot wakes although the tokens are gone."""
-    for _ in range(3):
+    slots = [Slot("worker-1", f"0.{number}") for number in range(3)]
+    for _ in slots:
         make_job()
     drop_tokens(engine)
 
-    claimed(engine, slot)
+    claimed(engine, slots[0])
     assert tokens(engine) == 1
-    claimed(engine, slot)
+    claimed(engine, slots[1])
     assert tokens(engine) == 1
     drop_tokens(engine)
-    claimed(engine, slot)
+    claimed(engine, slots[2])
     assert tokens(engine) == 0
 
 

@@ -13,6 +13,7 @@ from tests.conftest import Clock
 from .places import (
     DONE,
     FAILED,
+    REAP,
     RELEASED,
     RETRIED,
     Make,
@@ -215,6 +216,43 @@ def test_due_jobs_that_a_finish_promotes_wake_slots(
     assert tokens(engine) >= 1
 
 
+def test_late_finish_leaves_its_slot_alone(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """Its first arrival was answered and the slot went on: it keeps the job that it runs."""
+    make_job()
+    following, _ = make_job(), make_job()
+    job, nonce = claimed(engine, slot), slot.nonce
+    _, _, second = engine.workers.finish(slot, job, DONE, ["default"])
+    assert isinstance(second, Claimed)
+    third = make_job(priority=1)
+    _, _, running = engine.workers.finish(slot, second, DONE, ["default"])
+    assert isinstance(running, Claimed)
+    assert (second.id, running.id) == (following, third)
+    before = everything(engine)
+    slot.nonce = nonce
+
+    assert engine.workers.finish(slot, job, DONE, ["default"])[::2] == ("again", Nothing())
+    assert everything(engine) == before
+
+
+def test_stale_finish_gives_back_what_nobody_runs(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """A late claim came while the slot held no lease: its job runs now, not a lease later."""
+    late, (first, second) = Slot(slot.worker, slot.name), (make_job(), make_job())
+    slot.renonce()
+    old = claimed(engine, slot)
+    clock.move(31)
+    engine.queues.reap(["default"], **REAP)
+    assert claimed(engine, Slot("worker-2", "0.0")).id == first
+    assert claimed(engine, late).id == second
+
+    verdict, _, found = engine.workers.finish(slot, old, DONE, ["default"])
+
+    assert isinstance(found, Claimed)
+    assert (verdict, found.id, found.recoveries) == ("stale", second, 1)
+    assert {*places(engine)["leases"]["default"]} == {first, second}
+
+
 def test_stopping_slot_claims_nothing(engine: Engine, slot: Slot, make_job: Make) -> None:
     """Without queues there is no claim, and the slot holds nothing."""
     make_job()
@@ -224,6 +262,24 @@ def test_stopping_slot_claims_nothing(engine: Engine, slot: Slot, make_job: Make
     assert engine.workers.finish(slot, job, DONE, [])[2] == Nothing()
     assert places(engine)["queued"] == {"default": [waits]}
     assert not engine.connection.client.exists(engine.connection.keys("slots", slot.worker))
+
+
+def test_last_finish_that_comes_late_leaves_its_slot_alone(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """A process that stops names no queues; its successor keeps the job that it runs."""
+    make_job()
+    job = claimed(engine, slot)
+    following, nonce = make_job(), slot.nonce
+    finish(engine, slot, job)
+    successor = claimed(engine, Slot(slot.worker, slot.name))
+    before = everything(engine)
+    slot.nonce = nonce
+
+    assert finish(engine, slot, job) == "again"
+
+    assert everything(engine) == before
+    assert successor.id == following
 
 
 @pytest.mark.parametrize("settled", [DONE, FAILED, RELEASED, RETRIED], ids=lambda s: s.outcome)

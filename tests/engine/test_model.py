@@ -70,6 +70,8 @@ class DamagedMachine(Machine):
     @rule(slot=st.sampled_from(SLOTS), held=st.sampled_from(["a b c d", "1 2 3 4 5"]))
     def break_slot(self, slot: tuple[str, str], held: str) -> None:
         worker, name = slot
+        if unnamed := self.model.held(worker, name):
+            self.auditor.damaged.add(unnamed[2])
         self.put(f"slots:{worker}", self.model.keys.get(f"slots:{worker}", {}) | {name: held})
 
     @rule()

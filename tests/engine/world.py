@@ -113,9 +113,10 @@ class World(RuleBasedStateMachine):
         return f"0190a5b2-7c3d-7abc-8def-{self.number('job'):010x}00"
 
     def slot(self, number: int) -> dict[str, Any]:
-        """Return what a slot says of itself in a claim, with a nonce not used before."""
+        """Return what a slot says of itself in a claim, with a nonce greater than all before."""
         worker, slot = SLOTS[number]
-        nonce = hashlib.sha256(str(self.number("nonce")).encode()).hexdigest()[:16]
+        count = self.number("nonce")
+        nonce = f"{count:04d}{hashlib.sha256(str(count).encode()).hexdigest()[:12]}"
         return {"worker": worker, "slot": slot, "nonce": nonce, "lease": LEASE}
 
     def ids(self) -> dict[str, list[str]]:

@@ -1,6 +1,7 @@
 """A relay between clients and a Redis server that does what bad networks do, on demand."""
 
 import contextlib
+import math
 import selectors
 import socket
 import struct
@@ -71,12 +72,14 @@ class FaultProxy:
     """
 
     def __init__(self, target: Target) -> None:
-        self.counts = dict.fromkeys(("delayed", "swallowed", "dropped", "reset", "refused"), 0)
+        faults = ("delayed", "held", "swallowed", "dropped", "reset", "refused")
+        self.counts = dict.fromkeys(faults, 0)
         self._target = target
         self._links: set[_Link] = set()
         self._orders: SimpleQueue[tuple[Callable[[], None], threading.Event]] = SimpleQueue()
         self._delay, self._hole, self._refusing = 0.0, False, False
         self._drops, self._every, self._of, self._matched = 0, 1, b"", 0
+        self._holds, self._held = 0, deque[_End]()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -159,6 +162,14 @@ class FaultProxy:
         """
         self._order(partial(self._drop, n, of or b"", every))
 
+    def hold_requests(self, n: int, of: bytes) -> None:
+        """Hold back the next n requests that contain these bytes, even if their client goes."""
+        self._order(partial(self._mode, holds=n, of=of))
+
+    def let_go(self) -> None:
+        """Pass on the request that was held back first."""
+        self._order(self._let_go)
+
     # What follows runs in the proxy's thread.
 
     def _order(self, order: Callable[[], None]) -> None:
@@ -181,8 +192,18 @@ class FaultProxy:
             order()
             done.set()
 
-    def _mode(self, delay: float = 0.0, hole: bool = False, refusing: bool = False) -> None:
+    def _mode(
+        self,
+        delay: float = 0.0,
+        hole: bool = False,
+        refusing: bool = False,
+        holds: int = 0,
+        of: bytes = b"",
+    ) -> None:
         self._delay, self._hole, self._refusing, self._drops = delay, hole, refusing, 0
+        self._holds, self._of = holds, of
+        while self._held:
+            self._let_go()
         for link in self._links if hole else ():
             for end in link.ends:
                 link.gap |= not end.drained
@@ -241,6 +262,8 @@ class FaultProxy:
         elif end is link.client:
             link.asked(data)
             self._post(link.server, data)
+            if self._holds and self._of in data:
+                self._hold(link.server)
         else:
             self._answer(link, data)
 
@@ -259,9 +282,20 @@ class FaultProxy:
         self.counts["delayed"] += self._delay > 0
         end.waiting.append((time.monotonic() + self._delay, data))
 
+    def _hold(self, end: _End) -> None:
+        self._holds -= 1
+        self.counts["held"] += 1
+        end.waiting.append((math.inf, end.waiting.pop()[1]))
+        self._held.append(end)
+
+    def _let_go(self) -> None:
+        end = self._held.popleft()
+        end.waiting = deque((min(due, time.monotonic()), data) for due, data in end.waiting)
+
     def _until_due(self) -> float | None:
         due = [end.waiting[0][0] for link in self._links for end in link.ends if end.waiting]
-        return max(0.0, min(due) - time.monotonic()) if due else None
+        soonest = min(due, default=math.inf)
+        return None if soonest == math.inf else max(0.0, soonest - time.monotonic())
 
     def _send(self) -> None:
         now = time.monotonic()

@@ -191,6 +191,26 @@ def test_drops_every_so_many_replies(client: Redis, proxy: FaultProxy) -> None:
     assert answers == [1, 2, None, 4, 5, None, 7]
 
 
+def test_holds_requests_back_in_their_order(
+    client: Redis, direct: Redis, proxy: FaultProxy
+) -> None:
+    """They arrive when they are let go, though their client has gone; others pass."""
+    impatient = [Redis.from_url(proxy.url, socket_timeout=0.1, retry=None) for _ in range(3)]
+    proxy.hold_requests(3, b"RPUSH")
+    for number, one in enumerate(impatient):
+        with one, pytest.raises(RedisTimeoutError):
+            one.rpush("list", number)
+    assert client.llen("list") == 0
+    assert proxy.counts["held"] == 3
+    proxy.let_go()
+    assert until(lambda: direct.lrange("list", 0, -1)) == [b"0"]
+    proxy.let_go()
+    assert until(lambda: direct.lrange("list", 1, -1)) == [b"1"]
+    proxy.pass_on()
+    assert until(lambda: direct.lrange("list", 2, -1)) == [b"2"]
+    assert client.rpush("list", 3) == 4
+
+
 def test_resets_open_connections_alone(proxy: FaultProxy) -> None:
     """RST, not an orderly end; a new connection works."""
     with socket.create_connection(("127.0.0.1", proxy.port)) as victim:

@@ -1,11 +1,15 @@
 -- Give a slot the next job of its queues, with a lease and a new fence.
--- Moves: queued -> running; scheduled -> queued (due ones); queued -> failed (damaged ones)
+-- Moves: queued -> running; scheduled -> queued (due ones); queued -> failed (damaged ones);
+--   running -> queued, failed (recovered too often), cancelled (somebody wanted it): what the
+--   slot's dead process had claimed
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
 --   incarnation  of the keys that the process is attached to
 --   worker       id of the worker
 --   slot         name of the slot in its worker
---   nonce        random name of this call; the same again returns the same job
+--   nonce        name of this call, greater than those before it of the slot and random in its
+--     last 12 characters; the same again returns the same job, a smaller one than the slot's
+--     running job has returns none
 --   lease        ms
 --   queues...    names, in the order in which they are tried
 -- Returns: {'job', id, queue, fence, now, payload, fields and values of the record as it was

@@ -12,7 +12,7 @@
 --   delay        ms until it may run again (retried, released)
 --   worker       id of the worker
 --   slot         name of the slot in its worker
---   nonce        random name of this call's claim
+--   nonce        name of this call's claim, as in claim
 --   lease        ms
 --   queues...    to claim the next job from; none: the slot stops
 -- Returns: {verdict, now, ...} with what claim returns; verdict is 'ok', or
@@ -58,5 +58,6 @@ if queues[1] and is_attached(incarnation) then
     or claim(worker, slot, nonce, lease, queues, t)
   return {verdict, t, unpack(given)}
 end
-call('HDEL', key('slots', worker), slot)
+-- A call that comes once more or late may find what the slot has claimed since.
+if verdict == 'ok' or verdict == 'cancelled' then call('HDEL', key('slots', worker), slot) end
 return {verdict, t, queues[1] and 'more'}

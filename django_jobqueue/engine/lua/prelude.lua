@@ -5,11 +5,14 @@ local call = redis.call
 
 local function key(kind, name) return P .. kind .. ':' .. name end
 
--- Fields of a job's record. Of a key that is no hash: none, as if there were no record.
-local function fields_of(id, ...)
-  local job = redis.pcall('HMGET', key('job', id), ...)
-  return job.err and {} or job
+-- A command's answer; false if its key is of another type.
+local function try(...)
+  local answer = redis.pcall(...)
+  return (type(answer) ~= 'table' or not answer.err) and answer
 end
+
+-- Fields of a job's record. Of a key that is no hash: none, as if there were no record.
+local function fields_of(id, ...) return try('HMGET', key('job', id), ...) or {} end
 
 -- A write that changes nothing and is no deny-oom command: what comes first decides
 -- whether the script may run at maxmemory.
@@ -80,8 +83,8 @@ local function record(id, attempt, fence, worker, started, t, outcome, error)
   local line = table.concat({attempt, fence or '-', worker or '-', started or '0', t, outcome,
     error}, ' ')
   local runs = key('attempts', id)
-  local length = redis.pcall('RPUSH', runs, line)
-  if type(length) == 'table' then -- an error: of the wrong type
+  local length = try('RPUSH', runs, line)
+  if not length then
     call('UNLINK', runs)
     call('RPUSH', runs, line)
   elseif length > 20 then
@@ -89,12 +92,15 @@ local function record(id, attempt, fence, worker, started, t, outcome, error)
   end
 end
 
+-- When the first of a queue's scheduled jobs is due; nil if there is none.
+local function first_due(index)
+  return tonumber(call('ZRANGE', index, '0', '0', 'WITHSCORES')[2])
+end
+
 -- Moves due jobs of a queue. Returns how many, and when the next one is due.
 local function promote_due(queue, t, limit)
-  local index = key('scheduled', queue)
-  local moved = 0
-  local head = call('ZRANGE', index, '0', '0', 'WITHSCORES')
-  local due = tonumber(head[2])
+  local index, moved = key('scheduled', queue), 0
+  local due = first_due(index)
   if not due or due > tonumber(t) then return 0, due end
   for _, id in ipairs(call('ZRANGEBYSCORE', index, '-inf', t, 'LIMIT', 0, limit)) do
     call('ZREM', index, id)
@@ -107,14 +113,14 @@ local function promote_due(queue, t, limit)
     end
   end
   if moved > 0 then wake(queue, moved) end
-  head = call('ZRANGE', index, '0', '0', 'WITHSCORES')
-  return moved, tonumber(head[2])
+  return moved, first_due(index)
 end
 
 -- A run ended with its process: the job goes back to its old place. If the run was lost
 -- (lost 1), it counts as a recovery, and after too many of them the job fails. A job that was
 -- to be cancelled is.
 local function recover(id, queue, t, lost, reason)
+  call('ZREM', key('leases', queue), id)
   local job = call('HMGET', key('job', id), 'recoveries', 'max_recoveries', 'place',
     'attempts', 'fence', 'worker', 'attempted_at', 'priority', 'cancel')
   local recoveries = (tonumber(job[1]) or 0) + lost
@@ -133,26 +139,21 @@ end
 
 -- The record of a job, by name and as Redis gives it. Of a key that is no hash: none.
 local function record_of(id)
-  local flat = redis.pcall('HGETALL', key('job', id))
-  if flat.err then flat = {} end
-  local job = {}
+  local job, flat = {}, try('HGETALL', key('job', id)) or {}
   for at = 1, #flat, 2 do job[flat[at]] = flat[at + 1] end
   return job, flat
 end
 
 -- What a slot needs to run the job: its record as it was before this run, and the rest.
 local function handout(id, queue, fence, t, flat)
-  local payload = redis.pcall('GET', key('payload', id))
-  if type(payload) == 'table' then payload = false end -- an error: of the wrong type
   -- Fence 1 is the first run: there are no records of runs yet.
-  local runs = string.sub(fence, 1, 2) == '1-' and {}
-    or redis.pcall('LRANGE', key('attempts', id), '0', '-1')
-  return {'job', id, queue, fence, t, payload, flat, runs.err and {} or runs}
+  local runs = string.sub(fence, 1, 2) ~= '1-' and try('LRANGE', key('attempts', id), '0', '-1')
+  return {'job', id, queue, fence, t, try('GET', key('payload', id)), flat, runs or {}}
 end
 
 local function start(id, queue, place, worker, slot, nonce, lease, t, job, flat)
   local run = (tonumber(string.match(job.fence or '', '^%d+')) or 0) + 1
-  local fence = run .. '-' .. string.sub(nonce, 1, 12)
+  local fence = run .. '-' .. string.sub(nonce, -12)
   call('HSET', key('job', id), 'state', 'running', 'worker', worker, 'fence', fence,
     'attempted_at', t, 'place', place, 'started_at', job.started_at or t)
   call('ZADD', key('leases', queue), t + lease, id)
@@ -160,13 +161,19 @@ local function start(id, queue, place, worker, slot, nonce, lease, t, job, flat)
   return handout(id, queue, fence, t, flat)
 end
 
--- The job that the slot got under this nonce, if the reply to its claim was lost.
+-- Before a slot claims: what it has claimed last and not finished. Under the same nonce it gets
+-- that again, the reply was lost. Nonces of a slot rise: under an older one the call is late,
+-- nobody waits for it any more, and the slot keeps what it runs. Under a newer one the slot has
+-- nothing to run, so a process died before it knew of that job: it goes back, as if reaped.
 local function claimed_before(worker, slot, nonce, t)
-  local old, queue, id, fence = string.match(call('HGET', key('slots', worker), slot) or '',
+  local last, queue, id, fence = string.match(call('HGET', key('slots', worker), slot) or '',
     '^(%S+) (%S+) (%S+) (%S+)')
-  if old ~= nonce then return nil end
+  if not id then return nil end
   local job, flat = record_of(id)
-  return job.state == 'running' and job.fence == fence and handout(id, queue, fence, t, flat)
+  if job.state ~= 'running' or job.fence ~= fence then return nil end
+  if nonce == last then return handout(id, queue, fence, t, flat) end
+  if nonce < last then return {'none', -1} end
+  recover(id, queue, t, 1, 'lost')
 end
 
 -- Gives the slot the first job of its queues, taken in order. Returns {'job', ...}, or

@@ -31,11 +31,11 @@ for _, queue in ipairs(queues) do
   local room = limit - #answer / 2
   if room <= 0 then break end
   for _, id in ipairs(call('ZRANGEBYSCORE', index, '-inf', t, 'LIMIT', 0, room)) do
-    call('ZREM', index, id)
     local state = fields_of(id, 'state')[1]
     if state == 'running' then
       state = recover(id, queue, t, 1, 'lost')
     else
+      call('ZREM', index, id)
       misplaced(id, queue, t, state)
     end
     answer[#answer + 1] = id

@@ -16,5 +16,4 @@ local _, queue, id, fence = string.match(held or '', '^(%S+) (%S+) (%S+) (%S+)')
 if not id then return {} end
 local job = fields_of(id, 'state', 'fence')
 if job[1] ~= 'running' or job[2] ~= fence then return {} end
-call('ZREM', key('leases', queue), id)
 return {id, recover(id, queue, now(), tonumber(lost), reason)}

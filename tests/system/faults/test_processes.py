@@ -11,9 +11,11 @@ import pytest
 
 from django_jobqueue import Task
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.scripts import standard
 from django_jobqueue.job import State
 from tests.project import fault_tasks
 from tests.rig import WorkerProcess, until
+from tests.system.proxy import FaultProxy
 
 from .conftest import Oracle, open_for, until_final
 
@@ -95,6 +97,70 @@ def test_a_storm_of_stops_costs_nothing(
         # One that was still starting may end by the signal itself: it has claimed nothing.
         assert code == 0 or "Started" not in worker.output()
     assert engine.inspector.workers() == []
+
+
+def hold_claims(engine: Engine, proxy: FaultProxy, many: int) -> None:
+    """Hold back the next claims on their way to the server."""
+    script = standard().all["claim"]
+    engine.connection.client.script_load(script.source)
+    proxy.hold_requests(many, script.sha.encode())
+
+
+def test_claim_that_arrives_after_its_process_died_costs_no_lease(
+    worker_process: Start, engine: Engine, proxy: FaultProxy, oracle: Oracle
+) -> None:
+    """Its supervisor found nothing to give back; the successor of the process runs the job."""
+    hold_claims(engine, proxy, 2)
+    worker = worker_process("--processes", "1", TEST_REDIS_URL=proxy.url)
+    until(lambda: proxy.counts["held"] == 1, what="the process claims")
+    result = fault_tasks.work.enqueue(oracle.path)
+    os.kill(worker.slots()[0], signal.SIGKILL)
+    until(lambda: proxy.counts["held"] == 2, what="its successor claims")
+    assert engine.inspector.job(result.id).state is State.QUEUED
+    proxy.let_go()
+    until(lambda: engine.inspector.job(result.id).state is State.RUNNING)
+    assert oracle.starts() == {}
+    began = time.monotonic()
+    proxy.pass_on()
+    oracle.until_started(1)
+    took = time.monotonic() - began
+
+    (job,) = until_final(engine, [result])
+
+    assert took < 1
+    assert (job.state, job.attempts, job.recoveries) == (State.SUCCEEDED, 1, 1)
+    runs = engine.inspector.job(job.id).runs
+    assert [run.outcome for run in runs] == ["recovered", "succeeded"]
+    assert oracle.starts() == {job.id: 1}
+
+
+def test_claim_that_arrives_after_its_successor_began_changes_nothing(
+    worker_process: Start, engine: Engine, proxy: FaultProxy, oracle: Oracle, gate: Path
+) -> None:
+    """The successor's job keeps its lease, and no other is taken for the dead process."""
+    hold_claims(engine, proxy, 1)
+    worker = worker_process("--processes", "1", TEST_REDIS_URL=proxy.url, TEST_LEASE=str(LEASE))
+    until(lambda: proxy.counts["held"] == 1, what="the process claims")
+    os.kill(worker.slots()[0], signal.SIGKILL)
+    held, waits = fault_tasks.hold.enqueue_many([(oracle.path, str(gate))] * 2)
+    oracle.until_started(1)
+    connections = proxy.connections
+    proxy.let_go()
+    until(lambda: proxy.connections < connections, what="the dead process' claim is through")
+
+    def lease() -> float:
+        leases = engine.connection.keys("leases", "default")
+        return engine.connection.client.zscore(leases, held.id) or 0
+
+    end = lease()
+    until(lambda: lease() > end + 1000 * LEASE, what="it is renewed more than once")
+    assert engine.inspector.job(waits.id).state is State.QUEUED
+    gate.touch()
+
+    jobs = until_final(engine, [held, waits])
+
+    assert {(job.state, job.attempts, job.recoveries) for job in jobs} == {(State.SUCCEEDED, 1, 0)}
+    assert oracle.starts() == {job.id: 1 for job in jobs}
 
 
 @pytest.mark.parametrize(
