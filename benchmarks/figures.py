@@ -32,6 +32,8 @@ FIGURES = [
     Figure("latency_p99", "the same: p99", "ms"),
 ]
 MOST_BYTES = 700.0  # per queued no-op job
+LATEST = (1.0, 25.0)  # seconds from due time to start, of the first and the last of many
+LONGEST_CALL = 10.0  # ms of a script meanwhile
 _SECONDS = {"µs": 1e-6, "ms": 1e-3}
 
 

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from dataclasses import dataclass
 
-SMOKE = {"rounds": 1, "jobs": 200, "memory_jobs": 1000, "samples": 5}
+SMOKE = {"rounds": 1, "jobs": 200, "scheduled_jobs": 500, "memory_jobs": 1000, "samples": 5}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +13,7 @@ class Options:
     rounds: int = 5
     server: str | None = None  # None: the one that demo and tests use
     jobs: int = 5000
+    scheduled_jobs: int = 100_000  # due at one instant; 0: not measured
     memory_jobs: int = 1_000_000  # 0: not measured
     samples: int = 200  # of an idle worker's latency, per round
     tcp: bool = False
@@ -39,6 +40,9 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--rounds", type=_positive, help="times that each measure is taken (5)")
     parser.add_argument("--server", help="a program, or 'all' that are here; memory is taken on it")
     parser.add_argument("--jobs", type=_positive, help="calls and jobs of one measure (5000)")
+    parser.add_argument(
+        "--scheduled-jobs", type=int, help="jobs that are due at one instant (100000; 0: none)"
+    )
     parser.add_argument("--memory-jobs", type=int, help="jobs of the memory measure (1000000)")
     parser.add_argument("--samples", type=_positive, help="jobs of a latency measure (200)")
     parser.add_argument("--tcp", action="store_true", help="loopback TCP, not a Unix socket")

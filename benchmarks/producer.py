@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -60,12 +61,15 @@ def in_transaction(engine: Engine, jobs: int) -> float:
     return jobs * _rate(engine, 1, all_at_once, warm_up=1)
 
 
-def fill(jobs: int) -> list[str]:
+def fill(
+    jobs: int, *, run_after: datetime | timedelta | None = None, queue: str = "default"
+) -> list[str]:
     """Enqueue no-op jobs and return their ids."""
     ids: list[str] = []
+    task = noop.using(run_after=run_after, queue_name=queue)
     while len(ids) < jobs:
         calls = [(number, "two") for number in range(min(CHUNK, jobs - len(ids)))]
-        ids += [result.id for result in noop.enqueue_many(calls)]
+        ids += [result.id for result in task.enqueue_many(calls)]
     return ids
 
 

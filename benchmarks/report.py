@@ -6,9 +6,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.figures import FIGURES, MOST_BYTES, Figure, Round, ratio_spread, short, spread
+from benchmarks.figures import (
+    FIGURES,
+    LATEST,
+    LONGEST_CALL,
+    MOST_BYTES,
+    Figure,
+    Round,
+    ratio_spread,
+    short,
+    spread,
+)
 from benchmarks.memory import Memory
 from benchmarks.options import Options
+from benchmarks.scheduled import Scheduled
+
+Row = tuple[str, str, str, bool]  # what, how much, how much it may be, whether it is not more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +34,7 @@ class Report:
     pinning: str
     in_use: list[float]  # share of the machine that others used before each round
     rounds: list[Round]
+    scheduled: Scheduled | None
     memory: Memory | None
 
 
@@ -48,10 +62,10 @@ def _lines(report: Report, options: Options) -> Iterator[str]:
         row, ok = _row(figure, report.rounds)
         yield row
         missed += [] if ok else [figure.label]
+    for label, value, most, ok in [*_scheduled_rows(report), *_memory_rows(report)]:
+        yield f"| {label} | {value} | | {most} | {_verdict(most, ok)} |"
+        missed += [] if ok else [label]
     if report.memory:
-        row, ok = _memory_row(report.memory)
-        yield row
-        missed += [] if ok else ["bytes per queued job"]
         yield from _memory_parts(report.memory)
     yield ""
     yield from [f"MISSED: {label}" for label in missed] or ["Every floor is reached."]
@@ -86,11 +100,36 @@ def _row(figure: Figure, rounds: Sequence[Round]) -> tuple[str, bool]:
     return f"| {figure.label} | {value} | {ratios or ''} | {floor} | {_verdict(floor, ok)} |", ok
 
 
-def _memory_row(memory: Memory) -> tuple[str, bool]:
-    ok = memory.per_job <= MOST_BYTES
-    label = f"bytes per queued no-op job, of {memory.jobs:,}, on {memory.server}"
-    floor = f"≤ {MOST_BYTES:.0f}"
-    return f"| {label} | {memory.per_job:.0f} | | {floor} | {_verdict(floor, ok)} |", ok
+def _scheduled_rows(report: Report) -> Iterator[Row]:
+    seen = report.scheduled
+    if seen is None:
+        return
+    first, last = LATEST
+    yield (
+        f"{seen.jobs:,} jobs due at one instant, 2 processes × 1 thread: start of the first after",
+        f"{short(seen.first * 1000)} ms",
+        f"≤ {first:g} s",
+        seen.first <= first,
+    )
+    ok = seen.last <= last
+    yield "the same: start of the last after", f"{short(seen.last)} s", f"≤ {last:g} s", ok
+    yield (
+        "the same: longest script call meanwhile",
+        f"{short(seen.longest_call)} ms",
+        f"≤ {LONGEST_CALL:g} ms",
+        seen.longest_call <= LONGEST_CALL,
+    )
+    calls = f"{short(seen.enqueue_p50)} and {short(seen.enqueue_p99)} ms"
+    yield "the same: `task.enqueue()` meanwhile, median and p99", calls, "", True
+    yield "the same: growth of the worker's memory", f"{seen.growth:.1f} MiB", "", True
+
+
+def _memory_rows(report: Report) -> Iterator[Row]:
+    memory = report.memory
+    if memory is not None:
+        label = f"bytes per queued no-op job, of {memory.jobs:,}, on {memory.server}"
+        ok = memory.per_job <= MOST_BYTES
+        yield label, f"{memory.per_job:.0f}", f"≤ {MOST_BYTES:.0f}", ok
 
 
 def _memory_parts(memory: Memory) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""One run: all measures round by round, then memory, then the report."""
+"""One run: all measures round by round, then the large ones, then the report."""
 
 import sys
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from benchmarks import memory, producer, profile, report, worker
+from benchmarks import memory, producer, profile, report, scheduled, worker
 from benchmarks.cores import Cores, choose, on
 from benchmarks.figures import Round
 from benchmarks.machine import busy, describe
@@ -122,8 +122,15 @@ def _report(bench: Bench, in_use: list[float]) -> Report:
         pinning=str(bench.cores),
         in_use=in_use,
         rounds=bench.rounds,
+        scheduled=_scheduled(bench) if options.scheduled_jobs > 0 else None,
         memory=_memory(bench) if options.memory_jobs > 0 else None,
     )
+
+
+def _scheduled(bench: Bench) -> scheduled.Scheduled:
+    jobs = bench.options.scheduled_jobs
+    report.tell(f"{jobs:,} jobs due at one instant on {bench.server.name}")
+    return scheduled.measure(use(bench.server), jobs, bench.cores.both)
 
 
 def _memory(bench: Bench) -> memory.Memory:

@@ -33,7 +33,7 @@ def drain(engine: Engine, jobs: int, processes: int, cores: Set) -> Drained:
     """Enqueue jobs, then let a worker run them all."""
     ids = fill(jobs)
     engine.connection.client.config_resetstat()
-    with _worker(["--processes", str(processes), "--threads", "1", "--burst"], cores) as process:
+    with working(["--processes", str(processes), "--threads", "1", "--burst"], cores) as process:
         if process.wait(LIMIT) != 0:
             raise RuntimeError(f"jobworker ended with exit code {process.returncode}.")
     scripts = script_calls(engine)
@@ -42,7 +42,7 @@ def drain(engine: Engine, jobs: int, processes: int, cores: Set) -> Drained:
 
 def latencies(engine: Engine, samples: int, cores: Set) -> list[float]:
     """Return ms from the call of enqueue() to the first line of the task, in an idle worker."""
-    with _worker(["--processes", "1", "--threads", "1"], cores) as process:
+    with working(["--processes", "1", "--threads", "1"], cores) as process:
         stamp.enqueue().wait(30)
         found = [_latency() for _ in range(samples)]
         process.terminate()
@@ -59,7 +59,8 @@ def _latency() -> float:
 
 
 @contextmanager
-def _worker(arguments: Sequence[str], cores: Set) -> Iterator[subprocess.Popen[bytes]]:
+def working(arguments: Sequence[str], cores: Set) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker for the length of the block."""
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     with on(cores):
         process = subprocess.Popen([*COMMAND, *arguments], env=os.environ | {"PYTHONPATH": path})

@@ -3,6 +3,7 @@
 The public words. `from django_jobqueue import task` is all that most projects need.
 """
 
+from django_jobqueue.entry import schedule
 from django_jobqueue.exceptions import (
     Cancel,
     JobCancelled,
@@ -11,6 +12,7 @@ from django_jobqueue.exceptions import (
     QueueUnavailable,
     Retry,
 )
+from django_jobqueue.latest import Latest
 from django_jobqueue.results import JobContext, JobResult, LogLine, Progress
 from django_jobqueue.retry import Exponential
 from django_jobqueue.task import Task, task
@@ -25,11 +27,13 @@ __all__ = [
     "JobQueueError",
     "JobResult",
     "JobTimeout",
+    "Latest",
     "LogLine",
     "Progress",
     "QueueUnavailable",
     "Retry",
     "Task",
     "__version__",
+    "schedule",
     "task",
 ]

@@ -5,7 +5,7 @@ Next: engine/jobs.py stores the job.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,10 +15,16 @@ from typing import Any
 from django.apps import apps
 from django.core import checks
 
-from django_jobqueue import compat, outbox, payload
+from django_jobqueue import compat, latest, outbox, payload
+from django_jobqueue.calls import Call, singles
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.engine.jobs import CHUNK, NewJob
-from django_jobqueue.exceptions import BadSignature, JobNotFound, TaskUnknown
+from django_jobqueue.exceptions import (
+    BadSignature,
+    JobNotFound,
+    QueueUnavailable,
+    TaskUnknown,
+)
 from django_jobqueue.job import (
     MAX_ATTEMPTS,
     MAX_RECOVERIES,
@@ -27,12 +33,15 @@ from django_jobqueue.job import (
     is_id,
     new_id,
 )
+from django_jobqueue.latest import Latest
 from django_jobqueue.options import Options
 from django_jobqueue.payload import Signer
-from django_jobqueue.results import STATUS_OF, JobResult, result_of
+from django_jobqueue.results import STATUS_OF, JobResult, moment, result_of
+from django_jobqueue.retry import Seconds
 from django_jobqueue.task import Task, as_called, as_task, find
 
-Call = Sequence[Any] | Mapping[str, Any]
+logger = logging.getLogger("django_jobqueue")
+
 Prepared = tuple[NewJob, JobResult[..., Any]]
 
 
@@ -78,7 +87,9 @@ class JobQueueBackend(compat.BaseTaskBackend):
         self._store_or_wait(engine, as_task(task), [prepared])
         return prepared[1]
 
-    def enqueue_many(self, task: Any, calls: Iterable[Call]) -> list[JobResult[..., Any]]:
+    def enqueue_many(
+        self, task: Any, calls: Iterable[Call], spread: Seconds | None = None
+    ) -> list[JobResult[..., Any]]:
         """Store many calls of a task, 500 in one round trip; see `enqueue`.
 
         All calls are checked before the first is stored.
@@ -86,12 +97,56 @@ class JobQueueBackend(compat.BaseTaskBackend):
         self.validate_task(task)
         engine = self.engine
         prepared = [
-            self._prepare(engine.options, engine.signer, task, *_arguments(position, call))
-            for position, call in enumerate(calls, 1)
+            self._prepare(engine.options, engine.signer, *single)
+            for single in singles(task, calls, spread)
         ]
         for chunk in _chunks(prepared):
             self._store_or_wait(engine, as_task(task), chunk)
         return [result for _, result in prepared]
+
+    def store_by(
+        self,
+        store: Callable[[NewJob], int | None],
+        task: Any,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        *,
+        schedule: str,
+        nominal_at: int | None = None,
+    ) -> JobResult[..., Any] | None:
+        """Have a schedule's call of a task stored at once; see `enqueue`.
+
+        `store` returns when that was, in ms; None: it was not.
+        """
+        self.validate_task(task)
+        engine = self.engine
+        job, result = self._prepare(engine.options, engine.signer, task, args, kwargs)
+        fields: tuple[str | int, ...] = ("schedule", schedule)
+        if nominal_at is not None:
+            fields += ("nominal", nominal_at)
+        stored_at = store(job._replace(fields=job.fields + fields))
+        if stored_at is None:
+            return None
+        result = replace(result, schedule=schedule, nominal_time=moment(nominal_at))
+        self._announce([result], [stored_at])
+        return result
+
+    def latest(
+        self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Latest[Any] | None:
+        """Return the latest value of a task, and have it refreshed if it needs that.
+
+        Raises: InvalidTask, TypeError, QueueUnavailable.
+        """
+        self.validate_task(task)
+        engine = self.engine
+        digest = latest.digest(task, args, kwargs)
+        kept = engine.values.latest(digest)
+        found = latest.judge(task, kept)
+        if not kept.is_refreshing and latest.needs_refresh(task, found):
+            prepared = self._prepare(engine.options, engine.signer, task, args, kwargs)
+            self._refresh(engine, digest, kept.refresh, prepared)
+        return found
 
     def get_result(self, result_id: str) -> Any:
         """Return the job of an id, in whatever state.
@@ -188,9 +243,28 @@ class JobQueueBackend(compat.BaseTaskBackend):
     def _store(self, engine: Engine, chunk: list[Prepared]) -> None:
         wanted = [(job, result) for job, result in chunk if not result.is_dropped]
         stored_at = engine.jobs.enqueue_many([job for job, _ in wanted])
+        self._announce([result for _, result in wanted], stored_at)
+
+    def _refresh(self, engine: Engine, digest: str, seen: str, prepared: Prepared) -> None:
+        """Store the job that refreshes a value, unless another caller has; at once.
+
+        Who has a stale value can go on with it, so a refusal is no error.
+        """
+        job, result = prepared
+        keep = latest.keep_seconds(result.task)
+        try:
+            at = engine.values.refresh(digest, job, seen=seen, keep=keep)
+        except QueueUnavailable as error:
+            logger.warning("The latest value of %s is not refreshed: %s", job.task, error)
+        else:
+            if at is not None:
+                self._announce([result], [at])
+
+    def _announce(self, results: Sequence[JobResult[..., Any]], stored_at: Sequence[int]) -> None:
+        """Note when jobs were stored, and tell those who listen."""
         enqueued = compat.signals.task_enqueued
         heard = compat.is_heard(enqueued, logging.DEBUG)
-        for (_, result), at in zip(wanted, stored_at, strict=True):
+        for result, at in zip(results, stored_at, strict=True):
             result._accept(at)
             if heard:
                 enqueued.send_robust(type(self), task_result=result)
@@ -201,17 +275,6 @@ def _due(run_after: datetime | timedelta | None) -> int | timedelta | None:
     if isinstance(run_after, datetime):
         return int(run_after.timestamp() * 1000)
     return run_after
-
-
-def _arguments(position: int, call: Call) -> tuple[Sequence[Any], Mapping[str, Any]]:
-    if isinstance(call, Mapping):
-        return (), call
-    if isinstance(call, list | tuple):
-        return call, {}
-    raise TypeError(
-        f"call {position} of enqueue_many is of type {type(call).__name__}: give a tuple or list "
-        "of positional arguments, such as (5,), or a mapping of keyword arguments."
-    )
 
 
 def _chunks(prepared: list[Prepared]) -> Iterator[list[Prepared]]:

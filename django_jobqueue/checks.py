@@ -11,12 +11,13 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from django_jobqueue import options
+from django_jobqueue import compat, options, payload
 from django_jobqueue.backend import JobQueueBackend
 from django_jobqueue.engine import get_engine
 from django_jobqueue.engine.connection import Connection
 from django_jobqueue.engine.pool import caches_in, make_pool
 from django_jobqueue.engine.server import exposures
+from django_jobqueue.entry import Entry, declared
 from django_jobqueue.exceptions import JobQueueError, QueueUnavailable
 
 TAG = "jobqueue"
@@ -35,6 +36,12 @@ def aliases() -> list[str]:
 def check_configuration(**kwargs: Any) -> list[checks.CheckMessage]:
     """Check options, and whether Redis is named and not shared with a cache."""
     return [message for alias in aliases() for message in _configuration(alias)]
+
+
+@checks.register(TAG)
+def check_schedules(**kwargs: Any) -> list[checks.CheckMessage]:
+    """Check of the schedules in the code what was not known yet when they were declared."""
+    return [message for entry in declared().values() for message in _schedule(entry)]
 
 
 @checks.register(TAG, deploy=True)
@@ -73,6 +80,25 @@ def _configuration(alias: str) -> Iterator[checks.CheckMessage]:
             yield checks.Error(text, hint=hint, id="jobqueue.E003")
         else:
             yield checks.Warning(text, hint="Use another database or server.", id="jobqueue.W003")
+
+
+def _schedule(entry: Entry) -> Iterator[checks.CheckMessage]:
+    at = f"schedule {entry.name!r} at {entry.place}"
+    if entry.alias not in aliases():
+        yield checks.Warning(
+            f'{at}: TASKS["{entry.alias}"] is no JobQueueBackend, so nothing fires it.',
+            hint="Give the alias of a JobQueueBackend: task.using(backend=…).",
+            id="jobqueue.W007",
+        )
+        return
+    try:
+        entry.task.get_backend().validate_task(entry.task)
+        given = options.load(entry.alias)
+        payload.dump_call((entry.args, entry.kwargs), given.max_payload)
+    except (compat.InvalidTask, TypeError, ValueError) as error:
+        yield checks.Error(f"{at}: {error}", id="jobqueue.E006")
+    except ImproperlyConfigured:
+        return  # check_configuration tells
 
 
 def _way(connection: Connection) -> Iterator[checks.CheckMessage]:

@@ -40,6 +40,9 @@ FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 # Which script moves a job from where to where. None: the job is not stored.
 TRANSITIONS: dict[str, tuple[tuple[State | None, State | None], ...]] = {
     "enqueue": ((None, State.QUEUED), (None, State.SCHEDULED)),
+    "refresh": ((None, State.QUEUED), (None, State.SCHEDULED)),
+    "fire": ((None, State.QUEUED), (None, State.SCHEDULED)),
+    "run_now": ((None, State.QUEUED), (None, State.SCHEDULED)),
     "claim": (
         (State.QUEUED, State.RUNNING),
         (State.SCHEDULED, State.QUEUED),
@@ -82,12 +85,19 @@ TRANSITIONS: dict[str, tuple[tuple[State | None, State | None], ...]] = {
 }
 
 
+_latest_id = 0  # the time in it, in 4096ths of a ms
+
+
 def new_id() -> str:
-    """Return a UUIDv7 whose last byte is 0, reserved for a partition number."""
-    now = f"{time.time_ns() // 1_000_000:012x}"
-    noise = os.urandom(9).hex()
-    variant = "89ab"[int(noise[3], 16) & 3]
-    return f"{now[:8]}-{now[8:]}-7{noise[:3]}-{variant}{noise[4:7]}-{noise[7:17]}00"
+    """Return a UUIDv7 whose last byte is 0, reserved for a partition number.
+
+    The ids of a process ascend: jobs that are due at the same ms become claimable by their ids.
+    """
+    global _latest_id
+    _latest_id = now = max(time.time_ns() * 4096 // 1_000_000, _latest_id + 1)
+    at, noise = f"{now:015x}", os.urandom(7).hex()
+    variant = "89ab"[int(noise[0], 16) & 3]
+    return f"{at[:8]}-{at[8:12]}-7{at[12:]}-{variant}{noise[1:4]}-{noise[4:]}00"
 
 
 def is_id(value: object) -> bool:
@@ -112,6 +122,8 @@ class Job:
     recoveries: int = 0  # runs lost with their worker
     max_attempts: int = MAX_ATTEMPTS
     max_recoveries: int = MAX_RECOVERIES
+    schedule: str = ""  # name of the one that stored it
+    nominal_at: int | None = None  # the schedule's time for which it was stored
     worker: str = ""
     fence: str = ""
     reason: str = ""  # why it failed or was cancelled, a short code

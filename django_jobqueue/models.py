@@ -1,7 +1,7 @@
-"""What Django knows as models: jobs, queues and workers, none of which has a table.
+"""What Django knows as models: the ledger, and jobs, queues and workers, which have no table.
 
-The rows stand in Redis. Permissions, content types and the log of the admin hang on these
-names; the admin fills the instances from the inspector. SQL is never asked for them.
+The rows of these stand in Redis. Permissions, content types and the log of the admin hang on
+the names; the admin fills the instances from the inspector. SQL is never asked for them.
 """
 
 from typing import Self
@@ -11,6 +11,9 @@ from django.utils.translation import gettext_lazy as _
 
 from django_jobqueue.engine.inspector import QueueStats, WorkerStats
 from django_jobqueue.job import Job as JobSnapshot
+from django_jobqueue.ledger import Schedule
+
+__all__ = ["Job", "Queue", "Schedule", "Worker"]
 
 
 class NoRows(models.Manager[models.Model]):

@@ -22,6 +22,9 @@ MAX_BITS = 10_000  # of an int; Python reads at most 4,300 digits
 MAX_DEPTH = 100  # nesting of lists and mappings; also ends cyclic values
 
 _dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_sorted = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
+).encode
 
 
 Where = str | int | None  # name or number of an argument; None: the return value
@@ -67,6 +70,12 @@ def dump_value(value: Any, cap: int) -> bytes:
     Raises: PayloadTooLarge above `cap` bytes.
     """
     return _capped(value, cap, "the return value")
+
+
+def digest(task: str, arguments: Mapping[str, Any]) -> str:
+    """Return a name that is the same for the same task and `pure` arguments, and no others."""
+    data = _encoded(_sorted(arguments), "the arguments")
+    return sha256(b"\x1f".join((task.encode(), data))).hexdigest()
 
 
 def load_value(data: bytes | None) -> Any:
@@ -157,16 +166,20 @@ def _advice(value: Any) -> str:
 
 
 def _capped(value: Any, cap: int, what: str) -> bytes:
-    try:
-        data = _dumps(value).encode()
-    except UnicodeEncodeError as error:
-        raise TypeError(f"{what} hold text that is not valid Unicode ({error.reason}).") from None
+    data = _encoded(_dumps(value), what)
     if len(data) > cap:
         raise PayloadTooLarge(
             f"{what}: {len(data)} bytes as JSON, more than the {cap} allowed. "
             "Store the data elsewhere (a model, a file) and use its key."
         )
     return data
+
+
+def _encoded(text: str, what: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise TypeError(f"{what} hold text that is not valid Unicode ({error.reason}).") from None
 
 
 class Signer:

@@ -81,6 +81,8 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
     log: tuple[LogLine, ...] = ()  # what its runs wrote, oldest first; the last 100 lines
     recoveries: int = 0  # runs lost with their worker
     max_attempts: int = MAX_ATTEMPTS
+    schedule: str = ""  # name of the one that enqueued it
+    nominal_time: datetime | None = None  # the schedule's time for which it was enqueued
     _drop: list[bool] = field(default_factory=list, repr=False, compare=False)
 
     if TYPE_CHECKING:
@@ -205,6 +207,16 @@ class JobContext(_ContextBase):  # type: ignore[misc]
     def max_attempts(self) -> int:
         return self.task_result.max_attempts
 
+    @property
+    def schedule(self) -> str:
+        """Return the name of the schedule that enqueued the job; empty: none did."""
+        return self.task_result.schedule
+
+    @property
+    def nominal_time(self) -> datetime | None:
+        """Return the schedule's time for which the job was enqueued, however late it runs."""
+        return self.task_result.nominal_time
+
     def progress(self, current: int, total: int, text: str = "") -> None:
         """Tell how far the job has come. Best effort: never raises for Redis, never waits long.
 
@@ -266,6 +278,8 @@ def result_of(job: Job, task: Any, args: list[Any], kwargs: dict[str, Any]) -> J
         log=tuple(LogLine(_in_zone(at), text) for at, text in job.log),
         recoveries=job.recoveries,
         max_attempts=job.max_attempts,
+        schedule=job.schedule,
+        nominal_time=moment(job.nominal_at),
     )
     if job.state is State.SUCCEEDED:
         object.__setattr__(result, "_return_value", payload.load_value(job.result))

@@ -58,6 +58,8 @@ class Claimed(NamedTuple):
     started_at: int  # of the first run
     held_since: int | None  # when it was first given back for a reason, such as an unknown task
     runs: tuple[Run, ...] = ()  # the earlier ones, oldest first
+    schedule: str = ""  # name of the one that stored it
+    nominal_at: int | None = None  # the schedule's time for which it was stored
 
     @property
     def attempt(self) -> int:
@@ -73,6 +75,7 @@ class Settlement(NamedTuple):
     exception: str = "-"  # dotted path of its class
     traceback: str = ""
     delay_ms: int = 0
+    latest: str = ""  # digest and seconds, if the result is kept as its task's latest value
 
     @property
     def error(self) -> str:

@@ -8,19 +8,21 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
 
+from asgiref.sync import sync_to_async
 from django.utils.module_loading import import_string
 
-from django_jobqueue import compat, options, retry
-from django_jobqueue.exceptions import YEAR, TaskUnknown
+from django_jobqueue import compat, definition, options, retry
+from django_jobqueue.definition import Exceptions
+from django_jobqueue.exceptions import TaskUnknown
 from django_jobqueue.job import MAX_ATTEMPTS
 
 if TYPE_CHECKING:
+    from django_jobqueue.latest import Latest
     from django_jobqueue.results import JobContext, JobResult
 
 P = ParamSpec("P")
 R = TypeVar("R")
 KILL_GRACE = 5.0  # seconds
-Exceptions = tuple[type[BaseException], ...]
 
 _registry: dict[str, "compat.Task[..., Any]"] = {}
 
@@ -51,14 +53,17 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
     kill_grace: float = KILL_GRACE  # seconds from JobTimeout or JobCancelled to the kill
     stop_on_lease_loss: bool = False  # kill a run that may have lost its lease (processes only)
     sensitive: tuple[str, ...] = ()  # names of arguments that people are not shown
+    # Keep the latest result for latest(), for ever or until so long without a newer one.
+    keep_latest: bool | timedelta = False
+    refresh_after: retry.Seconds | None = None  # age at which latest() asks for a newer one
 
     def __post_init__(self) -> None:
         for name in ("retry_for", "no_retry_for"):
-            object.__setattr__(self, name, _exceptions(name, getattr(self, name)))
-        object.__setattr__(self, "sensitive", _argument_names(self.sensitive))
+            object.__setattr__(self, name, definition.exceptions(name, getattr(self, name)))
+        object.__setattr__(self, "sensitive", definition.argument_names(self.sensitive))
         if isinstance(self.backoff, list):
             object.__setattr__(self, "backoff", tuple(self.backoff))
-        _validate(self)
+        definition.validate(self)
         _Base.__post_init__(self)
         _registry.setdefault(self.module_path, self)
 
@@ -81,6 +86,7 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
         max_attempts: int | None = None,
         max_recoveries: int | None = None,
         enqueue_on_commit: bool | None = None,
+        refresh_after: retry.Seconds | None = None,
     ) -> "Task[P, R]":
         """Return the task with other defaults.
 
@@ -95,19 +101,42 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
             "max_attempts": max_attempts,
             "max_recoveries": max_recoveries,
             "enqueue_on_commit": enqueue_on_commit,
+            "refresh_after": refresh_after,
         }
         return replace(self, **{name: v for name, v in changes.items() if v is not None})
 
     def enqueue_many(
-        self, calls: Iterable[Sequence[Any] | Mapping[str, Any]]
+        self,
+        calls: Iterable[Sequence[Any] | Mapping[str, Any]],
+        *,
+        spread: retry.Seconds | None = None,
     ) -> "list[JobResult[P, R]]":
         """Enqueue one job per call, 500 in one round trip.
 
         A call is a list or tuple of positional arguments, or a mapping of keyword arguments.
+        `spread` lays the jobs evenly over so much time, the first of them due at once.
+        Raises: ValueError for a spread that is not above 0, or above a year.
         """
         many: Callable[..., Any] = self.get_backend().enqueue_many
-        found: list[JobResult[P, R]] = many(self, calls)
+        found: list[JobResult[P, R]] = many(self, calls, spread)
         return found
+
+    def latest(self, *args: P.args, **kwargs: P.kwargs) -> "Latest[R] | None":
+        """Return what the latest run with these arguments returned; None: none has succeeded yet.
+
+        If there is none, or it is older than `refresh_after`, one job is enqueued, whoever asks.
+        Raises: InvalidTask without `keep_latest`; TypeError, QueueUnavailable.
+        """
+        if not self.keep_latest:
+            raise compat.InvalidTask(
+                f"{self.module_path} keeps no latest value: define it with @task(keep_latest=True)."
+            )
+        found: Latest[R] | None = self.get_backend().latest(self, args, kwargs)
+        return found
+
+    async def alatest(self, *args: P.args, **kwargs: P.kwargs) -> "Latest[R] | None":
+        """See latest()."""
+        return await sync_to_async(self.latest)(*args, **kwargs)
 
     if TYPE_CHECKING:
         module_path: str
@@ -139,6 +168,8 @@ def task(
     kill_grace: float = ...,
     stop_on_lease_loss: bool = ...,
     sensitive: Iterable[str] = ...,
+    keep_latest: bool | timedelta = ...,
+    refresh_after: retry.Seconds | None = ...,
 ) -> "Callable[[Callable[Concatenate[JobContext, P], R]], Task[P, R]]": ...
 @overload
 def task(
@@ -157,6 +188,8 @@ def task(
     kill_grace: float = ...,
     stop_on_lease_loss: bool = ...,
     sensitive: Iterable[str] = ...,
+    keep_latest: bool | timedelta = ...,
+    refresh_after: retry.Seconds | None = ...,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
 
@@ -209,6 +242,11 @@ def as_called(given: "compat.Task[..., Any]", **changes: Any) -> Any:
     return copy
 
 
+def registered() -> dict[str, "compat.Task[..., Any]"]:
+    """Return the tasks that this process knows, by path."""
+    return dict(sorted(_registry.items()))
+
+
 def find(path: str) -> "compat.Task[..., Any]":
     """Return the task of a path that was signed by this project, importing its module once.
 
@@ -226,50 +264,3 @@ def find(path: str) -> "compat.Task[..., Any]":
         raise TaskUnknown(f"{path!r} is no task but {type(found).__name__}.")
     _registry[path] = found
     return found
-
-
-def _validate(task: Task[..., Any]) -> None:
-    name = getattr(task.func, "__qualname__", repr(task.func))
-    if not _whole(task.max_attempts) or task.max_attempts < 1:
-        raise compat.InvalidTask(
-            f"{name}: max_attempts={task.max_attempts!r} must be a whole number from 1."
-        )
-    if task.max_recoveries is not None and (
-        not _whole(task.max_recoveries) or task.max_recoveries < 0
-    ):
-        raise compat.InvalidTask(
-            f"{name}: max_recoveries={task.max_recoveries!r} must be a whole number from 0."
-        )
-    for option, value in (("timeout", task.timeout), ("kill_grace", task.kill_grace)):
-        if (option, value) != ("timeout", None) and not _positive(value):
-            raise compat.InvalidTask(
-                f"{name}: {option}={value!r} must be seconds above 0"
-                f"{' or a timedelta' if option == 'timeout' else ''}, at most a year."
-            )
-    try:
-        retry.validate(task.backoff)
-    except (TypeError, ValueError) as error:
-        raise compat.InvalidTask(f"{name}: {error}") from error
-
-
-def _positive(value: object) -> bool:
-    number = isinstance(value, int | float | timedelta) and not isinstance(value, bool)
-    return number and 0 < retry.seconds(value) <= YEAR  # type: ignore[arg-type]
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _argument_names(given: Any) -> tuple[str, ...]:
-    names = () if isinstance(given, str) else tuple(given)
-    if isinstance(given, str) or not all(isinstance(name, str) for name in names):
-        raise compat.InvalidTask(f'sensitive={given!r} must be names, such as ("token",).')
-    return names
-
-
-def _exceptions(name: str, given: Any) -> Exceptions:
-    classes = (given,) if isinstance(given, type) else tuple(given)
-    if all(isinstance(cls, type) and issubclass(cls, BaseException) for cls in classes):
-        return classes
-    raise compat.InvalidTask(f"{name}={given!r} must be exception classes.")

@@ -10,20 +10,25 @@ stands in a real one.
 """
 
 import multiprocessing
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import time
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from django_jobqueue import compat
-from django_jobqueue.backend import Call, JobQueueBackend, Prepared
+from django_jobqueue import compat, latest, payload
+from django_jobqueue.backend import JobQueueBackend, Prepared
+from django_jobqueue.calls import Call, singles
 from django_jobqueue.engine import get_engine
+from django_jobqueue.engine.values import Kept
 from django_jobqueue.engine.workers import Slot
+from django_jobqueue.job import State
 from django_jobqueue.options import Options, load
 from django_jobqueue.payload import Signer
 from django_jobqueue.results import JobResult
+from django_jobqueue.retry import Seconds
 from django_jobqueue.run import Claimed, Run
 from django_jobqueue.task import Task
 from django_jobqueue.worker.board import Board
@@ -35,6 +40,37 @@ WORKER = "in-process"
 MAX_RUNS = 100  # of one job at once: a task that always raises Retry must end
 
 
+class Values:
+    """The latest values where there is no Redis."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[bytes, int]] = {}  # JSON and ms, by digest
+        self._asked_for: set[str] = set()
+
+    def latest(
+        self, backend: JobQueueBackend, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> latest.Latest[Any] | None:
+        """Return what is kept; enqueue a refresh as Redis would have one stored."""
+        digest = latest.digest(task, args, kwargs)
+        value, at = self._kept.get(digest, (None, 0))
+        found = latest.judge(task, Kept(_now(), value, at))
+        if digest not in self._asked_for and latest.needs_refresh(task, found):
+            self._asked_for.add(digest)
+            backend.enqueue(task, args, kwargs)
+        return found
+
+    def note(self, result: JobResult[..., Any]) -> JobResult[..., Any]:
+        """Keep what a job returned, if its task says so; return the result."""
+        with suppress(TypeError):  # arguments that its function did not take
+            if kept_as := latest.kept_as(result.task, result.args, result.kwargs):
+                digest = kept_as.split()[0]
+                self._asked_for.discard(digest)
+                if result.state is State.SUCCEEDED:
+                    data = payload.dump_value(result.return_value, sys.maxsize)
+                    self._kept[digest] = data, _now()
+        return result
+
+
 class EagerBackend(JobQueueBackend):
     """Run each job when it is enqueued, in the caller's thread, without Redis.
 
@@ -43,6 +79,7 @@ class EagerBackend(JobQueueBackend):
     """
 
     _results: dict[str, JobResult[..., Any]] = {}
+    _values = Values()
 
     @property
     def engine(self) -> Any:
@@ -52,13 +89,20 @@ class EagerBackend(JobQueueBackend):
         self.validate_task(task)
         return self._run(load(self.alias), task, args, kwargs)
 
-    def enqueue_many(self, task: Any, calls: Iterable[Call]) -> list[JobResult[..., Any]]:
-        return [
-            self.enqueue(task, (), call)
-            if isinstance(call, Mapping)
-            else self.enqueue(task, call, {})
-            for call in calls
-        ]
+    def enqueue_many(
+        self, task: Any, calls: Iterable[Call], spread: Seconds | None = None
+    ) -> list[JobResult[..., Any]]:
+        return [self.enqueue(*single) for single in singles(task, calls, spread)]
+
+    def latest(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        self.validate_task(task)
+        return self._values.latest(self, task, args, kwargs)
+
+    @classmethod
+    def clear(cls) -> None:
+        """Forget all results and latest values of this process."""
+        cls._results.clear()
+        cls._values = Values()
 
     def get_result(self, result_id: str) -> Any:
         """Return a result of this process.
@@ -79,7 +123,7 @@ class EagerBackend(JobQueueBackend):
         compat.signals.task_enqueued.send_robust(type(self), task_result=prepared[1])
         result = run_now(Executor(self.alias, options, signer, type(self)), prepared)
         self._results[result.id] = result
-        return result
+        return self._values.note(result)
 
 
 class CapturedJobs(list[JobResult[..., Any]]):
@@ -89,6 +133,7 @@ class CapturedJobs(list[JobResult[..., Any]]):
         super().__init__()
         self._alias = alias
         self._prepared: list[Prepared] = []
+        self.values = Values()
 
     def add(self, prepared: Prepared) -> None:
         prepared[1]._accept(_now())
@@ -100,7 +145,7 @@ class CapturedJobs(list[JobResult[..., Any]]):
         options = load(self._alias)
         executor = Executor(self._alias, options, Signer(options.signing_keys), JobQueueBackend)
         prepared, self._prepared = self._prepared, []
-        return [run_now(executor, job) for job in prepared]
+        return [self.values.note(run_now(executor, job)) for job in prepared]
 
 
 class _CapturingBackend(JobQueueBackend):
@@ -114,6 +159,10 @@ class _CapturingBackend(JobQueueBackend):
         return prepared[1]
 
     enqueue_many = EagerBackend.enqueue_many
+
+    def latest(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        self.validate_task(task)
+        return self.jobs.values.latest(self, task, args, kwargs)
 
 
 @contextmanager

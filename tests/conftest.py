@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from django_jobqueue import engine as engines
+from django_jobqueue import entry
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.connection import Connection
 from django_jobqueue.engine.jobs import NewJob
@@ -22,7 +23,7 @@ from embedded.server import EmbeddedServer
 from . import acl
 from .consistency import assert_consistent
 from .project.settings import SOCKET
-from .rig import WorkerProcess, alive
+from .rig import SchedulerProcess, WorkerProcess, alive
 
 TEST_CLOCK = """
 local function now()
@@ -116,11 +117,22 @@ def slot() -> Slot:
 @pytest.fixture
 def worker_process(engine: Engine, tmp_path: Path) -> Iterator[Callable[..., WorkerProcess]]:
     """Start real workers; whatever is left of them is killed at the end."""
+    yield from starter(WorkerProcess, tmp_path)
+
+
+@pytest.fixture
+def scheduler_process(engine: Engine, tmp_path: Path) -> Iterator[Callable[..., WorkerProcess]]:
+    """Start real schedulers; whatever is left of them is killed at the end."""
+    yield from starter(SchedulerProcess, tmp_path)
+
+
+def starter(kind: type[WorkerProcess], folder: Path) -> Iterator[Callable[..., WorkerProcess]]:
+    """Yield what starts processes of a kind."""
     started: list[WorkerProcess] = []
 
     def start(*arguments: str, **environment: str) -> WorkerProcess:
-        log = tmp_path / f"worker-{len(started)}.log"
-        worker = WorkerProcess(log, arguments, environment)
+        log = folder / f"{kind.command}-{len(started)}.log"
+        worker = kind(log, arguments, environment)
         started.append(worker)
         return worker
 
@@ -133,3 +145,9 @@ def worker_process(engine: Engine, tmp_path: Path) -> Iterator[Callable[..., Wor
                     os.kill(pid, signal.SIGKILL)
         worker.process.wait()
         print(f"── {worker.log.name} ──\n{worker.output()}")  # noqa: T201 - shown if the test fails
+
+
+@pytest.fixture
+def declarations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Schedules that the test declares in code are forgotten after it."""
+    monkeypatch.setattr(entry, "_declared", {})

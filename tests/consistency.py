@@ -7,6 +7,8 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.engine.keys import INDEX_OF, INDEXES, JOB_PARTS, KINDS
 from django_jobqueue.job import State
 
+LONG = ("task", "schedule")  # names that people give
+
 
 def assert_consistent(engine: Engine) -> None:
     """Fail with every violation found among the keys of an alias.
@@ -31,10 +33,11 @@ def _violations(engine: Engine) -> Iterator[str]:
         actual = client.type(key).decode().upper()
         if actual != KINDS[kind].type:
             yield f"{key!r}: is a {actual}, not a {KINDS[kind].type}"
-        if kind != "minute" and client.ttl(key) != -1:
+        if kind not in ("minute", "latest") and client.ttl(key) != -1:
             yield f"{key!r}: has a time to live"
     yield from _jobs(engine, names)
     yield from _slots(engine, names)
+    yield from _schedules(engine, names)
     for name in names["wake"]:
         if client.llen(engine.connection.keys("wake", name)) > 64:
             yield f"wake:{name}: more than 64 tokens"
@@ -52,7 +55,9 @@ def _jobs(engine: Engine, names: dict[str, list[str]]) -> Iterator[str]:
             yield f"job {job_id} is {state} of {queue}, but stands in {places.get(job_id)}"
         if job_id not in names["payload"] and fields.get("reason") != "damaged":
             yield f"job {job_id} has no payload"
-        long = {name: value for name, value in fields.items() if len(value) > 64 and name != "task"}
+        long = {
+            name: value for name, value in fields.items() if len(value) > 64 and name not in LONG
+        }
         if long:
             yield f"job {job_id} has long values {long}"
     for job_id in set(places) - set(records):
@@ -86,6 +91,13 @@ def _failed(
         listed = {job_id.decode() for job_id in engine.connection.client.zrange(key, 0, -1)}
         if listed != failed[task]:
             yield f"failed-of:{task} lists {listed}, failed are {failed[task]}"
+
+
+def _schedules(engine: Engine, names: dict[str, list[str]]) -> Iterator[str]:
+    key = engine.connection.keys("schedules")
+    listed = {name.decode() for name in engine.connection.client.zrange(key, 0, -1)}
+    if listed != set(names["schedule"]):
+        yield f"schedules lists {listed}, records are of {set(names['schedule'])}"
 
 
 def _slots(engine: Engine, names: dict[str, list[str]]) -> Iterator[str]:

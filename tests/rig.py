@@ -91,13 +91,15 @@ def alive(pid: int) -> bool:
 class WorkerProcess:
     """A real `manage.py jobworker` in a process group of its own."""
 
+    command = "jobworker"
+
     def __init__(self, log: Path, arguments: Sequence[str], environment: dict[str, str]) -> None:
         self.log = log
         path = os.pathsep.join([str(ROOT), str(ROOT / "testproject")])
         defaults = {"DJANGO_SETTINGS_MODULE": "tests.project.settings", "PYTHONPATH": path}
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "django", "jobworker", "--no-reload", *arguments],
+                [sys.executable, "-m", "django", self.command, "--no-reload", *arguments],
                 env=os.environ | defaults | environment,
                 stdout=output,
                 stderr=output,
@@ -138,3 +140,9 @@ class WorkerProcess:
 
     def output(self) -> str:
         return self.log.read_text()
+
+
+class SchedulerProcess(WorkerProcess):
+    """A real `manage.py jobscheduler`."""
+
+    command = "jobscheduler"

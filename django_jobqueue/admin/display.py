@@ -77,6 +77,13 @@ def state_badge(state: State) -> SafeString:
     )
 
 
+def failure(text: str) -> SafeString:
+    """Return what is wrong, as symbol and text."""
+    return format_html(
+        '<span class="jobqueue-failed"><span aria-hidden="true">✖</span> {}</span>', text
+    )
+
+
 def short_task(path: str) -> SafeString:
     """Return the last two parts of a task's path; the whole path is the title."""
     return format_html('<span title="{}">{}</span>', path, ".".join(path.split(".")[-2:]))

@@ -16,7 +16,7 @@ from django_jobqueue.admin.verbs import CANCEL, REQUEUE
 from django_jobqueue.engine import get_engine
 from django_jobqueue.exceptions import BadSignature, TaskUnknown
 from django_jobqueue.job import State
-from django_jobqueue.models import Job, Worker
+from django_jobqueue.models import Job, Schedule, Worker
 from django_jobqueue.payload import load_call, load_value
 from django_jobqueue.redact import HIDDEN, Redactor
 from django_jobqueue.run import Run
@@ -28,6 +28,7 @@ FIELDS = (
     "place",
     "progress",
     "task_path",
+    "schedule",
     "queue",
     "priority",
     "enqueued_at",
@@ -56,6 +57,7 @@ class JobPage(JobActions):
         job = obj.snapshot
         state = ["state_and_reason"] + (["place"] if job.state is State.QUEUED else [])
         progress = [["progress"]] if job.progress else []
+        task = [["task_path"]] + ([["schedule"]] if job.schedule else [])
         where = ["queue", "priority", *self.alias_column()]
         when = ["enqueued_at"]
         when += ["due_at"] if job.state is State.SCHEDULED else []
@@ -64,7 +66,7 @@ class JobPage(JobActions):
         when += ["finished_at"] if job.finished_at else []
         runs = ["tries"] + (["run_time", "worker"] if job.attempted_at else [])
         return [
-            (None, {"fields": [state, *progress, ["task_path"], where]}),
+            (None, {"fields": [state, *progress, *task, where]}),
             (_("Call"), {"fields": ["arguments", "result"]}),
             (_("Times"), {"fields": [when]}),
             (_("Attempts"), {"fields": [runs]}),
@@ -80,6 +82,7 @@ class JobPage(JobActions):
             {"text": text, "url": page_url(self.admin_site, Job, row.pk, verb.name)}
             for verb, text in ((REQUEUE, _("Requeue")), (CANCEL, _("Cancel job")))
             if verb.suits(row.snapshot.state) and self.may(verb, request)
+            if not (verb is CANCEL and row.snapshot.cancelling)  # it is told already
         ]
         context["log"] = [
             {"at": display.instant(at), "text": text} for at, text in row.snapshot.log
@@ -135,6 +138,16 @@ class JobPage(JobActions):
             **where,
         )
         return format_html('<code>{}</code> <span class="jobqueue-age">({})</span>', row.task, link)
+
+    @admin.display(description=gettext_lazy("schedule"))
+    def schedule(self, row: Job) -> SafeString:
+        """Return the schedule that stored the job, and its time for which it did."""
+        name = row.snapshot.schedule
+        found = Schedule.objects.filter(name=name).values_list("pk", flat=True).first()
+        link = name if found is None else page_link(self.admin_site, Schedule, str(found), name)
+        if row.snapshot.nominal_at is None:
+            return format_html("{}: {}", link, _("run by hand"))
+        return format_html("{}: {}", link, display.moment_and_age(row.snapshot.nominal_at))
 
     @admin.display(description=gettext_lazy("enqueued"))
     def enqueued_at(self, row: Job) -> SafeString | str:

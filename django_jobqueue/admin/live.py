@@ -1,4 +1,7 @@
-"""What the three admins share: pages that only show, and that stand when Redis is away."""
+"""What the admins share: how they ask, log and tell; and pages that only show.
+
+A page stands also when Redis is away.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
@@ -29,28 +32,11 @@ else:
             return cls
 
 
-class LiveAdmin(ModelAdmin[M]):
-    """Show rows of Redis; nothing can be added or changed by a form."""
-
-    rows: ClassVar[type[Rows[Any]]]
-    hint: ClassVar[Any] = ""  # below the search field
-    show_facets = ShowFacets.NEVER  # they would need SQL
-    sortable_by = ()  # the order is that of the indexes
+class QueueModelAdmin(ModelAdmin[M]):
+    """Ask for the app's own permissions, log, and tell of what could not be read."""
 
     class Media:
         css: ClassVar = {"all": ["django_jobqueue/admin.css"]}
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return self.rows(self.model, Source())
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
-        return False
 
     def alias_column(self) -> tuple[str, ...]:
         """Return the column that tells aliases apart, if there are several."""
@@ -76,6 +62,27 @@ class LiveAdmin(ModelAdmin[M]):
         waiting.used = False  # to look at them is not to show them
         if text not in known:
             self.message_user(request, text, messages.ERROR)
+
+
+class LiveAdmin(QueueModelAdmin[M]):
+    """Show rows of Redis; nothing can be added or changed by a form."""
+
+    rows: ClassVar[type[Rows[Any]]]
+    hint: ClassVar[Any] = ""  # below the search field
+    show_facets = ShowFacets.NEVER  # they would need SQL
+    sortable_by = ()  # the order is that of the indexes
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return self.rows(self.model, Source())
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

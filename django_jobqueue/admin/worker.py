@@ -56,10 +56,10 @@ class WorkerAdmin(LiveAdmin[Worker]):
     def health(self, row: Worker) -> SafeString:
         unseen = display.now_ms() - row.stats.seen_at
         if unseen > UNSEEN_MS:
-            symbol, text = "✖", _("unseen for %(span)s") % {"span": display.span(unseen)}
-        elif row.stats.fault:
-            symbol, text = "✖", row.stats.fault
-        elif row.stats.stopping:
+            return display.failure(_("unseen for %(span)s") % {"span": display.span(unseen)})
+        if row.stats.fault:
+            return display.failure(row.stats.fault)
+        if row.stats.stopping:
             symbol, text = "■", _("stopping")
         else:
             symbol, text = "▶", _("live")

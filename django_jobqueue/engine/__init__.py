@@ -1,7 +1,7 @@
 """All that touches Redis: one Engine per process and alias.
 
-The writers (jobs, queues, workers) have one method per transition; the inspector reads
-for people. They do not know each other.
+The writers (jobs, queues, schedules, values, workers) have one method per transition; the
+inspector reads for people. They do not know each other.
 """
 
 import os
@@ -14,6 +14,8 @@ from django_jobqueue.engine.connection import Connection
 from django_jobqueue.engine.inspector import Inspector
 from django_jobqueue.engine.jobs import Jobs
 from django_jobqueue.engine.queues import Queues
+from django_jobqueue.engine.schedules import Schedules
+from django_jobqueue.engine.values import Values
 from django_jobqueue.engine.workers import Workers
 from django_jobqueue.options import Options, load
 from django_jobqueue.payload import Signer
@@ -29,6 +31,8 @@ class Engine:
         self.signer = Signer(connection.options.signing_keys)
         self.jobs = Jobs(connection)
         self.queues = Queues(connection)
+        self.schedules = Schedules(connection)
+        self.values = Values(connection)
         self.workers = Workers(connection)
         self.inspector = Inspector(connection)
 

@@ -12,6 +12,7 @@ from redis.client import Pipeline
 
 from django_jobqueue.engine.connection import Connection
 from django_jobqueue.engine.keys import INDEX_OF, INDEXES
+from django_jobqueue.engine.schedule_stats import ScheduleReader
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.job import MAX_ATTEMPTS, MAX_RECOVERIES, Job, State
 from django_jobqueue.lines import read_log
@@ -60,6 +61,7 @@ class Inspector:
         self._connection = connection
         self._keys = connection.keys
         self._read = connection.read
+        self.schedules = ScheduleReader(connection)
 
     def job(self, job_id: str) -> Job:
         """Return all of one job, with payload, result, runs and log.
@@ -252,6 +254,8 @@ def _job(job_id: str, fields: dict[bytes, bytes], **loaded: Any) -> Job:
         recoveries=_number(words, "recoveries"),
         max_attempts=_number(words, "max_attempts", MAX_ATTEMPTS),
         max_recoveries=_number(words, "max_recoveries", MAX_RECOVERIES),
+        schedule=words.get("schedule", ""),
+        nominal_at=_ms(words, "nominal"),
         worker=words.get("worker", ""),
         fence=words.get("fence", ""),
         reason=words.get("reason", "") if sound else "damaged",

@@ -15,6 +15,7 @@ from django_jobqueue.job import State
 from django_jobqueue.lines import MAX_LINES
 
 CHUNK = 500  # most jobs of one call: a script holds up the whole server while it runs
+MILLISECOND = timedelta(milliseconds=1)
 
 
 class NewJob(NamedTuple):
@@ -31,7 +32,7 @@ class NewJob(NamedTuple):
     def arguments(self) -> list[Argument]:
         due: Argument = ""
         if isinstance(self.due, timedelta):
-            due = f"+{max(0, int(self.due.total_seconds() * 1000))}"
+            due = f"+{max(0, self.due // MILLISECOND)}"
         elif self.due is not None:
             due = self.due
         given: list[Argument] = [self.id, self.queue, self.task, self.priority, due, self.payload]

@@ -135,6 +135,37 @@ KINDS: dict[str, Kind] = {
         holds="at most 64 tokens that mean nothing: an idle slot blocks on them",
         until="popped, or the queue is found empty",
     ),
+    "latest": Kind(
+        type="HASH",
+        of="digest",
+        holds=(
+            "the latest value of a task with these arguments: value (JSON), at (end of its run, "
+            "ms), begun (its start, ms); refresh: id of the job stored last to refresh it"
+        ),
+        until="for ever, or the task's seconds without a newer one (TTL)",
+    ),
+    "schedules": Kind(
+        type="ZSET",
+        of="",
+        holds="names of schedules; score when a scheduler last looked at it, in ms",
+        until="30 days after that, or the schedule is deleted",
+    ),
+    "schedule": Kind(
+        type="HASH",
+        of="name",
+        holds=(
+            "mark: the latest time that was handled; since:<rule>, seen:<rule>: when a rule of its "
+            "times was first and last looked at; nominal, fired_at, job: of the last fire; fired, "
+            "missed, overlapped: how many times; missed_at: when some were missed last (all ms)"
+        ),
+        until="30 days after a scheduler last looked at it, or the schedule is deleted",
+    ),
+    "schedulers": Kind(
+        type="ZSET",
+        of="",
+        holds="ids of schedulers; score when last seen, in ms",
+        until="a day after it was last seen, but for the last one",
+    ),
     "workers": Kind(
         type="ZSET",
         of="",

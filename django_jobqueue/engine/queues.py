@@ -6,6 +6,8 @@ from django_jobqueue.engine.connection import Connection
 from django_jobqueue.job import FINAL
 
 LIMIT = 500  # most jobs of one maintenance call
+# The same of one that promotes: many may be due at one instant, and all wait while a script runs.
+PROMOTED = 100
 
 
 class Queues:
@@ -28,8 +30,8 @@ class Queues:
         """Allow claims from a queue again; tell whether that is news."""
         return bool(self._call("resume", queue=queue))
 
-    def promote(self, queues: Sequence[str], limit: int = LIMIT) -> int:
-        """Make due jobs claimable; return how many."""
+    def promote(self, queues: Sequence[str], limit: int = PROMOTED) -> int:
+        """Make due jobs claimable; return how many, at most `limit`: then call again."""
         return int(self._call("promote", queues, limit=limit))
 
     def reap(

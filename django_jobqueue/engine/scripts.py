@@ -18,6 +18,8 @@ _DEFINES = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
 _COMMENT = re.compile(r"--.*")
 _NAME = re.compile(r"^--   (\w+)(\.\.\.)?(?: |$)", re.MULTILINE)
 
+SHARED = ("now", "prelude", "storing")  # what scripts share, in this order
+
 Argument = bytes | str | int | float
 Execute = Callable[..., Any]  # sends the words of a command and returns the reply
 
@@ -60,12 +62,14 @@ class Scripts:
     def __init__(self, clock: str | None = None) -> None:
         """Load the files; `clock` replaces the source of lua/now.lua (tests only)."""
         folder = files(__package__) / "lua"
-        clock = (folder / "now.lua").read_text() if clock is None else clock
-        prelude = f"{clock.strip()}\n\n{(folder / 'prelude.lua').read_text()}".split("\n\n")
+        shared = [(folder / f"{name}.lua").read_text().strip() for name in SHARED]
+        if clock is not None:
+            shared[0] = clock.strip()
+        prelude = "\n\n".join(shared).split("\n\n")
         self.all: dict[str, Script] = {}
         for file in sorted(folder.iterdir(), key=lambda file: file.name):
             name, _, suffix = file.name.rpartition(".")
-            if suffix == "lua" and name not in {"now", "prelude"}:
+            if suffix == "lua" and name not in SHARED:
                 self.all[name] = Script(name, file.read_text(), prelude)
 
     def __getattr__(self, name: str) -> Script:

@@ -96,6 +96,7 @@ class Workers:
             reason=settled.reason,
             error=settled.error,
             delay=settled.delay_ms,
+            latest=settled.latest,
             worker=slot.worker,
             slot=slot.name,
             nonce=slot.nonce,
@@ -169,6 +170,8 @@ def _read_claim(reply: Sequence[Any]) -> Claimed | Nothing:
         started_at=_number(fields, b"started_at", started_at),
         held_since=_number(fields, b"held_since", 0) or None,
         runs=read_runs(runs),
+        schedule=fields.get(b"schedule", b"").decode(errors="replace"),
+        nominal_at=_number(fields, b"nominal", 0) or None,
     )
 
 

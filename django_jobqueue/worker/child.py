@@ -31,6 +31,10 @@ class Child:
     is_retired: bool = False  # it was asked to end after its job, and will be replaced
 
     @property
+    def name(self) -> str:
+        return self.process.name
+
+    @property
     def is_running(self) -> bool:
         return self.process.exitcode is None
 

@@ -24,6 +24,7 @@ from django_jobqueue.exceptions import (
     TaskUnknown,
 )
 from django_jobqueue.job import State
+from django_jobqueue.latest import kept_as
 from django_jobqueue.lines import one_line
 from django_jobqueue.options import Options
 from django_jobqueue.redact import Redactor
@@ -82,12 +83,14 @@ class Executor:
         try:
             value = payload.pure(self._run(job, task, show, report, run), None)
             data = payload.dump_value(value, self._options.max_result)
+            latest = kept_as(task, args, kwargs)
         except BaseException as error:
             interrupt.off()  # the exception may have come on the way to the first call of it
             hide = partial(Redactor(task, self._options.sensitive).text, args=args, kwargs=kwargs)
             return Outcome(self._settle_error(job, as_task(task), error, hide), show, error)
         stored = b"" if data == b"null" else data
-        return Outcome(Settlement(outcome="succeeded", result=stored), show, value=value)
+        settled = Settlement(outcome="succeeded", result=stored, latest=latest)
+        return Outcome(settled, show, value=value)
 
     def announce(self, outcome: Outcome, now_ms: int) -> bool:
         """Send task_finished for a run that the store accepted, if it ended its job.
@@ -190,6 +193,8 @@ class Executor:
             state=State.RUNNING,
             recoveries=job.recoveries,
             max_attempts=job.max_attempts,
+            schedule=job.schedule,
+            nominal_time=moment(job.nominal_at),
         )
 
     def _settle_error(

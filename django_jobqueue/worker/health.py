@@ -1,4 +1,4 @@
-"""Whether a worker is healthy: each slot has claimed, polled or run a job lately.
+"""Whether a worker is healthy: each slot has claimed, polled or run a job lately. And its file.
 
 A process that is alive, and a server that answers PING, prove nothing: peers were both, and
 idle for ever. The file's age tells a probe outside; the worker's record tells people.
@@ -17,6 +17,44 @@ logger = logging.getLogger("django_jobqueue.worker")
 LEASES = 2  # so many leases without an answer of Redis are too many
 
 
+class HealthFile:
+    """A file that is touched while all is well; the log has each change."""
+
+    def __init__(self, who: str, file: Path | None) -> None:
+        self._who = who
+        self._file = file
+        self._was_healthy = True
+        self._is_broken = False  # the file
+
+    def show(self, faults: Sequence[str]) -> None:
+        """Touch the file if there is no fault."""
+        if faults and self._was_healthy:
+            logger.error("The %s is not healthy: %s", self._who, "; ".join(faults))
+        elif not faults and not self._was_healthy:
+            logger.warning("The %s is healthy again.", self._who)
+        self._was_healthy = not faults
+        if not faults:
+            self._touch()
+
+    def end(self) -> None:
+        """Take the file away: its process has gone."""
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.unlink()
+
+    def _touch(self) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.touch()
+        except OSError as error:
+            if not self._is_broken:
+                logger.error("The health file can't be touched: %s", error)
+            self._is_broken = True
+        else:
+            self._is_broken = False
+
+
 class Health:
     """The health of one worker."""
 
@@ -24,10 +62,9 @@ class Health:
         """`file` is touched while the worker is healthy, and removed at its end."""
         self._rows = {slot: board.row(slot) for slot in slots}
         self._limit = LEASES * lease
-        self._file = file
+        self._file = HealthFile("worker", file)
         self._renewed_at = time.monotonic()
-        self._was_healthy = True
-        self._is_broken = False  # the file
+        self.end = self._file.end
 
     def renewed(self) -> None:
         """Note that Redis has answered the supervisor."""
@@ -47,29 +84,4 @@ class Health:
 
     def show(self) -> None:
         """Touch the file if all is well; log each change."""
-        faults = self.faults()
-        if faults and self._was_healthy:
-            logger.error("The worker is not healthy: %s", "; ".join(faults))
-        elif not faults and not self._was_healthy:
-            logger.warning("The worker is healthy again.")
-        self._was_healthy = not faults
-        if not faults:
-            self._touch()
-
-    def _touch(self) -> None:
-        if self._file is None:
-            return
-        try:
-            self._file.touch()
-        except OSError as error:
-            if not self._is_broken:
-                logger.error("The health file can't be touched: %s", error)
-            self._is_broken = True
-        else:
-            self._is_broken = False
-
-    def end(self) -> None:
-        """Take the file away: the worker has gone."""
-        if self._file is not None:
-            with suppress(OSError):
-                self._file.unlink()
+        self._file.show(self.faults())

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.queues import LIMIT
+from django_jobqueue.engine.queues import LIMIT, PROMOTED
 
 REAP_EVERY = 5.0  # seconds; with a shorter lease than 30 s a sixth of it
 # Seconds that the reaper waits when nobody could renew (lua/reap.lua), within these bounds.
@@ -49,10 +49,11 @@ class Maintenance:
             Tick(self._reap_every, self.reap),
             Tick(30.0, self.trim),
             Tick(60.0, engine.workers.forget),
+            Tick(600.0, engine.schedules.forget),
         ]
 
     def promote(self) -> bool:
-        return self._engine.queues.promote(self._engine.queues.names()) >= LIMIT
+        return self._engine.queues.promote(self._engine.queues.names()) >= PROMOTED
 
     def reap(self) -> bool:
         taken = self._engine.queues.reap(

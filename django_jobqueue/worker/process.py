@@ -45,6 +45,7 @@ class Plan:
     max_memory: int | None = None  # bytes; a bigger process is replaced after its job
     shutdown_timeout: float = 30.0  # seconds
     health_file: Path | None = None  # touched while the worker is healthy
+    scheduler: bool = False  # a process of its own fires schedules
 
     @property
     def slots(self) -> list[str]:
@@ -68,12 +69,7 @@ def run_process(
     the supervisor keeps, `inherited` that write end as a forked process gets it; `settings`
     names the Django settings for a process that was not forked.
     """
-    if inherited is not None:
-        inherited.close()
-    if not apps.ready:  # spawned, not forked
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings)
-        django.setup()
-        databases.prepare()
+    settle_in(alive, inherited, settings)
     stop = StopFlag()
     signal.signal(signal.SIGTERM, stop.handle)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the supervisor, which asks
@@ -81,7 +77,6 @@ def run_process(
     os.set_blocking(wake_writer, False)
     signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-    threading.Thread(target=_die_with_supervisor, args=[alive], daemon=True).start()
     loops = _loops(plan, number, board, stop)
     # Of threads the main loop takes care: a handler can come in the middle of itself.
     signal.signal(signal.SIGUSR1, partial(_deliver, loops if len(loops) == 1 else ()))
@@ -95,6 +90,26 @@ def run_process(
         _run_threads(loops, stop, wake_reader, wake_writer)
     for row in rows:
         row.leave(time.monotonic() + LEAVE)
+
+
+def run_scheduler(
+    plan: Plan, alive: Connection, inherited: Connection | None, settings: str
+) -> None:
+    """Fire schedules until told to stop; see run_process."""
+    settle_in(alive, inherited, settings)
+    # It knows models: a spawned process can't import them before it has set up Django.
+    import_string("django_jobqueue.worker.scheduler.fire_for")(plan)
+
+
+def settle_in(alive: Connection, inherited: Connection | None, settings: str) -> None:
+    """Make a process that a supervisor has started one of its own; see run_process."""
+    if inherited is not None:
+        inherited.close()
+    if not apps.ready:  # spawned, not forked
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings)
+        django.setup()
+        databases.prepare()
+    threading.Thread(target=_die_with_supervisor, args=[alive], daemon=True).start()
 
 
 def _deliver(loops: Sequence[SlotLoop], *_: object) -> None:

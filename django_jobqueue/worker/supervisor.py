@@ -24,7 +24,7 @@ from django_jobqueue.worker.ends import MemoryWatch
 from django_jobqueue.worker.enforcer import Enforcer
 from django_jobqueue.worker.health import Health
 from django_jobqueue.worker.maintenance import Tick
-from django_jobqueue.worker.process import STOP_SIGNALS, Plan, run_process
+from django_jobqueue.worker.process import STOP_SIGNALS, Plan, run_process, run_scheduler
 from django_jobqueue.worker.upkeep import Upkeep
 
 logger = logging.getLogger("django_jobqueue.worker")
@@ -32,6 +32,7 @@ logger = logging.getLogger("django_jobqueue.worker")
 CRASH = 1.0  # a process that dies younger than this (seconds) is replaced with a delay
 CRASH_DELAY = 5.0  # seconds, at most
 READY = 60.0  # seconds that a process may take until its slots can work
+SCHEDULER = -1  # the number of the process that fires schedules, if there is one
 
 
 def new_worker_id() -> str:
@@ -79,6 +80,8 @@ class Supervisor:
             return 0
         now = time.monotonic()
         self._start_at = dict.fromkeys(range(self._plan.processes), now)
+        if self._plan.scheduler:
+            self._start_at[SCHEDULER] = now
         while self._children or self._start_at:
             self._stop_if_asked()
             self._start_due()
@@ -118,33 +121,36 @@ class Supervisor:
                 continue
             del self._start_at[number]
             databases.prepare()
-            slots = self._plan.slots_of(number)
+            slots = [] if number == SCHEDULER else self._plan.slots_of(number)
             for slot in slots:
                 self._board.row(slot).reset(now + READY)
             # A stop signal that comes before the child's handlers must not get lost.
             signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-            process = self._context.Process(
-                target=run_process,
-                args=(
-                    self._plan,
-                    number,
-                    self._board,
-                    self._alive,
-                    self._only_mine if self._context.get_start_method() == "fork" else None,
-                    os.environ.get("DJANGO_SETTINGS_MODULE", ""),
-                ),
-                name=f"jobworker-{number}",
-            )
+            process = self._new_process(number)
             process.start()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             self._children[number] = Child(process, process.pid, slots, now)
+
+    def _new_process(self, number: int) -> Any:
+        forked = self._context.get_start_method() == "fork"
+        inherited = self._only_mine if forked else None
+        common = (self._alive, inherited, os.environ.get("DJANGO_SETTINGS_MODULE", ""))
+        if number == SCHEDULER:
+            return self._context.Process(
+                target=run_scheduler, args=(self._plan, *common), name="jobscheduler"
+            )
+        return self._context.Process(
+            target=run_process,
+            args=(self._plan, number, self._board, *common),
+            name=f"jobworker-{number}",
+        )
 
     def _collect(self) -> None:
         """Give back the jobs of processes that ended, and replace them."""
         for number, child in list(self._children.items()):
             if child.process.exitcode is None:
                 continue
-            if not self._release(number, child):
+            if not self._release(child):
                 continue  # Redis is away; the next round tries again
             del self._children[number]
             for slot in child.slots:
@@ -152,7 +158,7 @@ class Supervisor:
             if self._kill_at is None and not (self._plan.burst and child.process.exitcode == 0):
                 self._start_at[number] = time.monotonic() + self._delay(child)
 
-    def _release(self, number: int, child: Child) -> bool:
+    def _release(self, child: Child) -> bool:
         """Give back what a dead process held; tell whether Redis took it.
 
         One that ended by itself holds nothing, unless its task ended it.
@@ -161,7 +167,7 @@ class Supervisor:
         reason = self._reason(child, code)
         stopped = self._kill_at is not None and child.verdict is None
         if code != 0 and not stopped:
-            logger.error("Process %d (pid %s) ended: %s", number, child.pid, reason)
+            logger.error("Process %s (pid %s) ended: %s", child.name, child.pid, reason)
         try:
             child.give_back(
                 self._engine.workers, self._plan.worker, lost=not stopped, reason=reason
@@ -206,20 +212,20 @@ class Supervisor:
     def _enforce(self) -> None:
         """Have runs keep their limits, and processes come up and end in time."""
         now = time.monotonic()
-        for number, child in self._children.items():
+        for child in self._children.values():
             child.enforce(self._enforcer)
-            within = max(self._board.row(slot).within for slot in child.slots)
+            within = max((self._board.row(slot).within for slot in child.slots), default=NEVER)
             if NEVER < within <= now and child.is_running:
-                logger.error("Process %d (pid %s) neither starts nor ends", number, child.pid)
+                logger.error("Process %s (pid %s) neither starts nor ends", child.name, child.pid)
                 child.send(signal.SIGKILL)
 
     def _look_around(self) -> None:
         self._health.show()
         self._memory.look()
         limit = self._plan.max_memory
-        for number, child in self._children.items():
+        for child in self._children.values():
             if limit and not child.is_retired and child.memory > limit:
-                logger.info("Process %d (pid %s) has grown too big", number, child.pid)
+                logger.info("Process %s (pid %s) has grown too big", child.name, child.pid)
                 child.is_retired = True
                 child.send(signal.SIGTERM)
 

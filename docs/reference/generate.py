@@ -8,17 +8,23 @@ with what this file would write.
 
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
+import django
+from django.apps import apps
 from django.conf import settings
+from django.core.management import BaseCommand
 
 if not settings.configured:
-    settings.configure()
+    settings.configure(INSTALLED_APPS=["django.contrib.contenttypes", "django_jobqueue"])
+if not apps.ready:
+    django.setup()
 
 from django_jobqueue.engine.keys import KINDS
 from django_jobqueue.engine.scripts import Script, standard
 from django_jobqueue.job import TRANSITIONS
-from django_jobqueue.management.commands.jobworker import Command
+from django_jobqueue.management.commands import jobscheduler, jobworker
 
 PAGES = Path(__file__).parent
 PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -66,23 +72,16 @@ def diagram() -> str:
     return "\n".join(["```mermaid", "stateDiagram-v2", "    direction LR", *lines, "```"])
 
 
-def jobworker() -> str:
-    """Return the table of the options of `manage.py jobworker`."""
-    common = {action.dest for action in Plain().create_parser("manage.py", "x")._actions}
+def options(command: BaseCommand, name: str) -> str:
+    """Return the table of the options of a command."""
+    common = {action.dest for action in BaseCommand().create_parser("manage.py", "x")._actions}
     rows = []
-    for action in Command().create_parser("manage.py", "jobworker")._actions:
+    for action in command.create_parser("manage.py", name)._actions:
         if action.dest not in common:
             value = "" if action.nargs == 0 else f" {action.metavar or action.dest.upper()}"
             names = ", ".join(f"`{name}{value}`" for name in action.option_strings)
             rows.append((names, action.help or ""))
     return table(("option", "meaning"), rows)
-
-
-class Plain(Command):
-    """The command without options of its own."""
-
-    def add_arguments(self, parser: object) -> None:
-        pass
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -129,7 +128,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "scripts": scripts,
     "transitions": transitions,
     "diagram": diagram,
-    "jobworker": jobworker,
+    "jobworker": partial(options, jobworker.Command(), "jobworker"),
+    "jobscheduler": partial(options, jobscheduler.Command(), "jobscheduler"),
 }
 
 

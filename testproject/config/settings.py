@@ -5,6 +5,7 @@ REDIS_URL                  a server to use instead of the embedded one
 SECRET_KEY                 the signing key (default: made once, kept in the data folder)
 DEMO_URL                   where the demo's pages are (set by `manage.py demo`)
 DEMO_SECONDS_PER_QUESTION  how long the grader takes for a question, to be watched at work
+DEMO_WATCH_SECONDS         how often the demo checks its own pages
 DEMO_LEASE                 seconds until the job of a killed worker is given to another one
 """
 
@@ -23,6 +24,7 @@ DATA = data.folder(BASE_DIR)
 
 DEMO_URL = os.environ.get("DEMO_URL", "http://127.0.0.1:8000")
 DEMO_SECONDS_PER_QUESTION = float(os.environ.get("DEMO_SECONDS_PER_QUESTION", "0.3"))
+DEMO_WATCH_SECONDS = float(os.environ.get("DEMO_WATCH_SECONDS", "60"))
 DEMO_MAILS = DATA / "mails"
 
 SECRET_KEY = data.secret_key(DATA)

@@ -1,6 +1,7 @@
 """Everything that runs in the demo: what is started, watched, started again and stopped, and when.
 
-Start: Redis server, web server, worker. Stop: worker (warm), web server, Redis server last.
+Start: Redis server, worker, scheduler, web server.
+Stop: worker (warm) and scheduler, web server, Redis server last.
 """
 
 import signal

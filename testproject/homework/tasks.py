@@ -4,9 +4,10 @@ import time
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Count
 from django.utils import timezone
 
-from django_jobqueue import JobContext, task
+from django_jobqueue import JobContext, schedule, task
 from homework.answers import UnreadableFile, read_answers
 from homework.grading import Report, Verdict, grade, notes
 from homework.mail import outcome_mail
@@ -68,3 +69,14 @@ def mail_mark(submission_pk: int) -> bool:
         submission = Submission.objects.select_related("student", "assignment")
         outcome_mail(submission.get(pk=submission_pk)).send()
     return True
+
+
+@task(takes_context=True)
+def count_submissions(context: JobContext) -> dict[str, int]:
+    """Count what was handed in until the nominal time, by what became of it."""
+    until = context.nominal_time or timezone.now()
+    found = Submission.objects.filter(submitted_at__lt=until).values_list("state")
+    return dict(found.annotate(count=Count("pk")).order_by("state"))
+
+
+schedule("homework-count", count_submissions, cron="*/5 * * * *", catch_up="last")

@@ -1,4 +1,4 @@
-"""The first exercise of every introduction to queues: is this page all right?"""
+"""The first exercise of every introduction to queues: is this page all right? And then, still?"""
 
 import http.client
 import urllib.error
@@ -6,9 +6,12 @@ import urllib.request
 from typing import IO
 from urllib.parse import urlsplit
 
-from django_jobqueue import task
+from django.conf import settings
+
+from django_jobqueue import JobContext, schedule, task
 
 TIMEOUT = 5  # seconds
+WATCHED = ("/", "/pages/", "/homework/")
 
 
 @task
@@ -22,6 +25,23 @@ def is_page_ok(url: str) -> bool:
             return bool(response.status == http.HTTPStatus.OK)
     except (OSError, http.client.HTTPException):  # URLError and HTTPError are OSErrors.
         return False
+
+
+@task(takes_context=True)
+def watch_pages(context: JobContext) -> dict[str, bool]:
+    """Check the demo's own pages, and tell which are all right."""
+    found = {path: is_page_ok(settings.DEMO_URL + path) for path in WATCHED}
+    for path, is_ok in found.items():
+        context.log(f"{path} is {'all right' if is_ok else 'not all right'}")
+    return found
+
+
+schedule(
+    "watch-pages",
+    watch_pages,
+    every=getattr(settings, "DEMO_WATCH_SECONDS", 60),
+    overlap="skip",
+)
 
 
 class _SameHost(urllib.request.HTTPRedirectHandler):

@@ -7,6 +7,7 @@ from django.urls import reverse
 JOBS = "/admin/django_jobqueue/job/"
 QUEUES = "/admin/django_jobqueue/queue/"
 WORKERS = "/admin/django_jobqueue/worker/"
+SCHEDULES = "/admin/django_jobqueue/schedule/"
 
 
 def page_of(model: str, pk: str, view: str = "change") -> str:

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from django_jobqueue.engine import Engine
 from django_jobqueue.job import State
 from tests.admin.conftest import Seed
-from tests.admin.pages import JOBS, QUEUES, WORKERS, page_of
+from tests.admin.pages import JOBS, QUEUES, SCHEDULES, WORKERS, page_of
+from tests.admin.test_schedule_list import row_of
 from tests.rig import until
 
 pytestmark = pytest.mark.e2e
@@ -59,6 +61,12 @@ def open_page(live_server: Any, admin_user: Any) -> Iterator[Callable[..., Any]]
     assert complaints == []
 
 
+@pytest.fixture
+def schedule(transactional_db: None) -> str:
+    """A schedule, made before the browser starts: then the ORM is not to be used here."""
+    return str(row_of("sum").pk)
+
+
 def _with_policy(route: Any) -> None:
     answer = route.fetch(max_redirects=0)
     headers = answer.headers | {"content-security-policy": POLICY}
@@ -94,15 +102,41 @@ def test_the_action_menu_cancels_all_selected(open_page: Callable[..., Any], see
     until(lambda: seed.engine.inspector.count(State.CANCELLED) == len(made))
 
 
+def test_a_schedule_is_looked_at_added_and_run(
+    open_page: Callable[..., Any], engine: Engine
+) -> None:
+    """The preview is shown, and what was typed stays, without a line of JavaScript of ours."""
+    page = open_page()
+    page.goto(f"{SCHEDULES}add/")
+    page.fill("#id_name", "sum")
+    page.select_option("#id_task", "tests.project.tasks.add")
+    page.fill("#id_args", "[1")
+    page.get_by_label("number").fill("90")
+    page.get_by_label("unit").select_option(label="minutes")
+    page.get_by_role("button", name="Show the next fires").click()
+    page.get_by_text("can't be used").wait_for()
+    page.fill("#id_args", "[1, 2]")
+    page.get_by_role("button", name="Show the next fires").click()
+    page.get_by_text("nothing is stored yet").wait_for()
+    assert page.locator(".jobqueue-fires tbody tr").count() == 5
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.locator("#result_list").get_by_role("link", name="sum", exact=True).click()
+    assert page.get_by_label("number").input_value() == "90"
+    page.get_by_role("button", name="Run now").click()
+    page.get_by_text("1 schedule is run now.").wait_for()
+    assert engine.inspector.count(State.QUEUED) == 1
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_obeys_the_policy(
-    open_page: Callable[..., Any], seed: Seed, scheme: str
+    schedule: str, open_page: Callable[..., Any], seed: Seed, scheme: str
 ) -> None:
     made = seed.one_of_each()
     seed.engine.workers.renew("worker-1", {"host": "mill", "pid": 1, "started_at": 1})
     page = open_page(scheme)
     urls = [page_of("job", job_id) for job_id in made.values()]
     urls += [page_of("job", made["failed"], "delete"), page_of("queue", "default")]
+    urls += [SCHEDULES, f"{SCHEDULES}add/", page_of("schedule", schedule)]
     for url in (JOBS, f"{JOBS}?q=nothing", QUEUES, WORKERS, page_of("worker", "worker-1"), *urls):
         answer = page.goto(url)
         assert answer.status == 200, url

@@ -259,3 +259,11 @@ def test_who_may_only_look_has_no_button(staff: Any, seed: Seed) -> None:
     text = show(staff("view_job"), seed.scheduled())
     assert "jobqueue-verb" not in text
     assert "/delete/" not in text
+
+
+def test_a_job_that_is_told_to_end_is_not_told_again(admin_client: Client, seed: Seed) -> None:
+    job_id = seed.running()
+    seed.engine.jobs.cancel(job_id)
+    text = show(admin_client, job_id)
+    assert "it is to end, somebody has cancelled it" in text
+    assert f'action="{page_of("job", job_id, "cancel")}"' not in text

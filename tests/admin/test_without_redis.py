@@ -7,7 +7,8 @@ from django.test import Client
 from django.utils.html import escape
 
 from django_jobqueue.job import new_id
-from tests.admin.pages import JOBS, QUEUES, WORKERS, ids, page_of, said
+from tests.admin.pages import JOBS, QUEUES, SCHEDULES, WORKERS, ids, page_of, said
+from tests.admin.test_schedule_list import row_of
 
 
 @pytest.fixture
@@ -67,3 +68,30 @@ def test_without_a_queue_in_the_settings_the_list_says_so(
 ) -> None:
     settings.TASKS = {}
     assert "No entry of TASKS" in said(admin_client.get(JOBS))[0]
+
+
+def test_schedules_are_shown_changed_and_deleted(
+    admin_client: Client, redis_away: None, declarations: None
+) -> None:
+    """They stand in the database; only what became of them is not known."""
+    row = row_of("sum")
+    response = admin_client.get(SCHEDULES)
+    assert list(map(str, ids(response))) == [str(row.pk)]
+    assert response.context["notes"] == []  # nobody knows whether a scheduler is there
+    (message,) = said(response)
+    assert "/no/such/socket" in message
+    page = admin_client.get(page_of("schedule", str(row.pk)))
+    assert page.status_code == 200
+    assert len(page.context["fires"]) == 5
+    chosen = {"_selected_action": row.pk, "index": 0}
+    done = admin_client.post(SCHEDULES, chosen | {"action": "disable_selected"}, follow=True)
+    assert "1 schedule disabled." in said(done)
+    url = page_of("schedule", str(row.pk), "delete")
+    assert admin_client.post(url, {"post": "yes"}).status_code == 302
+    assert ids(admin_client.get(SCHEDULES)) == []
+
+
+def test_a_schedule_is_not_run_without_redis(admin_client: Client, redis_away: None) -> None:
+    row = row_of("sum")
+    answer = admin_client.post(page_of("schedule", str(row.pk), "run"), follow=True)
+    assert any("“sum” was not run" in text and "/no/such" in text for text in said(answer))

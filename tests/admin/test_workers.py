@@ -56,7 +56,14 @@ def test_it_tells_a_worker_that_stops_and_one_that_is_not_seen(
     client.hset(keys("worker", "worker-2"), "seen_at", seen)
     text = admin_client.get(WORKERS).content.decode()
     assert "</span> stopping</td>" in text
-    assert re.search("</span> unseen for 1 min 3[0-9] s</td>", text)
+    assert re.search("</span> unseen for 1 min 3[0-9] s</span></td>", text)
+
+
+def test_what_is_wrong_with_a_worker_stands_out(admin_client: Client, engine: Engine) -> None:
+    engine.workers.renew("worker-1", INFO | {"fault": "slot 0.0 is <stuck>"})
+    text = admin_client.get(WORKERS).content.decode()
+    mark = '<span class="jobqueue-failed"><span aria-hidden="true">✖</span>'
+    assert f"{mark} slot 0.0 is &lt;stuck&gt;</span></td>" in text
 
 
 def test_nothing_can_be_done_to_a_worker(admin_client: Client, engine: Engine) -> None:

@@ -100,8 +100,8 @@ class Auditor:
         assert alone <= self.forgotten, f"{call.script} left a job alone"
 
     def _keys(self, now: Snapshot) -> None:
-        """Nothing expires but counters (9); what is claimable is told; lists are bounded."""
-        assert all(key.startswith("minute:") for key in now.expiring)
+        """Only counters and values expire (9); what is claimable is told; lists are bounded."""
+        assert all(key.startswith(("minute:", "latest:")) for key in now.expiring)
         for queue, tokens in now.named("wake").items():
             assert len(tokens) <= 64, queue
         for queue, ids in now.named("queued").items():

@@ -10,13 +10,12 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from django_jobqueue.job import FINAL
 
+from .machine_schedules import DAY, HOUR, MINUTE, QUEUES, ScheduleRules
 from .model_scripts import Call
 from .snapshot import touched
-from .world import LEASE, SLOTS, START, World
+from .world import LEASE, SLOTS, START
 
-QUEUES = ("a", "b", "c")
 INTERVAL, GRACE = 5_000, 12_000  # ms, of the reaper
-MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 JUMPS = (1, 999, INTERVAL, 3 * INTERVAL + 1, LEASE + 1, HOUR, 15 * DAY, -1, -LEASE, -HOUR)
 SLOTS_OWN = (
     "claim",
@@ -31,9 +30,11 @@ OUTCOMES = ("succeeded", "succeeded", "failed", "cancelled", "retried", "release
 orders = st.sampled_from([("a",), ("b",), ("a", "b"), ("b", "a"), ("c", "b", "a")])
 limits = st.sampled_from([1, 2, 500, 500])
 slots = st.integers(0, len(SLOTS) - 1)
+# Where a run's result is kept: seconds so many that no test lasts as long.
+values = st.sampled_from(["", "", "d1 0", "d1 99999", "d2 0"])
 
 
-class Machine(World):
+class Machine(ScheduleRules):
     """Random calls of all scripts."""
 
     # Callers and operators
@@ -69,6 +70,20 @@ class Machine(World):
             words[0] = ids[0]
         self.ask("enqueue", tuple(words))
 
+    @rule(
+        digest=st.sampled_from(["d1", "d2"]),
+        queue=st.sampled_from(QUEUES),
+        due=st.sampled_from(["", "", "+5000"]),
+        keep=st.sampled_from([0, 99_999]),
+        looked=st.sampled_from(["now", "now", "before"]),
+    )
+    def refresh(self, digest: str, queue: str, due: str, keep: int, looked: str) -> None:
+        """A reader finds a value stale, and may be slow to ask for a new one."""
+        seen = self.ask("latest", digest=digest)[3] if looked == "now" else ""
+        job_id = self.new_id()
+        job = (job_id, queue, "a.b", 0, due, f"payload of {job_id}", 0)
+        self.ask("refresh", job, digest=digest, seen=seen, keep=keep)
+
     @rule(data=st.data(), what=st.sampled_from(["cancel", "requeue", "delete", "show"]))
     def operate(self, data: st.DataObject, what: str) -> None:
         given = {"reason": "by_hand"} if what == "cancel" else {}
@@ -102,6 +117,7 @@ class Machine(World):
         delay=st.sampled_from([0, MINUTE]),
         result=st.sampled_from(["", '"done"']),
         reason=st.sampled_from(["", "code"]),
+        latest=values,
         queues=orders | st.just(()),
         lost=st.booleans(),
     )
@@ -163,8 +179,8 @@ class Machine(World):
         """A slot whose run was taken back, and maybe given to another, goes on."""
         number = self.outrun()[0]
         if what == "finish":
-            done = {"outcome": "failed", "delay": 0, "result": '"late"', "reason": "late"}
-            self.finish(number, queues=(), lost=False, **done)
+            done = {"outcome": "succeeded", "delay": 0, "result": '"late"', "reason": "late"}
+            self.finish(number, queues=(), lost=False, latest="d1 0", **done)
         elif what == "report":
             self.report(number)
         elif what == "renew":
@@ -306,6 +322,7 @@ class Machine(World):
         self.runs.clear()
         self.claim(0, QUEUES, lost=False)
         done = {"outcome": "succeeded", "result": "", "reason": "", "error": "-", "delay": 0}
+        done |= {"latest": ""}
         while 0 in self.runs:
             (job_id, fence), before = self.runs[0], self.seen
             reply = self.ask("finish", QUEUES, id=job_id, fence=fence, **done, **self.slot(0))

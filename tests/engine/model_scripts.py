@@ -1,4 +1,4 @@
-"""The scripts that callers and operators call, in plain Python, and the model as a whole."""
+"""The scripts that callers and operators call, in plain Python: model_schedules.py has the rest."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ class Call(NamedTuple):
 
 
 class Model(WorkerScripts):
-    """All scripts."""
+    """All scripts but those of schedules."""
 
     def call(self, call: Call) -> Any:
         """Do what the script does and return what it answers.
@@ -78,29 +78,79 @@ class Model(WorkerScripts):
     def enqueue(self, jobs: Sequence[Any]) -> list[str]:
         words, stored, added, tokens = list(jobs), [], dict[str, int](), dict[str, int]()
         while words:
-            job_id, queue, task, priority, due, payload, more = words[:7]
-            fields = dict(zip(words[7 : 7 + more : 2], words[8 : 7 + more : 2], strict=True))
-            words = words[7 + more :]
-            known = self.fields(job_id).get("enqueued_at")
+            job, words = words[: 7 + words[6]], words[7 + words[6] :]
+            known = self.fields(job[0]).get("enqueued_at")
             stored.append(known or str(self.now))
-            if known:
-                continue
-            if self.full:
-                raise Refused("maxmemory")
-            fields = {"queue": queue, "task": task, "enqueued_at": self.now, **fields}
-            if due == "":
-                self.to_queued(job_id, queue, self.last_place(priority), **fields)
-                tokens[queue] = tokens.get(queue, 0) + 1
-            else:
-                at = self.now + int(due[1:]) if due[0] == "+" else int(due)
-                self.to_scheduled(job_id, queue, at, **fields)
-            self.keys[f"payload:{job_id}"] = payload
-            added[queue] = added.get(queue, 0) + 1
+            if not known:
+                queue = job[1]
+                tokens[queue] = tokens.get(queue, 0) + self.store(*job)
+                added[queue] = added.get(queue, 0) + 1
         for queue, number in added.items():
-            if self.count("enqueued", queue, number) and self.add("queues", queue):
-                self.wake("*")
-            self.wake(queue, tokens.get(queue, 0))
+            self.announce(queue, number, tokens[queue])
         return stored
+
+    def store(
+        self,
+        job_id: str,
+        queue: str,
+        task: str,
+        priority: int,
+        due: str,
+        payload: str,
+        _: int,
+        *more: Any,
+    ) -> int:
+        """Write a new job; tell whether it may be claimed."""
+        if self.full:
+            raise Refused("maxmemory")
+        fields = {"queue": queue, "task": task, "enqueued_at": self.now}
+        fields |= dict(zip(more[::2], more[1::2], strict=True))
+        if due == "":
+            self.to_queued(job_id, queue, self.last_place(str(priority)), **fields)
+        else:
+            at = self.now + int(due[1:]) if due[0] == "+" else int(due)
+            self.to_scheduled(job_id, queue, at, **fields)
+        self.keys[f"payload:{job_id}"] = payload
+        return int(due == "")
+
+    def announce(self, queue: str, added: int, tokens: int) -> None:
+        if self.count("enqueued", queue, added) and self.add("queues", queue):
+            self.wake("*")
+        self.wake(queue, tokens)
+
+    def refresh(self, job: Sequence[Any], *, digest: str, seen: str, keep: int) -> str:
+        if known := self.fields(job[0]).get("enqueued_at"):
+            return known
+        noted = self.noted(digest)
+        if noted != seen or self.is_open(noted):
+            return ""
+        tokens = self.store(*job)
+        if not isinstance(self.keys.get(f"latest:{digest}"), dict):
+            self.keys.pop(f"latest:{digest}", None)
+        self.hset(f"latest:{digest}", refresh=job[0])
+        self.announce(job[1], 1, tokens)
+        return str(self.now)
+
+    def latest(self, *, digest: str) -> list[Any]:
+        kept = self.keys.get(f"latest:{digest}")
+        kept = kept if isinstance(kept, dict) else {}
+        noted = self.noted(digest)
+        return [
+            str(self.now),
+            kept.get("value"),
+            kept.get("at"),
+            noted,
+            int(self.is_open(noted)),
+        ]
+
+    def noted(self, digest: str) -> str:
+        """Return the job that was stored last to refresh a value."""
+        kept = self.keys.get(f"latest:{digest}")
+        return str(kept.get("refresh", "")) if isinstance(kept, dict) else ""
+
+    def is_open(self, job_id: str) -> bool:
+        state = self.fields(job_id).get("state")
+        return state is not None and state not in FINAL
 
     def cancel(self, *, id: str, reason: str) -> list[str]:
         job = self.fields(id)

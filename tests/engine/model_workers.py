@@ -77,6 +77,7 @@ class WorkerScripts(Moves):
         reason: str,
         error: str,
         delay: int,
+        latest: str,
     ) -> None:
         queue, attempts, held = job["queue"], int(job.get("attempts", 0)), job.get("held_since", "")
         released = outcome == "released"
@@ -96,7 +97,18 @@ class WorkerScripts(Moves):
         else:
             if result:
                 self.keys[f"result:{job_id}"] = result
+            if latest and outcome == "succeeded":
+                self.keep(latest.split()[0], result or "null", int(job.get("attempted_at", 0)))
             self.to_final(job_id, queue, outcome, **fields)
+
+    def keep(self, digest: str, value: str, begun: int) -> None:
+        old = self.keys.pop(f"latest:{digest}", None)
+        old = old if isinstance(old, dict) else {}
+        if begun < int(old.get("begun", 0)) <= self.now:
+            self.keys[f"latest:{digest}"] = old
+            return
+        fields = {"value": value, "at": self.now, "begun": begun}
+        self.hset(f"latest:{digest}", **fields, refresh=old.get("refresh", ""))
 
     def renew(self, info: Sequence[str], *, worker: str, lease: int) -> list[str]:
         self.zadd("workers", worker, self.now)

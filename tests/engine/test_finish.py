@@ -436,3 +436,168 @@ def test_flushed_scripts_are_loaded_again(engine: Engine, slot: Slot, make_job: 
     job = claimed(engine, slot)
     engine.connection.client.script_flush()
     assert finish(engine, slot, job) == "ok"
+
+
+KEPT = DONE._replace(result=b'{"n":1}', latest="d 0")
+
+
+def latest(engine: Engine) -> tuple[bytes | None, int]:
+    """Return the latest value under the digest "d", and when its run ended."""
+    kept = engine.values.latest("d")
+    return kept.value, kept.at
+
+
+def test_success_may_be_the_latest_value(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """It is kept beside the job's own result, and beyond it."""
+    job_id = make_job()
+    run = claimed(engine, slot)
+    _, now, _ = engine.workers.finish(slot, run, KEPT, [])
+
+    fields = engine.connection.client.hgetall(engine.connection.keys("latest", "d"))
+    times = {b"at": str(now).encode(), b"begun": str(run.now).encode()}
+    assert fields == {b"value": b'{"n":1}', b"refresh": b"", **times}
+    assert engine.inspector.job(job_id).result == b'{"n":1}'
+    engine.jobs.delete(job_id)
+    assert latest(engine) == (b'{"n":1}', now)
+    assert engine.connection.client.ttl(engine.connection.keys("latest", "d")) == -1
+
+
+def test_null_is_a_value_too(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """A task that returns None has been calculated all the same."""
+    make_job()
+    finish(engine, slot, claimed(engine, slot), KEPT._replace(result=b""))
+    assert latest(engine)[0] == b"null"
+
+
+def test_nothing_is_kept_unasked(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """The steady state has no such key."""
+    make_job()
+    finish(engine, slot, claimed(engine, slot), DONE._replace(result=b"1"))
+    assert not [key for key in everything(engine) if key.startswith("latest")]
+
+
+@pytest.mark.parametrize("settled", [FAILED, RELEASED, RETRIED], ids=lambda s: s.outcome)
+def test_other_outcomes_leave_the_latest_value(
+    engine: Engine, slot: Slot, make_job: Make, settled: Settlement
+) -> None:
+    """What did not come to a value is none."""
+    make_job()
+    finish(engine, slot, claimed(engine, slot), KEPT)
+    before = engine.values.latest("d")[1:]
+    make_job()
+    finish(engine, slot, claimed(engine, slot), settled._replace(latest="d 0", result=b"2"))
+    assert engine.values.latest("d")[1:] == before
+
+
+def test_run_that_began_later_wins(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """A slow run with old data does not overwrite what a quick one has found since."""
+    make_job(), make_job()
+    slow = claimed(engine, slot)
+    clock.move(10)
+    other = Slot("worker-2", "0.0")
+    quick = claimed(engine, other)
+    _, at, _ = engine.workers.finish(other, quick, KEPT._replace(result=b'"new"'), [])
+    clock.move(10)
+
+    assert finish(engine, slot, slow, KEPT._replace(result=b'"old"')) == "ok"
+
+    assert latest(engine) == (b'"new"', at)
+    assert engine.inspector.job(slow.id).result == b'"old"'
+
+
+def test_runs_of_one_instant_take_turns(engine: Engine, make_job: Make) -> None:
+    """Of two that began in the same millisecond, the one that ends last is kept."""
+    key = engine.connection.keys("latest", "d")
+    make_job()
+    slot = Slot("worker-1", "0.0")
+    run = claimed(engine, slot)
+    engine.connection.client.hset(key, mapping={"value": "0", "at": run.now, "begun": run.now})
+    finish(engine, slot, run, KEPT)
+    assert latest(engine)[0] == b'{"n":1}'
+
+
+def test_value_from_times_to_come_gives_way(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """The clock was set back, or another server took over: values do not stand still till then."""
+    key = engine.connection.keys("latest", "d")
+    to_come = 4_000_000_000_000
+    engine.connection.client.hset(key, mapping={"value": "0", "at": to_come, "begun": to_come})
+    make_job()
+    finish(engine, slot, claimed(engine, slot), KEPT)
+    assert latest(engine)[0] == b'{"n":1}'
+
+
+def test_value_is_kept_for_a_time(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """It expires by the server's own means; a later value without a time takes that back."""
+    client, key = engine.connection.client, engine.connection.keys("latest", "d")
+    make_job()
+    finish(engine, slot, claimed(engine, slot), KEPT._replace(latest="d 600"))
+    assert 590 < client.ttl(key) <= 600
+    make_job()
+    finish(engine, slot, claimed(engine, slot), KEPT)
+    assert client.ttl(key) == -1
+
+
+def test_value_leaves_the_note_of_a_refresh(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """Another run than the refresh may bring it, and there is still one refresh."""
+    make_job()
+    run = claimed(engine, slot)
+    engine.connection.client.hset(engine.connection.keys("latest", "d"), "refresh", "somebody")
+    finish(engine, slot, run, KEPT)
+    assert engine.values.latest("d").refresh == "somebody"
+
+
+def test_repeated_finish_leaves_the_latest_value(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """A lost reply does not make the value younger."""
+    make_job()
+    run = claimed(engine, slot)
+    finish(engine, slot, run, KEPT)
+    before = everything(engine)
+    clock.move(60)
+
+    assert finish(engine, slot, run, KEPT._replace(result=b"2")) == "again"
+    assert everything(engine) == before
+
+
+def test_run_without_its_lease_leaves_the_latest_value(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """Its successor will bring one."""
+    make_job()
+    run = claimed(engine, slot)
+    engine.workers.release_slot(slot.worker, slot.name, lost=True, reason="killed")
+    assert finish(engine, slot, run, KEPT) == "stale"
+    assert latest(engine) == (None, 0)
+
+
+def test_key_of_another_type_does_not_stop_a_finish(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """Something else wrote where the latest value belongs: it gives way."""
+    engine.connection.client.set(engine.connection.keys("latest", "d"), "nonsense")
+    job_id = make_job()
+    assert finish(engine, slot, claimed(engine, slot), KEPT) == "ok"
+    assert places(engine) == {"succeeded": {"default": [job_id]}}
+    assert latest(engine)[0] == b'{"n":1}'
+
+
+@pytest.mark.parametrize("name", ["nonsense", " 5", "d", "d x", "d -1"])
+def test_name_that_is_none_does_not_stop_a_finish(
+    engine: Engine, slot: Slot, make_job: Make, name: str
+) -> None:
+    """Another client's mistake costs its value, not its job."""
+    job_id = make_job()
+    assert finish(engine, slot, claimed(engine, slot), KEPT._replace(latest=name)) == "ok"
+    assert places(engine) == {"succeeded": {"default": [job_id]}}
+
+
+def test_latest_value_is_kept_at_maxmemory(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """As is the result of the run."""
+    make_job()
+    run = claimed(engine, slot)
+    with full_memory(engine):
+        assert finish(engine, slot, run, KEPT) == "ok"
+    assert latest(engine)[0] == b'{"n":1}'

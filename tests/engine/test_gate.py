@@ -15,7 +15,7 @@ from django_jobqueue.options import load
 
 from .places import DONE, Make, claimed, everything, finish, places
 
-READING = {"queues", "show"}
+READING = {"latest", "queues", "show"}
 OTHERS = {"attach", "forget_worker", "rights"}
 # Arguments that would work if the script were not refused.
 GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
@@ -23,12 +23,24 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "claim": (["default"], {"worker": "w", "slot": "s", "nonce": "n", "lease": 1000}),
     "delete": ([], {"id": "x"}),
     "enqueue": (["y", "default", "a.b", 0, "", b"1.x.{}", 0], {}),
+    "fire": (
+        ["y", "default", "a.b", 0, "", b"1.x.{}", 0],
+        {"name": "n", "rule": "r", "nominal": 5, "overlap": "allow"},
+    ),
+    "forget_schedule": ([], {"name": "n", "unseen": 1, "gone": 1}),
+    "look": (["n", "r"], {"scheduler": "s"}),
+    "miss": ([], {"name": "n", "rule": "r", "since": 1, "nominal": 5, "count": 1}),
     "pause": ([], {"queue": "default"}),
     "promote": (["default"], {"limit": 1}),
     "reap": (["default"], {"limit": 1, "interval": 1, "grace": 1, "lease": 1}),
+    "refresh": (
+        ["y", "default", "a.b", 0, "", b"1.x.{}", 0],
+        {"digest": "d", "seen": "", "keep": 0},
+    ),
     "requeue": ([], {"id": "x"}),
     "resign": (["x", b"1.old.", b"1.new."], {}),
     "resume": ([], {"queue": "default"}),
+    "run_now": (["y", "default", "a.b", 0, "", b"1.x.{}", 0], {"name": "n"}),
     "trim": ([], {"queue": "default", "state": "failed", "keep": 1, "most": 1, "limit": 1}),
 }
 

@@ -21,7 +21,8 @@ from django_jobqueue.job import State
 from django_jobqueue.options import load
 
 from .invariants import Auditor
-from .machine import QUEUES, Machine
+from .machine import Machine
+from .machine_schedules import QUEUES, names
 from .snapshot import take
 from .world import SLOTS, START
 
@@ -73,6 +74,16 @@ class DamagedMachine(Machine):
         if unnamed := self.model.held(worker, name):
             self.auditor.damaged.add(unnamed[2])
         self.put(f"slots:{worker}", self.model.keys.get(f"slots:{worker}", {}) | {name: held})
+
+    @rule(digest=st.sampled_from(["d1", "d2"]))
+    def break_value(self, digest: str) -> None:
+        """It becomes a string where a hash should be."""
+        self.put(f"latest:{digest}", "nonsense")
+
+    @rule(name=names)
+    def break_schedule(self, name: str) -> None:
+        """It becomes a string where a hash should be."""
+        self.put(f"schedule:{name}", "nonsense")
 
     @rule()
     def lose_meta(self) -> None:

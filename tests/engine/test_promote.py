@@ -3,8 +3,11 @@
 from datetime import timedelta
 
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.jobs import NewJob
+from django_jobqueue.engine.queues import PROMOTED
 from django_jobqueue.engine.workers import Slot
-from django_jobqueue.job import State
+from django_jobqueue.job import State, new_id
+from django_jobqueue.worker.maintenance import Maintenance
 from tests.conftest import Clock
 
 from .places import (
@@ -68,6 +71,25 @@ def test_limit_bounds_the_call(engine: Engine, clock: Clock, make_job: Make) -> 
     assert engine.queues.promote(["default"], limit=2) == 2
     assert places(engine) == {"queued": {"default": ids[:2]}, "scheduled": {"default": ids[2:]}}
     assert [engine.queues.promote(["default"], limit=2) for _ in range(2)] == [2, 1]
+
+
+def test_many_at_one_instant_go_step_by_step(engine: Engine, slot: Slot) -> None:
+    """Whoever calls, a call moves a bounded number, and the order is that of their enqueues."""
+    due, number = 1_700_000_000_000, 2 * PROMOTED + 80
+    jobs = [NewJob(new_id(), "default", "a.b", b"x", due=due) for _ in range(number)]
+    engine.jobs.enqueue_many(jobs)
+    ids = [job.id for job in jobs]
+
+    assert engine.queues.promote(["default"]) == PROMOTED
+    assert places(engine)["queued"] == {"default": ids[:PROMOTED]}
+
+    assert claimed(engine, slot).id == ids[0]
+    assert places(engine)["queued"] == {"default": ids[1 : PROMOTED + 50]}
+
+    assert Maintenance(engine).promote()  # there is more to do
+    assert places(engine)["queued"] == {"default": ids[1 : 2 * PROMOTED + 50]}
+    assert not Maintenance(engine).promote()
+    assert places(engine)["queued"] == {"default": ids[1:]}
 
 
 def test_priority_counts_in_the_queue(engine: Engine, clock: Clock, make_job: Make) -> None:

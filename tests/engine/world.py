@@ -17,7 +17,8 @@ from django_jobqueue.engine import Engine
 
 from .invariants import Auditor
 from .model import Refused
-from .model_scripts import Call, Model
+from .model_schedules import WholeModel
+from .model_scripts import Call
 from .snapshot import Snapshot, read, take
 
 START = 1_700_000_000_000  # ms
@@ -35,7 +36,7 @@ class World(RuleBasedStateMachine):
         self.client, self.scripts = engine.connection.client, engine.connection.scripts
         self.engine, self.prefix = engine, engine.connection.keys.prefix
         self.client.flushall()
-        self.model, self.auditor = Model(START), Auditor()
+        self.model, self.auditor = WholeModel(START), Auditor()
         self.move_clock(0)
         self.seen = Snapshot({}, frozenset())
         self.past: deque[Call] = deque(maxlen=LATE)

@@ -27,9 +27,11 @@ def test_smoke_run_prints_every_figure(tmp_path: Path) -> None:
 
     rows = [line for line in text.splitlines() if line.startswith("| ")][2:]
     data = json.loads(file.read_text("utf-8"))["reports"][0]
-    assert len(rows) == len(data["rounds"][0]) + 1  # memory is taken once
+    assert len(rows) == len(data["rounds"][0]) + 5 + 1  # scheduled and memory are taken once
     assert all(value > 0 for value in data["rounds"][0].values())
     assert data["memory"]["per_job"] > 0
+    assert 0 <= data["scheduled"]["first"] <= data["scheduled"]["last"]
+    assert data["scheduled"]["enqueue_p99"] > 0
     for word in ("EVALSHA", "task.enqueue()", "enqueue_many", "2 processes", "p99", "bytes"):
         assert word in text
 

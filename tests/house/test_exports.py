@@ -17,12 +17,14 @@ WANTED = {
     "JobQueueError",
     "JobResult",
     "JobTimeout",
+    "Latest",
     "LogLine",
     "Progress",
     "QueueUnavailable",
     "Retry",
     "Task",
     "__version__",
+    "schedule",
     "task",
 }
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.scripts import Script, Scripts, standard
+from django_jobqueue.engine.scripts import SHARED, Script, Scripts, standard
 from tests.conftest import TEST_CLOCK
 
 LUA = Path(__file__).resolve().parents[2] / "django_jobqueue" / "engine" / "lua"
 NAMES = sorted(standard().all)
 BODY_LINES = 40
 HEADER_LINES = 25
-PRELUDE_LINES = 150  # of code; comments and blank lines are free
+SHARED_LINES = 150  # of code; comments and blank lines are free
 ARGUMENT = re.compile(r"^--   (\w+)(\.\.\.)?(?: {2}| |$)(.*)$", re.MULTILINE)
 # Commands that a shared server, or one with a million keys, would suffer from; or that
 # make a script's effect depend on what the keys are not told about.
@@ -75,12 +75,13 @@ def test_body_is_short(name: str) -> None:
     assert max(len(line) for line in source(name).splitlines()) <= 100
 
 
-def test_prelude_is_short() -> None:
-    """It holds what more than one transition needs, and no more."""
-    assert len(code_lines(re.sub(r"--.*", "", source("prelude")))) <= PRELUDE_LINES
+@pytest.mark.parametrize("name", SHARED)
+def test_shared_files_are_short(name: str) -> None:
+    """They hold what more than one transition needs, and no more."""
+    assert len(code_lines(re.sub(r"--.*", "", source(name)))) <= SHARED_LINES
 
 
-@pytest.mark.parametrize("name", [*NAMES, "prelude", "now"])
+@pytest.mark.parametrize("name", [*NAMES, *SHARED])
 def test_positions_and_forbidden_commands_stand_nowhere(name: str) -> None:
     """No KEYS[2], no ARGV[1], nothing unbounded, nobody's JSON."""
     code = re.sub(r"--.*", "", source(name))
@@ -92,14 +93,14 @@ def test_positions_and_forbidden_commands_stand_nowhere(name: str) -> None:
     assert not re.search(r"cjson|cmsgpack|loadstring|math\.random|os\.", code)
 
 
-@pytest.mark.parametrize("name", [*NAMES, "prelude"])
+@pytest.mark.parametrize("name", [*NAMES, *SHARED[1:]])
 def test_clock_is_read_in_one_place(name: str) -> None:
     """The tests swap one function, and all deadlines move with it."""
     assert "TIME" not in re.sub(r"--.*", "", source(name))
     assert source("now").count("'TIME'") == 1
 
 
-@pytest.mark.parametrize("name", [*NAMES, "prelude"])
+@pytest.mark.parametrize("name", [*NAMES, *SHARED[1:]])
 def test_every_loop_is_bounded(name: str) -> None:
     """A range read has a LIMIT or ranks; a `while` steps through arguments or counts."""
     code = re.sub(r"--.*", "", source(name))
@@ -123,8 +124,9 @@ def test_script_holds_every_prelude_function_that_it_calls(name: str) -> None:
     """What is left out of the prelude is not needed, directly or indirectly."""
     code = re.sub(r"--.*", "", standard().all[name].source)
     defined = set(re.findall(r"\blocal (?:function )?(\w+)", code))
-    everything = set(re.findall(r"^local (?:function )?(\w+)", source("prelude"), re.MULTILINE))
-    called = set(re.findall(r"\b(\w+)\b", re.sub(r"'[^']*'", "", code))) & (everything | {"now"})
+    shared = "\n".join(map(source, SHARED))
+    everything = set(re.findall(r"^local (?:function )?(\w+)", shared, re.MULTILINE))
+    called = set(re.findall(r"\b(\w+)\b", re.sub(r"'[^']*'", "", code))) & everything
     assert called <= defined
 
 

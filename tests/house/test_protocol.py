@@ -120,7 +120,12 @@ def test_python_builds_keys_in_one_module() -> None:
 @pytest.mark.parametrize("name", sorted(standard().all))
 def test_every_script_has_its_method(name: str) -> None:
     """One transition, one script, one method (enqueue has one more, for many)."""
-    others = {"forget_worker": "forget", "queues": "names", "show": "job"}
+    others = {
+        "forget_schedule": "forget",
+        "forget_worker": "forget",
+        "queues": "names",
+        "show": "job",
+    }
     verbs = {method.partition(".")[2] for method in called_in_engine().get(name, set())}
     assert verbs - {f"{name}_many"} == {others.get(name, name)}
 

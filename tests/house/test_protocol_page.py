@@ -3,15 +3,19 @@
 import base64
 import hashlib
 import hmac
+import json
 import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from django_jobqueue import payload
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.jobs import NewJob
 from django_jobqueue.engine.keys import KINDS, SCHEMA
 from django_jobqueue.engine.workers import Slot
+from django_jobqueue.job import new_id
 from django_jobqueue.payload import Signer
 from django_jobqueue.run import Claimed, Settlement
 
@@ -50,6 +54,7 @@ def lived(engine: Engine, make_job: Callable[..., str], slot: Slot) -> Engine:
             exception="a.B",
             traceback="line",
             delay_ms=delay,
+            latest="d 3600",
         )
         workers.finish(slot, job, settled, [])
     make_job()
@@ -59,6 +64,10 @@ def lived(engine: Engine, make_job: Callable[..., str], slot: Slot) -> Engine:
     assert isinstance(running, Claimed)
     engine.jobs.cancel(running.id)
     workers.renew(slot.worker, {"host": "h", "pid": 1})
+    nominal = engine.schedules.look("s1", {"nightly": "rule"}).now + 1
+    pairs = ("schedule", "nightly", "nominal", nominal)
+    fired = NewJob(new_id(), "default", "a.b", b"payload", fields=pairs)
+    engine.schedules.fire("nightly", "rule", nominal, fired, overlap="allow")
     make_job()
     engine.queues.pause("default")
     return engine
@@ -117,6 +126,33 @@ def test_signature_example() -> None:
     signer = Signer([rows["secret"]])
     assert signer.sign(rows["id"], rows["task"], rows["JSON"].encode()).decode() == rows["payload"]
     assert signer.owners() == [rows["owner tag"]]
+
+
+def test_digest_example() -> None:
+    """The example of a latest value follows from the page's own words, and from the code."""
+    rows = dict(re.findall(r"^\| (\w+) \| `(.*)` \|$", _section("## Latest values"), re.M))
+    data = f"{rows['task']}\x1f{rows['arguments']}".encode()
+    assert rows["digest"] == hashlib.sha256(data).hexdigest()
+    arguments = json.loads(rows["arguments"])
+    assert payload.digest(rows["task"], dict(reversed(arguments.items()))) == rows["digest"]
+
+
+def test_numbers_and_strings_of_the_digest() -> None:
+    """Each form that the page shows is the one that is taken."""
+    section = _section("## Latest values")
+    for number in (1.0, 0.0001, 0.00001, 1.5e16):
+        assert f"`{payload._sorted(number)}`" in section
+    escaped = re.findall(r"`(\\[^u`])`", section)
+    assert len(escaped) == 7
+    assert payload._sorted('"\\\b\f\n\r\t') == f'"{"".join(escaped)}"'
+    assert payload._sorted("\x1f\x7fé\u2028") == '"\\u001f\x7fé\u2028"'
+
+
+def test_latest_values_have_their_fields(lived: Engine) -> None:
+    """The table has exactly what stands there."""
+    client: Any = lived.connection.client
+    found = {name.decode() for name in client.hkeys(lived.connection.keys("latest", "d"))}
+    assert found == set(dict(table_rows(PAGE, "name")))
 
 
 def test_schema_is_the_present_one() -> None:

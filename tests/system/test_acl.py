@@ -16,6 +16,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 from django_jobqueue.checks import check_servers
 from django_jobqueue.engine import Engine, get_engine, new_engine
 from django_jobqueue.engine.inspector import Inspector
+from django_jobqueue.engine.jobs import NewJob
 from django_jobqueue.engine.pool import CALLER
 from django_jobqueue.engine.rotation import Rotation
 from django_jobqueue.engine.scripts import standard
@@ -99,6 +100,7 @@ def test_every_script_runs(user: Engine, guarded: Guarded, make_job: Make, slot:
     """Each is one of those that the server has got to know."""
     run_writers(user, make_job, slot)
     look_after(user, make_job, slot)
+    fire_and_refresh(user)
     upgrade = Upgrade(user.connection)
     upgrade.begin_upgrade()
     upgrade.end_upgrade()
@@ -155,6 +157,27 @@ def look_after(user: Engine, make_job: Make, slot: Slot) -> None:
     stored: Any = client.get(keys("payload", resigned))
     head, _, _ = stored.rpartition(b".")
     Rotation(user.connection).resign([(resigned, head, head)])
+
+
+def fire_and_refresh(user: Engine) -> None:
+    """Do what schedulers do, and who reads latest values."""
+
+    def new() -> NewJob:
+        return NewJob(new_id(), "default", "a.b", b"payload", fields=("schedule", "a"))
+
+    schedules, values = user.schedules, user.values
+    since = schedules.look("s1", {"a": "rule"}).now
+    verdicts = [
+        schedules.fire("a", "rule", since + n, new(), overlap="skip").verdict for n in (1, 2)
+    ]
+    assert verdicts == ["fired", "overlap"]
+    assert schedules.miss("a", "rule", since=since + 2, nominal=since + 9, count=3)
+    assert schedules.run_now("a", new())
+    assert user.inspector.schedules.stats(["a"])["a"].missed == 3
+    assert user.inspector.schedules.seen_at() == since
+    assert schedules.forget("a") == 1
+    assert values.refresh("d", new(), seen="", keep=60)
+    assert values.latest("d").is_refreshing
 
 
 def test_everything_can_be_read(user: Engine, make_job: Make, slot: Slot) -> None:

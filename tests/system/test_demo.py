@@ -114,7 +114,7 @@ def test_a_signal_stops_everything_and_the_data_stay(
     student.hand_in(SAMPLES / "poor.csv")
     eventually(lambda: ("homework.tasks.grade_submission", "running") in demo.jobs())
     family = demo.family()
-    assert len(family) >= 5, "demo, Redis server, web server, supervisor, slot"
+    assert len(family) >= 6, "demo, Redis server, web server, supervisor, slot, scheduler"
     demo.signal(signum)
     assert demo.wait() == 0
     assert gone(family)
@@ -190,6 +190,17 @@ def test_one_mail_is_sent_when_the_worker_is_killed_after_enqueueing_it(
     wait_for_jobs(demo)
     assert [task for task, _ in demo.jobs()].count("homework.tasks.mail_mark") == 2
     assert len(demo.mails()) == 1
+
+
+def test_pages_are_watched_by_a_schedule(start: Callable[..., Demo]) -> None:
+    """The demo's scheduler fires, and is started again when it was killed."""
+    demo = start(DEMO_WATCH_SECONDS="2")
+    scheduler = int(demo.until(r"^scheduler: pid (\d+)")[1])
+    demo.until(r"^scheduler: .*Fired schedule=watch-pages .* late=\d", 2)
+    eventually(lambda: ("pages.tasks.watch_pages", "succeeded") in demo.jobs())
+    os.kill(scheduler, signal.SIGKILL)
+    assert int(demo.until(r"^scheduler: pid (\d+)", 2)[1]) != scheduler
+    demo.until(r"^scheduler: .*Fired schedule=watch-pages ", 4)
 
 
 def wait_for_jobs(demo: Demo) -> None:

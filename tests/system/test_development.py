@@ -84,7 +84,7 @@ def test_spawned_processes_work_like_forked_ones(engine: Engine, tmp_path: Path)
     held = tasks.hold.enqueue(str(oracle), str(gate))
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, str(script), "--processes", "2"],
+            [sys.executable, str(script), "--processes", "2", "--scheduler"],
             env=environment,
             stdout=output,
             stderr=output,
@@ -94,6 +94,7 @@ def test_spawned_processes_work_like_forked_ones(engine: Engine, tmp_path: Path)
         assert tasks.add.enqueue(1, 2).wait(PATIENCE) == 3
         gate.touch()
         assert held.wait(PATIENCE) == "held"
+        until(engine.inspector.schedules.seen_at, what="the scheduler has looked")
     finally:
         process.terminate()
         assert process.wait(PATIENCE) == 0, log.read_text()

@@ -39,6 +39,22 @@ def test_ids_do_not_repeat() -> None:
     assert always_set & random == 0
 
 
+def test_ids_of_a_process_ascend() -> None:
+    """Many of them are drawn in one ms, and keep their order in it."""
+    ids = [new_id() for _ in range(20_000)]
+    assert ids == sorted(ids)
+
+
+def test_ids_ascend_when_the_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was drawn before stays before."""
+    earlier = new_id()
+    an_hour_ago = time.time_ns() - 3_600 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: an_hour_ago)
+    ids = [earlier, *(new_id() for _ in range(10_000))]
+    assert ids == sorted(ids)
+    assert all(map(is_id, ids))
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -10,34 +10,19 @@
 
 if not is_attached(incarnation) then return detached() end
 local t = now()
-local stored, added, tokens = {}, {}, {}
+local stored, added, claimable = {}, {}, {}
 local at = 1
 while jobs[at] do
   local id, queue, task, priority, due, payload = unpack(jobs, at, at + 5)
   local more = at + 7 + jobs[at + 6]
   local known = fields_of(id, 'enqueued_at')[1]
   if not known then
-    if due == '' then
-      to_queued(id, queue, last_place(priority), 'queue', queue, 'task', task,
-        'enqueued_at', t, unpack(jobs, at + 7, more - 1))
-      tokens[queue] = (tokens[queue] or 0) + 1
-    else
-      local relative = string.match(due, '^%+(.*)')
-      to_scheduled(id, queue, relative and t + relative or tonumber(due), 'queue', queue,
-        'task', task, 'enqueued_at', t, unpack(jobs, at + 7, more - 1))
-    end
-    call('SET', key('payload', id), payload)
+    claimable[queue] = (claimable[queue] or 0)
+      + store(id, queue, task, priority, due, payload, t, unpack(jobs, at + 7, more - 1))
     added[queue] = (added[queue] or 0) + 1
   end
   stored[#stored + 1] = known or t
   at = more
 end
-for queue, n in pairs(added) do
-  -- A queue is entered at its first job of each minute. Slots that serve all queues wait for
-  -- new ones at the queue name '*', which is no name.
-  if count('enqueued', queue, t, n) and call('SADD', P .. 'queues', queue) == 1 then
-    wake('*', 1)
-  end
-  if tokens[queue] then wake(queue, tokens[queue]) end
-end
+for queue, n in pairs(added) do announce(queue, n, claimable[queue], t) end
 return stored

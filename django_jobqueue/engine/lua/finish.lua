@@ -10,6 +10,8 @@
 --   reason       short code, or ''
 --   error        dotted path of the exception's class, a newline and the traceback; or '-'
 --   delay        ms until it may run again (retried, released)
+--   latest       if the result is to be the latest value of its task: digest, a space, and
+--                seconds until it goes without a newer one (0: never); else ''
 --   worker       id of the worker
 --   slot         name of the slot in its worker
 --   nonce        name of this call's claim, as in claim
@@ -26,8 +28,7 @@ local job = fields_of(id, 'state', 'fence', 'queue', 'attempts', 'attempted_at',
 local verdict = job[8] == fence and 'again' or 'stale'
 if job[1] == 'running' and job[2] == fence then
   verdict = 'ok'
-  local queue, attempts = job[3], tonumber(job[4]) or 0
-  local released = outcome == 'released'
+  local queue, attempts, released = job[3], tonumber(job[4]) or 0, outcome == 'released'
   local fields = {'settled', fence, 'attempts', attempts + (released and 0 or 1)}
   if job[7] and outcome ~= 'succeeded' and outcome ~= 'failed' then
     verdict, outcome, reason, released = 'cancelled', 'cancelled', job[7], false -- no other run
@@ -47,6 +48,7 @@ if job[1] == 'running' and job[2] == fence then
     wake(queue, 1)
   else
     if result ~= '' then call('SET', key('result', id), result) end
+    if latest ~= '' and outcome == 'succeeded' then keep(latest, result, job[5] or t, t) end
     final(id, queue, outcome, t, unpack(fields))
   end
 elseif verdict == 'stale' then

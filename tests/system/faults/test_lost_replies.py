@@ -40,7 +40,7 @@ Call = Callable[[Engine], Any]  # on the engine whose reply is lost
 Check = Callable[[Any], object]  # of what the repeated call answers
 Prepare = Callable[[Engine, Make], tuple[Call, Check]]
 CASES: dict[str, tuple[str, Prepare]] = {}  # name → the script, and what prepares its call
-CHANGES_NOTHING = {"attach", "queues", "rights", "show"}
+CHANGES_NOTHING = {"attach", "latest", "queues", "rights", "show"}
 
 
 def case(script: str) -> Callable[[Prepare], Prepare]:
@@ -275,6 +275,60 @@ def end_upgrade(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     return lambda far: Upgrade(far.connection).end_upgrade(), check
 
 
+@case("look")
+def look(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    """A rule that began with the lost reply began then."""
+    return lambda far: far.schedules.look("s1", {"nightly": "rule"}).since, bool
+
+
+def due(engine: Engine) -> int:
+    """Return a time of a schedule."""
+    return engine.schedules.look("s1", {"nightly": "rule"}).now + 1
+
+
+@case("fire")
+def fire(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    """It is told that it was this call that fired."""
+    nominal, job = due(engine), NewJob(new_id(), "default", "a.b", b"payload")
+
+    def call(far: Engine) -> str:
+        return far.schedules.fire("nightly", "rule", nominal, job, overlap="skip").verdict
+
+    return call, "fired".__eq__
+
+
+@case("miss")
+def miss(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    """The second call finds that they were passed over."""
+    nominal = due(engine)
+    given = {"since": nominal - 1, "nominal": nominal, "count": 1}
+    return lambda far: far.schedules.miss("nightly", "rule", **given), lambda news: news is False
+
+
+@case("run_now")
+def run_now(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    job = NewJob(new_id(), "default", "a.b", b"payload")
+    return lambda far: far.schedules.run_now("nightly", job), bool
+
+
+@case("forget_schedule")
+def forget_schedule(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    due(engine)
+    return lambda far: far.schedules.forget("nightly"), bool
+
+
+@case("refresh")
+def refresh(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    """It is told again when the job was stored."""
+    job = NewJob(new_id(), "default", "a.b", b"payload")
+    return lambda far: far.values.refresh("digest", job, seen="", keep=0), bool
+
+
+@case("latest")
+def latest(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    return lambda far: far.values.latest("digest").now, bool
+
+
 @pytest.fixture
 def far(engine: Engine, proxy: FaultProxy) -> Iterator[Callable[[dict[str, Any]], Engine]]:
     """Make an engine that reaches the server through the proxy, with the given time-outs."""
@@ -297,8 +351,11 @@ def lasting(engine: Engine) -> dict[str, Any]:
     """Return all keys but what each call may set anew: who was seen, when a lease ends."""
     found = everything(engine)
     for name in list(found):
-        if name.startswith(("worker", "meta")):
+        if name.startswith(("worker", "meta", "schedulers", "schedules")):
             del found[name]
+        elif name.startswith("schedule:"):
+            fields = found[name].items()
+            found[name] = {key: at for key, at in fields if not key.startswith(b"seen:")}
         elif name.startswith("leases:"):
             found[name] = [job_id for job_id, _ in found[name]]
     return found

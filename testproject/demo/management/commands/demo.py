@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any
 
 from django.conf import settings
-from django.core.management import BaseCommand, CommandError, call_command, get_commands
+from django.core.management import BaseCommand, CommandError, call_command
 from django.db import connections
 
 from demo.processes import Child
@@ -22,7 +22,9 @@ PORTS_TRIED = 20
 
 
 class Command(BaseCommand):
-    help = "Start a Redis server, the web server and a worker; Ctrl+C stops all of them."
+    help = (
+        "Start a Redis server, the web server, a worker and a scheduler; Ctrl+C stops all of them."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--bind", default="127.0.0.1", help="Address of the web server.")
@@ -84,9 +86,7 @@ class Command(BaseCommand):
         worker = Child(
             "worker", ["jobworker", "--no-reload", "--processes", str(processes)], self._say
         )
-        if "jobscheduler" not in get_commands():
-            return [worker]
-        return [worker, Child("scheduler", ["jobscheduler"], self._say)]
+        return [worker, Child("scheduler", ["jobscheduler", "--no-reload"], self._say)]
 
     def _welcome(self, url: str) -> None:
         lines = ["", self.style.MIGRATE_HEADING(f"  The demo is at {url}/"), ""]

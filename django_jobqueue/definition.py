@@ -1,0 +1,81 @@
+"""What the options of `@task` may be: a definition that makes no sense fails at import."""
+
+from datetime import timedelta
+from typing import Any
+
+from django_jobqueue import compat, retry
+from django_jobqueue.exceptions import YEAR
+
+Exceptions = tuple[type[BaseException], ...]
+
+
+def validate(task: Any) -> None:
+    """Raise InvalidTask for an option out of its bounds."""
+    name = getattr(task.func, "__qualname__", repr(task.func))
+    if not _whole(task.max_attempts) or task.max_attempts < 1:
+        raise compat.InvalidTask(
+            f"{name}: max_attempts={task.max_attempts!r} must be a whole number from 1."
+        )
+    if task.max_recoveries is not None and (
+        not _whole(task.max_recoveries) or task.max_recoveries < 0
+    ):
+        raise compat.InvalidTask(
+            f"{name}: max_recoveries={task.max_recoveries!r} must be a whole number from 0."
+        )
+    for option, value in (("timeout", task.timeout), ("kill_grace", task.kill_grace)):
+        if (option, value) != ("timeout", None) and not _positive(value):
+            raise compat.InvalidTask(
+                f"{name}: {option}={value!r} must be seconds above 0"
+                f"{' or a timedelta' if option == 'timeout' else ''}, at most a year."
+            )
+    _validate_latest(name, task.keep_latest, task.refresh_after)
+    try:
+        retry.validate(task.backoff)
+    except (TypeError, ValueError) as error:
+        raise compat.InvalidTask(f"{name}: {error}") from error
+
+
+def _validate_latest(name: str, keep: object, refresh_after: object) -> None:
+    if not isinstance(keep, bool) and not (isinstance(keep, timedelta) and _positive(keep)):
+        raise compat.InvalidTask(
+            f"{name}: keep_latest={keep!r} must be True, False or a timedelta above 0, at most a "
+            "year."
+        )
+    if refresh_after is not None and not _positive(refresh_after):
+        raise compat.InvalidTask(
+            f"{name}: refresh_after={refresh_after!r} must be seconds above 0 or a timedelta, at "
+            "most a year."
+        )
+    if refresh_after is not None and not keep:
+        raise compat.InvalidTask(f"{name}: refresh_after needs keep_latest=True, or a timedelta.")
+
+
+def _positive(value: object) -> bool:
+    number = isinstance(value, int | float | timedelta) and not isinstance(value, bool)
+    return number and 0 < retry.seconds(value) <= YEAR  # type: ignore[arg-type]
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def argument_names(given: Any) -> tuple[str, ...]:
+    """Return the option `sensitive` as a tuple.
+
+    Raises: InvalidTask.
+    """
+    names = () if isinstance(given, str) else tuple(given)
+    if isinstance(given, str) or not all(isinstance(name, str) for name in names):
+        raise compat.InvalidTask(f'sensitive={given!r} must be names, such as ("token",).')
+    return names
+
+
+def exceptions(name: str, given: Any) -> Exceptions:
+    """Return the option `name`, classes of exceptions or a single one, as a tuple.
+
+    Raises: InvalidTask.
+    """
+    classes = (given,) if isinstance(given, type) else tuple(given)
+    if all(isinstance(cls, type) and issubclass(cls, BaseException) for cls in classes):
+        return classes
+    raise compat.InvalidTask(f"{name}={given!r} must be exception classes.")

@@ -1,0 +1,60 @@
+"""Fire the schedules of one alias. Parses options; the work is in worker/scheduler.py."""
+
+import sys
+from argparse import ArgumentParser, BooleanOptionalAction
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
+from django.utils.autoreload import get_child_arguments
+
+from django_jobqueue.exceptions import JobQueueError
+from django_jobqueue.management import arguments
+from django_jobqueue.worker.reloader import run_reloading
+from django_jobqueue.worker.scheduler import Scheduler, scheduler_engine
+from django_jobqueue.worker.supervisor import new_worker_id
+
+
+class Command(BaseCommand):
+    help = (
+        "Enqueue the jobs of schedules when their time comes, until stopped. Any number may run: "
+        "each time is fired once."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--backend", default="default", help="alias in TASKS")
+        parser.add_argument(
+            "--health-file",
+            type=arguments.writable,
+            help="touched while the scheduler reaches Redis; see Health",
+        )
+        parser.add_argument(
+            "--reload",
+            action=BooleanOptionalAction,
+            default=None,
+            help="restart when code changes; default: DEBUG",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if sys.platform == "win32":
+            raise CommandError(
+                "jobscheduler needs Unix signals: on Windows run it in WSL or a container."
+            )
+        arguments.log_to_terminal(options["verbosity"])
+        if settings.DEBUG if options["reload"] is None else options["reload"]:
+            sys.exit(run_reloading([*get_child_arguments(), "--no-reload"]))
+        try:
+            self._work(options)
+        except (JobQueueError, ImproperlyConfigured) as error:
+            raise CommandError(str(error)) from error
+
+    def _work(self, options: dict[str, Any]) -> None:
+        engine, name = scheduler_engine(options["backend"]), new_worker_id()
+        if options["verbosity"]:
+            self.stdout.write(
+                f"jobscheduler {name}: schedules of '{engine.alias}' at "
+                f"{engine.connection.address()}"
+            )
+            self.stdout.flush()
+        Scheduler(engine, name, health_file=options["health_file"]).run()

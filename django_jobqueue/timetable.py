@@ -1,0 +1,78 @@
+"""Which times of a schedule are to be fired now, and which were missed.
+
+Next: worker/scheduler.py asks it, and fires.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice, takewhile
+
+from django_jobqueue.cron import MILLISECOND, Times
+
+GRACE = timedelta(seconds=60)  # a time not older than this is on time, and always fired
+CATCH_UPS = ("skip", "last", "all")
+CATCH_UP_MAX = 100
+MOST = 1000  # of catch_up_max
+COUNTED = 10_000  # times of one look: older ones are forgotten
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What one look at a timetable found."""
+
+    fires: tuple[datetime, ...] = ()  # oldest first
+    missed: int = 0  # how many are not to be fired any more: all before the fires
+    passed: datetime | None = None  # the newest of these
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """The times of a schedule: from `start`, before `end`, and what becomes of late ones.
+
+    A time is late if nobody fired it for a minute. `catch_up` leaves late ones out ("skip"),
+    fires the newest of them unless one that is on time follows ("last"), or the newest
+    `catch_up_max` of them ("all").
+    Raises: ValueError.
+    """
+
+    times: Times
+    start: datetime | None = None
+    end: datetime | None = None
+    catch_up: str = "skip"
+    catch_up_max: int = CATCH_UP_MAX
+
+    def __post_init__(self) -> None:
+        for name, value in (("start", self.start), ("end", self.end)):
+            if value is not None and value.tzinfo is None:
+                raise ValueError(f"{name}={value!r} has no time zone: give an aware datetime.")
+        if self.start and self.end and self.start >= self.end:
+            raise ValueError(
+                f"start={self.start.isoformat()} is not before end={self.end.isoformat()}."
+            )
+        if self.catch_up not in CATCH_UPS:
+            allowed = ", ".join(map(repr, CATCH_UPS))
+            raise ValueError(f"catch_up={self.catch_up!r}: use one of {allowed}.")
+        if not 1 <= self.catch_up_max <= MOST:
+            raise ValueError(f"catch_up_max={self.catch_up_max!r}: give 1 to {MOST}.")
+
+    def next(self, after: datetime, count: int) -> list[datetime]:
+        """Return the next times after a moment, at most so many."""
+        times = self.times.after(self._begin(after))
+        return list(islice(takewhile(lambda at: self.end is None or at < self.end, times), count))
+
+    def due(self, since: datetime, now: datetime) -> Due:
+        """Return what is to be fired of the times after one moment, up to another."""
+        begin = self._begin(since)
+        latest = now if self.end is None or now < self.end else self.end - MILLISECOND
+        open_times = takewhile(lambda at: at > begin, self.times.until(latest))
+        newest = tuple(islice(open_times, COUNTED))
+        on_time = sum(now - at <= GRACE for at in newest)
+        late = {"skip": 0, "last": int(not on_time), "all": self.catch_up_max}[self.catch_up]
+        fires, missed = newest[: on_time + late], newest[on_time + late :]
+        return Due(fires[::-1], len(missed), missed[0] if missed else None)
+
+    def _begin(self, moment: datetime) -> datetime:
+        """Return the moment after which times count."""
+        if self.start is None or self.start <= moment:
+            return moment
+        return self.start - MILLISECOND  # times are whole ms, and one may be at the start

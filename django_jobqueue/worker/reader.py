@@ -1,0 +1,64 @@
+"""What the database says of the schedules, read again and again beside the scheduler.
+
+In a thread of its own: a database that hangs must not keep anything from being fired.
+"""
+
+import logging
+import threading
+
+from django_jobqueue.schedules import Listing, current, enter_declared
+from django_jobqueue.worker import databases
+
+logger = logging.getLogger("django_jobqueue.worker")
+
+EVERY = 5.0  # seconds: a change in the admin takes effect after so long
+
+
+class Reader:
+    """The schedules of one alias as they were read last."""
+
+    def __init__(self, alias: str) -> None:
+        self._alias = alias
+        self._listing: Listing | None = None
+        self._is_entered = False
+        self._has_failed = False
+        self._has_read = threading.Event()
+        self._stop = threading.Event()
+
+    def latest(self) -> Listing | None:
+        """Return what was read last; None: nothing yet."""
+        return self._listing
+
+    def start(self) -> None:
+        """Begin, and wait for the first reading unless the database takes its time."""
+        threading.Thread(target=self._run, name="schedules", daemon=True).start()
+        self._has_read.wait(EVERY)
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def read(self) -> None:
+        """Read the schedules; if that fails, those known stay."""
+        try:
+            if not self._is_entered:
+                enter_declared(self._alias)
+                self._is_entered = True
+            self._listing = current(self._alias)
+        except Exception as error:
+            databases.drop()
+            if not self._has_failed:
+                known = "Those known are fired as before." if self._listing else "None is fired."
+                logger.error("The schedules can't be read from the database (%s). %s", error, known)
+            self._has_failed = True
+        else:
+            databases.tidy()
+            if self._has_failed:
+                logger.warning("The schedules are read from the database again.")
+            self._has_failed = False
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self.read()
+            self._has_read.set()
+            self._stop.wait(EVERY)
+        databases.drop()

@@ -1,0 +1,68 @@
+"""Random calls of what schedulers, operators and maintenance do to schedules."""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
+
+from .world import World
+
+QUEUES = ("a", "b", "c")
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+
+names = st.sampled_from(["n1", "n2", "n3"])
+rules = st.sampled_from(["r1", "r1", "r2", "r3"])  # digests
+
+
+class ScheduleRules(World):
+    """The scripts of schedules."""
+
+    @rule(
+        scheduler=st.sampled_from(["s1", "s2"]),
+        schedules=st.lists(st.tuples(names, rules), max_size=3, unique_by=lambda pair: pair[0]),
+    )
+    def look(self, scheduler: str, schedules: list[tuple[str, str]]) -> None:
+        self.ask("look", tuple(word for pair in schedules for word in pair), scheduler=scheduler)
+
+    @rule(
+        name=names,
+        rule=rules,
+        queue=st.sampled_from(QUEUES),
+        due=st.sampled_from(["", "", "+5000"]),
+        later=st.sampled_from([-MINUTE, 0, 1, 1000, 2000]),
+        overlap=st.sampled_from(["allow", "skip"]),
+        looked=st.sampled_from([True, True, False]),
+    )
+    def fire(
+        self,
+        name: str,
+        rule: str,
+        queue: str,
+        due: str,
+        later: int,
+        overlap: str,
+        looked: bool,
+    ) -> None:
+        """A scheduler fires a time that it thinks is due, and may have slept since it looked."""
+        if looked:
+            self.look("s1", [(name, rule)])
+        nominal = (self.model.since_of(name, rule) or self.model.now) + later
+        job_id = self.new_id()
+        job = (job_id, queue, "a.b", 0, due, f"payload of {job_id}", 2, "schedule", name)
+        self.ask("fire", job, name=name, rule=rule, nominal=nominal, overlap=overlap)
+
+    fire_too = fire  # what schedulers do most
+
+    @rule(name=names, rule=rules, since=st.sampled_from([0, 0, 0, 1]), count=st.integers(1, 3))
+    def miss(self, name: str, rule: str, since: int, count: int) -> None:
+        known = (self.model.since_of(name, rule) or 0) - since
+        given = {"since": known, "nominal": known + 1000 * count, "count": count}
+        self.ask("miss", name=name, rule=rule, **given)
+
+    @rule(name=names, queue=st.sampled_from(QUEUES))
+    def run_now(self, name: str, queue: str) -> None:
+        job_id = self.new_id()
+        job = (job_id, queue, "a.b", 0, "", f"payload of {job_id}", 2, "schedule", name)
+        self.ask("run_now", job, name=name)
+
+    @rule(name=names | st.just(""), unseen=st.sampled_from([MINUTE, DAY, 30 * DAY]))
+    def forget_schedule(self, name: str, unseen: int) -> None:
+        self.ask("forget_schedule", name=name, unseen=unseen, gone=HOUR)

@@ -1,0 +1,97 @@
+"""The scripts of schedules in plain Python, and with them the model of all scripts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from .model import Refused
+from .model_scripts import Model
+
+MINUTE = 60_000  # ms
+
+
+class WholeModel(Model):
+    """All scripts."""
+
+    def schedule(self, name: str) -> dict[str, str]:
+        """Return what is known of a schedule; of a key that is no hash: nothing."""
+        found = self.keys.get(f"schedule:{name}")
+        return found if isinstance(found, dict) else {}
+
+    def since_of(self, name: str, rule: str) -> int | None:
+        found = self.schedule(name)
+        if f"since:{rule}" not in found:
+            return None
+        return max(int(found[f"since:{rule}"]), int(found.get("mark", 0)))
+
+    def look(self, schedules: Sequence[str] = (), *, scheduler: str) -> list[str]:
+        if self.full:
+            raise Refused("maxmemory")
+        self.zadd("schedulers", scheduler, self.now)
+        reply = [str(self.now)]
+        for name, rule in zip(schedules[::2], schedules[1::2], strict=True):
+            place = f"schedule:{name}"
+            if not isinstance(self.keys.get(place), dict):
+                self.keys.pop(place, None)
+            for field, seen in list(self.schedule(name).items()):
+                kind, _, other = field.partition(":")
+                if kind == "seen" and other != rule and self.now - int(seen) > MINUTE:
+                    self.drop(place, f"seen:{other}", f"since:{other}")
+            if self.since_of(name, rule) is None:
+                self.hset(place, **{f"since:{rule}": self.now})
+            self.hset(place, **{f"seen:{rule}": self.now})
+            self.zadd("schedules", name, self.now)
+            reply.append(str(self.since_of(name, rule)))
+        return reply
+
+    def fire(
+        self, job: Sequence[Any], *, name: str, rule: str, nominal: int, overlap: str
+    ) -> list[str]:
+        if stored := self.fields(job[0]).get("enqueued_at"):
+            return ["fired", stored]
+        since = self.since_of(name, rule)
+        if since is None or nominal <= since:
+            return ["known"]
+        place = f"schedule:{name}"
+        if overlap == "skip" and self.is_open(self.schedule(name).get("job", "")):
+            if self.full:
+                raise Refused("maxmemory")
+            self.hset(place, mark=nominal)
+            self.increase(place, "overlapped")
+            return ["overlap"]
+        tokens = self.store(*job)
+        self.hset(place, mark=nominal, nominal=nominal, fired_at=self.now, job=job[0])
+        self.increase(place, "fired")
+        self.announce(job[1], 1, tokens)
+        return ["fired", str(self.now)]
+
+    def miss(self, *, name: str, rule: str, since: int, nominal: int, count: int) -> int:
+        if self.since_of(name, rule) != since:
+            return 0
+        if self.full:
+            raise Refused("maxmemory")
+        self.hset(f"schedule:{name}", mark=nominal, missed_at=self.now)
+        self.increase(f"schedule:{name}", "missed", count)
+        return 1
+
+    def run_now(self, job: Sequence[Any], *, name: str) -> str:
+        if stored := self.fields(job[0]).get("enqueued_at"):
+            return stored
+        tokens = self.store(*job)
+        if not isinstance(self.keys.get(f"schedule:{name}"), dict):
+            self.keys.pop(f"schedule:{name}", None)
+        self.hset(f"schedule:{name}", job=job[0])
+        self.zadd("schedules", name, self.now)
+        self.announce(job[1], 1, tokens)
+        return str(self.now)
+
+    def forget_schedule(self, *, name: str, unseen: int, gone: int) -> int:
+        names = self.until("schedules", self.now - unseen) + ([name] if name else [])
+        for each in names:
+            self.drop("schedules", each)
+            self.keys.pop(f"schedule:{each}", None)
+        schedulers = self.until("schedulers", self.now - gone)
+        if len(schedulers) == len(self.keys.get("schedulers", ())):
+            schedulers = schedulers[:-1]
+        for each in schedulers:
+            self.drop("schedulers", each)
+        return len(names)
