@@ -1,6 +1,8 @@
-"""What the options of `@task` may be: a definition that makes no sense fails at import."""
+"""What a task may be defined as: options that make no sense fail at import; and what it takes."""
 
+import inspect
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from django_jobqueue import compat, retry
@@ -33,6 +35,14 @@ def validate(task: Any) -> None:
         retry.validate(task.backoff)
     except (TypeError, ValueError) as error:
         raise compat.InvalidTask(f"{name}: {error}") from error
+
+
+@cache
+def signature_of(function: Any, takes_context: bool) -> inspect.Signature:
+    """Return what a caller gives to a task's function: all but the worker's context."""
+    taken = inspect.signature(function)
+    given = list(taken.parameters.values())[int(takes_context) :]
+    return taken.replace(parameters=given, return_annotation=inspect.Signature.empty)
 
 
 def _validate_latest(name: str, keep: object, refresh_after: object) -> None:

@@ -4,7 +4,6 @@ Knows no database, so that every `tasks.py` may declare. Next: schedules.py join
 declared with what stands in the ledger.
 """
 
-import inspect
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from django.utils.timezone import is_naive, make_aware
 
 from django_jobqueue import compat, payload
 from django_jobqueue.cron import Cron, Every, Times
+from django_jobqueue.definition import signature_of
 from django_jobqueue.retry import Seconds, seconds
 from django_jobqueue.task import Task, as_task
 from django_jobqueue.timetable import CATCH_UP_MAX, Timetable
@@ -141,7 +141,7 @@ def check_call(task: Task[..., Any], args: Any, kwargs: Any) -> tuple[list[Any],
     if not isinstance(kwargs, Mapping) or not all(isinstance(name, str) for name in kwargs):
         raise TypeError(f"kwargs is {kwargs!r}: give a mapping of names to values.")
     call = payload.pure_call(args, kwargs)
-    taken = signature_of(task)
+    taken = signature_of(task.func, task.takes_context)
     try:
         taken.bind(*call[0], **call[1])
     except TypeError as error:
@@ -149,13 +149,6 @@ def check_call(task: Task[..., Any], args: Any, kwargs: Any) -> tuple[list[Any],
             f"{task.module_path}{taken} can't be called with these arguments: {error}."
         ) from None
     return call
-
-
-def signature_of(task: Task[..., Any]) -> inspect.Signature:
-    """Return what a caller gives: the function's signature without the worker's context."""
-    taken = inspect.signature(task.func)
-    given = list(taken.parameters.values())[int(task.takes_context) :]
-    return taken.replace(parameters=given, return_annotation=inspect.Signature.empty)
 
 
 def check_overlap(overlap: object) -> None:

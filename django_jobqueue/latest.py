@@ -3,15 +3,14 @@
 Next: engine/values.py reads it; lua/finish.lua keeps what a run returned.
 """
 
-import inspect
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from django_jobqueue import payload
+from django_jobqueue.definition import signature_of
 from django_jobqueue.engine.values import Kept
 from django_jobqueue.results import moment
 from django_jobqueue.retry import seconds
@@ -37,7 +36,7 @@ def digest(task: "Task[..., Any]", args: Sequence[Any], kwargs: Mapping[str, Any
     Raises: TypeError if the arguments are not JSON, or the function does not take them.
     """
     call = payload.pure_call(args, kwargs)
-    taken = _signature(task.func, task.takes_context)
+    taken = signature_of(task.func, task.takes_context)
     try:
         bound = taken.bind(*call[0], **call[1])
     except TypeError as error:
@@ -80,14 +79,6 @@ def judge(task: "Task[..., Any]", kept: Kept) -> Latest[Any] | None:
 def needs_refresh(task: "Task[..., Any]", found: Latest[Any] | None) -> bool:
     """Tell whether who found this is to ask for a newer one."""
     return task.refresh_after is not None and (found is None or found.is_stale)
-
-
-@cache
-def _signature(function: Any, takes_context: bool) -> inspect.Signature:
-    """Return what a caller gives to a task's function."""
-    taken = inspect.signature(function)
-    parameters = list(taken.parameters.values())[int(takes_context) :]
-    return taken.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
 
 
 def _json(arguments: Mapping[str, Any]) -> dict[str, Any]:

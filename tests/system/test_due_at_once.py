@@ -28,7 +28,7 @@ def test_all_start_once_in_the_order_of_their_times(
     assert engine.inspector.count(State.SCHEDULED) == JOBS
 
     worker = worker_process("--processes", "2")
-    until(lambda: engine.inspector.count(State.SUCCEEDED) == JOBS, timeout=80)
+    until(lambda: engine.inspector.count(State.SUCCEEDED) == JOBS, timeout=150)
     worker.stop()
 
     names = ("fence", "attempts", "place", "attempted_at")
