@@ -34,6 +34,11 @@ ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 URL = "redis://localhost:6379/1"  # what the pages say; the walk puts its own server there
 
+# A server of the matrix may have published weaknesses, and the reader's has none.
+_WEAK = re.compile(
+    r"System check identified some issues:\n\nWARNINGS:\n\?: \(jobqueue\.W006\).*\n\tHINT: .*\n\n"
+    r"System check identified 1 issue \(0 silenced\)\."
+)
 _MARK = re.compile(r"<!-- (file|append|run|start|shell|settings|redis|shown)(?:: (.+?))? -->")
 _BEFORE = re.compile(r", before Django ([\d.]+)$")
 
@@ -140,7 +145,7 @@ class Walk:
             text=True,
         )
         assert done.returncode == 0, f"{where}: {shlex.join(command)}\n{done.stdout}"
-        return done.stdout
+        return _WEAK.sub("System check identified no issues (0 silenced).", done.stdout)
 
     def log(self, number: int) -> str:
         """Return what a program that was left running has written."""
