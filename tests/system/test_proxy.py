@@ -247,7 +247,7 @@ def test_leaves_nothing_behind(redis_server: EmbeddedServer, direct: Redis) -> N
         victim = socket.create_connection(("127.0.0.1", proxy.port))
     with victim:
         assert victim.recv(1) == b""
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # those of tests before may have ended
     until(lambda: len(direct.client_list()) <= clients)
 
 
