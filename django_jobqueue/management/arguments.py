@@ -2,10 +2,15 @@
 
 import logging
 import re
-from argparse import ArgumentTypeError
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction
 from pathlib import Path
 
+from django.conf import settings
+from django.utils.autoreload import get_child_arguments
+
 from django_jobqueue.job import QUEUE_PATTERN
+from django_jobqueue.worker.reloader import run_reloading
 
 LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.INFO, 3: logging.DEBUG}
 
@@ -52,6 +57,21 @@ def writable(text: str) -> Path:
     except OSError as error:
         raise ArgumentTypeError(f"{text!r} can't be written: {error.strerror}") from None
     return path
+
+
+def add_reload(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--reload",
+        action=BooleanOptionalAction,
+        default=None,
+        help="restart when code changes; default: DEBUG",
+    )
+
+
+def reload_if_wanted(wanted: bool | None) -> None:
+    """Run the command in a child that is started anew when code changes, and exit with it."""
+    if settings.DEBUG if wanted is None else wanted:
+        sys.exit(run_reloading([*get_child_arguments(), "--no-reload"]))
 
 
 def log_to_terminal(verbosity: int) -> None:

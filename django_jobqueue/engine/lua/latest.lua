@@ -7,7 +7,6 @@
 --     stored to refresh it last or '', 1 if that is not final}
 -- Atomic: an old value would be judged by a later time
 
--- An error, of a key of another type, holds no values.
-local kept = redis.pcall('HMGET', key('latest', digest), 'value', 'at', 'refresh')
+local kept = try('HMGET', key('latest', digest), 'value', 'at', 'refresh') or {}
 local refresh = kept[3] or ''
 return {now(), kept[1] or false, kept[2] or false, refresh, is_open(refresh) and 1 or 0}

@@ -35,7 +35,7 @@ end
 -- The ms after which the times of a schedule are not handled yet, under a rule that is in use
 -- (nil: it is not), and the job that the schedule stored last.
 local function since_of(name, rule)
-  local found = redis.pcall('HMGET', key('schedule', name), 'since:' .. rule, 'mark', 'job')
+  local found = try('HMGET', key('schedule', name), 'since:' .. rule, 'mark', 'job') or {}
   local since = tonumber(found[1])
   return since and math.max(since, tonumber(found[2]) or 0), found[3]
 end
@@ -46,7 +46,7 @@ local function keep(latest, result, begun, t)
   local digest, seconds = string.match(latest, '^(%S+) (%d+)$')
   if not digest then return end
   local place = key('latest', digest)
-  local old = redis.pcall('HMGET', place, 'begun', 'refresh') -- an error holds no values
+  local old = try('HMGET', place, 'begun', 'refresh') or {}
   local newest = tonumber(old[1]) or 0
   if tonumber(begun) < newest and newest <= tonumber(t) then return end
   call('UNLINK', place)

@@ -1,17 +1,14 @@
 """Fire the schedules of one alias. Parses options; the work is in worker/scheduler.py."""
 
 import sys
-from argparse import ArgumentParser, BooleanOptionalAction
+from argparse import ArgumentParser
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
-from django.utils.autoreload import get_child_arguments
 
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.management import arguments
-from django_jobqueue.worker.reloader import run_reloading
 from django_jobqueue.worker.scheduler import Scheduler, scheduler_engine
 from django_jobqueue.worker.supervisor import new_worker_id
 
@@ -29,12 +26,7 @@ class Command(BaseCommand):
             type=arguments.writable,
             help="touched while the scheduler reaches Redis; see Health",
         )
-        parser.add_argument(
-            "--reload",
-            action=BooleanOptionalAction,
-            default=None,
-            help="restart when code changes; default: DEBUG",
-        )
+        arguments.add_reload(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if sys.platform == "win32":
@@ -42,8 +34,7 @@ class Command(BaseCommand):
                 "jobscheduler needs Unix signals: on Windows run it in WSL or a container."
             )
         arguments.log_to_terminal(options["verbosity"])
-        if settings.DEBUG if options["reload"] is None else options["reload"]:
-            sys.exit(run_reloading([*get_child_arguments(), "--no-reload"]))
+        arguments.reload_if_wanted(options["reload"])
         try:
             self._work(options)
         except (JobQueueError, ImproperlyConfigured) as error:

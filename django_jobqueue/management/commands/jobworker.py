@@ -2,13 +2,11 @@
 
 import os
 import sys
-from argparse import ArgumentParser, BooleanOptionalAction
+from argparse import ArgumentParser
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
-from django.utils.autoreload import get_child_arguments
 
 from django_jobqueue.engine import new_engine
 from django_jobqueue.engine.pool import supervisor_timeouts
@@ -16,7 +14,6 @@ from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.management import arguments
 from django_jobqueue.options import load
 from django_jobqueue.worker.process import Plan
-from django_jobqueue.worker.reloader import run_reloading
 from django_jobqueue.worker.supervisor import Supervisor, new_worker_id
 
 
@@ -66,12 +63,7 @@ class Command(BaseCommand):
             action="store_true",
             help="fire schedules too, in one more process; see jobscheduler",
         )
-        parser.add_argument(
-            "--reload",
-            action=BooleanOptionalAction,
-            default=None,
-            help="restart when code changes; default: DEBUG",
-        )
+        arguments.add_reload(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if sys.platform == "win32":
@@ -82,9 +74,8 @@ class Command(BaseCommand):
         if options["burst"] and options["scheduler"]:
             raise CommandError("--burst ends when no job is left, --scheduler never: use one.")
         arguments.log_to_terminal(options["verbosity"])
-        reload = settings.DEBUG if options["reload"] is None else options["reload"]
-        if reload and not options["burst"]:
-            sys.exit(run_reloading([*get_child_arguments(), "--no-reload"]))
+        if not options["burst"]:
+            arguments.reload_if_wanted(options["reload"])
         try:
             code = self._work(options)
         except (JobQueueError, ImproperlyConfigured) as error:
