@@ -3,12 +3,15 @@
 #
 #   make demo                          make test ARGS="tests/engine -k claim"
 #   make test PYTHON=python3.13 VENV=.venv313
+#   make test SEED=default             with another order and other random calls than always
 #   make test ARGS="-n 0 -s"           in one process: each has a server of its own, and much of the
 #                                      time is spent waiting for leases and failovers
 
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+# What decides the order of the tests and their random calls: a change is judged by what it changes.
+SEED ?= 1
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
@@ -23,7 +26,7 @@ demo: $(VENV)/.installed-demo ## start the demo project: server, worker, web sit
 	@exec $(BIN)/python testproject/manage.py demo $(ARGS)
 
 test: $(VENV)/.installed-test ## run the whole test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --randomly-seed=$(SEED) $(ARGS)
 
 chaos: $(VENV)/.installed-test ## storm real servers and workers, and judge (takes minutes)
 	@exec $(BIN)/python -m tests.chaos $(ARGS)

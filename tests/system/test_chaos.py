@@ -31,14 +31,19 @@ from tests.chaos.workers import Kill
 from tests.conftest import Clock
 from tests.rig import PATIENCE, ROOT
 
-SEED = int(os.environ.get("CHAOS_SEED") or random.randrange(1, 1_000_000))
 SHORT = ["--jobs", "300", "--minutes", "0.2", "--threads", "4", "--drain", "60"]
 
 
-def test_a_short_storm_breaks_no_promise() -> None:
+@pytest.fixture
+def seed() -> int:
+    number = int(os.environ.get("CHAOS_SEED") or random.randrange(1, 1_000_000))
+    print(f"CHAOS_SEED={number}")  # noqa: T201 - shown if the test fails
+    return number
+
+
+def test_a_short_storm_breaks_no_promise(seed: int) -> None:
     """Each kind of fault once, 300 jobs: all of them end as they should."""
-    print(f"repeat with CHAOS_SEED={SEED}")  # noqa: T201 - shown if the test fails
-    command = [sys.executable, "-m", "tests.chaos", *SHORT, "--seed", str(SEED)]
+    command = [sys.executable, "-m", "tests.chaos", *SHORT, "--seed", str(seed)]
     done = subprocess.run(
         tethered(command, signal.SIGKILL),
         cwd=ROOT,
@@ -47,19 +52,19 @@ def test_a_short_storm_breaks_no_promise() -> None:
         timeout=4 * PATIENCE,
     )
     print(done.stderr)  # noqa: T201 - shown if the test fails
-    assert done.returncode == 0, f"CHAOS_SEED={SEED}\n{done.stdout}"
+    assert done.returncode == 0, f"CHAOS_SEED={seed}\n{done.stdout}"
     assert "| acknowledged jobs | 300 |" in done.stdout
 
 
-def test_the_seed_decides_load_and_faults() -> None:
+def test_the_seed_decides_load_and_faults(seed: int) -> None:
     """The same seed gives the same plan; faults end in time, one at a time on the road."""
-    print(f"repeat with CHAOS_SEED={SEED}")  # noqa: T201 - shown if the test fails
-    for seed in range(SEED, SEED + 50):
-        options = Options(jobs=100, seed=seed, minutes=0.2)
-        assert jobs.plan(options, random.Random(seed)) == jobs.plan(options, random.Random(seed))
+    for number in range(seed, seed + 50):
+        options = Options(jobs=100, seed=number, minutes=0.2)
+        one, two = (jobs.plan(options, random.Random(number)) for _ in range(2))
+        assert one == two
         kinds = list(faults.KINDS)
-        found = faults.plan(options, random.Random(seed), kinds)
-        assert found == faults.plan(options, random.Random(seed), kinds)
+        found = faults.plan(options, random.Random(number), kinds)
+        assert found == faults.plan(options, random.Random(number), kinds)
         assert all(fault.end <= options.seconds for fault in found)
         road = [fault for fault in found if faults.KINDS[fault.kind].of_road]
         assert all(a.end < b.at for a, b in pairwise(road))

@@ -44,8 +44,8 @@ def test_each_job_ends_once(
     worker_process: Start, engine: Engine, tmp_path: Path, postgres: Postgres, mode: str
 ) -> None:
     """Two workers; what ends, is cancelled or times out does so within the same 100 ms."""
-    seed = int(os.environ.get("TEST_SEED", random.randrange(2**32)))
-    print(f"seed {seed}")  # noqa: T201
+    seed = int(os.environ.get("CHAOS_SEED", random.randrange(2**32)))
+    print(f"CHAOS_SEED={seed}")  # noqa: T201
     randomly = random.Random(seed)
     options, names = MODES[mode]
     oracle = tmp_path / "oracle"
