@@ -36,7 +36,7 @@ class Held:
 
 @dataclass(slots=True)
 class Slot:
-    """The name under which a slot claims, and the nonce of its next claim.
+    """The name under which a slot claims, and the nonce of its next call.
 
     The nonce is drawn anew after each reply that arrived, and stays after an error: then
     the server gives the same job again if it had given one. It is greater than all before it
@@ -133,12 +133,20 @@ class Workers:
         words = (found or b"").decode().split(" ")
         return Held(slot, words[2], words[3]) if len(words) > 3 else None
 
-    def release_slot(self, worker: str, slot: str, *, lost: bool, reason: str) -> list[str]:
+    def release_slot(self, slot: Slot, *, lost: bool, reason: str) -> list[str]:
         """Give back the job of a slot whose process is gone; return its id and state, if any.
 
+        `slot` is made after the end of the process and before the start of the next.
         `lost`: the process died by itself, which counts as a recovery of the job.
         """
-        reply = self._call("release_slot", worker=worker, slot=slot, lost=int(lost), reason=reason)
+        reply = self._call(
+            "release_slot",
+            worker=slot.worker,
+            slot=slot.name,
+            nonce=slot.nonce,
+            lost=int(lost),
+            reason=reason,
+        )
         return [word.decode() for word in reply]
 
     def forget(self, worker: str = "") -> int:

@@ -69,18 +69,19 @@ class Child:
 
         Raises: QueueUnavailable.
         """
-        for slot in self.slots:
-            if not self._is_settled(workers, worker, slot):
-                moved = workers.release_slot(worker, slot, lost=lost, reason=reason)
+        for name in self.slots:
+            slot = Slot(worker, name)
+            if not self._is_settled(workers, slot):
+                moved = workers.release_slot(slot, lost=lost, reason=reason)
                 if moved:
                     logger.warning("Job %s was given back, it is %s", *map(one_line, moved))
 
-    def _is_settled(self, workers: Workers, worker: str, slot: str) -> bool:
+    def _is_settled(self, workers: Workers, slot: Slot) -> bool:
         """Settle a run that was killed as the verdict says."""
         if self.verdict is None or self.verdict.settlement is None:
             return False
-        held = workers.held(worker, slot)
+        held = workers.held(slot.worker, slot.name)
         if held is None or number_of(held.fence) != self.verdict.run:
             return False
-        workers.finish(Slot(worker, slot), held, self.verdict.settlement, [])
+        workers.finish(slot, held, self.verdict.settlement, [])
         return True

@@ -144,11 +144,12 @@ class Auditor:
         job, given = before.fields(job_id), call.given
         if call.script in ("cancel", "resign"):
             return True  # whoever asks; neither takes the run away
-        if call.script in ("claim", "finish") and self._unheard(job_id, before, call):
+        by_slot = call.script in ("claim", "finish", "release_slot")
+        if by_slot and self._unheard(job_id, before, call):
             return True
         if call.script in ("finish", "progress", "log"):
             return bool((given["id"], given["fence"]) == (job_id, job["fence"]))
-        if call.script in ("release_slot", "renew"):
+        if call.script == "renew":
             return _names(before, given["worker"], job_id)
         lease = before.keys[f"leases:{job['queue']}"][job_id]
         return bool(call.script == "reap" and lease <= clock)

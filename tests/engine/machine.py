@@ -154,10 +154,11 @@ class Machine(ScheduleRules):
     @precondition(lambda self: self.runs)
     def process_dies(self, number: int, lost: int, told: bool) -> None:
         """Its supervisor gives back what it ran, unless that died too."""
-        worker, slot = SLOTS[number]
         self.runs.pop(number, None)
         if told:
-            self.ask("release_slot", worker=worker, slot=slot, lost=lost, reason="killed")
+            slot = self.slot(number)
+            del slot["lease"]
+            self.ask("release_slot", lost=lost, reason="killed", **slot)
 
     @rule(number=slots, queues=orders, told=st.booleans(), quick=st.booleans())
     @precondition(lambda self: len(self.runs) < len(SLOTS))

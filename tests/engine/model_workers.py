@@ -150,8 +150,12 @@ class WorkerScripts(Moves):
         self.hset(f"job:{id}", logged=nonce)
         return 1
 
-    def release_slot(self, *, worker: str, slot: str, lost: int, reason: str) -> list[str]:
+    def release_slot(
+        self, *, worker: str, slot: str, nonce: str, lost: int, reason: str
+    ) -> list[str]:
         held = self.held(worker, slot)
+        if held is not None and nonce < held[0]:
+            return []
         self.drop(f"slots:{worker}", slot)
         if held is None:
             return []

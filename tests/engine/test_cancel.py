@@ -148,7 +148,7 @@ def test_lost_run_is_not_repeated(engine: Engine, slot: Slot, make_job: Make, lo
     claimed(engine, slot)
     engine.jobs.cancel(job_id, "by_user")
 
-    moved = engine.workers.release_slot(slot.worker, slot.name, lost=lost, reason="killed_9")
+    moved = engine.workers.release_slot(slot, lost=lost, reason="killed_9")
 
     assert moved == [job_id, "cancelled"]
     found = engine.inspector.job(job_id)
@@ -194,7 +194,7 @@ def test_worker_that_goes_takes_its_call_along(engine: Engine, slot: Slot, make_
     job = make_job()
     claimed(engine, slot)
     engine.jobs.cancel(job)
-    engine.workers.release_slot(slot.worker, slot.name, lost=False, reason="")
+    engine.workers.release_slot(slot, lost=False, reason="")
     engine.workers.forget(slot.worker)
     assert not any(name.startswith("call") for name in everything(engine))
 

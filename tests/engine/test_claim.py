@@ -111,7 +111,7 @@ def test_lost_reply_of_a_reaped_job_gives_the_next_one(
     first, second = make_job(), make_job()
     nonce = slot.nonce
     claimed(engine, slot)
-    engine.workers.release_slot(slot.worker, slot.name, lost=True, reason="killed")
+    engine.workers.release_slot(slot, lost=True, reason="killed")
     assert claimed(engine, Slot("worker-2", "0.0")).id == first
     slot.nonce = nonce
 
@@ -166,7 +166,7 @@ def test_dead_process_claim_costs_no_lease(engine: Engine, make_job: Make) -> No
     """What it claims after its death goes back when its successor claims, and runs at once."""
     first, second = make_job(), make_job()
     dead, successor = Slot("worker-1", "0.0"), Slot("worker-1", "0.0")
-    assert engine.workers.release_slot("worker-1", "0.0", lost=True, reason="killed_9") == []
+    assert engine.workers.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed_9") == []
     place = score(engine, "queued", first)
     unheard = claimed(engine, dead)
 

@@ -68,7 +68,7 @@ class DamagedMachine(Machine):
         ids = self.model.keys.get(f"{index}:{queue}", {})
         self.put(f"{index}:{queue}", ids | {job_id: float(START)})
 
-    @rule(slot=st.sampled_from(SLOTS), held=st.sampled_from(["a b c d", "1 2 3 4 5"]))
+    @rule(slot=st.sampled_from(SLOTS), held=st.sampled_from(["a b c d", "1 2 3 4 5", "a b c"]))
     def break_slot(self, slot: tuple[str, str], held: str) -> None:
         worker, name = slot
         if unnamed := self.model.held(worker, name):

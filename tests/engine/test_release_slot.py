@@ -23,7 +23,7 @@ from .places import (
 
 
 def release(engine: Engine, *, lost: bool = True, slot: str = "0.0") -> list[str]:
-    return engine.workers.release_slot("worker-1", slot, lost=lost, reason="process_killed")
+    return engine.workers.release_slot(Slot("worker-1", slot), lost=lost, reason="process_killed")
 
 
 @pytest.mark.parametrize(
@@ -138,6 +138,23 @@ def test_job_that_another_slot_holds_stays_there(
     assert release(engine) == []
     assert places(engine) == {"leases": {"default": [job_id]}}
     assert record(engine, job_id)["fence"] == new.fence
+
+
+def test_late_release_leaves_the_successors_job(engine: Engine, make_job: Make) -> None:
+    """The call arrives once more when the next process of the slot runs a job already."""
+    first, second = make_job(), make_job(priority=-1)
+    claimed(engine, Slot("worker-1", "0.0"))
+    found_dead, successor = Slot("worker-1", "0.0"), Slot("worker-1", "0.0")
+    for moved in ([first, "queued"], []):
+        assert engine.workers.release_slot(found_dead, lost=True, reason="killed_9") == moved
+    job = claimed(engine, successor)
+    before = everything(engine)
+
+    assert engine.workers.release_slot(found_dead, lost=True, reason="killed_9") == []
+
+    assert everything(engine) == before
+    assert finish(engine, successor, job) == "ok"
+    assert places(engine)["queued"] == {"default": [second]}
 
 
 def test_reaped_job_is_not_given_back_again(

@@ -147,6 +147,21 @@ def test_record_of_another_type_costs_no_other_job_its_lease(
         client.zrem(keys("leases", "default"), broken)
 
 
+def test_unreadable_entry_costs_no_other_slot_its_lease(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """The slot of which nothing is known any more is passed over."""
+    job_id = make_job()
+    claimed(engine, slot)
+    entries = engine.connection.keys("slots", slot.worker)
+    engine.connection.client.hset(entries, "0.9", "nonsense")
+
+    held = engine.workers.renew(slot.worker, INFO)
+
+    engine.connection.client.hdel(entries, "0.9")
+    assert [one.id for one in held] == [job_id]
+
+
 def test_renew_works_at_maxmemory(engine: Engine, slot: Slot, make_job: Make) -> None:
     """A full server does not end leases, and a new worker can register."""
     make_job()

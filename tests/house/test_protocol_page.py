@@ -59,7 +59,7 @@ def lived(engine: Engine, make_job: Callable[..., str], slot: Slot) -> Engine:
         workers.finish(slot, job, settled, [])
     make_job()
     workers.claim(slot, queues)
-    workers.release_slot(slot.worker, slot.name, lost=True, reason="killed_9")
+    workers.release_slot(slot, lost=True, reason="killed_9")
     running = workers.claim(slot, queues)
     assert isinstance(running, Claimed)
     engine.jobs.cancel(running.id)

@@ -143,7 +143,7 @@ def look_after(user: Engine, make_job: Make, slot: Slot) -> None:
     make_job(queue="mail", due=timedelta(hours=1))
     until(lambda: user.queues.promote(["default"]))
     claimed(user, slot)
-    user.workers.release_slot(slot.worker, slot.name, lost=True, reason="killed_9")
+    user.workers.release_slot(slot, lost=True, reason="killed_9")
     lost = claimed(user, slot)
     assert user.inspector.job(lost.id).state is State.RUNNING
     assert user.queues.names() == ["default", "mail"]

@@ -97,7 +97,7 @@ def test_older_worker_recovers_a_newer_ones_job(
 
     (found,) = engine.workers.renew(slot.worker, {"pid": 1})
     assert (found.id, found.fence, found.lost) == (job_id, job.fence, False)
-    moved = engine.workers.release_slot(slot.worker, slot.name, lost=True, reason="killed_9")
+    moved = engine.workers.release_slot(slot, lost=True, reason="killed_9")
     assert moved == [job_id, "queued"]
     worker_process("--processes", "1", "--burst").wait()
     assert engine.inspector.job(job_id).state is State.SUCCEEDED

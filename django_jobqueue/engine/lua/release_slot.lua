@@ -5,14 +5,17 @@
 -- ARGV:
 --   worker  id of the worker
 --   slot    name of the slot in its worker
+--   nonce   name of this call, drawn as in claim after the process's end and before another
+--     takes the slot's name: what was claimed under a greater one stays
 --   lost    1: the process died by itself, which counts as a recovery; 0: it was stopped
 --   reason  short code for a job that fails by this
 -- Returns: {} or {job id, its state now}
 -- Atomic: the job would stand in no index, or in two
 
-local held = call('HGET', key('slots', worker), slot)
+local last, queue, id, fence = string.match(call('HGET', key('slots', worker), slot) or '',
+  '^(%S+) (%S+) (%S+) (%S+)')
+if last and nonce < last then return {} end
 call('HDEL', key('slots', worker), slot)
-local _, queue, id, fence = string.match(held or '', '^(%S+) (%S+) (%S+) (%S+)')
 if not id then return {} end
 local job = fields_of(id, 'state', 'fence')
 if job[1] ~= 'running' or job[2] ~= fence then return {} end

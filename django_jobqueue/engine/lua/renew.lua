@@ -16,14 +16,16 @@ local answer = {}
 local slots = call('HGETALL', key('slots', worker))
 for at = 1, #slots, 2 do
   local _, queue, id, fence = string.match(slots[at + 1], '^(%S+) (%S+) (%S+) (%S+)')
-  local job = fields_of(id, 'state', 'fence', 'cancel')
-  local what = 'lost'
-  if job[1] == 'running' and job[2] == fence then
-    call('ZADD', key('leases', queue), t + lease, id)
-    what = job[3] and 'cancel' or 'held'
-  end
-  for _, word in ipairs({slots[at], id, fence, what}) do
-    answer[#answer + 1] = word
+  if id then
+    local job = fields_of(id, 'state', 'fence', 'cancel')
+    local what = 'lost'
+    if job[1] == 'running' and job[2] == fence then
+      call('ZADD', key('leases', queue), t + lease, id)
+      what = job[3] and 'cancel' or 'held'
+    end
+    for _, word in ipairs({slots[at], id, fence, what}) do
+      answer[#answer + 1] = word
+    end
   end
 end
 return answer

@@ -137,8 +137,10 @@ def release_slot(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     make_job()
     claimed(engine, Slot("worker-1", "0.0"))
 
+    found_dead = Slot("worker-1", "0.0")
+
     def call(far: Engine) -> list[str]:
-        return far.workers.release_slot("worker-1", "0.0", lost=True, reason="killed_9")
+        return far.workers.release_slot(found_dead, lost=True, reason="killed_9")
 
     return call, lambda moved: moved == []
 
