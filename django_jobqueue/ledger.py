@@ -32,6 +32,8 @@ class Schedule(models.Model):
     name = models.CharField(_("name"), max_length=100, unique=True)
     # True: the code says what it is, and this row only whether it is enabled.
     from_code = models.BooleanField(_("as in the code"), default=False)
+    # True: it stood in the code when this row took over; it fires nothing without the code.
+    overrides = models.BooleanField(default=False, editable=False)
     alias = models.CharField(_("alias"), max_length=100, default="default")
     task = models.CharField(_("task"), max_length=500, blank=True)
     args = models.JSONField(_("positional arguments"), default=list, blank=True)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from django_jobqueue import compat
+from django.core.exceptions import ImproperlyConfigured
+
+from django_jobqueue import compat, payload
 from django_jobqueue.entry import (
     Entry,
     check_call,
@@ -19,8 +21,11 @@ from django_jobqueue.entry import (
     make_times,
 )
 from django_jobqueue.ledger import Schedule
+from django_jobqueue.options import load
 from django_jobqueue.task import Task, registered
 from django_jobqueue.timetable import Timetable
+
+UNFIT = (TypeError, compat.InvalidTask, compat.InvalidTaskBackend, ImproperlyConfigured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,9 @@ def definition(row: Schedule) -> Entry | None:
 
     Raises: ValueError if it is broken.
     """
-    return declared().get(row.name) if row.from_code else from_row(row)
+    if row.from_code or (row.overrides and row.name not in declared()):
+        return declared().get(row.name)
+    return from_row(row)
 
 
 def from_row(row: Schedule) -> Entry:
@@ -81,7 +88,7 @@ def from_row(row: Schedule) -> Entry:
     try:
         check_name(row.name)
         task = called(row)
-        args, kwargs = check_call(task, row.args, row.kwargs)
+        args, kwargs = check_stored_call(task, row.args, row.kwargs)
         check_overlap(row.overlap)
         return Entry(
             name=row.name,
@@ -93,8 +100,20 @@ def from_row(row: Schedule) -> Entry:
             alias=row.alias,
             origin="override" if row.name in declared() else "database",
         )
-    except (TypeError, compat.InvalidTask, compat.InvalidTaskBackend) as error:
+    except UNFIT as error:
         raise ValueError(str(error)) from error
+
+
+def check_stored_call(
+    task: Task[..., Any], args: Any, kwargs: Any
+) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments as `check_call` does, if a job can hold them too.
+
+    Raises: TypeError, ValueError, ImproperlyConfigured.
+    """
+    call = check_call(task, args, kwargs)
+    payload.dump_call(call, load(task.backend).max_payload)
+    return call
 
 
 def called(row: Schedule) -> Task[..., Any]:

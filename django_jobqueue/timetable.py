@@ -3,8 +3,9 @@
 Next: worker/scheduler.py asks it, and fires.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 
 from django_jobqueue.cron import MILLISECOND, Times
@@ -14,6 +15,8 @@ CATCH_UPS = ("skip", "last", "all")
 CATCH_UP_MAX = 100
 MOST = 1000  # of catch_up_max
 COUNTED = 10_000  # times of one look: older ones are forgotten
+# No time is later: the last year of the calendar can't be told in every zone.
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,10 @@ class Timetable:
         for name, value in (("start", self.start), ("end", self.end)):
             if value is not None and value.tzinfo is None:
                 raise ValueError(f"{name}={value!r} has no time zone: give an aware datetime.")
+        if self.start and self.start >= LATEST:
+            raise ValueError(
+                f"start={self.start.isoformat()}: give a time before the year {LATEST.year}."
+            )
         if self.start and self.end and self.start >= self.end:
             raise ValueError(
                 f"start={self.start.isoformat()} is not before end={self.end.isoformat()}."
@@ -52,13 +59,17 @@ class Timetable:
         if self.catch_up not in CATCH_UPS:
             allowed = ", ".join(map(repr, CATCH_UPS))
             raise ValueError(f"catch_up={self.catch_up!r}: use one of {allowed}.")
-        if not 1 <= self.catch_up_max <= MOST:
+        if type(self.catch_up_max) is not int or not 1 <= self.catch_up_max <= MOST:
             raise ValueError(f"catch_up_max={self.catch_up_max!r}: give 1 to {MOST}.")
 
     def next(self, after: datetime, count: int) -> list[datetime]:
         """Return the next times after a moment, at most so many."""
-        times = self.times.after(self._begin(after))
-        return list(islice(takewhile(lambda at: self.end is None or at < self.end, times), count))
+        found: list[datetime] = []
+        end = LATEST if self.end is None else min(self.end, LATEST)
+        with suppress(OverflowError):  # the calendar ends, and there is no next one
+            times = takewhile(lambda at: at < end, self.times.after(self._begin(after)))
+            found.extend(islice(times, count))
+        return found
 
     def due(self, since: datetime, now: datetime) -> Due:
         """Return what is to be fired of the times after one moment, up to another."""

@@ -174,5 +174,10 @@ def cut(text: str) -> str:
     return text[:LONGEST] + _("\n… cut here: %(length)d characters in all") % {"length": len(text)}
 
 
+def sendable(text: str) -> str:
+    """Return a text with halves of characters, which JSON may have, spelled out as JSON does."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def block(text: str) -> SafeString:
-    return format_html('<pre class="jobqueue-text">{}</pre>', text)
+    return format_html('<pre class="jobqueue-text">{}</pre>', sendable(text))

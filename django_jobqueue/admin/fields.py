@@ -1,6 +1,7 @@
 """Fields of forms that Django does not have: an interval, a time zone, JSON of one kind."""
 
 import json
+import re
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -14,6 +15,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from django_jobqueue.admin.display import sendable
+
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # in JSON; PostgreSQL refuses it
 SHOWN = 80  # characters of a text that a sentence quotes
 UNITS = (
     (1, gettext_lazy("seconds")),
@@ -94,6 +98,7 @@ class JsonField(forms.JSONField):
             return self._kind()
         try:
             found = json.loads(value)
+            _check_texts(found)
         except (ValueError, RecursionError) as error:
             reason = str(error)
         else:
@@ -109,8 +114,16 @@ class JsonField(forms.JSONField):
 
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, self._kind):
-            return json.dumps(value, ensure_ascii=False) if value else ""
+            return sendable(json.dumps(value, ensure_ascii=False)) if value else ""
         return value
+
+
+def _check_texts(found: Any) -> None:
+    """Raise ValueError if a text in a value of JSON is none that can be stored everywhere."""
+    text = json.dumps(found, ensure_ascii=False)
+    text.encode()  # fails for halves of characters
+    if _NUL.search(text):
+        raise ValueError(_("a text in it has the character \\u0000"))
 
 
 @cache

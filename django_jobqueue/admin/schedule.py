@@ -99,6 +99,7 @@ class ScheduleAdmin(SchedulePage):
         """Store the row; one as in the code says nothing of its own."""
         if obj.from_code and obj.name in declared():
             obj.follow_code(declared()[obj.name].task.module_path)
+        obj.overrides = not obj.from_code and obj.name in declared()
         super().save_model(request, obj, form, change)
         before = form.initial.get("name")
         if change and before not in {None, obj.name}:

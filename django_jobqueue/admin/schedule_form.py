@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.conf import settings
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.utils.timezone import get_current_timezone_name
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -15,13 +15,14 @@ from django_jobqueue import compat
 from django_jobqueue.admin.fields import IntervalField, JsonField, ZoneInput
 from django_jobqueue.admin.source import aliases
 from django_jobqueue.cron import Cron, Every
-from django_jobqueue.entry import Entry, check_call, check_name, declared
+from django_jobqueue.entry import Entry, check_name, declared
 from django_jobqueue.ledger import DEFINITION, Schedule
-from django_jobqueue.schedules import called, timetable_of
+from django_jobqueue.schedules import called, check_stored_call, timetable_of
 from django_jobqueue.task import Task, registered
 from django_jobqueue.timetable import MOST, Timetable
 
 PRIORITIES = range(-100, 101)
+YEARS = range(1900, 9001)
 
 if TYPE_CHECKING:
     _Form = forms.ModelForm[Schedule]  # which takes a type in brackets only in its stubs
@@ -119,6 +120,7 @@ class ScheduleForm(_Form):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
+        self._check_years(data)
         if data.get("from_code"):
             self._as_in_the_code()
         else:
@@ -151,8 +153,8 @@ class ScheduleForm(_Form):
 
     def _check_arguments(self, task: Task[..., Any], args: Any, kwargs: Any) -> None:
         try:
-            check_call(task, args, kwargs)
-        except (TypeError, ValueError) as error:
+            check_stored_call(task, args, kwargs)
+        except (TypeError, ValueError, ImproperlyConfigured) as error:
             self.add_error("kwargs" if kwargs and not args else "args", str(error))
 
     def _check_times(self, data: dict[str, Any]) -> None:
@@ -182,6 +184,15 @@ class ScheduleForm(_Form):
         if row.catch_up_max not in range(1, MOST + 1):
             field = "catch_up_max"
         self._try(field, lambda: setattr(self, "timetable", timetable_of(row)))
+
+    def _check_years(self, data: dict[str, Any]) -> None:
+        """Refuse times that not every zone and database can tell."""
+        for name in ("start", "end"):
+            if (moment := data.get(name)) and moment.year not in YEARS:
+                text = _("“%(time)s”: give a year from %(first)d to %(last)d, or leave it empty.")
+                time = moment.replace(tzinfo=None).isoformat(sep=" ")
+                values = {"time": time, "first": YEARS[0], "last": YEARS[-1]}
+                self.add_error(name, text % values)
 
     def _try(self, field: str, make: Any) -> None:
         try:

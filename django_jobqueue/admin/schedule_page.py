@@ -197,9 +197,16 @@ class SchedulePage(QueueModelAdmin[Schedule]):
 def _notes(row: Schedule) -> list[str]:
     notes = []
     if row.sight.origin is Origin.GONE:
-        text = _(
-            "The code that runs here declares it no more, so it fires nothing. Delete it; or "
-            "untick “as in the code”, and it stands here."
+        text = (
+            _(
+                "The code that runs here declares it no more, so it fires nothing. Delete it; or "
+                "untick “as in the code”, and it stands here."
+            )
+            if row.from_code
+            else _(
+                "It overrides what the code that runs here declares no more, so it fires nothing. "
+                "Delete it; or save it, and it stands here alone."
+            )
         )
         notes.append(text)
     if row.sight.origin is Origin.OVERRIDE:

@@ -129,12 +129,14 @@ def _read(source: Source, alias: str, names: list[str]) -> dict[str, ScheduleSta
 
 
 def _sight(row: Schedule, stats: ScheduleStats | None) -> Sight:
-    is_declared = row.name in declared()
-    if row.from_code:
-        origin = Origin.CODE if is_declared else Origin.GONE
-    else:
-        origin = Origin.OVERRIDE if is_declared else Origin.HERE
+    origin = _origin(row)
     try:
         return Sight(origin, definition(row), "", stats)
     except ValueError as error:
         return Sight(origin, None, str(error), stats)
+
+
+def _origin(row: Schedule) -> Origin:
+    if row.name in declared():
+        return Origin.CODE if row.from_code else Origin.OVERRIDE
+    return Origin.GONE if row.from_code or row.overrides else Origin.HERE

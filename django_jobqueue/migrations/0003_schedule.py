@@ -18,6 +18,7 @@ class Migration(migrations.Migration):
                 ),
                 ("name", models.CharField(max_length=100, unique=True, verbose_name="name")),
                 ("from_code", models.BooleanField(default=False, verbose_name="as in the code")),
+                ("overrides", models.BooleanField(default=False, editable=False)),
                 (
                     "alias",
                     models.CharField(default="default", max_length=100, verbose_name="alias"),

@@ -10,7 +10,7 @@ from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.test import Client
 from django.utils.html import escape
 
-from django_jobqueue import schedule
+from django_jobqueue import entry, schedule
 from django_jobqueue.cron import to_ms
 from django_jobqueue.engine import Engine
 from django_jobqueue.entry import Entry
@@ -380,6 +380,25 @@ def test_it_is_overridden_and_goes_back(admin_client: Client) -> None:
     assert Schedule.objects.get().args == []
 
 
+def test_one_that_was_overridden_does_not_fire_under_both_names(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The code gives it another name; what was said of the old one fires nothing beside it."""
+    row = in_code(admin_client)
+    form = shown(admin_client.get(change_page(row)))
+    del form["from_code"]
+    assert admin_client.post(change_page(row), form).status_code == 302
+    monkeypatch.setattr(entry, "_declared", {})
+    schedule("nightly-report", echo, args=["x"], cron="0 3 * * *", timezone="UTC")
+    assert [found.name for found in current("default").entries] == ["nightly-report"]
+    page = admin_client.get(change_page(row))
+    assert "overrides what the code that runs here declares no more" in page.content.decode()
+    form = shown(page)
+    assert admin_client.post(change_page(row), form).status_code == 302  # it is taken over
+    origins = {found.name: found.origin for found in current("default").entries}
+    assert origins == {"nightly": "database", "nightly-report": "code"}
+
+
 def test_the_name_of_one_in_the_code_stays(admin_client: Client) -> None:
     row = in_code(admin_client)
     form = shown(admin_client.get(change_page(row))) | {"name": "other"}
@@ -464,3 +483,48 @@ def test_a_row_that_is_gone_leads_to_the_list(admin_client: Client) -> None:
     response = admin_client.get(page_of("schedule", "4711"), follow=True)
     assert "doesn’t exist" in said(response)[0]
     assert new_id() not in response.content.decode()
+
+
+@pytest.mark.parametrize("field", ["start", "end"])
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
+def test_times_at_the_ends_of_the_calendar_are_refused(
+    admin_client: Client, settings: Any, field: str, day: str
+) -> None:
+    """In some zone they are beyond it, and the page would break."""
+    settings.TIME_ZONE = "America/New_York" if day > "1" else "Asia/Tokyo"
+    form = FORM | {f"{field}_0": day, f"{field}_1": "23:59:59"}
+    (text,) = errors(admin_client.post(NEW, form))[field]
+    assert day in text
+    assert "give a year from 1900 to 9000, or leave it empty" in text
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (r'["\ud800"]', "surrogates not allowed"),
+        (r'["a\u0000b"]', "a text in it has the character"),
+        (f'["{"x" * 70_000}"]', "70025 bytes as JSON, more than the 65536 allowed"),
+    ],
+    ids=["half-a-character", "null", "too-long"],
+)
+def test_arguments_that_no_job_or_database_can_hold(
+    admin_client: Client, args: str, says: str
+) -> None:
+    form = FORM | {"task": echo.module_path, "args": args}
+    (text,) = errors(admin_client.post(NEW, form))["args"]
+    assert says in text
+
+
+def test_a_backslash_before_u0000_is_a_text(admin_client: Client) -> None:
+    form = FORM | {"task": echo.module_path, "args": r'["\\u0000"]'}
+    assert admin_client.post(NEW, form).status_code == 302
+    assert Schedule.objects.get().args == [r"\u0000"]
+
+
+def test_a_row_with_half_a_character_is_shown_and_broken(admin_client: Client) -> None:
+    """It was not made here; its page opens, so that it can be mended."""
+    row = row_of("half", task=echo.module_path, args=["\ud800"])
+    text = admin_client.get(change_page(row)).content.decode()
+    assert r"\ud800" in text
+    assert "text that is not valid Unicode" in text
+    assert current("default").entries == ()

@@ -1,6 +1,6 @@
 """What of a schedule is to be fired now."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -113,12 +113,24 @@ def test_next_five_of_a_zone() -> None:
     assert found == [utc(2026, 3, 28, 1, 30), utc(2026, 3, 29, 1), utc(2026, 3, 30, 0, 30)]
 
 
+@pytest.mark.parametrize("times", [Every(86_400 * 365), Cron("@yearly", "America/New_York")])
+def test_the_calendar_ends(times: Every | Cron) -> None:
+    """Where there is no next time, there is none; nothing breaks."""
+    table = Timetable(times, start=utc(9997, 6, 1), end=datetime.max.replace(tzinfo=UTC))
+    found = table.next(NOON, 5)
+    assert 1 <= len(found) < 5
+    assert table.due(NOON, NOON + S) == Due()
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         ({"catch_up": "never"}, r"catch_up='never': use one of 'skip', 'last', 'all'\."),
         ({"catch_up_max": 0}, r"catch_up_max=0: give 1 to 1000\."),
         ({"catch_up_max": 1001}, r"catch_up_max=1001: give 1 to 1000\."),
+        ({"catch_up_max": 2.5}, r"catch_up_max=2\.5: give 1 to 1000\."),
+        ({"catch_up_max": None}, r"catch_up_max=None: give 1 to 1000\."),
+        ({"start": utc(9999, 1, 1)}, r"start=9999-.*: give a time before the year 9999\."),
         (
             {"start": NOON, "end": NOON},
             r"start=2026-06-01T12:00:00\+00:00 is not before end=2026-06-01T12:00:00\+00:00\.",
