@@ -171,6 +171,16 @@ class JobQueueBackend(compat.BaseTaskBackend):
         task = as_called(task, queue_name=job.queue, priority=job.priority, backend=self.alias)
         return result_of(job, task, args, kwargs)
 
+    def cancel(self, result_id: str) -> State:
+        """Cancel the job of an id; return its state now.
+
+        Raises: TaskResultDoesNotExist, QueueUnavailable.
+        """
+        try:
+            return self.engine.jobs.cancel(result_id)
+        except JobNotFound as error:
+            raise compat.TaskResultDoesNotExist(result_id) from error
+
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         """Check that the app is installed; its own checks do the rest."""
         if apps.is_installed("django_jobqueue"):

@@ -1,7 +1,8 @@
 """What a task may be defined as: options that make no sense fail at import; and what it takes."""
 
 import inspect
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -10,10 +11,21 @@ from django_jobqueue.exceptions import YEAR
 
 Exceptions = tuple[type[BaseException], ...]
 
+# What Django's own options are; it looks at their values, and takes the types for granted.
+_KINDS: tuple[tuple[str, Any, str], ...] = (
+    ("priority", int | float, "a whole number between -100 and 100"),
+    ("queue_name", str, "a string"),
+    ("run_after", datetime | timedelta | None, "a datetime or a timedelta"),
+)
+
 
 def validate(task: Any) -> None:
     """Raise InvalidTask for an option out of its bounds."""
     name = getattr(task.func, "__qualname__", repr(task.func))
+    for option, kinds, wanted in _KINDS:
+        value = getattr(task, option)
+        if isinstance(value, bool) or not isinstance(value, kinds):
+            raise compat.InvalidTask(f"{name}: {option}={value!r} must be {wanted}.")
     if not _whole(task.max_attempts) or task.max_attempts < 1:
         raise compat.InvalidTask(
             f"{name}: max_attempts={task.max_attempts!r} must be a whole number from 1."
@@ -27,8 +39,8 @@ def validate(task: Any) -> None:
     for option, value in (("timeout", task.timeout), ("kill_grace", task.kill_grace)):
         if (option, value) != ("timeout", None) and not _positive(value):
             raise compat.InvalidTask(
-                f"{name}: {option}={value!r} must be seconds above 0"
-                f"{' or a timedelta' if option == 'timeout' else ''}, at most a year."
+                f"{name}: {option}={value!r} must be seconds above 0 or a timedelta, at most a "
+                "year."
             )
     _validate_latest(name, task.keep_latest, task.refresh_after)
     try:
@@ -74,7 +86,7 @@ def argument_names(given: Any) -> tuple[str, ...]:
 
     Raises: InvalidTask.
     """
-    names = () if isinstance(given, str) else tuple(given)
+    names = tuple(given) if isinstance(given, Iterable) else (given,)
     if isinstance(given, str) or not all(isinstance(name, str) for name in names):
         raise compat.InvalidTask(f'sensitive={given!r} must be names, such as ("token",).')
     return names
@@ -85,7 +97,8 @@ def exceptions(name: str, given: Any) -> Exceptions:
 
     Raises: InvalidTask.
     """
-    classes = (given,) if isinstance(given, type) else tuple(given)
+    single = isinstance(given, type) or not isinstance(given, Iterable)
+    classes = (given,) if single else tuple(given)
     if all(isinstance(cls, type) and issubclass(cls, BaseException) for cls in classes):
         return classes
     raise compat.InvalidTask(f"{name}={given!r} must be exception classes.")

@@ -12,8 +12,6 @@ from django.core.signals import setting_changed
 from django.utils import timezone
 
 from django_jobqueue import compat, payload
-from django_jobqueue.engine import get_engine
-from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.job import MAX_ATTEMPTS, Job, State
 from django_jobqueue.lines import one_line
 from django_jobqueue.run import Run
@@ -146,10 +144,7 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
             self._drop.append(True)
             self._become(State.CANCELLED)
             return True
-        try:
-            self._become(get_engine(self.backend).jobs.cancel(self.id))
-        except JobNotFound as error:
-            raise compat.TaskResultDoesNotExist(self.id) from error
+        self._become(self.task.get_backend().cancel(self.id))
         return self.state in (State.CANCELLED, State.RUNNING)
 
     def wait(self, timeout: float | None = None) -> R:

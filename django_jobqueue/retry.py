@@ -1,5 +1,6 @@
 """When a failed job runs again: attempt number and exception → seconds, or give up."""
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +40,13 @@ DEFAULT_BACKOFF = Exponential()
 
 
 def seconds(value: Seconds) -> float:
-    return value.total_seconds() if isinstance(value, timedelta) else float(value)
+    """Return a time as seconds; a number too great for that is endless."""
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, 1 if value > 0 else -1)
 
 
 def validate(backoff: object) -> None:

@@ -64,6 +64,7 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
         if isinstance(self.backoff, list):
             object.__setattr__(self, "backoff", tuple(self.backoff))
         definition.validate(self)
+        object.__setattr__(self, "kill_grace", retry.seconds(self.kill_grace))
         _Base.__post_init__(self)
         _registry.setdefault(self.module_path, self)
 
@@ -165,7 +166,7 @@ def task(
     no_retry_for: Iterable[type[BaseException]] = ...,
     enqueue_on_commit: bool | None = ...,
     timeout: retry.Seconds | None = ...,
-    kill_grace: float = ...,
+    kill_grace: retry.Seconds = ...,
     stop_on_lease_loss: bool = ...,
     sensitive: Iterable[str] = ...,
     keep_latest: bool | timedelta = ...,
@@ -185,7 +186,7 @@ def task(
     no_retry_for: Iterable[type[BaseException]] = ...,
     enqueue_on_commit: bool | None = ...,
     timeout: retry.Seconds | None = ...,
-    kill_grace: float = ...,
+    kill_grace: retry.Seconds = ...,
     stop_on_lease_loss: bool = ...,
     sensitive: Iterable[str] = ...,
     keep_latest: bool | timedelta = ...,

@@ -114,6 +114,10 @@ class EagerBackend(JobQueueBackend):
         except KeyError:
             raise compat.TaskResultDoesNotExist(result_id) from None
 
+    def cancel(self, result_id: str) -> Any:
+        """Return how the job ended: there is nothing left to cancel."""
+        return self.get_result(result_id).state
+
     def _run(
         self, options: Options, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> JobResult[..., Any]:
@@ -133,11 +137,13 @@ class CapturedJobs(list[JobResult[..., Any]]):
         super().__init__()
         self._alias = alias
         self._prepared: list[Prepared] = []
+        self.by_id: dict[str, JobResult[..., Any]] = {}  # as they stand now
         self.values = Values()
 
     def add(self, prepared: Prepared) -> None:
         prepared[1]._accept(_now())
         self._prepared.append(prepared)
+        self.by_id[prepared[1].id] = prepared[1]
         self.append(prepared[1])
 
     def run(self) -> list[JobResult[..., Any]]:
@@ -145,7 +151,13 @@ class CapturedJobs(list[JobResult[..., Any]]):
         options = load(self._alias)
         executor = Executor(self._alias, options, Signer(options.signing_keys), JobQueueBackend)
         prepared, self._prepared = self._prepared, []
-        return [self.values.note(run_now(executor, job)) for job in prepared]
+        ended = [self.values.note(run_now(executor, job)) for job in prepared]
+        self.by_id |= {result.id: result for result in ended}
+        return ended
+
+    def drop(self, result_id: str) -> None:
+        """Leave a job out when they are run."""
+        self._prepared = [job for job in self._prepared if job[1].id != result_id]
 
 
 class _CapturingBackend(JobQueueBackend):
@@ -159,6 +171,18 @@ class _CapturingBackend(JobQueueBackend):
         return prepared[1]
 
     enqueue_many = EagerBackend.enqueue_many
+
+    def get_result(self, result_id: str) -> Any:
+        if result := self.jobs.by_id.get(result_id):
+            return result
+        raise compat.TaskResultDoesNotExist(result_id)
+
+    def cancel(self, result_id: str) -> State:
+        result: JobResult[..., Any] = self.get_result(result_id)
+        if not result.state.is_final:
+            self.jobs.drop(result_id)
+            result._become(State.CANCELLED)
+        return result.state
 
     def latest(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         self.validate_task(task)

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected as confirm_deletion
 from django.contrib.admin.models import CHANGE, DELETION
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
@@ -18,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_jobqueue.admin.job_rows import JobRows
-from django_jobqueue.admin.links import page_link, page_url
+from django_jobqueue.admin.links import list_url, page_link, page_url
 from django_jobqueue.admin.live import LiveAdmin
 from django_jobqueue.admin.verbs import CANCEL, DELETE, REQUEUE, NotDone, Tally, Verb, apply
 from django_jobqueue.exceptions import JobNotFound
@@ -71,7 +72,9 @@ class JobActions(LiveAdmin[Job]):
         # Its answer has one field per job, and Django takes no more than this setting.
         fields = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS or INLINE + 10
         rows = self._bounded(request, queryset, min(INLINE, fields - 10))
-        return None if rows is None else confirm_deletion(self, request, rows)  # type: ignore[arg-type]
+        if rows is None or (not list(rows) and rows.source.faults):
+            return None  # the list says why
+        return confirm_deletion(self, request, rows)  # type: ignore[arg-type]
 
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
@@ -89,6 +92,14 @@ class JobActions(LiveAdmin[Job]):
         tally = apply(DELETE, [obj])
         if not tally.done:
             raise NotDone(" ".join(tally.bad()))
+
+    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
+        """Go back to the list, to which Django sends only who may change rows."""
+        response = super().response_delete(request, obj_display, obj_id)  # with its message
+        if not self.has_view_permission(request):
+            return response
+        kept: Any = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
+        return HttpResponseRedirect(add_preserved_filters(kept, list_url(self.admin_site, Job)))
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
         apply(DELETE, queryset)

@@ -14,7 +14,7 @@ from django_jobqueue.admin.job_actions import JobActions
 from django_jobqueue.admin.links import list_link, page_link, page_url
 from django_jobqueue.admin.verbs import CANCEL, REQUEUE
 from django_jobqueue.engine import get_engine
-from django_jobqueue.exceptions import BadSignature, TaskUnknown
+from django_jobqueue.exceptions import BadSignature, JobQueueError, TaskUnknown
 from django_jobqueue.job import State
 from django_jobqueue.models import Job, Schedule, Worker
 from django_jobqueue.payload import load_call, load_value
@@ -102,7 +102,10 @@ class JobPage(JobActions):
 
     @admin.display(description=gettext_lazy("position"))
     def place(self, row: Job) -> str:
-        before = get_engine(row.alias).inspector.position(row.snapshot)
+        try:
+            before = get_engine(row.alias).inspector.position(row.snapshot)
+        except JobQueueError:  # Redis has gone since the job was read
+            before = None
         if before is None:
             return display.NOTHING
         if not before:

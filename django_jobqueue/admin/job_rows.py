@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
 
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
 from django_jobqueue.admin.queryset import Rows
 from django_jobqueue.engine import get_engine
 from django_jobqueue.engine.inspector import MERGE_DEPTH, Inspector
-from django_jobqueue.exceptions import JobNotFound
+from django_jobqueue.exceptions import JobNotFound, JobQueueError
 from django_jobqueue.job import Job as Snapshot
 from django_jobqueue.job import State, is_id
 from django_jobqueue.models import Job
@@ -115,12 +116,14 @@ class JobRows(Rows[Job]):
 
     def get(self, **lookups: Any) -> Job:
         (job_id,) = self.filter(**lookups).ids or ("",)
-        self.source.insist()
         for alias in self.source.aliases:
             try:
                 return Job.of(alias, get_engine(alias).inspector.job(job_id))
             except JobNotFound:
                 continue
+            except (JobQueueError, ImproperlyConfigured) as error:
+                self.source.faults[alias] = str(error)  # another one may have it
+        self.source.insist()
         raise self.missing(lookups)
 
     def notes(self) -> list[str]:

@@ -182,8 +182,8 @@ class ListedRows(Rows[M]):
 
     def get(self, **lookups: Any) -> M:
         rows = self.filter(**lookups)._all()
-        self.source.insist()
         if not rows:
+            self.source.insist()
             raise self.missing(lookups)
         return rows[0]
 

@@ -80,7 +80,9 @@ class QueueAdmin(LiveAdmin[Queue]):
         """Pause or resume; log and count the queues for which that is news."""
         changed = []
         try:
-            changed += [row for row in rows if act(get_engine(row.alias).queues, row.name)]
+            for row in rows:
+                if act(get_engine(row.alias).queues, row.name):
+                    changed.append(row)  # noqa: PERF401 - those before a fault count
         except JobQueueError as error:
             self.message_user(request, str(error), messages.ERROR)
         self.log(request, changed, log)

@@ -145,8 +145,9 @@ class Connection:
         if fault.elsewhere:
             self.detach()
             self.client.connection_pool.disconnect(inuse_connections=False)
+        said = str(error).rstrip(".")
         return QueueUnavailable(
-            f'Redis of the alias "{self.alias}" ({self.address()}): {error} {fault.advice}',
+            f'Redis of the alias "{self.alias}" ({self.address()}): {said}. {fault.advice}',
             passing=fault.passing,
         )
 

@@ -140,3 +140,13 @@ def test_every_page_obeys_the_policy(
     for url in (JOBS, f"{JOBS}?q=nothing", QUEUES, WORKERS, page_of("worker", "worker-1"), *urls):
         answer = page.goto(url)
         assert answer.status == 200, url
+
+
+def test_a_telephone_shows_a_job_without_scrolling_sideways(
+    open_page: Callable[..., Any], seed: Seed
+) -> None:
+    failed = seed.failed(exception="app.errors.QuiteALongNameOfAnException")
+    page = open_page()
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.goto(page_of("job", failed))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400

@@ -190,7 +190,10 @@ def test_the_page_of_a_job_deletes_it_after_a_question(
     job_id = seed.failed()
     url = page_of("job", job_id, "delete")
     assert "Are you sure" in admin_client.get(url).content.decode()
-    admin_client.post(url, {"post": "yes"})
+    filters = "?_changelist_filters=state%3Dfailed"
+    answer = admin_client.post(f"{url}{filters}", {"post": "yes"}, follow=True)
+    assert answer.redirect_chain == [(f"{JOBS}?state=failed", 302)]
+    assert "was deleted successfully" in said(answer)[0]
     assert engine.inspector.jobs([job_id]) == []
     assert LogEntry.objects.get().action_flag == DELETION
 

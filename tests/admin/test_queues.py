@@ -1,14 +1,17 @@
 """The queue list: counts, links, pause and resume."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
-from django_jobqueue.engine import Engine
+from django_jobqueue.engine import Engine, get_engine
+from embedded.server import EmbeddedServer
 from tests.admin.conftest import Seed
 from tests.admin.pages import JOBS, QUEUES, ids, offered, page_of, said
+from tests.project.tasks import noop
 
 
 def act(client: Client, action: str, chosen: list[str], **extra: Any) -> Any:
@@ -104,3 +107,22 @@ def test_with_two_aliases_a_queue_is_named_with_its_own(
     assert admin_client.get(page_of("queue", "default_2Fdefault")).status_code == 200
     act(admin_client, "pause", ["default/default"])
     assert engine.inspector.queue_stats()[0].paused
+
+
+def test_what_was_done_before_a_fault_is_counted_and_logged(
+    admin_client: Client, engine: Engine, seed: Seed, settings: Any, tmp_path: Path
+) -> None:
+    """Two aliases, and the second one's server refuses all writes."""
+    seed.queued()
+    entry = settings.TASKS["default"]
+    with EmbeddedServer(tmp_path, socket=tmp_path / "redis.sock"):
+        options = {"URL": f"unix://{tmp_path}/redis.sock?db=0"}
+        settings.TASKS = settings.TASKS | {"archive": entry | {"OPTIONS": options}}
+        noop.using(backend="archive", enqueue_on_commit=False).enqueue()
+        client = get_engine("archive").connection.client
+        client.config_set("min-replicas-to-write", 1)
+        response = act(admin_client, "pause", ["default/default", "archive/default"])
+    assert any("min-replicas-to-write" in text for text in said(response))
+    assert "1 queue paused." in said(response)
+    assert get_engine("default").inspector.queue_stats()[0].paused
+    assert [entry.object_id for entry in LogEntry.objects.all()] == ["default/default"]

@@ -6,9 +6,12 @@ import pytest
 from django.test import Client
 from django.utils.html import escape
 
+from django_jobqueue.engine import Engine
 from django_jobqueue.job import new_id
+from tests.admin.conftest import Seed
 from tests.admin.pages import JOBS, QUEUES, SCHEDULES, WORKERS, ids, page_of, said
 from tests.admin.test_schedule_list import row_of
+from tests.project.tasks import noop
 
 
 @pytest.fixture
@@ -54,6 +57,15 @@ def test_an_action_says_why_it_did_nothing(
     assert any("/no/such/socket" in message for message in said(response))
 
 
+def test_nobody_is_asked_whether_to_delete_what_could_not_be_read(
+    admin_client: Client, redis_away: None
+) -> None:
+    data = {"action": "delete_selected", "_selected_action": new_id(), "index": 0}
+    response = admin_client.post(JOBS, data, follow=True)
+    assert response.redirect_chain[0][0] == JOBS
+    assert "/no/such/socket" in said(response)[0]
+
+
 def test_a_button_says_why_it_did_nothing(admin_client: Client, redis_away: None) -> None:
     response = admin_client.post(page_of("job", new_id(), "cancel"), follow=True)
     assert "/no/such/socket" in said(response)[0]
@@ -95,3 +107,23 @@ def test_a_schedule_is_not_run_without_redis(admin_client: Client, redis_away: N
     row = row_of("sum")
     answer = admin_client.post(page_of("schedule", str(row.pk), "run"), follow=True)
     assert any("“sum” was not run" in text and "/no/such" in text for text in said(answer))
+
+
+def test_the_pages_of_another_alias_stand(
+    admin_client: Client, engine: Engine, seed: Seed, settings: Any
+) -> None:
+    """One server of two is away; what stands on the other is shown."""
+    seed.queued()
+    here = settings.TASKS["default"]
+    away = here | {"OPTIONS": {"URL": "unix:///no/such/socket"}}
+    seed.engine.workers.renew("worker-1", {"host": "mill", "pid": 1, "started_at": 1})
+    settings.TASKS = {"default": here, "archive": away}
+    for page in (page_of("queue", "default_2Fdefault"), page_of("worker", "worker-1")):
+        assert admin_client.get(page).status_code == 200
+    assert "/no/such/socket" in said(admin_client.get(QUEUES))[0]
+    settings.TASKS = {"default": here, "archive": here}
+    job = noop.using(backend="archive", enqueue_on_commit=False).enqueue().id
+    settings.TASKS = {"default": away, "archive": here}
+    assert admin_client.get(page_of("job", job)).status_code == 200
+    missing = admin_client.get(page_of("job", new_id()), follow=True)
+    assert "/no/such/socket" in said(missing)[0]

@@ -157,13 +157,30 @@ def test_functions_that_no_worker_could_find_are_refused() -> None:
         ({"retry_for": "ValueError"}, "must be exception classes"),
         ({"sensitive": "token"}, "must be names, such as"),
         ({"sensitive": ["token", 5]}, "must be names, such as"),
+        ({"sensitive": None}, "sensitive=None must be names, such as"),
+        ({"retry_for": None}, "retry_for=None must be exception classes"),
+        ({"timeout": 10**400}, "must be seconds above 0 or a timedelta, at most a year"),
         ({"priority": 101}, "priority must be a whole number"),
+        ({"priority": True}, "priority=True must be a whole number"),
+        ({"priority": "high"}, "priority='high' must be a whole number"),
+        ({"queue_name": None}, "queue_name=None must be a string"),
     ],
 )
 def test_bad_task_options_are_refused(options: dict[str, object], message: str) -> None:
     """The definition fails, naming the value."""
     with pytest.raises(compat.InvalidTask, match=message):
         task(**options)(tasks.noop.func)  # type: ignore[call-overload]
+
+
+def test_kill_grace_may_be_a_timedelta() -> None:
+    """As `timeout` may; the worker counts in seconds."""
+    hurried = task(kill_grace=timedelta(seconds=2), timeout=30)(tasks.echo.func)
+    assert hurried.kill_grace == 2.0
+
+
+def test_a_run_after_of_another_type_is_refused() -> None:
+    with pytest.raises(compat.InvalidTask, match="run_after=5 must be a datetime or a timedelta"):
+        tasks.noop.using(run_after=5)  # type: ignore[arg-type]
 
 
 def test_unreachable_redis_is_told_to_the_caller() -> None:

@@ -6,9 +6,14 @@ import pytest
 from django.db import transaction
 from django.test import TestCase, override_settings
 
-from django_jobqueue.compat import TaskResultStatus, signals, task_backends
+from django_jobqueue.compat import (
+    TaskResultDoesNotExist,
+    TaskResultStatus,
+    signals,
+    task_backends,
+)
 from django_jobqueue.engine import Engine
-from django_jobqueue.job import State
+from django_jobqueue.job import State, new_id
 from django_jobqueue.testing import assert_enqueued, captured_jobs, drain
 from tests.project import tasks
 
@@ -35,6 +40,20 @@ class CapturedInTestCase(TestCase):
         assert failed.state == State.FAILED
         assert failed.errors[0].exception_class is ValueError
         assert jobs.run() == []
+
+    def test_captured_jobs_are_looked_up_and_cancelled_without_redis(self) -> None:
+        """What a page with the state of a job does, and its button."""
+        with captured_jobs() as jobs:
+            first, second = (tasks.add.enqueue(1, n) for n in (1, 2))
+            assert tasks.add.get_result(first.id).state == State.QUEUED
+            assert second.cancel()
+            assert tasks.add.get_result(second.id).state == State.CANCELLED
+            assert [result.id for result in jobs.run()] == [first.id]
+            first.refresh()
+            assert (first.state, first.return_value) == (State.SUCCEEDED, 2)
+            assert not first.cancel()
+            with pytest.raises(TaskResultDoesNotExist):
+                tasks.add.get_result(new_id())
 
 
 def test_assert_enqueued_tells_what_was_enqueued_instead() -> None:
@@ -66,6 +85,7 @@ def test_eager_backend_runs_at_once_without_redis() -> None:
     result = tasks.add.enqueue(1, 2)
     assert (result.status, result.return_value) == (TaskResultStatus.SUCCESSFUL, 3)
     assert tasks.add.get_result(result.id).return_value == 3
+    assert not result.cancel()
     assert tasks.echo.using(run_after=timedelta(days=1)).enqueue((1,)).return_value == [[[1]], {}]
     assert [r.return_value for r in tasks.add.enqueue_many([(1, 1), (2, 2)])] == [2, 4]
 
