@@ -15,9 +15,11 @@ from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from django_jobqueue.engine.faults import ONCE
+
 Node = tuple[str, int]  # host, port
 
-ASK_TIMEOUT = 1.0  # seconds for one node to say who owns what
+ASK_TIMEOUT = 1.0  # seconds at most for one node to say who owns what
 
 
 class SlotConnection(Connection):
@@ -48,10 +50,12 @@ class Nodes:
         self._start = start
         self._known: list[Node] = []
         self._kind = kind
+        timeout = min(ASK_TIMEOUT, given.get("socket_connect_timeout", ASK_TIMEOUT))
         self._given = {
             **given,
-            "socket_connect_timeout": ASK_TIMEOUT,
-            "socket_timeout": ASK_TIMEOUT,
+            "socket_connect_timeout": timeout,
+            "socket_timeout": timeout,
+            "retry": ONCE,  # the next node may answer
         }
 
     def master(self) -> Node:

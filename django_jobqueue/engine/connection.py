@@ -3,7 +3,9 @@
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any
 
 from redis import Redis
@@ -64,6 +66,8 @@ class Connection:
         self.execute = self._wires.execute  # one command, without a look at whose keys they are
         self._attached = False
         self._lock = threading.Lock()
+        self._failure: RedisError | None = None  # of `attach`, and when: monotonic
+        self._failed_at = 0.0
 
     def call(self, script: str, rest: Sequence[Argument] = (), /, **given: Argument) -> Any:
         """Run a script by name.
@@ -105,9 +109,13 @@ class Connection:
         `any_schema` is for who upgrades it.
         Raises: ServerUnfit, OwnerMismatch, SchemaMismatch, QueueUnavailable.
         """
+        came_at = time.monotonic()
         with self._lock:
             if self._attached:
                 return
+            # Not one time-out after the other: all who waited learn it from the first.
+            if self._failure and self._failed_at > came_at:
+                raise self.unavailable(self._failure) from self._failure
             try:
                 self._check_server()
                 reply = self.scripts.attach(
@@ -119,6 +127,8 @@ class Connection:
                     known=self.incarnation,
                 )
             except RedisError as error:
+                # A copy has no traceback, which would keep what the callers have in hand.
+                self._failure, self._failed_at = copy(error), time.monotonic()
                 raise self.unavailable(error) from error
             verdict, schema, incarnation, owner, change = (word.decode() for word in reply)
             self._judge_owner(verdict, owner)

@@ -4,10 +4,15 @@ redis-py has a class for some error replies and the bare text for others; which 
 on its version, so a reply is known by its class or by its first word.
 """
 
+import re
 from typing import NamedTuple
 
 from redis import exceptions as redis_errors
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
+
+ONCE = Retry(NoBackoff(), 0)  # of who has better to do after an error than the same again
 
 
 class Fault(NamedTuple):
@@ -55,6 +60,8 @@ BY_WORD = {
 }
 # What a script that may not run a command or touch a key says: since 7.2, and before.
 _DENIED = ("ACL failure in script", "The user executing the script can't")
+# How Redis before 7 wraps what a command in a script is told.
+_IN_SCRIPT = re.compile(r"@user_script: \d+: -?([A-Z]+) ")
 # Subclasses before their bases.
 _WORD_OF_CLASS: tuple[tuple[type[RedisError], str], ...] = (
     (redis_errors.AuthenticationError, "NOAUTH"),
@@ -81,7 +88,8 @@ def fault_of(error: RedisError) -> Fault:
         return CERTIFICATE if "CERTIFICATE_VERIFY_FAILED" in text else AWAY
     if any(words in text for words in _DENIED):
         return LOGIN
-    return BY_WORD.get(text.partition(" ")[0], REFUSED)
+    wrapped = _IN_SCRIPT.search(text)
+    return BY_WORD.get(wrapped[1] if wrapped else text.partition(" ")[0], REFUSED)
 
 
 def unquote(error: RedisError) -> None:

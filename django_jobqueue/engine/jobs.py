@@ -69,12 +69,14 @@ class Jobs:
         """
         return self._moved(job_id, self._call("cancel", id=job_id, reason=reason))
 
-    def requeue(self, job_id: str) -> State:
+    def requeue(self, job_id: str, *, nonce: str = "") -> State:
         """Run a final job again from the start, or a scheduled one now; return its state.
 
+        Who repeats the call names it by a nonce: it may have run since, and runs no second time.
         Raises: JobNotFound.
         """
-        return self._moved(job_id, self._call("requeue", id=job_id))
+        nonce = nonce or os.urandom(8).hex()
+        return self._moved(job_id, self._call("requeue", id=job_id, nonce=nonce))
 
     def delete(self, job_id: str) -> bool:
         """Remove a job with all that belongs to it; tell whether it went: a running one stays.

@@ -12,11 +12,12 @@ from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 from redis import ConnectionPool
 from redis import exceptions as redis_errors
-from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from django_jobqueue.engine.cluster import cluster_pool
+from django_jobqueue.engine.faults import ONCE
 from django_jobqueue.options import Options
 
 DEFAULT_DB = 1
@@ -41,7 +42,7 @@ CALLER: dict[str, Any] = {
 QUICK = CALLER | {
     "socket_connect_timeout": 0.1,
     "socket_timeout": 0.1,
-    "retry": Retry(NoBackoff(), 0),
+    "retry": ONCE,
 }
 # Pool arguments that belong to the pool they were made for (redis-py ≥ 6).
 _FOREIGN = ("maint_notif", "orig_", "oss_cluster", "event_dispatcher", "himport")
@@ -51,7 +52,7 @@ def worker_timeouts(block: float) -> dict[str, Any]:
     """Return time-outs for one who blocks up to `block` seconds, and repeats calls itself."""
     return CALLER | {
         "socket_timeout": block + SOCKET_TIMEOUT,
-        "retry": Retry(NoBackoff(), 0),
+        "retry": ONCE,
     }
 
 
@@ -61,7 +62,7 @@ def supervisor_timeouts(lease: float) -> dict[str, Any]:
     return CALLER | {
         "socket_connect_timeout": timeout,
         "socket_timeout": timeout,
-        "retry": Retry(NoBackoff(), 0),
+        "retry": ONCE,
     }
 
 
@@ -165,7 +166,9 @@ def _pool_from_cache(
         given.pop("connection_pool", None)  # refers to the source
         sentinel: ConnectionPool = type(source)(
             source.service_name,
-            _sentinels(source.sentinel_manager),
+            _sentinels(
+                source.sentinel_manager, min(1.0, settings.get("socket_connect_timeout", 1.0))
+            ),
             is_master=True,
             connection_class=source.connection_class,
             **given,
@@ -174,13 +177,17 @@ def _pool_from_cache(
     return ConnectionPool(source.connection_class, **given)
 
 
-def _sentinels(manager: Any) -> Sentinel:
-    """Return the sentinels of a cache with time-outs of ours: they are asked in turn."""
+def _sentinels(manager: Any, timeout: float) -> Sentinel:
+    """Return the sentinels of a cache with a time-out of ours: they are asked in turn."""
     places = [
         (given["host"], given["port"])
         for given in (one.connection_pool.connection_kwargs for one in manager.sentinels)
     ]
-    quick = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "retry": Retry(NoBackoff(), 0)}
+    quick = {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "retry": ONCE,
+    }
     make: Any = Sentinel
     found: Sentinel = make(
         places,

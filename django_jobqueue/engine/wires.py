@@ -5,18 +5,16 @@ connection is thrown away: the next one finds the server anew, which may be anot
 """
 
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from redis import ConnectionPool
-from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 from redis.retry import Retry
 
-from django_jobqueue.engine.faults import fault_of, unquote
+from django_jobqueue.engine.faults import ONCE, fault_of, unquote
 from django_jobqueue.engine.scripts import Argument
-
-ONCE = Retry(NoBackoff(), 0)
 
 
 class Wires:
@@ -41,8 +39,9 @@ class Wires:
 
     def close(self) -> None:
         """Close the idle connections; the next call opens new ones."""
-        while self._idle:
-            self._idle.pop().disconnect()
+        with suppress(IndexError):  # other threads take from it and close it too
+            while True:
+                self._idle.pop().disconnect()
 
     def _exchange(self, words: tuple[Argument, ...]) -> Any:
         try:

@@ -33,7 +33,8 @@ class Enforcer:
         self._board = board
         self._lease = lease * TRUST
         self._may_kill = may_kill
-        self._renewed_at: dict[str, float] = {}  # slot → when its last renewal was sent
+        # Slot → the run whose lease was renewed last, and when that was sent.
+        self._renewed: dict[str, tuple[float, float]] = {}
         self._lost: dict[str, float] = {}  # slot → number of the run that lost its lease
         self._cancelled: dict[str, float] = {}  # slot → number of the run to cancel
         self._asked: dict[str, tuple[float, float]] = {}  # slot → run that was asked to end, when
@@ -44,7 +45,7 @@ class Enforcer:
             if one.lost:
                 self._lost[one.slot] = number_of(one.fence)
                 continue
-            self._renewed_at[one.slot] = sent_at
+            self._renewed[one.slot] = number_of(one.fence), sent_at
             if one.cancelled:
                 self._cancelled[one.slot] = number_of(one.fence)
 
@@ -97,7 +98,9 @@ class Enforcer:
         if self._cancelled.get(slot) == run and self._was_asked(slot, run):
             found.append((self._asked[slot][1] + limits.grace, _cancelled))
         if limits.guarded:
-            trusted = max(limits.guarded, self._renewed_at.get(slot, NEVER)) + self._lease
+            # A server that lost its last writes may renew another run than the slot's.
+            renewed, sent_at = self._renewed.get(slot, (NEVER, NEVER))
+            trusted = max(limits.guarded, sent_at if renewed == run else NEVER) + self._lease
             found.append((NEVER if self._lost.get(slot) == run else trusted, _lease_lost))
         return found
 

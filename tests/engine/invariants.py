@@ -99,7 +99,7 @@ class Auditor:
         }
         alone = {worker for job_id, worker in running.items() if not _names(now, worker, job_id)}
         self.forgotten &= alone
-        if call.script == "forget_worker":
+        if call.script == "forget_worker" and call.given["worker"]:
             self.forgotten |= alone
         # Without its entry a slot knows no late call: what that claims waits for the reaper.
         assert alone <= self.forgotten | self.unread, f"{call.script} left a job alone"

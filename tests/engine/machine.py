@@ -87,6 +87,7 @@ class Machine(ScheduleRules):
     @rule(data=st.data(), what=st.sampled_from(["cancel", "requeue", "delete", "show"]))
     def operate(self, data: st.DataObject, what: str) -> None:
         given = {"reason": "by_hand"} if what == "cancel" else {}
+        given |= {"nonce": f"nonce-{self.number('nonce')}"} if what == "requeue" else {}
         self.ask(what, id=self.pick(data), **given)
 
     operate_too = operate  # operators see many states

@@ -168,12 +168,12 @@ class Model(WorkerScripts):
         self.to_final(id, str(queue), "cancelled", reason=reason)
         return [state, "cancelled"]
 
-    def requeue(self, *, id: str) -> list[str]:
+    def requeue(self, *, id: str, nonce: str) -> list[str]:
         job = self.fields(id)
         state, queue = job.get("state"), job.get("queue")
         if not state:
             return []
-        if state in ("queued", "running", "waiting"):
+        if state in ("queued", "running", "waiting") or job.get("requeued") == nonce:
             return [state, state]
         self.drop(f"{state}:{queue}", id)
         if state == "failed" and "task" in job:
@@ -186,7 +186,7 @@ class Model(WorkerScripts):
             for name in ("attempted_at", "held_since", "cancel"):
                 job.pop(name, None)
             self.record(id, 0, "-", "-", self.now, self.now, "requeued")
-        self.to_queued(id, str(queue), self.last_place(job.get("priority")))
+        self.to_queued(id, str(queue), self.last_place(job.get("priority")), requeued=nonce)
         self.wake(str(queue))
         return [state, "queued"]
 

@@ -166,13 +166,23 @@ class WorkerScripts(Moves):
         return [job_id, self.recover(job_id, queue, lost, reason)]
 
     def forget_worker(self, *, worker: str, unseen: int) -> int:
-        gone = self.until("workers", self.now - unseen)[:100] + ([worker] if worker else [])
+        unseen_ids = self.until("workers", self.now - unseen)[:100]
+        gone = [one for one in unseen_ids if one != worker and not self.holds_a_run(one)]
+        gone += [worker] if worker else []
         for one in gone:
             self.drop("workers", one)
             self.keys.pop(f"worker:{one}", None)
             self.keys.pop(f"slots:{one}", None)
             self.keys.pop(f"call:{one}", None)
         return len(gone)
+
+    def holds_a_run(self, worker: str) -> bool:
+        for name in self.keys.get(f"slots:{worker}", {}):
+            _, _, job_id, fence = self.held(worker, name) or ("",) * 4
+            job = self.fields(job_id)
+            if job.get("state") == "running" and job.get("fence") == fence:
+                return True
+        return False
 
     def promote(self, queues: Sequence[str], *, limit: int) -> int:
         total = 0

@@ -1,9 +1,11 @@
 """Finding Redis, one pool per process and alias, and what is wrong with a server."""
 
 import os
+import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from django_jobqueue.engine import Engine, get_engine, new_engine
 from django_jobqueue.engine.connection import Connection
 from django_jobqueue.engine.pool import QUICK, worker_timeouts
 from django_jobqueue.exceptions import QueueUnavailable, ServerUnfit
+from django_jobqueue.job import new_id
 from django_jobqueue.options import load
 from embedded.server import EmbeddedServer
 from tests.rig import free_port, until
@@ -155,25 +158,26 @@ def test_tls_and_login_come_from_the_cache(configure) -> None:
     assert given["socket_timeout"] == 5.0
 
 
+SENTINELS = {"DJANGO_REDIS_CONNECTION_FACTORY": "django_redis.pool.SentinelConnectionFactory"}
+
+
+def by_sentinels(places: list[tuple[str, int]]) -> dict[str, Any]:
+    """Return a cache whose server is the master `main` of some sentinels."""
+    return {
+        "BACKEND": DJANGO_REDIS,
+        "LOCATION": "redis://main/0",
+        "OPTIONS": {
+            "CLIENT_CLASS": "django_redis.client.SentinelClient",
+            "CONNECTION_POOL_CLASS": "redis.sentinel.SentinelConnectionPool",
+            "SENTINELS": places,
+        },
+    }
+
+
 def test_sentinel_by_cache(configure) -> None:
     """The master's name and the sentinels are the cache's, pool and database our own."""
-    configure(
-        {
-            "default": {
-                "BACKEND": DJANGO_REDIS,
-                "LOCATION": "redis://main/0",
-                "OPTIONS": {
-                    "CLIENT_CLASS": "django_redis.client.SentinelClient",
-                    "CONNECTION_POOL_CLASS": "redis.sentinel.SentinelConnectionPool",
-                    "SENTINELS": [("127.0.0.1", 1), ("127.0.0.1", 2)],
-                },
-            }
-        },
-        DB=2,
-    )
-    with override_settings(
-        DJANGO_REDIS_CONNECTION_FACTORY="django_redis.pool.SentinelConnectionFactory"
-    ):
+    configure({"default": by_sentinels([("127.0.0.1", 1), ("127.0.0.1", 2)])}, DB=2)
+    with override_settings(**SENTINELS):
         engine = get_engine("default")
     pool: Any = engine.connection.client.connection_pool
 
@@ -423,6 +427,27 @@ def test_quick_engine_gives_up_soon(engine: Engine) -> None:
     assert kwargs_of(quick)["socket_timeout"] == 0.1
     until(partial(answers, quick))
     quick.connection.close()
+
+
+@pytest.mark.parametrize("way", ["cluster", "sentinel"])
+def test_quick_engine_asks_nobody_for_long(configure, way: str) -> None:
+    """Nor those who know where the master is: three that are silent cost no second each."""
+    with ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        first, *others = [f"127.0.0.1:{one.getsockname()[1]}" for one in silent]
+        if way == "cluster":
+            configure(URL=f"redis://{first}", CLUSTER=others)
+        else:
+            known = [("127.0.0.1", one.getsockname()[1]) for one in silent]
+            configure({"default": by_sentinels(known)})
+        with override_settings(**SENTINELS):
+            quick = new_engine("default", QUICK)
+        began = time.monotonic()
+
+        with pytest.raises(QueueUnavailable):
+            quick.jobs.progress(new_id(), "1-a", 1, 2, "half")
+
+        assert time.monotonic() - began < 2.0
 
 
 def test_lost_connection_attaches_anew(tmp_path: Path, configure) -> None:

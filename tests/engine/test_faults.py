@@ -18,6 +18,7 @@ from django_jobqueue.engine.faults import (
 from django_jobqueue.engine.wires import Wires
 from tests import acl
 
+WRAPPED = "ERR Error running script (call to f_1): @user_script:46: @user_script: 46: -"  # by 6.2
 REPLIES = {
     "READONLY You can't write against a read only replica.": BY_WORD["READONLY"],
     "LOADING Redis is loading the dataset in memory": BY_WORD["LOADING"],
@@ -39,6 +40,11 @@ REPLIES = {
     "ERR ACL failure in script: User u has no permissions to run the 'set' command": LOGIN,
     "ERR The user executing the script can't run this command or subcommand": LOGIN,
     "ERR Error running script: @user_script: 1: The user executing the script can't access": LOGIN,
+    f"{WRAPPED}READONLY You can't write against a read only replica.": BY_WORD["READONLY"],
+    f"{WRAPPED}OOM command not allowed when used memory > 'maxmemory'.": BY_WORD["OOM"],
+    f"{WRAPPED}MISCONF Redis is configured to save RDB snapshots": BY_WORD["MISCONF"],
+    f"{WRAPPED}NOREPLICAS Not enough good replicas to write.": BY_WORD["NOREPLICAS"],
+    f"{WRAPPED}WRONGTYPE Operation against a key holding the wrong kind of value": REFUSED,
     "ERR unknown command": REFUSED,
     "WRONGTYPE Operation against a key holding the wrong kind of value": REFUSED,
 }
@@ -86,12 +92,14 @@ def test_only_log_in_needs_a_change() -> None:
     assert lasting == {"NOAUTH", "NOPERM", "WRONGPASS"}
 
 
+WRITES = "return redis.call('SET', KEYS[1], '1')"
 # The user of the docs may not ask for the number of a connection.
 asks_for_numbers = pytest.mark.skipif(acl.WANTED, reason="CLIENT is an administrator's command")
 
 
 @asks_for_numbers
-def test_demoted_server_is_left(engine: Engine) -> None:
+@pytest.mark.parametrize("words", [("SET", "x", "1"), ("EVAL", WRITES, 1, "x")])
+def test_demoted_server_is_left(engine: Engine, words: tuple[str | int, ...]) -> None:
     """READONLY: the next command takes a new connection, which may lead to another server."""
     wires = Wires(engine.connection.client.connection_pool)
     client = engine.connection.client
@@ -99,8 +107,8 @@ def test_demoted_server_is_left(engine: Engine) -> None:
     assert wires.execute("CLIENT", "ID") == before
     client.replicaof("127.0.0.1", "1")
     try:
-        with pytest.raises(errors.ReadOnlyError):
-            wires.execute("SET", "x", "1")
+        with pytest.raises(errors.ResponseError, match="can't write against a read only replica"):
+            wires.execute(*words)
         assert wires.execute("CLIENT", "ID") != before
     finally:
         client.replicaof("NO", "ONE")

@@ -447,6 +447,25 @@ def latest(engine: Engine) -> tuple[bytes | None, int]:
     return kept.value, kept.at
 
 
+@pytest.mark.parametrize(
+    ("field", "settled"), [("attempted_at", KEPT), ("place", RELEASED), ("priority", RELEASED)]
+)
+def test_damaged_field_keeps_no_run_from_ending(
+    engine: Engine, slot: Slot, make_job: Make, field: str, settled: Settlement
+) -> None:
+    """What is no number counts as missing."""
+    job_id = make_job()
+    job = claimed(engine, slot)
+    record_key = engine.connection.keys("job", job_id)
+    engine.connection.client.hset(record_key, field, "nonsense")
+    if field == "priority":
+        engine.connection.client.hdel(record_key, "place")
+
+    assert finish(engine, slot, job, settled) == "ok"
+    state = "succeeded" if settled is KEPT else "queued"
+    assert places(engine) == {state: {"default": [job_id]}}
+
+
 def test_success_may_be_the_latest_value(engine: Engine, slot: Slot, make_job: Make) -> None:
     """It is kept beside the job's own result, and beyond it."""
     job_id = make_job()

@@ -4,7 +4,7 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.engine.workers import Slot
 from tests.conftest import Clock
 
-from .places import REAP, Make, claimed, everything, full_memory, places
+from .places import REAP, Make, claimed, everything, finish, full_memory, places
 
 
 def names(engine: Engine) -> set[str]:
@@ -44,6 +44,37 @@ def test_worker_not_seen_for_long_is_forgotten(engine: Engine, clock: Clock) -> 
 
     assert engine.workers.forget() == 1
     assert [worker.id for worker in engine.inspector.workers()] == ["new"]
+
+
+def test_worker_that_was_cut_off_keeps_its_leases(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """After an outage another one may come first: it must not take away what names the leases."""
+    job_id = make_job()
+    run = claimed(engine, slot)
+    engine.workers.renew("worker-1", {"pid": 1})
+    clock.move(1000)
+    engine.workers.renew("worker-2", {"pid": 2})
+
+    assert engine.workers.forget() == 0
+
+    assert [(one.id, one.lost) for one in engine.workers.renew("worker-1", {})] == [(job_id, False)]
+    assert engine.queues.reap(["default"], **REAP) == {}
+    assert finish(engine, slot, run) == "ok"
+
+
+def test_worker_goes_when_its_last_run_was_taken_back(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """What its slots name then is no reason to wait for it."""
+    make_job()
+    claimed(engine, slot)
+    engine.workers.renew("worker-1", {"pid": 1})
+    clock.move(601)
+    engine.queues.reap(["default"], **REAP)
+
+    assert engine.workers.forget() == 1
+    assert names(engine) == set()
 
 
 def test_a_hundred_are_forgotten_at_a_time(engine: Engine, clock: Clock) -> None:

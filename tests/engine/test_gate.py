@@ -37,7 +37,7 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
         ["y", "default", "a.b", 0, "", b"1.x.{}", 0],
         {"digest": "d", "seen": "", "keep": 0},
     ),
-    "requeue": ([], {"id": "x"}),
+    "requeue": ([], {"id": "x", "nonce": "n"}),
     "resign": (["x", b"1.old.", b"1.new."], {}),
     "resume": ([], {"queue": "default"}),
     "run_now": (["y", "default", "a.b", 0, "", b"1.x.{}", 0], {"name": "n"}),

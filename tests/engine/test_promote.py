@@ -158,6 +158,15 @@ def test_damaged_record_does_not_stop_the_rest(engine: Engine, make_job: Make) -
     assert sorted(found["failed"]["default"]) == sorted([broken, gone])
 
 
+def test_damaged_priority_loses_no_job(engine: Engine, make_job: Make) -> None:
+    """What is no number counts as missing."""
+    job_id = make_job(due=1)
+    engine.connection.client.hset(engine.connection.keys("job", job_id), "priority", "nonsense")
+
+    assert engine.queues.promote(["default"]) == 1
+    assert places(engine) == {"queued": {"default": [job_id]}}
+
+
 def test_promote_works_at_maxmemory(engine: Engine, make_job: Make) -> None:
     """What is stored can be run."""
     make_job(due=1)

@@ -269,6 +269,23 @@ def test_reap_works_at_maxmemory(engine: Engine, clock: Clock, slot: Slot, make_
         assert reap(engine) == {job_id: "queued"}
 
 
+@pytest.mark.parametrize("field", ["place", "priority", "attempted_at", "recoveries"])
+def test_damaged_field_loses_no_job(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make, field: str
+) -> None:
+    """What is no number counts as missing."""
+    job_id = make_job()
+    claimed(engine, slot)
+    record_key = engine.connection.keys("job", job_id)
+    engine.connection.client.hset(record_key, field, "nonsense")
+    if field == "priority":
+        engine.connection.client.hdel(record_key, "place")
+    clock.move(31)
+
+    assert reap(engine) == {job_id: "queued"}
+    assert places(engine) == {"queued": {"default": [job_id]}}
+
+
 def test_attempts_of_another_type_do_not_stop_the_reaper(
     engine: Engine, clock: Clock, make_job: Make
 ) -> None:

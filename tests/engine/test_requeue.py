@@ -140,6 +140,32 @@ def test_same_call_again_changes_nothing(engine: Engine, clock: Clock, seed: Mak
     assert everything(engine) == before
 
 
+def test_same_call_again_after_the_run_changes_nothing(
+    engine: Engine, slot: Slot, seed: Make
+) -> None:
+    """A client repeats its call when the reply was lost; a slot may be quicker than that."""
+    job_id = seed(State.FAILED)
+    engine.jobs.requeue(job_id, nonce="once")
+    finish(engine, slot, claimed(engine, slot))
+    before = everything(engine)
+
+    assert engine.jobs.requeue(job_id, nonce="once") is State.SUCCEEDED
+    assert everything(engine) == before
+    assert engine.jobs.requeue(job_id) is State.QUEUED
+
+
+def test_retry_that_was_brought_forward_is_not_again(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """The same call again leaves the next retry its time."""
+    job_id = make_job()
+    finish(engine, slot, claimed(engine, slot), RETRIED)
+    engine.jobs.requeue(job_id, nonce="once")
+    finish(engine, slot, claimed(engine, slot), RETRIED)
+
+    assert engine.jobs.requeue(job_id, nonce="once") is State.SCHEDULED
+
+
 def test_unknown_id_is_refused(engine: Engine) -> None:
     """The message names the id."""
     job_id = new_id()

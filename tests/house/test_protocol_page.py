@@ -6,6 +6,7 @@ import hmac
 import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -68,7 +69,7 @@ def lived(engine: Engine, make_job: Callable[..., str], slot: Slot) -> Engine:
     pairs = ("schedule", "nightly", "nominal", nominal)
     fired = NewJob(new_id(), "default", "a.b", b"payload", fields=pairs)
     engine.schedules.fire("nightly", "rule", nominal, fired, overlap="allow")
-    make_job()
+    engine.jobs.requeue(make_job(due=timedelta(hours=1)))
     engine.queues.pause("default")
     return engine
 

@@ -114,6 +114,13 @@ def test_cancel_of_an_earlier_run_hurts_no_later_one(row: Row, enforcer: Enforce
     assert (enforcer.due("0.0"), enforcer.asks("0.0")) == (math.inf, False)
 
 
+def test_lease_of_an_earlier_run_is_none_of_a_later_one(row: Row, enforcer: Enforcer) -> None:
+    """A replica that took over knows nothing of the later one: its lease is not renewed there."""
+    run(row, NEW, guarded=100.0)
+    enforcer.renewed(held(OLD), 110.0)
+    assert enforcer.due("0.0") == 100.0 + TRUST * LEASE
+
+
 def test_trust_in_a_lease_begins_when_the_claim_was_sent(row: Row, enforcer: Enforcer) -> None:
     """Before the server counted, so it ends before the server's lease."""
     run(row, guarded=100.0)

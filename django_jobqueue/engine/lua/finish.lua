@@ -44,11 +44,11 @@ if job[1] == 'running' and job[2] == fence then
     to_scheduled(id, queue, t + delay, unpack(fields))
     count(outcome, queue, t, '1')
   elseif released then
-    to_queued(id, queue, job[9] or last_place(job[10]), unpack(fields))
+    to_queued(id, queue, tonumber(job[9]) or last_place(job[10]), unpack(fields))
     wake(queue, 1)
   else
     if result ~= '' then call('SET', key('result', id), result) end
-    if latest ~= '' and outcome == 'succeeded' then keep(latest, result, job[5] or t, t) end
+    if latest ~= '' and outcome == 'succeeded' then keep(latest, result, job[5], t) end
     final(id, queue, outcome, t, unpack(fields))
   end
 elseif verdict == 'stale' then

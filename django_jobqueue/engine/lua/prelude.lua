@@ -42,7 +42,7 @@ end
 
 -- The place behind all queued jobs of the same priority.
 local function last_place(priority)
-  return (100 - (priority or 0)) * 1e13 + call('INCR', P .. 'sequence')
+  return (100 - (tonumber(priority) or 0)) * 1e13 + call('INCR', P .. 'sequence')
 end
 
 -- The three moves that more than one script makes; `...` are further fields and values.
@@ -132,7 +132,7 @@ local function recover(id, queue, t, lost, reason)
     final(id, queue, state, t, 'recoveries', recoveries, 'reason', job[9] or reason)
     return state
   end
-  to_queued(id, queue, job[3] or last_place(job[8]), 'recoveries', recoveries)
+  to_queued(id, queue, tonumber(job[3]) or last_place(job[8]), 'recoveries', recoveries)
   wake(queue, 1)
   return 'queued'
 end

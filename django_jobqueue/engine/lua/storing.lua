@@ -45,6 +45,7 @@ end
 local function keep(latest, result, begun, t)
   local digest, seconds = string.match(latest, '^(%S+) (%d+)$')
   if not digest then return end
+  begun = tonumber(begun) or t
   local place = key('latest', digest)
   local old = try('HMGET', place, 'begun', 'refresh') or {}
   local newest = tonumber(old[1]) or 0

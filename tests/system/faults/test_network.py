@@ -1,10 +1,17 @@
 """What workers do on a network that loses, delays or cuts."""
 
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.pool import QUICK
+from django_jobqueue.exceptions import QueueUnavailable
 from django_jobqueue.job import State
 from tests.project import fault_tasks
 from tests.rig import PATIENCE, PROMPT, WorkerProcess, until
@@ -130,3 +137,34 @@ def test_a_server_that_refuses_connections(
     print(f"resumed {resumed:.2f} s after the network")  # noqa: T201
     assert resumed < PROMPT
     assert {job.state for job in until_final(engine, results)} == {State.SUCCEEDED}
+
+
+def test_threads_wait_for_one_time_out_together(engine: Engine, proxy: FaultProxy) -> None:
+    """Behind a cut cable each caller is told as soon as if it was alone."""
+    options = replace(engine.options, url=proxy.url)
+    quick = QUICK | {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
+    far = Engine(Connection("default", options, timeouts=quick))
+    far.queues.names()
+    far.connection.close()
+    far.connection.detach()
+    proxy.black_hole()
+    start, told = threading.Barrier(10), list[float]()
+
+    def ask() -> None:
+        start.wait()
+        began = time.monotonic()
+        with pytest.raises(QueueUnavailable, match="Timeout"):
+            far.queues.names()
+        told.append(time.monotonic() - began)
+
+    threads = [threading.Thread(target=ask) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    proxy.pass_on()
+
+    assert len(told) == 10
+    assert max(told) < 5.0  # ten time-outs, one after the other, take 10 s
+    assert far.queues.names() == ["default"]
+    far.connection.close()
