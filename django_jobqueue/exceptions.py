@@ -72,6 +72,8 @@ class Retry(Exception):
     Raises: ValueError for a delay that is negative, endless or longer than a year.
     """
 
+    after: float | None = None  # also of a subclass with an __init__ of its own
+
     def __init__(self, after: timedelta | float | None = None, reason: str = "") -> None:
         super().__init__(reason or "the task asked for a retry")
         self.after = after.total_seconds() if isinstance(after, timedelta) else after

@@ -23,6 +23,7 @@ AT_ONCE = 4.5
 BUS = 10_000  # a cluster node's second port is so far above its first
 # Below the ports that the system gives to outgoing connections, of BUS ports above them too.
 PORTS = range(12_000, 22_000)
+BEFORE: list[str] = []  # what starts a worker, as the command's first words
 T = TypeVar("T")
 
 
@@ -65,8 +66,8 @@ def lines(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def children(pid: int) -> list[int]:
-    """Return the pids of a process's living children."""
+def children(pid: int, *, ended: bool = False) -> list[int]:
+    """Return the pids of a process's living children; with those that have `ended`, if wanted."""
     found = []
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
@@ -75,7 +76,7 @@ def children(pid: int) -> list[int]:
             words = (folder / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        if int(words[1]) == pid and words[0] != "Z":
+        if int(words[1]) == pid and (ended or words[0] != "Z"):
             found.append(int(folder.name))
     return sorted(found)
 
@@ -97,9 +98,10 @@ class WorkerProcess:
         self.log = log
         path = os.pathsep.join([str(ROOT), str(ROOT / "testproject")])
         defaults = {"DJANGO_SETTINGS_MODULE": "tests.project.settings", "PYTHONPATH": path}
+        command = [sys.executable, "-m", "django", self.command, "--no-reload"]
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "django", self.command, "--no-reload", *arguments],
+                [*BEFORE, *command, *arguments],
                 env=os.environ | defaults | environment,
                 stdout=output,
                 stderr=output,

@@ -19,7 +19,9 @@ class Queues:
 
     def names(self) -> list[str]:
         """Return the names of all queues ever used, "default" first."""
-        names = {name.decode() for name in self._call("queues")} | {"default"}
+        found = self._call("queues")
+        # What is no text was not written by a client: it must not end a worker.
+        names = {name.decode(errors="replace") for name in found} | {"default"}
         return sorted(names, key=lambda name: (name != "default", name))
 
     def pause(self, queue: str) -> bool:

@@ -13,6 +13,7 @@ from django_jobqueue.job import MAX_ATTEMPTS
 from django_jobqueue.run import Claimed, Settlement, read_runs
 
 UNSEEN_MS = 600_000  # a worker not seen for so long is forgotten
+FAR = 10**14  # ms: a time in the year 5138. No number of a record is greater
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class Workers:
         """Extend the leases of a worker's slots; return what became of them."""
         pairs = [word for pair in info.items() for word in pair]
         reply = self._call("renew", pairs, worker=worker, lease=self._lease)
-        words = [word.decode() for word in reply]
+        words = [word.decode(errors="replace") for word in reply]
         slots = zip(words[::4], words[1::4], words[2::4], words[3::4], strict=True)
         return [
             Held(slot, job, fence, lost=what == "lost", cancelled=what == "cancel")
@@ -189,6 +190,7 @@ def _number(fields: dict[bytes, bytes], name: bytes, default: int) -> int:
     if value is None:
         return default
     try:
-        return int(value)
+        number = int(value)
     except ValueError:
         return default
+    return number if abs(number) < FAR else default

@@ -52,6 +52,8 @@ def writable(text: str) -> Path:
     """Return a path that can be written, which the file's absence tells nobody later."""
     path = Path(text)
     try:
+        if path.exists() and (not path.is_file() or path.stat().st_size):
+            raise ArgumentTypeError(f"{text!r} is something else already: it would be removed")
         path.touch()
         path.unlink()
     except OSError as error:

@@ -9,10 +9,11 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-# Written by the slot: when Redis last answered; the run that is under way, and its limits. By the
-# supervisor: until when the process must have come along; what it asks of which run.
-HEARD, RUN, GUARDED, SOFT, HARD, GRACE, RETRY, WITHIN, ASKED, ASKED_RUN = range(10)
-WIDTH = 10
+# Written by the slot: when Redis last answered; the run that is under way, and its limits; whether
+# it has ended since no job was left. By the supervisor: until when the process must have come
+# along; what it asks of which run.
+HEARD, RUN, GUARDED, SOFT, HARD, GRACE, RETRY, DRY, WITHIN, ASKED, ASKED_RUN = range(11)
+WIDTH = 11
 
 TIME_OUT, CANCEL = 1.0, 2.0  # what a supervisor asks
 NEVER = 0.0
@@ -52,6 +53,7 @@ class Row:
 
     def reset(self, within: float) -> None:
         """Begin with a new process, which has to be ready before a moment."""
+        self._values[self._start + DRY] = 0.0
         self.leave(within)
         self.hear()
 
@@ -84,6 +86,11 @@ class Row:
         """Return until when the process must be ready, or gone; NEVER: it may take its time."""
         return float(self._values[self._start + WITHIN])
 
+    @property
+    def is_dry(self) -> bool:
+        """Tell whether the slot has ended since no job was left."""
+        return bool(self._values[self._start + DRY])
+
     # The slot's
 
     def hear(self) -> None:
@@ -99,6 +106,10 @@ class Row:
         self._values[self._run] = 0.0
         self._values[self._heard] = math.inf
         self._values[self._start + WITHIN] = within
+
+    def run_dry(self) -> None:
+        """Note that the slot ends since no job is left."""
+        self._values[self._start + DRY] = 1.0
 
     def work(self, run: float) -> None:
         """Note that a run is under way: it need not hear from Redis for as long as it takes."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import NamedTuple
 
 from django_jobqueue.engine.workers import Slot, Workers
 from django_jobqueue.lines import one_line
@@ -19,6 +20,13 @@ logger = logging.getLogger("django_jobqueue.worker")
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
+class End(NamedTuple):
+    """How a process ended, as it was when that was seen."""
+
+    lost: bool  # by itself, not because its worker stops: that is a recovery of its job
+    reason: str
+
+
 @dataclass(slots=True)
 class Child:
     """One process, its slots, and what its supervisor did to it."""
@@ -29,6 +37,7 @@ class Child:
     started: float  # monotonic
     verdict: Verdict | None = None  # why it was killed, if that was for its run
     is_retired: bool = False  # it was asked to end after its job, and will be replaced
+    end: End | None = None
 
     @property
     def name(self) -> str:
@@ -64,7 +73,7 @@ class Child:
                 logger.warning("Process %s of slot %s was killed: %s", self.pid, slot, found.reason)
                 self.verdict = found
 
-    def give_back(self, workers: Workers, worker: str, *, lost: bool, reason: str) -> None:
+    def give_back(self, workers: Workers, worker: str, end: End) -> None:
         """Settle or give back what it held when it ended.
 
         Raises: QueueUnavailable.
@@ -72,7 +81,7 @@ class Child:
         for name in self.slots:
             slot = Slot(worker, name)
             if not self._is_settled(workers, slot):
-                moved = workers.release_slot(slot, lost=lost, reason=reason)
+                moved = workers.release_slot(slot, lost=end.lost, reason=end.reason)
                 if moved:
                     logger.warning("Job %s was given back, it is %s", *map(one_line, moved))
 

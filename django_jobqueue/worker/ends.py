@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,6 +30,21 @@ def kill_if(pid: int, reason_stands: Callable[[], object]) -> bool:
         return True
     os.kill(pid, signal.SIGCONT)
     return False
+
+
+def collect_orphans(own: Collection[int]) -> None:
+    """Collect ended processes that are not `own`.
+
+    Whose parent has ended becomes a child of process 1, which in a container may be a worker.
+    """
+    while os.getpid() == 1 and hasattr(os, "waitid"):
+        try:
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if found is None or found.si_pid in own:
+            return
+        os.waitpid(found.si_pid, 0)
 
 
 def _has_stopped(pid: int) -> bool:

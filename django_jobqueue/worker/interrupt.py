@@ -48,8 +48,8 @@ class Interrupt:
             self._thread = None if _is_main() else threading.get_ident()
         if limits.guarded and self._thread is not None:
             logger.warning("A thread can't be stopped when its lease is lost (run %s).", fence)
+        self._is_on = True  # the supervisor asks as soon as it sees the run, and once
         self._row.work(self._run)
-        self._is_on = True
 
     def off(self) -> None:
         """Let nothing be raised any more. What comes at the last moment is swallowed."""

@@ -1,5 +1,6 @@
 """One process of a worker: its slots, its signals, and its end when the supervisor is gone."""
 
+import logging
 import os
 import select
 import signal
@@ -23,11 +24,14 @@ from django_jobqueue.engine import Engine, new_engine
 from django_jobqueue.engine.pool import QUICK, worker_timeouts
 from django_jobqueue.engine.workers import Slot
 from django_jobqueue.worker import databases
-from django_jobqueue.worker.board import Board
+from django_jobqueue.worker.board import Board, Row
 from django_jobqueue.worker.executor import Executor
 from django_jobqueue.worker.slot import BLOCK, SlotLoop, StopFlag, StopIdling
 
+logger = logging.getLogger("django_jobqueue.worker")
+
 LEAVE = 30.0  # seconds that a process may take to end after its last job
+ANEW = 1.0  # seconds until a slot that broke down begins anew
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -87,7 +91,7 @@ def run_process(
         with suppress(StopIdling):
             loops[0].run()
     else:
-        _run_threads(loops, stop, wake_reader, wake_writer)
+        _run_threads(dict(zip(loops, rows, strict=True)), stop, wake_reader, wake_writer)
     for row in rows:
         row.leave(time.monotonic() + LEAVE)
 
@@ -145,34 +149,51 @@ def _loops(plan: Plan, number: int, board: Board, stop: StopFlag) -> Sequence[Sl
     ]
 
 
-def _run_threads(loops: Sequence[SlotLoop], stop: StopFlag, reader: int, writer: int) -> None:
+def _run_threads(loops: dict[SlotLoop, Row], stop: StopFlag, reader: int, writer: int) -> None:
     """Run each loop in a thread until it ends, or is idle when a stop is requested.
 
     A signal wakes this through `reader`: then the threads' runs are asked what the board says.
     """
 
-    def run(loop: SlotLoop) -> None:
-        try:
-            loop.run()
-        finally:
+    at_work = set(loops)
+
+    def run(loop: SlotLoop, row: Row) -> None:
+        while not _has_run(loop):
+            time.sleep(ANEW)
+        row.rest()  # the other threads may work on for long
+        at_work.discard(loop)  # before it wakes who looks at it: the thread itself lives a bit on
+        with suppress(BlockingIOError):  # so full of signals that it is awake
             os.write(writer, b"\0")
 
-    threads = {threading.Thread(target=partial(run, loop), daemon=True): loop for loop in loops}
-    for thread in threads:
-        thread.start()
-    while any(thread.is_alive() for thread in threads):
-        if stop.requested and all(_at_rest(thread, threads[thread]) for thread in threads):
+    for loop, row in loops.items():
+        threading.Thread(target=run, args=[loop, row], daemon=True).start()
+    while at_work:
+        if stop.requested and all(map(_at_rest, list(at_work))):
             return
         ready, _, _ = select.select([reader], [], [], 0.1 if stop.requested else 60)
         if ready:
             os.read(reader, 4096)
-            _deliver(loops)
+            _deliver(list(loops))
 
 
-def _at_rest(thread: threading.Thread, loop: SlotLoop) -> bool:
+def _has_run(loop: SlotLoop) -> bool:
+    """Run a loop until it ends; tell whether that was in order.
+
+    What breaks a slot would end its process, if that were all in it. Begun anew, its first claim
+    gives back the job that it had.
+    """
+    try:
+        loop.run()
+    except BaseException:
+        logger.exception("A slot broke down, and begins anew.")
+        return False
+    return True
+
+
+def _at_rest(loop: SlotLoop) -> bool:
     # Under the gate, an idle loop can't be on its way to a claim: it looks at the stop first.
     with loop.gate:
-        return loop.idle or not thread.is_alive()
+        return loop.idle
 
 
 def _die_with_supervisor(alive: Connection) -> None:

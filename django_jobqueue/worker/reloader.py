@@ -64,7 +64,10 @@ class _Keeper:
         self.signalled = False
 
     def start(self) -> None:
-        self._child = subprocess.Popen(self._command)  # noqa: S603 - our own command line
+        if not self.signalled:
+            self._child = subprocess.Popen(self._command)  # noqa: S603 - our own command line
+        if self.signalled and self._child is not None:  # the signal reached the one before
+            self._child.terminate()
 
     def stop(self) -> None:
         if self._child is not None and self._child.poll() is None:

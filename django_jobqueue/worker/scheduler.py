@@ -62,10 +62,10 @@ class Scheduler:
         Raises: ServerUnfit, OwnerMismatch, SchemaMismatch, QueueUnavailable (the log-in is
         refused) before the first look.
         """
-        for signum in stoppers:
-            signal.signal(signum, self._on_signal)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         try:
+            for signum in stoppers:
+                signal.signal(signum, self._on_signal)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             self._attach()
             logger.info("Fires schedules of=%s pid=%d", self._engine.alias, os.getpid())
             self._reader.start()

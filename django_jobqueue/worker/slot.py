@@ -5,6 +5,7 @@ calls again with the same nonce or fence, which the scripts answer as they did b
 """
 
 import logging
+import os
 import random
 import threading
 import time
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from django.utils import timezone, translation
 from redis.exceptions import RedisError
 
 from django_jobqueue.engine import Engine, close_engines
@@ -84,6 +86,7 @@ class SlotLoop:
         self._queues: Sequence[str] = queues or ["default"]
         self._stop = stop
         self._row = row
+        self._pid = os.getpid()
         self._rotation = Rotation(engine.connection)
         self.interrupt = Interrupt(row)
         self._asked_at = 0.0  # monotonic; when the latest call was sent first
@@ -114,6 +117,7 @@ class SlotLoop:
             elif self._look_up_queues():
                 found = Nothing(more=True)
             else:
+                self._row.run_dry()
                 return
 
     def _claim(self) -> Claimed | Nothing:
@@ -129,6 +133,9 @@ class SlotLoop:
         self.interrupt.claimed_at = self._asked_at
         report = RunReport(self._reports, job, self._silence)
         outcome = self._executor.execute(job, self._slot.worker, report, self.interrupt)
+        if os.getpid() != self._pid:  # a fork of the task's own, which the task let out
+            os._exit(1)
+        _forget_place()
         if self.interrupt.raised is not None:
             close_engines()
             self._drop()
@@ -223,6 +230,12 @@ class SlotLoop:
     def _pause(self, failures: int) -> None:
         shortest, longest = BACKOFF
         time.sleep(min(longest, shortest * 2 ** min(failures, 10)) * random.uniform(0.5, 1))  # noqa: S311
+
+
+def _forget_place() -> None:
+    """Take back the language and the time zone that a task has activated."""
+    translation.deactivate()
+    timezone.deactivate()
 
 
 class _Line:

@@ -19,8 +19,8 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import JobQueueError, QueueUnavailable
 from django_jobqueue.worker import databases
 from django_jobqueue.worker.board import NEVER, Board
-from django_jobqueue.worker.child import Child
-from django_jobqueue.worker.ends import MemoryWatch
+from django_jobqueue.worker.child import Child, End
+from django_jobqueue.worker.ends import MemoryWatch, collect_orphans
 from django_jobqueue.worker.enforcer import Enforcer
 from django_jobqueue.worker.health import Health
 from django_jobqueue.worker.maintenance import Tick
@@ -82,6 +82,17 @@ class Supervisor:
         self._start_at = dict.fromkeys(range(self._plan.processes), now)
         if self._plan.scheduler:
             self._start_at[SCHEDULER] = now
+        try:
+            self._work()
+        except BaseException:
+            # Nobody renews their leases any more, and Python would wait until they end.
+            self._send(signal.SIGKILL)
+            raise
+        self._health.end()
+        self._upkeep.leave()
+        return 0
+
+    def _work(self) -> None:
         while self._children or self._start_at:
             self._stop_if_asked()
             self._start_due()
@@ -90,9 +101,6 @@ class Supervisor:
             self._upkeep.run_if_due()
             self._look.run_if_due()
             self._sleep()
-        self._health.end()
-        self._upkeep.leave()
-        return 0
 
     def _on_signal(self, signum: int, frame: object) -> None:
         self._signals += 1
@@ -124,12 +132,20 @@ class Supervisor:
             slots = [] if number == SCHEDULER else self._plan.slots_of(number)
             for slot in slots:
                 self._board.row(slot).reset(now + READY)
+            process = self._new_process(number)
             # A stop signal that comes before the child's handlers must not get lost.
             signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-            process = self._new_process(number)
-            process.start()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-            self._children[number] = Child(process, process.pid, slots, now)
+            try:
+                process.start()
+            except OSError as error:  # too many processes, or no memory: others go on
+                logger.error("Process %s can't be started: %s", process.name, error)
+                self._start_at[number] = time.monotonic() + CRASH_DELAY
+                for slot in slots:
+                    self._board.row(slot).rest()
+            else:
+                self._children[number] = Child(process, process.pid, slots, now)
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def _new_process(self, number: int) -> Any:
         forked = self._context.get_start_method() == "fork"
@@ -148,35 +164,42 @@ class Supervisor:
     def _collect(self) -> None:
         """Give back the jobs of processes that ended, and replace them."""
         for number, child in list(self._children.items()):
-            if child.process.exitcode is None:
+            if child.is_running:
                 continue
-            if not self._release(child):
-                continue  # Redis is away; the next round tries again
+            rows = [self._board.row(slot) for slot in child.slots]
+            if child.end is None:
+                child.end = self._end(child)
+                for row in rows:
+                    row.rest()
+            if not self._release(child, child.end):
+                continue  # until Redis answers
             del self._children[number]
-            for slot in child.slots:
-                self._board.row(slot).rest()
-            if self._kill_at is None and not (self._plan.burst and child.process.exitcode == 0):
+            if self._kill_at is None and not (rows and all(row.is_dry for row in rows)):
                 self._start_at[number] = time.monotonic() + self._delay(child)
 
-    def _release(self, child: Child) -> bool:
-        """Give back what a dead process held; tell whether Redis took it.
-
-        One that ended by itself holds nothing, unless its task ended it.
-        """
+    def _end(self, child: Child) -> End:
+        """Say how a process ended, which soon nobody can tell any more."""
         code = child.process.exitcode or 0
-        reason = self._reason(child, code)
-        stopped = self._kill_at is not None and child.verdict is None
-        if code != 0 and not stopped:
-            logger.error("Process %s (pid %s) ended: %s", child.name, child.pid, reason)
-        try:
-            child.give_back(
-                self._engine.workers, self._plan.worker, lost=not stopped, reason=reason
-            )
-        except JobQueueError as error:
-            self._upkeep.failed(error)
-            # A stop is bounded in time: the lease gives the job back.
-            return self._kill_at is not None
-        return True
+        end = End(self._kill_at is None or child.verdict is not None, self._reason(child, code))
+        if code != 0 and end.lost:
+            logger.error("Process %s (pid %s) ended: %s", child.name, child.pid, end.reason)
+        return end
+
+    def _release(self, child: Child, end: End) -> bool:
+        """Give back what a dead process held; tell whether there is no more to do about it.
+
+        One that ended by itself holds nothing, unless its task ended it. While Redis is away only
+        the upkeep calls it: one call may take seconds.
+        """
+        if not self._upkeep.is_failing:
+            try:
+                child.give_back(self._engine.workers, self._plan.worker, end)
+            except JobQueueError as error:
+                self._upkeep.failed(error)
+            else:
+                return True
+        # A stop is bounded in time: the lease gives the job back.
+        return self._kill_at is not None
 
     def _reason(self, child: Child, code: int) -> str:
         """Return why a process ended, as the reason of a job that it took along too often."""
@@ -222,6 +245,7 @@ class Supervisor:
     def _look_around(self) -> None:
         self._health.show()
         self._memory.look()
+        collect_orphans({child.pid for child in self._children.values()})
         limit = self._plan.max_memory
         for child in self._children.values():
             if limit and not child.is_retired and child.memory > limit:
@@ -237,7 +261,9 @@ class Supervisor:
         times += [self._kill_at] if self._kill_at is not None else []
         times += map(self._enforcer.due, self._plan.slots)
         next_at = min(times)
-        sentinels = [child.process.sentinel for child in self._children.values()]
+        # Who has ended, and holds what Redis has not taken yet, would say so all the time.
+        unseen = [child for child in self._children.values() if child.end is None]
+        sentinels = [child.process.sentinel for child in unseen]
         ready = wait([self._alarm, *sentinels], timeout=max(0.0, next_at - time.monotonic()))
         if self._alarm in ready:
             os.read(self._alarm, 4096)

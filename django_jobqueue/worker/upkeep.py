@@ -46,6 +46,11 @@ class Upkeep:
         ticks = [self._renewal, self._calls, *self._maintenance.ticks]
         return max(min(tick.due for tick in ticks), self._retry_at)
 
+    @property
+    def is_failing(self) -> bool:
+        """Tell whether the latest call has failed."""
+        return self._failures > 0
+
     def run_if_due(self) -> None:
         """Renew and maintain; after a failure the renewal comes first."""
         if time.monotonic() < self._retry_at:

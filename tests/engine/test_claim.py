@@ -616,3 +616,20 @@ def test_flushed_scripts_are_loaded_again(engine: Engine, slot: Slot, make_job: 
     job_id = make_job()
     engine.connection.client.script_flush()
     assert claimed(engine, slot).id == job_id
+
+
+@pytest.mark.parametrize("damage", ["9" * 20, "-" + "9" * 20, "noon", ""])
+def test_damaged_numbers_count_as_missing(
+    engine: Engine, slot: Slot, make_job: Make, damage: str
+) -> None:
+    """Also those that no date has: they would end the process."""
+    job_id = make_job()
+    names = ("enqueued_at", "started_at", "nominal", "held_since", "attempts", "priority")
+    engine.connection.client.hset(
+        engine.connection.keys("job", job_id), mapping=dict.fromkeys(names, damage)
+    )
+
+    job = claimed(engine, slot)
+
+    assert (job.enqueued_at, job.started_at, job.nominal_at) == (0, job.now, None)
+    assert (job.held_since, job.attempts, job.priority) == (None, 0, 0)

@@ -17,3 +17,11 @@ def test_name_stays_when_the_queue_is_empty(engine: Engine, make_job: Make) -> N
     """A queue that was used once is known."""
     engine.jobs.delete(make_job(queue="once"))
     assert engine.queues.names() == ["default", "once"]
+
+
+def test_name_that_is_no_text_is_read_all_the_same(engine: Engine) -> None:
+    """Every worker reads the names again and again: one that is damaged must not end them all."""
+    key = engine.connection.keys("queues", "").removesuffix(":")
+    engine.connection.client.sadd(key, b"\xff")
+    assert engine.queues.names() == ["default", "\ufffd"]
+    engine.connection.client.srem(key, b"\xff")

@@ -1,4 +1,4 @@
-"""An app that shortens a worker's patience, as the environment says, and may hang its start."""
+"""An app that shortens a worker's patience, as the environment says, and may break it."""
 
 import os
 import time
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.apps import AppConfig
 
-from django_jobqueue.worker import process, slot, supervisor
+from django_jobqueue.worker import ends, process, slot, supervisor
 
 
 class Hurry(AppConfig):
@@ -19,6 +19,8 @@ class Hurry(AppConfig):
         supervisor.READY = float(os.environ.get("TEST_READY", supervisor.READY))
         if hang := os.environ.get("TEST_HANG"):
             _hang_once(Path(hang))
+        if mark := os.environ.get("TEST_BREAK"):
+            _break_at(Path(mark))
 
 
 def _hang_once(mark: Path) -> None:
@@ -32,3 +34,15 @@ def _hang_once(mark: Path) -> None:
         return run(*given)  # type: ignore[arg-type]
 
     process._loops = hang  # type: ignore[assignment]
+
+
+def _break_at(mark: Path) -> None:
+    """Let the supervisor break down when a file is there."""
+    look = ends.MemoryWatch.look
+
+    def break_down(watch: ends.MemoryWatch) -> None:
+        if mark.exists():
+            raise RuntimeError("It breaks down.")
+        look(watch)
+
+    ends.MemoryWatch.look = break_down  # type: ignore[assignment, method-assign]

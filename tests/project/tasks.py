@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +14,9 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone, translation
 
-from django_jobqueue import Cancel, JobContext, Retry, task
+from django_jobqueue import Cancel, JobContext, Retry, compat, task
 
 
 def note(path: str, line: str) -> None:
@@ -82,6 +84,16 @@ def ask_for_retry(context: JobContext) -> str:
     return "second"
 
 
+class OwnRetry(Retry):
+    def __init__(self) -> None:
+        pass
+
+
+@task(backoff=0.05)
+def ask_in_own_words() -> None:
+    raise OwnRetry
+
+
 @task
 def cancel_itself() -> None:
     raise Cancel("enough")
@@ -122,6 +134,53 @@ def kill_own_process(path: str, times: int = 100) -> str:
 @task
 def leave_quietly() -> None:
     os._exit(0)
+
+
+@task(takes_context=True)
+def leave_quietly_once(context: JobContext, path: str) -> str:
+    note(path, "run")
+    if len(Path(path).read_text().splitlines()) == 1:
+        os._exit(0)
+    return "second"
+
+
+@task
+def fork(path: str) -> str:
+    """Start a process as one should not: it leaves the task by an exception."""
+    pid = os.fork()
+    if not pid:
+        raise SystemExit
+    note(path, str(pid))
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    return "parent"
+
+
+@task
+def break_slot() -> None:
+    """Have somebody listen to the end of a job who ends more than that."""
+
+    def end(**_: object) -> None:
+        compat.signals.task_finished.disconnect(end)
+        raise SystemExit
+
+    compat.signals.task_finished.connect(end, weak=False)
+
+
+@task
+def leave_orphan() -> None:
+    """Start a process whose parent ends at once, as daemons are started."""
+    subprocess.run(["sh", "-c", "sleep 0.1 &"], check=True)
+
+
+@task
+def go_abroad(language: str, zone: str) -> None:
+    translation.activate(language)
+    timezone.activate(zone)
+
+
+@task
+def whereabouts() -> list[str | None]:
+    return [translation.get_language(), timezone.get_current_timezone_name()]
 
 
 @task

@@ -1,6 +1,7 @@
 """Workers as they run in development and where processes can't be forked."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -69,6 +70,30 @@ def test_reload_runs_new_code_and_survives_a_broken_one(
     until(lambda: worker.output().count("jobworker ") >= 2)
     assert ask_version(engine) == b'"two"'
     assert worker.stop() == 0
+
+
+def test_a_signal_while_the_worker_restarts_ends_all(
+    worker_process: Callable[..., WorkerProcess], engine: Engine, tmp_path: Path
+) -> None:
+    """It reaches the worker that ends, and the next one is not left waiting for another."""
+    code, gate, oracle = tmp_path / "live" / "tasks.py", tmp_path / "gate", tmp_path / "oracle"
+    code.parent.mkdir()
+    (code.parent / "__init__.py").touch()
+    (tmp_path / "live_settings.py").write_text(SETTINGS)
+    code.write_text(VERSION.format("one"))
+    held = tasks.hold.enqueue(str(oracle), str(gate))
+    worker = worker_process(
+        *("--reload", "--processes", "1"),
+        DJANGO_SETTINGS_MODULE="live_settings",
+        PYTHONPATH=os.pathsep.join(map(str, [tmp_path, ROOT, ROOT / "testproject"])),
+    )
+    until(lambda: lines(oracle), what="the job has started")
+    code.write_text(VERSION.format("two"))
+    until(lambda: "Stopping" in worker.output())
+    worker.signal(signal.SIGINT)  # to this process alone, as if the worker had just ended
+    gate.touch()
+    assert worker.wait() == 0
+    assert held.wait(PATIENCE) == "held"
 
 
 def test_spawned_processes_work_like_forked_ones(engine: Engine, tmp_path: Path) -> None:

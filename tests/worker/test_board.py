@@ -3,6 +3,7 @@
 import math
 import multiprocessing
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -70,3 +71,13 @@ def test_runs_have_numbers_of_their_own() -> None:
     """All 48 bits of a fence survive."""
     assert number_of("1-ffffffffffff") != number_of("1-fffffffffffe")
     assert number_of("12-000000000001") == 1.0
+
+
+def test_slot_that_ran_dry_is_told_from_one_that_ends_otherwise() -> None:
+    """Until another process has its row."""
+    row = Board(multiprocessing, ["0.0"]).row("0.0")
+    told = []
+    for change in (partial(row.leave, 90.0), row.run_dry, row.rest, partial(row.reset, 60.0)):
+        change()
+        told.append(row.is_dry)
+    assert told == [False, True, True, False]

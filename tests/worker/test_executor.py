@@ -100,6 +100,12 @@ def test_retry_and_cancel_are_obeyed() -> None:
     assert run(claimed("cancel_itself")).settlement.outcome == "cancelled"
 
 
+def test_a_retry_of_a_class_of_ones_own_is_one() -> None:
+    """Also if its __init__ forgets that of Retry: it takes the task's backoff."""
+    settled = run(claimed("ask_in_own_words", max_attempts=1)).settlement
+    assert (settled.outcome, settled.delay_ms) == ("retried", 50)
+
+
 @pytest.mark.parametrize(
     "payload",
     [None, b"", b"1.abc", b'2.x.{"args":[],"kwargs":{}}', b'1.forged.{"args":[],"kwargs":{}}'],

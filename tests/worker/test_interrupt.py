@@ -14,7 +14,7 @@ import pytest
 from asgiref.sync import async_to_sync
 
 from django_jobqueue.exceptions import JobCancelled, JobInterrupt, JobTimeout
-from django_jobqueue.worker.board import CANCEL, TIME_OUT, Board, Row, number_of
+from django_jobqueue.worker.board import CANCEL, TIME_OUT, WIDTH, Board, Row, number_of
 from django_jobqueue.worker.interrupt import UNLIMITED, Interrupt
 from tests.rig import until
 
@@ -47,6 +47,25 @@ def test_run_is_interrupted_in_its_code(row: Row, interrupt: Interrupt) -> None:
             os.kill(os.getpid(), signal.SIGUSR1)
         interrupt.off()
         assert isinstance(interrupt.raised, kind)
+
+
+class Asking(Row):
+    """A row whose supervisor asks as soon as it sees a run; it does so once."""
+
+    def work(self, run: float) -> None:
+        super().work(run)
+        self.ask(CANCEL, run)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+
+def test_run_that_is_asked_at_its_first_moment_is_interrupted() -> None:
+    """It was cancelled while its module was imported."""
+    interrupt = Interrupt(Asking(multiprocessing.RawArray("d", WIDTH), 0))
+    before = signal.signal(signal.SIGUSR1, lambda *_: interrupt.deliver())
+    with pytest.raises(JobCancelled):
+        interrupt.on(FENCE, UNLIMITED, awaits=False)
+    interrupt.off()
+    signal.signal(signal.SIGUSR1, before)
 
 
 def test_no_exception_of_users_catches_it() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from django_jobqueue.engine import Engine
+from django_jobqueue.job import State
 from tests.project import tasks
 from tests.rig import WorkerProcess, until
 from tests.system.servers import TcpServer
@@ -73,6 +74,27 @@ def test_long_job_is_healthy(
     assert worker.stop() == 0
 
 
+def test_thread_that_has_ended_is_no_fault(
+    worker_process: Start, engine: Engine, oracle: Oracle, gate: Path, tmp_path: Path
+) -> None:
+    """It has done its jobs, and waits with its process for the other thread's long one."""
+    file = tmp_path / "health"
+    tasks.hold.enqueue(oracle.path, str(gate))
+    worker = worker_process(
+        *("--processes", "1", "--threads", "2", "--max-jobs", "3", "--health-file", str(file)),
+        **IN_HASTE,
+    )
+    oracle.until_started(1)
+    short = tasks.noop.enqueue_many([()] * 3)
+    until(lambda: engine.inspector.count(State.SUCCEEDED) == len(short))
+    began = time.monotonic()
+    until(lambda: time.monotonic() - began > 2 * LEASE + 1)
+    until_back(file)
+    assert "not healthy" not in worker.output()
+    gate.touch()
+    assert worker.stop() == 0
+
+
 def test_worker_without_redis_is_unhealthy(
     worker_process: Start, engine: Engine, server: TcpServer, tmp_path: Path
 ) -> None:
@@ -95,3 +117,16 @@ def test_file_that_can_not_be_written_is_told_at_the_start(
     worker = worker_process("--health-file", str(tmp_path / "nowhere" / "health"))
     assert worker.wait() == 2
     assert "can't be written: No such file or directory" in worker.output()
+
+
+def test_file_with_other_contents_is_left_alone(
+    worker_process: Start, engine: Engine, tmp_path: Path
+) -> None:
+    """At its end the worker removes the file."""
+    file = tmp_path / "settings.py"
+    file.write_text("DEBUG = False")
+    for path in (file, tmp_path):
+        worker = worker_process("--health-file", str(path))
+        assert worker.wait() == 2
+        assert "is something else already" in worker.output()
+    assert file.read_text() == "DEBUG = False"

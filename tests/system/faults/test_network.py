@@ -168,3 +168,17 @@ def test_threads_wait_for_one_time_out_together(engine: Engine, proxy: FaultProx
     assert max(told) < 5.0  # ten time-outs, one after the other, take 10 s
     assert far.queues.names() == ["default"]
     far.connection.close()
+
+
+def test_a_stop_in_a_black_hole_does_not_wait_for_each_process(
+    worker_process: Start, engine: Engine, proxy: FaultProxy
+) -> None:
+    """All are idle and end at once; a call that asks whether one held a job fails after 3 s."""
+    number = 12
+    worker = worker_process("--processes", str(number), TEST_REDIS_URL=proxy.url)
+    client = engine.connection.client
+    until(lambda: client.info("clients")["blocked_clients"] == number, what="all are idle")
+    proxy.black_hole()
+    began = time.monotonic()
+    assert worker.stop() == 0
+    assert time.monotonic() - began < number * 3 * 0.75

@@ -13,9 +13,10 @@ from django_jobqueue import Task
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.scripts import standard
 from django_jobqueue.job import State
-from tests.project import fault_tasks
-from tests.rig import WorkerProcess, until
+from tests.project import fault_tasks, limited_tasks
+from tests.rig import WorkerProcess, lines, until
 from tests.system.proxy import FaultProxy
+from tests.system.servers import TcpServer
 
 from .conftest import Oracle, open_for, until_final
 
@@ -66,6 +67,36 @@ def test_a_frozen_worker_loses_its_job_to_another(
     assert oracle.starts() == {held.id: 1 + job.recoveries}
     assert "The lease was lost" in frozen.output()
     until_final(engine, fault_tasks.work.enqueue_many([(oracle.path,)] * 10))
+
+
+@pytest.mark.parametrize("killed", ["by somebody", "for its time"])
+def test_a_process_that_dies_without_redis_is_replaced_when_it_is_back(
+    worker_process: Start, engine: Engine, server: TcpServer, oracle: Oracle, killed: str
+) -> None:
+    """Its end is told once, and waited out in peace."""
+    result = limited_tasks.ignore.enqueue(oracle.path)
+    worker = worker_process("--processes", "2", TEST_LEASE=str(LEASE)).until_ready(2)
+    until(lambda: lines(Path(oracle.path)), what="the job has started")
+    server.kill()
+    until(lambda: "Running jobs run on" in worker.output())
+    if killed == "by somebody":
+        os.kill(worker.slots()[0], signal.SIGKILL)
+        os.kill(worker.slots()[-1], signal.SIGKILL)
+    until(lambda: "ended: " in worker.output())
+    used, began = cpu_time(worker.pid), time.monotonic()
+    until(lambda: time.monotonic() - began > 3)
+    assert cpu_time(worker.pid) - used < 1
+    assert worker.output().count("ended: ") == 2 - len(worker.slots())
+    server.start()
+    (job,) = until_final(engine, [result])
+    assert job.reason == "timed_out"
+    worker.until_ready(2)
+
+
+def cpu_time(pid: int) -> float:
+    """Return the seconds that a process has computed so far."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_a_storm_of_stops_costs_nothing(
