@@ -121,10 +121,10 @@ def test_server_that_quotes_what_it_does_not_know(settings, tmp_path: Path, engi
     with EmbeddedServer(tmp_path, config={"rename-command": 'HELLO ""'}) as server:
         there = use(settings, f"{address(server)}&protocol=3")
         for ask in (there.queues.names, there.inspector.queues, there.connection.attach):
-            with pytest.raises(QueueUnavailable, match=r"(?i)unknown command 'HELLO'\.") as caught:
+            with pytest.raises(QueueUnavailable, match=r"(?i)unknown command .HELLO.\.") as caught:
                 ask()
             assert_nothing_private(f"{caught.value} {caught.value.__cause__!r}")
-        with pytest.raises(Exception, match=r"(?i)unknown command 'HELLO'\.") as plain:
+        with pytest.raises(Exception, match=r"(?i)unknown command .HELLO.\.?$") as plain:
             there.connection.execute("BLPOP", "x", 1)
         assert_nothing_private(str(plain.value))
 
