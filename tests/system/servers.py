@@ -185,9 +185,9 @@ class Sentinels:
     @property
     def ready(self) -> bool:
         """Whether the replicas are in sync, and all sentinels know each other and them."""
-        replicas = self.replicas_of(self.master)
-        knows = all(sentinel.knows(3, len(replicas)) for sentinel in self._sentinels)
-        return knows and all(in_sync(replica) for replica in replicas)
+        replicas = len(self.servers) - 1
+        knows = all(sentinel.knows(3, replicas) for sentinel in self._sentinels)
+        return knows and all(in_sync(replica) for replica in self.replicas_of(self.master))
 
     def fail_over(self) -> None:
         """Let the sentinels demote the master, which stays up."""

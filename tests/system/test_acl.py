@@ -297,10 +297,11 @@ def test_node_of_a_cluster(tmp_path: Path, settings: Any) -> None:
 
 
 def raw(client: Redis, *words: str) -> bytes:
-    connection: Any = client.connection_pool.get_connection()
+    pool = client.connection_pool
+    connection: Any = pool.connection_class(**pool.connection_kwargs)
     connection.send_command(*words)
     reply: bytes = connection.read_response()
-    client.connection_pool.release(connection)
+    connection.disconnect()
     return reply
 
 
