@@ -40,6 +40,10 @@ class Board:
     def row(self, slot: str) -> "Row":
         return Row(self._values, self._rows[slot])
 
+    def runs(self) -> dict[str, float]:
+        """Return the number of the run that each slot is at; 0.0: none."""
+        return {slot: self.row(slot).run for slot in self._rows}
+
 
 class Row:
     """What one slot and the supervisor tell each other."""

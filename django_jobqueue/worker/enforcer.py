@@ -39,6 +39,10 @@ class Enforcer:
         self._cancelled: dict[str, float] = {}  # slot → number of the run to cancel
         self._asked: dict[str, tuple[float, float]] = {}  # slot → run that was asked to end, when
 
+    def runs(self) -> dict[str, float]:
+        """Return which run each slot is at."""
+        return self._board.runs()
+
     def renewed(self, held: Sequence[Held], sent_at: float) -> None:
         """Take what a renewal said of the slots."""
         for one in held:

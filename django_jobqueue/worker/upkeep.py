@@ -12,8 +12,11 @@ import time
 
 from django_jobqueue import __version__
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.workers import Held, Slot
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.lines import one_line
+from django_jobqueue.run import Settlement
+from django_jobqueue.worker.board import number_of
 from django_jobqueue.worker.enforcer import Enforcer
 from django_jobqueue.worker.health import Health
 from django_jobqueue.worker.maintenance import Maintenance, Tick
@@ -94,7 +97,7 @@ class Upkeep:
             self._renew()
 
     def _renew(self) -> None:
-        plan, sent_at = self._plan, time.monotonic()
+        plan, sent_at, before = self._plan, time.monotonic(), self._enforcer.runs()
         held = self._workers.renew(
             plan.worker,
             {
@@ -111,6 +114,27 @@ class Upkeep:
         )
         self._health.renewed()
         self._enforcer.renewed(held, sent_at)
+        now = self._enforcer.runs()
         for one in held:
             if one.lost:
                 logger.warning("Slot %s lost the lease of job %s", one.slot, one_line(one.id))
+            elif _is_over(one, before, now):
+                self._put_back(one)
+
+    def _put_back(self, held: Held) -> None:
+        """Give back a run that Redis has a slot hold while the slot is at another one.
+
+        A replica that took over lacks what the slot did last: here, how that run ended. The
+        renewals would keep it running for as long as the slot's present job lasts.
+        """
+        slot = Slot(self._plan.worker, held.slot)
+        verdict, _, _ = self._workers.finish(slot, held, Settlement("released"), [])
+        logger.warning(
+            "Redis has lost the end of job %s: given back, %s", one_line(held.id), verdict
+        )
+
+
+def _is_over(held: Held, before: dict[str, float], now: dict[str, float]) -> bool:
+    """Tell whether the slot was at another run all the while."""
+    run = before.get(held.slot, 0.0)
+    return run not in (0.0, number_of(held.fence)) and run == now[held.slot]
