@@ -1,6 +1,7 @@
 """How states, times and durations look in the admin. Reads nothing, decides nothing."""
 
 import json
+import re
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -8,8 +9,8 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -85,8 +86,13 @@ def failure(text: str) -> SafeString:
 
 
 def short_task(path: str) -> SafeString:
-    """Return the last two parts of a task's path; the whole path is the title."""
-    return format_html('<span title="{}">{}</span>', path, ".".join(path.split(".")[-2:]))
+    """Return the last two parts of a task's path; the whole path is the title.
+
+    A narrow column breaks it where words end.
+    """
+    words = re.split(r"(?<=[._])", ".".join(path.split(".")[-2:]))
+    shown = format_html_join(mark_safe("<wbr>"), "{}", ((word,) for word in words))
+    return format_html('<span title="{}">{}</span>', path, shown)
 
 
 def span(ms: int) -> str:

@@ -150,3 +150,17 @@ def test_a_telephone_shows_a_job_without_scrolling_sideways(
     page.set_viewport_size({"width": 400, "height": 800})
     page.goto(page_of("job", failed))
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_all_columns_of_the_job_list_are_in_sight(
+    open_page: Callable[..., Any], seed: Seed
+) -> None:
+    """A long name of a task gives way."""
+    seed.succeeded(task="app.tasks.send_the_monthly_statement")
+    page = open_page()
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(JOBS)
+    hidden = (
+        "table => table.closest('.results').scrollWidth - table.closest('.results').clientWidth"
+    )
+    assert page.locator("#result_list").evaluate(hidden) == 0
