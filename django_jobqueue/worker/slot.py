@@ -10,6 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -132,10 +133,12 @@ class SlotLoop:
         began = time.monotonic()
         self.interrupt.claimed_at = self._asked_at
         report = RunReport(self._reports, job, self._silence)
+        before = copy_context()
         outcome = self._executor.execute(job, self._slot.worker, report, self.interrupt)
         if os.getpid() != self._pid:  # a fork of the task's own, which the task let out
             os._exit(1)
-        _forget_place()
+        if _is_changed(before):
+            _forget_place()
         if self.interrupt.raised is not None:
             close_engines()
             self._drop()
@@ -230,6 +233,12 @@ class SlotLoop:
     def _pause(self, failures: int) -> None:
         shortest, longest = BACKOFF
         time.sleep(min(longest, shortest * 2 ** min(failures, 10)) * random.uniform(0.5, 1))  # noqa: S311
+
+
+def _is_changed(before: Context) -> bool:
+    """Tell whether a context variable is not as it was, which is quicker than to set two back."""
+    now = copy_context()
+    return len(now) != len(before) or any(before.get(var) is not now[var] for var in now)
 
 
 def _forget_place() -> None:
