@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
 
-from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
 from django_jobqueue.admin.queryset import Rows
-from django_jobqueue.engine import get_engine
 from django_jobqueue.engine.inspector import MERGE_DEPTH, Inspector
-from django_jobqueue.exceptions import JobNotFound, JobQueueError
+from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.job import Job as Snapshot
 from django_jobqueue.job import State, is_id
 from django_jobqueue.models import Job
@@ -117,12 +115,8 @@ class JobRows(Rows[Job]):
     def get(self, **lookups: Any) -> Job:
         (job_id,) = self.filter(**lookups).ids or ("",)
         for alias in self.source.aliases:
-            try:
-                return Job.of(alias, get_engine(alias).inspector.job(job_id))
-            except JobNotFound:
-                continue
-            except (JobQueueError, ImproperlyConfigured) as error:
-                self.source.faults[alias] = str(error)  # another one may have it
+            if found := self.source.read(alias, partial(_find, job_id), None):
+                return Job.of(alias, found)
         self.source.insist()
         raise self.missing(lookups)
 
@@ -241,6 +235,13 @@ class JobRows(Rows[Job]):
         self, question: Callable[[Inspector], list[Snapshot]], alias: str | None = None
     ) -> list[Snapshot]:
         return self.source.read(self.alias if alias is None else alias, question, [])
+
+
+def _find(job_id: str, seen: Inspector) -> Snapshot | None:
+    try:
+        return seen.job(job_id)
+    except JobNotFound:
+        return None  # another alias may have it
 
 
 def _shares(segments: list[Segment]) -> dict[State, int]:
