@@ -10,9 +10,9 @@ from functools import partial
 from benchmarks.producer import fill, raw_call, script_calls
 from benchmarks.tasks import noop
 from django_jobqueue.engine import Engine, new_engine
+from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.jobs import CHUNK
-from django_jobqueue.engine.pool import QUICK, worker_timeouts
-from django_jobqueue.engine.workers import Slot
+from django_jobqueue.engine.locate import QUICK, worker_timeouts
 from django_jobqueue.worker.board import Board
 from django_jobqueue.worker.executor import Executor
 from django_jobqueue.worker.process import backend_class

@@ -3,7 +3,7 @@
 The public words. `from django_jobqueue import task` is all that most projects need.
 """
 
-from django_jobqueue.entry import schedule
+from django_jobqueue.cached import Latest
 from django_jobqueue.exceptions import (
     Cancel,
     JobCancelled,
@@ -12,9 +12,9 @@ from django_jobqueue.exceptions import (
     QueueUnavailable,
     Retry,
 )
-from django_jobqueue.latest import Latest
-from django_jobqueue.results import JobContext, JobResult, LogLine, Progress
+from django_jobqueue.jobs.result import JobContext, JobResult, LogLine, Progress
 from django_jobqueue.retry import Exponential
+from django_jobqueue.schedules.spec import schedule
 from django_jobqueue.task import Task, task
 
 __version__ = "0.1.0"

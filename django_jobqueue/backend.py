@@ -15,8 +15,10 @@ from typing import Any
 from django.apps import apps
 from django.core import checks
 
-from django_jobqueue import compat, latest, outbox, payload
-from django_jobqueue.calls import Call, singles
+from django_jobqueue import cached, compat, on_commit
+from django_jobqueue.bulk import Call, singles
+from django_jobqueue.cached import Latest
+from django_jobqueue.conf import Options
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.engine.jobs import CHUNK, NewJob
 from django_jobqueue.exceptions import (
@@ -25,7 +27,8 @@ from django_jobqueue.exceptions import (
     QueueUnavailable,
     TaskUnknown,
 )
-from django_jobqueue.job import (
+from django_jobqueue.jobs import payload
+from django_jobqueue.jobs.job import (
     MAX_ATTEMPTS,
     MAX_RECOVERIES,
     QUEUE_PATTERN,
@@ -33,10 +36,8 @@ from django_jobqueue.job import (
     is_id,
     new_id,
 )
-from django_jobqueue.latest import Latest
-from django_jobqueue.options import Options
-from django_jobqueue.payload import Signer
-from django_jobqueue.results import STATUS_OF, JobResult, moment, result_of
+from django_jobqueue.jobs.payload import Signer
+from django_jobqueue.jobs.result import STATUS_OF, JobResult, moment, result_of
 from django_jobqueue.retry import Seconds
 from django_jobqueue.task import Task, as_called, as_task, find
 
@@ -140,10 +141,10 @@ class JobQueueBackend(compat.BaseTaskBackend):
         """
         self.validate_task(task)
         engine = self.engine
-        digest = latest.digest(task, args, kwargs)
+        digest = cached.digest(task, args, kwargs)
         kept = engine.values.latest(digest)
-        found = latest.judge(task, kept)
-        if not kept.is_refreshing and latest.needs_refresh(task, found):
+        found = cached.judge(task, kept)
+        if not kept.is_refreshing and cached.needs_refresh(task, found):
             prepared = self._prepare(engine.options, engine.signer, task, args, kwargs)
             self._refresh(engine, digest, kept.refresh, prepared)
         return found
@@ -245,8 +246,8 @@ class JobQueueBackend(compat.BaseTaskBackend):
     def _store_or_wait(self, engine: Engine, task: Task[..., Any], chunk: list[Prepared]) -> None:
         database = engine.options.database
         store = partial(self._store, engine, chunk)
-        if task.enqueue_on_commit and outbox.in_transaction(database):
-            outbox.store_on_commit(store, [result for _, result in chunk], database)
+        if task.enqueue_on_commit and on_commit.in_transaction(database):
+            on_commit.store_on_commit(store, [result for _, result in chunk], database)
         else:
             store()
 
@@ -261,7 +262,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
         Who has a stale value can go on with it, so a refusal is no error.
         """
         job, result = prepared
-        keep = latest.keep_seconds(result.task)
+        keep = cached.keep_seconds(result.task)
         try:
             at = engine.values.refresh(digest, job, seen=seen, keep=keep)
         except QueueUnavailable as error:

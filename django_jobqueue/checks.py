@@ -11,14 +11,15 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from django_jobqueue import compat, options, payload
+from django_jobqueue import compat, conf
 from django_jobqueue.backend import JobQueueBackend
 from django_jobqueue.engine import get_engine
-from django_jobqueue.engine.connection import Connection
-from django_jobqueue.engine.pool import caches_in, make_pool
+from django_jobqueue.engine.client import Connection
+from django_jobqueue.engine.locate import caches_in, make_pool
 from django_jobqueue.engine.server import exposures
-from django_jobqueue.entry import Entry, declared
 from django_jobqueue.exceptions import JobQueueError, QueueUnavailable
+from django_jobqueue.jobs import payload
+from django_jobqueue.schedules.spec import Entry, declared
 
 TAG = "jobqueue"
 
@@ -59,12 +60,12 @@ def check_servers(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def _configuration(alias: str) -> Iterator[checks.CheckMessage]:
-    faults = list(options.faults(options.raw(alias)))
+    faults = list(conf.faults(conf.raw(alias)))
     for fault in faults:
         yield checks.Error(f'TASKS["{alias}"]["OPTIONS"]: {fault}', id="jobqueue.E001")
     if faults:
         return
-    given = options.load(alias)
+    given = conf.load(alias)
     try:
         pool = make_pool(given, {})
     except ImproperlyConfigured as error:
@@ -93,7 +94,7 @@ def _schedule(entry: Entry) -> Iterator[checks.CheckMessage]:
         return
     try:
         entry.task.get_backend().validate_task(entry.task)
-        given = options.load(entry.alias)
+        given = conf.load(entry.alias)
         payload.dump_call((entry.args, entry.kwargs), given.max_payload)
     except (compat.InvalidTask, TypeError, ValueError) as error:
         yield checks.Error(f"{at}: {error}", id="jobqueue.E006")

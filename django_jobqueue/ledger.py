@@ -1,6 +1,6 @@
 """What stands in the database: the schedules that people made or changed.
 
-Knows neither Redis nor tasks. Next: schedules.py joins the rows with what the code declares.
+Knows neither Redis nor tasks. Next: schedules/stored.py joins the rows with what the code declares.
 """
 
 from typing import Any, ClassVar, Self

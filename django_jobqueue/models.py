@@ -10,7 +10,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from django_jobqueue.engine.inspector import QueueStats, WorkerStats
-from django_jobqueue.job import Job as JobSnapshot
+from django_jobqueue.jobs.job import Job as JobSnapshot
 from django_jobqueue.ledger import Schedule
 
 __all__ = ["Job", "Queue", "Schedule", "Worker"]

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec,
 from asgiref.sync import sync_to_async
 from django.utils.module_loading import import_string
 
-from django_jobqueue import compat, definition, options, retry
-from django_jobqueue.definition import Exceptions
+from django_jobqueue import compat, conf, retry, task_options
 from django_jobqueue.exceptions import TaskUnknown
-from django_jobqueue.job import MAX_ATTEMPTS
+from django_jobqueue.jobs.job import MAX_ATTEMPTS
+from django_jobqueue.task_options import Exceptions
 
 if TYPE_CHECKING:
-    from django_jobqueue.latest import Latest
-    from django_jobqueue.results import JobContext, JobResult
+    from django_jobqueue.cached import Latest
+    from django_jobqueue.jobs.result import JobContext, JobResult
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,11 +59,11 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
 
     def __post_init__(self) -> None:
         for name in ("retry_for", "no_retry_for"):
-            object.__setattr__(self, name, definition.exceptions(name, getattr(self, name)))
-        object.__setattr__(self, "sensitive", definition.argument_names(self.sensitive))
+            object.__setattr__(self, name, task_options.exceptions(name, getattr(self, name)))
+        object.__setattr__(self, "sensitive", task_options.argument_names(self.sensitive))
         if isinstance(self.backoff, list):
             object.__setattr__(self, "backoff", tuple(self.backoff))
-        definition.validate(self)
+        task_options.validate(self)
         object.__setattr__(self, "kill_grace", retry.seconds(self.kill_grace))
         _Base.__post_init__(self)
         _registry.setdefault(self.module_path, self)
@@ -207,7 +207,7 @@ def task(function: Any = None, /, *, enqueue_on_commit: bool | None = None, **gi
         raise TypeError(f"@task has no option {', '.join(map(repr, sorted(unknown)))}.")
     if enqueue_on_commit is None:
         alias = given.get("backend", compat.DEFAULT_TASK_BACKEND_ALIAS)
-        given_options = options.raw(alias)
+        given_options = conf.raw(alias)
         # A fault of the options is the checks' to tell, not an import's to die of.
         enqueue_on_commit = not isinstance(given_options, Mapping) or bool(
             given_options.get("ENQUEUE_ON_COMMIT", True)

@@ -18,18 +18,19 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from django_jobqueue import compat, latest, payload
+from django_jobqueue import cached, compat
 from django_jobqueue.backend import JobQueueBackend, Prepared
-from django_jobqueue.calls import Call, singles
+from django_jobqueue.bulk import Call, singles
+from django_jobqueue.conf import Options, load
 from django_jobqueue.engine import get_engine
-from django_jobqueue.engine.values import Kept
-from django_jobqueue.engine.workers import Slot
-from django_jobqueue.job import State
-from django_jobqueue.options import Options, load
-from django_jobqueue.payload import Signer
-from django_jobqueue.results import JobResult
+from django_jobqueue.engine.cached import Kept
+from django_jobqueue.engine.claims import Slot
+from django_jobqueue.jobs import payload
+from django_jobqueue.jobs.attempt import Claimed, Run
+from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.payload import Signer
+from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.retry import Seconds
-from django_jobqueue.run import Claimed, Run
 from django_jobqueue.task import Task
 from django_jobqueue.worker.board import Board
 from django_jobqueue.worker.executor import Executor, Outcome
@@ -49,12 +50,12 @@ class Values:
 
     def latest(
         self, backend: JobQueueBackend, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> latest.Latest[Any] | None:
+    ) -> cached.Latest[Any] | None:
         """Return what is kept; enqueue a refresh as Redis would have one stored."""
-        digest = latest.digest(task, args, kwargs)
+        digest = cached.digest(task, args, kwargs)
         value, at = self._kept.get(digest, (None, 0))
-        found = latest.judge(task, Kept(_now(), value, at))
-        if digest not in self._asked_for and latest.needs_refresh(task, found):
+        found = cached.judge(task, Kept(_now(), value, at))
+        if digest not in self._asked_for and cached.needs_refresh(task, found):
             self._asked_for.add(digest)
             backend.enqueue(task, args, kwargs)
         return found
@@ -62,7 +63,7 @@ class Values:
     def note(self, result: JobResult[..., Any]) -> JobResult[..., Any]:
         """Keep what a job returned, if its task says so; return the result."""
         with suppress(TypeError):  # arguments that its function did not take
-            if kept_as := latest.kept_as(result.task, result.args, result.kwargs):
+            if kept_as := cached.kept_as(result.task, result.args, result.kwargs):
                 digest = kept_as.split()[0]
                 self._asked_for.discard(digest)
                 if result.state is State.SUCCEEDED:

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from django_jobqueue import engine as engines
-from django_jobqueue import entry
+from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.claims import Slot
+from django_jobqueue.engine.client import Connection
 from django_jobqueue.engine.jobs import NewJob
 from django_jobqueue.engine.scripts import Scripts
-from django_jobqueue.engine.workers import Slot
-from django_jobqueue.job import new_id
-from django_jobqueue.options import load
+from django_jobqueue.jobs.job import new_id
+from django_jobqueue.schedules import spec
 from embedded.server import EmbeddedServer
 
 from . import acl
@@ -150,4 +150,4 @@ def starter(kind: type[WorkerProcess], folder: Path) -> Iterator[Callable[..., W
 @pytest.fixture
 def declarations(monkeypatch: pytest.MonkeyPatch) -> None:
     """Schedules that the test declares in code are forgotten after it."""
-    monkeypatch.setattr(entry, "_declared", {})
+    monkeypatch.setattr(spec, "_declared", {})

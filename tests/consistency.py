@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.keys import INDEX_OF, INDEXES, JOB_PARTS, KINDS
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 
 LONG = ("task", "schedule")  # names that people give
 

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise

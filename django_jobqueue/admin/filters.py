@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from django_jobqueue.admin.display import STATES
 from django_jobqueue.admin.job_rows import LISTED, JobRows
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 
 TASKS_OF = 100  # newest failed jobs whose tasks are offered as choices
 

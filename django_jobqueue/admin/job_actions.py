@@ -23,7 +23,7 @@ from django_jobqueue.admin.links import list_url, page_link, page_url
 from django_jobqueue.admin.live import LiveAdmin
 from django_jobqueue.admin.verbs import CANCEL, DELETE, REQUEUE, NotDone, Tally, Verb, apply
 from django_jobqueue.exceptions import JobNotFound
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 from django_jobqueue.models import Job
 
 INLINE = 1_000  # most jobs that one action changes within a request

@@ -15,11 +15,11 @@ from django_jobqueue.admin.links import list_link, page_link, page_url
 from django_jobqueue.admin.verbs import CANCEL, REQUEUE
 from django_jobqueue.engine import get_engine
 from django_jobqueue.exceptions import BadSignature, JobQueueError, TaskUnknown
-from django_jobqueue.job import State
+from django_jobqueue.jobs.attempt import Run
+from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.payload import load_call, load_value
+from django_jobqueue.jobs.redaction import HIDDEN, Redactor
 from django_jobqueue.models import Job, Schedule, Worker
-from django_jobqueue.payload import load_call, load_value
-from django_jobqueue.redact import HIDDEN, Redactor
-from django_jobqueue.run import Run
 from django_jobqueue.task import find
 
 FIELDS = (

@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from django_jobqueue.admin.queryset import Rows
 from django_jobqueue.engine.inspector import MERGE_DEPTH, Inspector
 from django_jobqueue.exceptions import JobNotFound
-from django_jobqueue.job import Job as Snapshot
-from django_jobqueue.job import State, is_id
+from django_jobqueue.jobs.job import Job as Snapshot
+from django_jobqueue.jobs.job import State, is_id
 from django_jobqueue.models import Job
 
 WINDOW = 2_000  # jobs among which is searched what no index answers

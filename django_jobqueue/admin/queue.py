@@ -18,7 +18,7 @@ from django_jobqueue.admin.queryset import ListedRows
 from django_jobqueue.engine import get_engine
 from django_jobqueue.engine.queues import Queues
 from django_jobqueue.exceptions import JobQueueError
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 from django_jobqueue.models import Job, Queue
 
 PAUSED = ngettext_lazy("%(count)d queue paused.", "%(count)d queues paused.", "count")

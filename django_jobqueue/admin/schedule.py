@@ -25,10 +25,10 @@ from django_jobqueue.admin.schedule_row import absence, attach
 from django_jobqueue.admin.source import Source
 from django_jobqueue.backend import JobQueueBackend
 from django_jobqueue.engine import get_engine
-from django_jobqueue.entry import declared
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.ledger import Schedule
-from django_jobqueue.schedules import definition, enter_declared
+from django_jobqueue.schedules.spec import declared
+from django_jobqueue.schedules.stored import definition, enter_declared
 
 REFUSED = (ValueError, TypeError, compat.InvalidTask, JobQueueError, ImproperlyConfigured)
 

@@ -14,12 +14,12 @@ from django.utils.translation import gettext_lazy
 from django_jobqueue import compat
 from django_jobqueue.admin.fields import IntervalField, JsonField, ZoneInput
 from django_jobqueue.admin.source import aliases
-from django_jobqueue.cron import Cron, Every
-from django_jobqueue.entry import Entry, check_name, declared
 from django_jobqueue.ledger import DEFINITION, Schedule
-from django_jobqueue.schedules import called, check_stored_call, timetable_of
+from django_jobqueue.schedules.cron import Cron, Every
+from django_jobqueue.schedules.spec import Entry, check_name, declared
+from django_jobqueue.schedules.stored import called, check_stored_call, timetable_of
+from django_jobqueue.schedules.timetable import MOST, Timetable
 from django_jobqueue.task import Task, registered
-from django_jobqueue.timetable import MOST, Timetable
 
 PRIORITIES = range(-100, 101)
 YEARS = range(1900, 9001)

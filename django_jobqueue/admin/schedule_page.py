@@ -17,12 +17,12 @@ from django_jobqueue.admin.live import QueueModelAdmin
 from django_jobqueue.admin.schedule_form import ScheduleForm
 from django_jobqueue.admin.schedule_row import ORIGINS, Origin, attach, table_of, zone_of
 from django_jobqueue.admin.source import Source
-from django_jobqueue.cron import to_ms
-from django_jobqueue.entry import declared
+from django_jobqueue.conf import load
+from django_jobqueue.jobs.redaction import Redactor
 from django_jobqueue.ledger import CatchUp, Overlap, Schedule
 from django_jobqueue.models import Job
-from django_jobqueue.options import load
-from django_jobqueue.redact import Redactor
+from django_jobqueue.schedules.cron import to_ms
+from django_jobqueue.schedules.spec import declared
 
 FACTS = ("last_fire", "next_fire", "left_out")
 

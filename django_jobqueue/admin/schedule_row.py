@@ -13,12 +13,12 @@ from django.utils.translation import gettext_lazy
 
 from django_jobqueue.admin import display
 from django_jobqueue.admin.source import Source
-from django_jobqueue.cron import Cron, to_ms
 from django_jobqueue.engine.schedule_stats import ScheduleStats
-from django_jobqueue.entry import Entry, declared
 from django_jobqueue.ledger import Schedule
-from django_jobqueue.schedules import definition
-from django_jobqueue.timetable import Timetable
+from django_jobqueue.schedules.cron import Cron, to_ms
+from django_jobqueue.schedules.spec import Entry, declared
+from django_jobqueue.schedules.stored import definition
+from django_jobqueue.schedules.timetable import Timetable
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise

@@ -14,7 +14,7 @@ from django_jobqueue.admin.display import STATES
 from django_jobqueue.engine import get_engine
 from django_jobqueue.engine.jobs import Jobs
 from django_jobqueue.exceptions import JobNotFound, JobQueueError
-from django_jobqueue.job import TRANSITIONS, State
+from django_jobqueue.jobs.job import TRANSITIONS, State
 from django_jobqueue.models import Job
 
 GONE = ngettext_lazy("%(count)d job no longer exists.", "%(count)d jobs no longer exist.", "count")

@@ -10,15 +10,15 @@ from typing import Any
 
 from django.core.signals import setting_changed
 
-from django_jobqueue.engine.connection import Connection
+from django_jobqueue.conf import Options, load
+from django_jobqueue.engine.cached import Values
+from django_jobqueue.engine.claims import Workers
+from django_jobqueue.engine.client import Connection
 from django_jobqueue.engine.inspector import Inspector
 from django_jobqueue.engine.jobs import Jobs
 from django_jobqueue.engine.queues import Queues
 from django_jobqueue.engine.schedules import Schedules
-from django_jobqueue.engine.values import Values
-from django_jobqueue.engine.workers import Workers
-from django_jobqueue.options import Options, load
-from django_jobqueue.payload import Signer
+from django_jobqueue.jobs.payload import Signer
 
 
 class Engine:

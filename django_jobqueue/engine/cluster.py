@@ -15,7 +15,7 @@ from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from django_jobqueue.engine.faults import ONCE
+from django_jobqueue.engine.errors import ONCE
 
 Node = tuple[str, int]  # host, port
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from redis.client import Pipeline
 
-from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.client import Connection
 from django_jobqueue.engine.keys import INDEX_OF, INDEXES
 from django_jobqueue.engine.schedule_stats import ScheduleReader
 from django_jobqueue.exceptions import JobNotFound
-from django_jobqueue.job import MAX_ATTEMPTS, MAX_RECOVERIES, Job, State
-from django_jobqueue.lines import read_log
-from django_jobqueue.run import read_runs
+from django_jobqueue.jobs.attempt import read_runs
+from django_jobqueue.jobs.job import MAX_ATTEMPTS, MAX_RECOVERIES, Job, State
+from django_jobqueue.jobs.text import read_log
 
 STATES = frozenset(State)
 MERGE_DEPTH = 5_000  # rows to which pages over several queues are merged

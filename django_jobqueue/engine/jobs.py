@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
-from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.client import Connection
 from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.exceptions import JobNotFound
-from django_jobqueue.job import State
-from django_jobqueue.lines import MAX_LINES
+from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.text import MAX_LINES
 
 CHUNK = 500  # most jobs of one call: a script holds up the whole server while it runs
 MILLISECOND = timedelta(milliseconds=1)

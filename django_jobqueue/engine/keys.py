@@ -30,7 +30,7 @@ KINDS: dict[str, Kind] = {
         type="HASH",
         of="",
         holds=(
-            "schema, incarnation, owner; former incarnation; upgrading from a schema since when; "
+            "schema, epoch, owner; former epoch; upgrading from a schema since when; "
             "reaped_at and reap_after of the reaper (ms)"
         ),
         until="for ever",

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from django_jobqueue.engine.connection import Connection
-from django_jobqueue.job import FINAL
+from django_jobqueue.engine.client import Connection
+from django_jobqueue.jobs.job import FINAL
 
 LIMIT = 500  # most jobs of one maintenance call
 # The same of one that promotes: many may be due at one instant, and all wait while a script runs.

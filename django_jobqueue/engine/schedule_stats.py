@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from redis.client import Pipeline
 
-from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.client import Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

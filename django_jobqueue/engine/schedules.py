@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import NamedTuple
 
-from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.client import Connection
 from django_jobqueue.engine.jobs import NewJob
 
 CHUNK = 100  # schedules of one look: a script holds up the whole server while it runs

@@ -34,7 +34,7 @@ class Script:
         self.names = [argument for argument, _ in found]
         self.rest = self.names.pop() if found and found[-1][1] else None
         # It works only for a process that was introduced to these very keys.
-        self.is_gated = "incarnation" in self.names
+        self.is_gated = "epoch" in self.names
         self.source = "\n\n".join(
             [*_needed(prelude, body), _locals(self.names, self.rest) + "\n" + body]
         )

@@ -11,12 +11,12 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from django_jobqueue.engine.connection import Connection, major
+from django_jobqueue.engine.client import Connection, major
 from django_jobqueue.engine.keys import INDEXES, SCHEMA
 from django_jobqueue.engine.queues import Queues
 from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.exceptions import SchemaMismatch
-from django_jobqueue.payload import Signer
+from django_jobqueue.jobs.payload import Signer
 
 BATCH = 500  # most jobs of one call
 
@@ -45,7 +45,7 @@ class Upgrade:
         """
         owner = Signer(self._connection.options.signing_keys).owners()[0]
         former = self._connection.call(
-            "adopt", schema=self._schema, new_incarnation=secrets.token_hex(8), owner=owner
+            "adopt", schema=self._schema, new_epoch=secrets.token_hex(8), owner=owner
         )
         return str(former.decode())
 
@@ -67,7 +67,7 @@ class Upgrade:
     def begin_upgrade(self) -> int:
         """Close the keys to all but runs under way; return how long ago that was, in ms."""
         new = secrets.token_hex(8)
-        return int(self._connection.call("begin_upgrade", schema=self._schema, new_incarnation=new))
+        return int(self._connection.call("begin_upgrade", schema=self._schema, new_epoch=new))
 
     def running(self) -> int:
         """Return how many jobs run; 1 at least until each worker must know of the upgrade."""

@@ -13,7 +13,7 @@ from redis import ConnectionPool
 from redis.exceptions import ResponseError
 from redis.retry import Retry
 
-from django_jobqueue.engine.faults import ONCE, fault_of, unquote
+from django_jobqueue.engine.errors import ONCE, fault_of, unquote
 from django_jobqueue.engine.scripts import Argument
 
 

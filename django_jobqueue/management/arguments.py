@@ -9,7 +9,7 @@ from pathlib import Path
 from django.conf import settings
 from django.utils.autoreload import get_child_arguments
 
-from django_jobqueue.job import QUEUE_PATTERN
+from django_jobqueue.jobs.job import QUEUE_PATTERN
 from django_jobqueue.worker.reloader import run_reloading
 
 LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.INFO, 3: logging.DEBUG}

@@ -9,8 +9,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
 
-from django_jobqueue.engine.workers import Slot, Workers
-from django_jobqueue.lines import one_line
+from django_jobqueue.engine.claims import Slot, Workers
+from django_jobqueue.jobs.text import one_line
 from django_jobqueue.worker.board import number_of
 from django_jobqueue.worker.ends import kill_if
 from django_jobqueue.worker.enforcer import Enforcer, Verdict

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from django_jobqueue.engine.workers import Held
-from django_jobqueue.run import Settlement
+from django_jobqueue.engine.claims import Held
+from django_jobqueue.jobs.attempt import Settlement
 from django_jobqueue.worker.board import CANCEL, NEVER, TIME_OUT, Board, Limits, number_of
 
 TRUST = 2 / 3  # of the lease; the rest is for a call to Redis that hangs meanwhile

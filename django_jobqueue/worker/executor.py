@@ -1,7 +1,7 @@
 """Run one job and say what it came to. Touches no Redis and never raises.
 
 Before the task's code: signature, task, arguments. After it: value or exception → outcome.
-Next: worker/slot.py hands the settlement to engine/workers.py.
+Next: worker/slot.py hands the settlement to engine/claims.py.
 """
 
 import logging
@@ -14,7 +14,9 @@ from typing import Any
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
 
-from django_jobqueue import compat, payload, retry
+from django_jobqueue import compat, retry
+from django_jobqueue.cached import kept_as
+from django_jobqueue.conf import Options
 from django_jobqueue.exceptions import (
     BadSignature,
     Cancel,
@@ -23,13 +25,12 @@ from django_jobqueue.exceptions import (
     Retry,
     TaskUnknown,
 )
-from django_jobqueue.job import State
-from django_jobqueue.latest import kept_as
-from django_jobqueue.lines import one_line
-from django_jobqueue.options import Options
-from django_jobqueue.redact import Redactor
-from django_jobqueue.results import STATUS_OF, JobContext, JobResult, Report, errors_of, moment
-from django_jobqueue.run import Claimed, Settlement, since_requeue
+from django_jobqueue.jobs import payload
+from django_jobqueue.jobs.attempt import Claimed, Settlement, since_requeue
+from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.redaction import Redactor
+from django_jobqueue.jobs.result import STATUS_OF, JobContext, JobResult, Report, errors_of, moment
+from django_jobqueue.jobs.text import one_line
 from django_jobqueue.task import Task, as_called, as_task, find
 from django_jobqueue.worker.board import NEVER, Limits
 from django_jobqueue.worker.interrupt import UNLIMITED, Interrupt

@@ -9,19 +9,19 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
-from django_jobqueue.cron import from_ms, to_ms
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.jobs import NewJob
 from django_jobqueue.engine.schedules import FIRED, OVERLAP
-from django_jobqueue.entry import Entry
 from django_jobqueue.exceptions import (
     OwnerMismatch,
     QueueUnavailable,
     SchemaMismatch,
     ServerUnfit,
 )
-from django_jobqueue.schedules import Listing
-from django_jobqueue.timetable import Timetable
+from django_jobqueue.schedules.cron import from_ms, to_ms
+from django_jobqueue.schedules.spec import Entry
+from django_jobqueue.schedules.stored import Listing
+from django_jobqueue.schedules.timetable import Timetable
 
 logger = logging.getLogger("django_jobqueue.worker")
 

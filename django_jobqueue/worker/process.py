@@ -21,8 +21,8 @@ from django.utils.module_loading import import_string
 
 from django_jobqueue.compat import task_backends
 from django_jobqueue.engine import Engine, new_engine
-from django_jobqueue.engine.pool import QUICK, worker_timeouts
-from django_jobqueue.engine.workers import Slot
+from django_jobqueue.engine.claims import Slot
+from django_jobqueue.engine.locate import QUICK, worker_timeouts
 from django_jobqueue.worker import databases
 from django_jobqueue.worker.board import Board, Row
 from django_jobqueue.worker.executor import Executor

@@ -6,7 +6,7 @@ In a thread of its own: a database that hangs must not keep anything from being 
 import logging
 import threading
 
-from django_jobqueue.schedules import Listing, current, enter_declared
+from django_jobqueue.schedules.stored import Listing, current, enter_declared
 from django_jobqueue.worker import databases
 
 logger = logging.getLogger("django_jobqueue.worker")

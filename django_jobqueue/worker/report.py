@@ -12,7 +12,7 @@ from functools import partial
 
 from django_jobqueue.engine.jobs import Jobs
 from django_jobqueue.exceptions import JobQueueError
-from django_jobqueue.run import Claimed
+from django_jobqueue.jobs.attempt import Claimed
 
 logger = logging.getLogger("django_jobqueue.worker")
 

@@ -12,10 +12,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine, new_engine
-from django_jobqueue.engine.pool import supervisor_timeouts
+from django_jobqueue.engine.locate import supervisor_timeouts
 from django_jobqueue.exceptions import JobQueueError, QueueUnavailable
-from django_jobqueue.options import load
 from django_jobqueue.worker.firing import LOOK_EVERY, Firing
 from django_jobqueue.worker.health import HealthFile
 from django_jobqueue.worker.maintenance import Maintenance, Tick

@@ -18,12 +18,12 @@ from django.utils import timezone, translation
 from redis.exceptions import RedisError
 
 from django_jobqueue.engine import Engine, close_engines
+from django_jobqueue.engine.claims import Nothing, Slot
 from django_jobqueue.engine.jobs import Jobs
-from django_jobqueue.engine.rotation import Rotation
-from django_jobqueue.engine.workers import Nothing, Slot
+from django_jobqueue.engine.key_rotation import Rotation
 from django_jobqueue.exceptions import JobQueueError
-from django_jobqueue.lines import one_line
-from django_jobqueue.run import Claimed, Settlement
+from django_jobqueue.jobs.attempt import Claimed, Settlement
+from django_jobqueue.jobs.text import one_line
 from django_jobqueue.worker import databases
 from django_jobqueue.worker.board import Row
 from django_jobqueue.worker.executor import Executor, Outcome

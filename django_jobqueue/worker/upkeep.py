@@ -12,10 +12,10 @@ import time
 
 from django_jobqueue import __version__
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.workers import Held, Slot
+from django_jobqueue.engine.claims import Held, Slot
 from django_jobqueue.exceptions import JobQueueError
-from django_jobqueue.lines import one_line
-from django_jobqueue.run import Settlement
+from django_jobqueue.jobs.attempt import Settlement
+from django_jobqueue.jobs.text import one_line
 from django_jobqueue.worker.board import number_of
 from django_jobqueue.worker.enforcer import Enforcer
 from django_jobqueue.worker.health import Health

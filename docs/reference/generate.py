@@ -23,7 +23,7 @@ if not apps.ready:
 
 from django_jobqueue.engine.keys import KINDS
 from django_jobqueue.engine.scripts import Script, standard
-from django_jobqueue.job import TRANSITIONS
+from django_jobqueue.jobs.job import TRANSITIONS
 from django_jobqueue.management.commands import jobscheduler, jobworker
 
 PAGES = Path(__file__).parent

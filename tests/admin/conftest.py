@@ -8,8 +8,8 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.workers import Slot
-from django_jobqueue.run import Claimed, Settlement
+from django_jobqueue.engine.claims import Slot
+from django_jobqueue.jobs.attempt import Claimed, Settlement
 
 TASK = "tests.project.tasks.noop"
 

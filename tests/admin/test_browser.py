@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 from tests.admin.conftest import Seed
 from tests.admin.pages import JOBS, QUEUES, SCHEDULES, WORKERS, page_of
 from tests.admin.test_schedule_list import row_of

@@ -8,8 +8,8 @@ from django.contrib.admin.utils import quote
 from django.test import Client
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.workers import Slot
-from django_jobqueue.run import Settlement
+from django_jobqueue.engine.claims import Slot
+from django_jobqueue.jobs.attempt import Settlement
 from tests.admin.conftest import Seed
 from tests.admin.pages import JOBS, QUEUES, WORKERS, ids, page_of
 

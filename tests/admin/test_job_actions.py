@@ -8,7 +8,7 @@ from django.test import Client
 
 from django_jobqueue.admin import job_actions
 from django_jobqueue.engine import Engine
-from django_jobqueue.job import State, new_id
+from django_jobqueue.jobs.job import State, new_id
 from tests.admin.conftest import Seed
 from tests.admin.pages import JOBS, offered, page_of, said
 from tests.admin.test_job_list import fill

@@ -8,7 +8,7 @@ from django.test import Client
 from django_jobqueue.admin import filters, job_rows
 from django_jobqueue.engine import Engine, get_engine, inspector
 from django_jobqueue.engine.jobs import NewJob
-from django_jobqueue.job import new_id
+from django_jobqueue.jobs.job import new_id
 from tests.admin.conftest import Seed
 from tests.admin.pages import JOBS, ids
 from tests.conftest import Clock

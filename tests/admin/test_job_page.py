@@ -10,8 +10,8 @@ import pytest
 from django.test import Client
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.job import new_id
-from django_jobqueue.redact import HIDDEN
+from django_jobqueue.jobs.job import new_id
+from django_jobqueue.jobs.redaction import HIDDEN
 from tests.admin.conftest import Seed
 from tests.admin.pages import page_of
 

@@ -10,14 +10,15 @@ from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.test import Client
 from django.utils.html import escape
 
-from django_jobqueue import entry, schedule
-from django_jobqueue.cron import to_ms
+from django_jobqueue import schedule
 from django_jobqueue.engine import Engine
-from django_jobqueue.entry import Entry
-from django_jobqueue.job import State, new_id
+from django_jobqueue.jobs.job import State, new_id
+from django_jobqueue.jobs.redaction import HIDDEN
 from django_jobqueue.ledger import Schedule
-from django_jobqueue.redact import HIDDEN
-from django_jobqueue.schedules import current
+from django_jobqueue.schedules import spec
+from django_jobqueue.schedules.cron import to_ms
+from django_jobqueue.schedules.spec import Entry
+from django_jobqueue.schedules.stored import current
 from tests.admin.pages import SCHEDULES, page_of, said
 from tests.admin.test_schedule_list import ADD, row_of
 from tests.project.tasks import echo, noop
@@ -388,7 +389,7 @@ def test_one_that_was_overridden_does_not_fire_under_both_names(
     form = shown(admin_client.get(change_page(row)))
     del form["from_code"]
     assert admin_client.post(change_page(row), form).status_code == 302
-    monkeypatch.setattr(entry, "_declared", {})
+    monkeypatch.setattr(spec, "_declared", {})
     schedule("nightly-report", echo, args=["x"], cron="0 3 * * *", timezone="UTC")
     assert [found.name for found in current("default").entries] == ["nightly-report"]
     page = admin_client.get(change_page(row))

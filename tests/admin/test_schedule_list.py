@@ -8,7 +8,7 @@ from django.test import Client
 
 from django_jobqueue import compat, schedule
 from django_jobqueue.engine import Engine
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 from django_jobqueue.ledger import Schedule
 from tests.admin.pages import SCHEDULES, offered, page_of, said
 from tests.admin.test_escaping import EVIL, assert_harmless

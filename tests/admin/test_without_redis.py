@@ -7,7 +7,7 @@ from django.test import Client
 from django.utils.html import escape
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.job import new_id
+from django_jobqueue.jobs.job import new_id
 from tests.admin.conftest import Seed
 from tests.admin.pages import JOBS, QUEUES, SCHEDULES, WORKERS, ids, page_of, said
 from tests.admin.test_schedule_list import row_of

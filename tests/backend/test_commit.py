@@ -6,9 +6,9 @@ import pytest
 from django.db import transaction
 from django.test import override_settings
 
-from django_jobqueue import compat, outbox
+from django_jobqueue import compat, on_commit
 from django_jobqueue.engine import Engine
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 from django_jobqueue.signals import enqueue_failed
 from tests.project import tasks
 from tests.project.settings import OPTIONS, TASKS
@@ -72,7 +72,7 @@ def test_a_refusal_after_the_commit_is_told_and_breaks_nothing(
     """Two tries, then an ERROR with the id, the signal, a count; the commit goes through."""
     seen: list[str] = []
     enqueue_failed.connect(receiver := lambda result, **_: seen.append(result.id))
-    before = outbox.failures
+    before = on_commit.failures
     client = engine.connection.client
     client.config_set("maxmemory", "1")
     try:
@@ -82,7 +82,7 @@ def test_a_refusal_after_the_commit_is_told_and_breaks_nothing(
         client.config_set("maxmemory", "0")
         enqueue_failed.disconnect(receiver)
     assert seen == [result.id]
-    assert outbox.failures == before + 1
+    assert on_commit.failures == before + 1
     assert result.id in caplog.text
     assert result.is_pending
     assert engine.inspector.count(State.QUEUED) == 0

@@ -11,8 +11,8 @@ from django_jobqueue import Exponential, compat, task
 from django_jobqueue.compat import TaskResultStatus
 from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import PayloadTooLarge, QueueUnavailable
-from django_jobqueue.job import State, is_id
-from django_jobqueue.payload import load_call
+from django_jobqueue.jobs.job import State, is_id
+from django_jobqueue.jobs.payload import load_call
 from django_jobqueue.signals import enqueue_failed
 from django_jobqueue.task import as_task
 from tests.project import tasks

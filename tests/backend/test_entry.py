@@ -7,7 +7,7 @@ import pytest
 
 from django_jobqueue import compat, schedule
 from django_jobqueue.checks import check_schedules
-from django_jobqueue.entry import declared
+from django_jobqueue.schedules.spec import declared
 from tests.project.tasks import add, attempt_of, echo, noop
 
 pytestmark = pytest.mark.usefixtures("declarations")

@@ -12,10 +12,10 @@ from django.db import transaction
 from django.test import override_settings
 
 from django_jobqueue import Latest, compat, task
+from django_jobqueue.cached import digest
 from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import QueueUnavailable
-from django_jobqueue.job import State
-from django_jobqueue.latest import digest
+from django_jobqueue.jobs.job import State
 from django_jobqueue.testing import EagerBackend, assert_enqueued, captured_jobs, drain
 from tests.conftest import Clock
 from tests.engine.places import full_memory

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from django_jobqueue import schedule
 from django_jobqueue.ledger import Schedule
-from django_jobqueue.schedules import current, definition, enter_declared
+from django_jobqueue.schedules.stored import current, definition, enter_declared
 from tests.project.tasks import add, noop
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("declarations")]

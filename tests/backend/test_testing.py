@@ -13,7 +13,7 @@ from django_jobqueue.compat import (
     task_backends,
 )
 from django_jobqueue.engine import Engine
-from django_jobqueue.job import State, new_id
+from django_jobqueue.jobs.job import State, new_id
 from django_jobqueue.testing import assert_enqueued, captured_jobs, drain
 from tests.project import tasks
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.keys import INDEXES
 from django_jobqueue.exceptions import JobNotFound
-from django_jobqueue.job import Job
-from django_jobqueue.run import Run
+from django_jobqueue.jobs.attempt import Run
+from django_jobqueue.jobs.job import Job
 from tests.chaos.faults import KINDS
 from tests.chaos.jobs import Kind, Planned, number_of
 from tests.chaos.load import Receipts

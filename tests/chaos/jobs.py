@@ -7,10 +7,10 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from django_jobqueue import payload
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.jobs import NewJob
-from django_jobqueue.job import State, new_id
+from django_jobqueue.jobs import payload
+from django_jobqueue.jobs.job import State, new_id
 from tests.chaos import tasks
 from tests.chaos.options import Options
 

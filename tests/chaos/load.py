@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 from tests.chaos.jobs import Planned, new_job
 
 T = TypeVar("T")

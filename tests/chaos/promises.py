@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 from tests.chaos import tasks
 from tests.chaos.site import Site
 from tests.rig import until

@@ -12,9 +12,9 @@ from typing import Any
 from django.conf import settings
 from redis.exceptions import ResponseError
 
+from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine, close_engines
-from django_jobqueue.engine.connection import Connection
-from django_jobqueue.options import load
+from django_jobqueue.engine.client import Connection
 from embedded.server import find_server
 from tests.chaos.options import Options
 from tests.chaos.spent import Spent

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.workers import Slot
-from django_jobqueue.job import State
-from django_jobqueue.run import Settlement
+from django_jobqueue.engine.claims import Slot
+from django_jobqueue.jobs.attempt import Settlement
+from django_jobqueue.jobs.job import State
 
 from .places import Make, claimed, finish
 

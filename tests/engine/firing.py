@@ -5,7 +5,7 @@ from typing import Any
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.jobs import NewJob
 from django_jobqueue.engine.schedules import Fire
-from django_jobqueue.job import new_id
+from django_jobqueue.jobs.job import new_id
 
 TASK = "tests.project.tasks.noop"
 RULE, OTHER = "cron 0 3 * * * UTC", "every 600000 ms"

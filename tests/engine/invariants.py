@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from django_jobqueue.engine.keys import INDEX_OF
-from django_jobqueue.job import FINAL, TRANSITIONS
+from django_jobqueue.jobs.job import FINAL, TRANSITIONS
 
 from .model_scripts import Call
 from .snapshot import Snapshot, touched

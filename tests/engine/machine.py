@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from django_jobqueue.job import FINAL
+from django_jobqueue.jobs.job import FINAL
 
 from .machine_schedules import DAY, HOUR, MINUTE, QUEUES, ScheduleRules
 from .model_scripts import Call
@@ -105,7 +105,7 @@ class Machine(ScheduleRules):
     @rule(number=slots, queue=st.sampled_from(QUEUES))
     def wake_up(self, number: int, queue: str) -> None:
         """An idle slot pops a token and claims."""
-        if not self.model.attached(self.incarnation):
+        if not self.model.attached(self.epoch):
             self.attach()  # not between the two: the token would be lost, which may cost 5 s
         tokens = self.model.keys.get(f"wake:{queue}")
         if tokens and number not in self.runs:
@@ -280,7 +280,7 @@ class Machine(ScheduleRules):
 
     def rename(self, how: str) -> None:
         """Give the keys another name or owner, so that all processes must attach anew."""
-        given = {"schema": "1.0", "new_incarnation": self.new_incarnation()}
+        given = {"schema": "1.0", "new_epoch": self.new_epoch()}
         if how == "upgrade":
             self.send(Call("begin_upgrade", given))
             return

@@ -217,5 +217,5 @@ class Moves:
         self.drop(f"slots:{slot[0]}", slot[1])
         return ["none", max(0, int(min(dues)) - self.now) if dues else -1]
 
-    def attached(self, incarnation: str) -> bool:
-        return bool(self.keys.get("meta", {}).get("incarnation") == incarnation)
+    def attached(self, epoch: str) -> bool:
+        return bool(self.keys.get("meta", {}).get("epoch") == epoch)

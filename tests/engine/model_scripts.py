@@ -29,13 +29,13 @@ class Model(WorkerScripts):
         """
         script: Callable[..., Any] = getattr(self, call.script)
         given = dict(call.given)
-        gated = call.script != "finish" and "incarnation" in given
-        if gated and not self.attached(given.pop("incarnation")):
+        gated = call.script != "finish" and "epoch" in given
+        if gated and not self.attached(given.pop("epoch")):
             raise Refused("DETACHED")
         return script(*([call.rest] if call.rest else []), **given)
 
     def attach(
-        self, owners: Sequence[str], *, schema: str, new_incarnation: str, known: str
+        self, owners: Sequence[str], *, schema: str, new_epoch: str, known: str
     ) -> list[Any]:
         meta = dict(self.keys.get("meta", {}))
         owner = meta.get("owner")
@@ -46,29 +46,29 @@ class Model(WorkerScripts):
         if verdict != "foreign":
             if verdict == "new" and self.full:
                 raise Refused("maxmemory")
-            named = {"schema": schema, "incarnation": new_incarnation} | meta
+            named = {"schema": schema, "epoch": new_epoch} | meta
             self.hset("meta", **named | {"owner": owners[0]})
-            if known and known not in (meta.get("incarnation"), meta.get("former")):
+            if known and known not in (meta.get("epoch"), meta.get("former")):
                 change = "replaced"
                 self.increase("totals", "replaced")
-        found = [meta.get("schema", schema), meta.get("incarnation", new_incarnation)]
+        found = [meta.get("schema", schema), meta.get("epoch", new_epoch)]
         return [verdict, *found, owner or owners[0], change]
 
-    def adopt(self, *, schema: str, new_incarnation: str, owner: str) -> str:
+    def adopt(self, *, schema: str, new_epoch: str, owner: str) -> str:
         meta = dict(self.keys.get("meta", {}))
         if meta.get("owner") == owner:
             return owner
-        former = meta.get("incarnation", "")
+        former = meta.get("epoch", "")
         schema = meta.get("schema", schema)
-        self.hset("meta", schema=schema, incarnation=new_incarnation, owner=owner, former=former)
+        self.hset("meta", schema=schema, epoch=new_epoch, owner=owner, former=former)
         return meta.get("owner", "")
 
-    def begin_upgrade(self, *, schema: str, new_incarnation: str) -> str:
+    def begin_upgrade(self, *, schema: str, new_epoch: str) -> str:
         meta = self.keys.get("meta", {})
         if "upgrading" in meta:
             return str(self.now - int(meta["upgrading"].split()[1]))
-        since, former = f"{schema} {self.now}", meta.get("incarnation", "")
-        self.hset("meta", upgrading=since, incarnation=new_incarnation, former=former)
+        since, former = f"{schema} {self.now}", meta.get("epoch", "")
+        self.hset("meta", upgrading=since, epoch=new_epoch, former=former)
         return "0"
 
     def end_upgrade(self, *, schema: str) -> int:

@@ -32,7 +32,7 @@ class WorkerScripts(Moves):
         self,
         queues: Sequence[str] = (),
         *,
-        incarnation: str,
+        epoch: str,
         id: str,
         fence: str,
         worker: str,
@@ -55,7 +55,7 @@ class WorkerScripts(Moves):
         else:
             self.increase("totals", "stale")
         given: list[Any] | None = None
-        if queues and self.attached(incarnation):
+        if queues and self.attached(epoch):
             if verdict != "ok":
                 given = self.claimed_before(worker, slot, nonce)
             given = given or self.next_job((worker, slot, nonce, lease), queues)

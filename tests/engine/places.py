@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.claims import Nothing, Slot
 from django_jobqueue.engine.keys import INDEXES
-from django_jobqueue.engine.workers import Nothing, Slot
-from django_jobqueue.run import Claimed, Settlement
+from django_jobqueue.jobs.attempt import Claimed, Settlement
 
 Make = Callable[..., str]
 Places = dict[str, dict[str, list[str]]]

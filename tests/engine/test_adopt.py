@@ -2,12 +2,12 @@
 
 import pytest
 
+from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine, get_engine
-from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.client import Connection
 from django_jobqueue.engine.upgrade import Upgrade
 from django_jobqueue.exceptions import OwnerMismatch
-from django_jobqueue.options import load
-from django_jobqueue.payload import Signer
+from django_jobqueue.jobs.payload import Signer
 
 from .places import Make, everything, full_memory, places
 
@@ -46,7 +46,7 @@ def test_keys_of_nobody_can_be_adopted(engine: Engine) -> None:
     """An empty prefix becomes the project's as by its first process."""
     engine.connection.client.flushall()
     assert Upgrade(engine.connection).adopt() == ""
-    assert set(everything(engine)["meta"]) == {b"schema", b"incarnation", b"owner", b"former"}
+    assert set(everything(engine)["meta"]) == {b"schema", b"epoch", b"owner", b"former"}
     engine.queues.pause("default")
 
 

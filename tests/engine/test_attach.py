@@ -2,12 +2,12 @@
 
 import pytest
 
+from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine, close_engines, get_engine
-from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.client import Connection
 from django_jobqueue.engine.keys import SCHEMA
 from django_jobqueue.exceptions import OwnerMismatch, SchemaMismatch
-from django_jobqueue.options import load
-from django_jobqueue.payload import Signer
+from django_jobqueue.jobs.payload import Signer
 
 from .places import everything, full_memory
 
@@ -20,32 +20,32 @@ def meta(engine: Engine) -> dict[str, str]:
     return {name.decode(): value.decode() for name, value in everything(engine)["meta"].items()}
 
 
-def test_first_process_names_owner_and_incarnation(engine: Engine) -> None:
+def test_first_process_names_owner_and_epoch(engine: Engine) -> None:
     """An empty server belongs to who comes first."""
     assert meta(engine) == {
         "schema": SCHEMA,
-        "incarnation": engine.connection.incarnation,
+        "epoch": engine.connection.epoch,
         "owner": engine.signer.owners()[0],
     }
 
 
 def test_second_process_takes_what_is_there(engine: Engine) -> None:
-    """The same data have the same incarnation for all; nothing changes."""
+    """The same data have the same epoch for all; nothing changes."""
     before = everything(engine)
     other = fresh()
     other.attach()
 
-    assert other.incarnation == engine.connection.incarnation
+    assert other.epoch == engine.connection.epoch
     assert everything(engine) == before
 
 
-def test_emptied_server_has_a_new_incarnation(engine: Engine) -> None:
+def test_emptied_server_has_a_new_epoch(engine: Engine) -> None:
     """Who attaches again learns that the data were lost."""
     engine.connection.client.flushall()
     other = fresh()
     other.attach()
 
-    assert other.incarnation not in ("", engine.connection.incarnation)
+    assert other.epoch not in ("", engine.connection.epoch)
 
 
 def test_keys_of_another_project_are_refused(engine: Engine, settings) -> None:
@@ -121,4 +121,4 @@ def test_aliases_and_prefixes_are_apart(engine: Engine, settings) -> None:
     other.connection.attach()
 
     assert other.connection.keys.prefix == "other:{default}:"
-    assert other.connection.incarnation != engine.connection.incarnation
+    assert other.connection.epoch != engine.connection.epoch

@@ -4,12 +4,12 @@ from functools import partial
 
 import pytest
 
+from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.claims import Slot
+from django_jobqueue.engine.client import Connection
 from django_jobqueue.engine.upgrade import Upgrade
-from django_jobqueue.engine.workers import Slot
 from django_jobqueue.exceptions import SchemaMismatch
-from django_jobqueue.options import load
 from tests.conftest import Clock
 
 from .places import Make, claimed, everything, finish, full_memory, places
@@ -58,7 +58,7 @@ def test_second_call_begins_nothing(engine: Engine, clock: Clock) -> None:
 
     assert 20_000 <= upgrade.begin_upgrade() < 30_000
     assert meta(engine) == before
-    assert before["former"] == engine.connection.incarnation != before["incarnation"]
+    assert before["former"] == engine.connection.epoch != before["epoch"]
 
 
 def test_workers_get_a_lease_to_learn_of_it(engine: Engine, clock: Clock) -> None:

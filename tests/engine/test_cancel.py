@@ -6,10 +6,10 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.workers import Held, Nothing, Slot
+from django_jobqueue.engine.claims import Held, Nothing, Slot
 from django_jobqueue.exceptions import JobNotFound
-from django_jobqueue.job import State, new_id
-from django_jobqueue.run import Settlement
+from django_jobqueue.jobs.attempt import Settlement
+from django_jobqueue.jobs.job import State, new_id
 from tests.conftest import Clock
 
 from .places import (

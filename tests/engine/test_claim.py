@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.workers import Nothing, Slot
-from django_jobqueue.job import State
+from django_jobqueue.engine.claims import Nothing, Slot
+from django_jobqueue.jobs.job import State
 from tests.conftest import Clock
 
 from .places import (

@@ -17,12 +17,12 @@ from django.test import override_settings
 from redis import Redis
 
 from django_jobqueue import engine as engines
+from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine, get_engine, new_engine
-from django_jobqueue.engine.connection import Connection
-from django_jobqueue.engine.pool import QUICK, worker_timeouts
+from django_jobqueue.engine.client import Connection
+from django_jobqueue.engine.locate import QUICK, worker_timeouts
 from django_jobqueue.exceptions import QueueUnavailable, ServerUnfit
-from django_jobqueue.job import new_id
-from django_jobqueue.options import load
+from django_jobqueue.jobs.job import new_id
 from embedded.server import EmbeddedServer
 from tests.rig import free_port, until
 
@@ -214,7 +214,7 @@ def test_url_wins_over_the_cache(configure) -> None:
 def test_making_an_engine_connects_to_nothing(configure) -> None:
     """Importing tasks works while Redis is away."""
     configure(URL=NOWHERE)
-    assert get_engine("default").connection.incarnation == ""
+    assert get_engine("default").connection.epoch == ""
 
 
 def test_unreachable_server_is_told(configure) -> None:
@@ -266,7 +266,7 @@ def test_user_without_info_may_work(port_server: tuple[EmbeddedServer, int], con
 
     get_engine("default").connection.attach()
 
-    assert get_engine("default").connection.incarnation
+    assert get_engine("default").connection.epoch
 
 
 def test_user_without_rights_is_told(port_server: tuple[EmbeddedServer, int], configure) -> None:
@@ -451,20 +451,20 @@ def test_quick_engine_asks_nobody_for_long(configure, way: str) -> None:
 
 
 def test_lost_connection_attaches_anew(tmp_path: Path, configure) -> None:
-    """A server that came back empty is looked at again: its incarnation differs."""
+    """A server that came back empty is looked at again: its epoch differs."""
     server = EmbeddedServer(tmp_path / "server", config={"appendonly": "no"})
     configure(URL=server.url)
     with server:
         engine = get_engine("default")
         engine.queues.pause("gone")
-        first = engine.connection.incarnation
+        first = engine.connection.epoch
         server.kill()
         with pytest.raises(QueueUnavailable):
             engine.queues.names()
         server.start()
 
         assert engine.queues.names() == ["default"]
-        assert engine.connection.incarnation not in ("", first)
+        assert engine.connection.epoch not in ("", first)
 
 
 def test_failures_use_up_no_connections(tmp_path: Path, configure) -> None:

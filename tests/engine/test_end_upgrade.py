@@ -2,11 +2,11 @@
 
 import pytest
 
+from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.client import Connection
 from django_jobqueue.engine.upgrade import Upgrade
 from django_jobqueue.exceptions import SchemaMismatch
-from django_jobqueue.options import load
 
 from .places import everything, full_memory
 

@@ -5,7 +5,7 @@ from redis import exceptions as errors
 from redis._parsers.base import BaseParser
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.faults import (
+from django_jobqueue.engine.errors import (
     AWAY,
     BY_WORD,
     CERTIFICATE,

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.schedules import Fire
-from django_jobqueue.engine.workers import Slot
 from django_jobqueue.exceptions import QueueUnavailable
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 from tests.conftest import Clock
 
 from .firing import OTHER, RULE, TASK, fire, known, look, new, rules

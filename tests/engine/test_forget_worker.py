@@ -1,7 +1,7 @@
 """forget_worker: the records of workers that are gone."""
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.workers import Slot
+from django_jobqueue.engine.claims import Slot
 from tests.conftest import Clock
 
 from .places import REAP, Make, claimed, everything, finish, full_memory, places

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.connection import UNATTACHED, Connection
+from django_jobqueue.engine.claims import Slot
+from django_jobqueue.engine.client import UNATTACHED, Connection
 from django_jobqueue.engine.keys import SCHEMA
 from django_jobqueue.engine.scripts import standard
-from django_jobqueue.engine.workers import Slot
 from django_jobqueue.exceptions import QueueUnavailable, SchemaMismatch
-from django_jobqueue.options import load
 
 from .places import DONE, Make, claimed, everything, finish, places
 
@@ -51,7 +51,7 @@ def fresh() -> Connection:
 
 def rename(engine: Engine, name: str = "another") -> None:
     """Give the keys another name, as an emptied server has."""
-    engine.connection.client.hset(engine.connection.keys("meta"), "incarnation", name)
+    engine.connection.client.hset(engine.connection.keys("meta"), "epoch", name)
 
 
 def test_every_script_is_gated_or_has_a_reason_not_to_be() -> None:
@@ -70,20 +70,20 @@ def test_stranger_changes_nothing(engine: Engine, make_job: Make, name: str) -> 
     script = getattr(standard(), name)
     with pytest.raises(Exception, match=r"^DETACHED"):
         script(engine.connection.execute, engine.connection.keys.prefix, rest,
-               incarnation="of yesterday", **given)  # fmt: skip
+               epoch="of yesterday", **given)  # fmt: skip
     assert everything(engine) == before
 
 
 def test_call_attaches_anew_and_goes_on(engine: Engine, make_job: Make, caplog) -> None:
     """An emptied server is noticed at the next call, told loudly, counted, and used."""
     make_job()
-    known = engine.connection.incarnation
+    known = engine.connection.epoch
     engine.connection.client.flushall()
 
     job_id = make_job()
 
     assert places(engine) == {"queued": {"default": [job_id]}}
-    assert engine.connection.incarnation not in (known, "")
+    assert engine.connection.epoch not in (known, "")
     (line,) = [line for line in caplog.records if "emptied or replaced" in line.message]
     assert line.levelname == "CRITICAL"
     assert engine.inspector.totals() == {"replaced": 1}
@@ -98,9 +98,7 @@ def test_each_process_tells_once(engine: Engine, make_job: Make, caplog) -> None
     assert engine.inspector.totals() == {"replaced": 1}
 
 
-def test_worker_goes_on_with_another_incarnation(
-    engine: Engine, make_job: Make, slot: Slot
-) -> None:
+def test_worker_goes_on_with_another_epoch(engine: Engine, make_job: Make, slot: Slot) -> None:
     """Its finish settles the run but claims nothing; its next claim attaches."""
     mine, waits = make_job(), make_job()
     job = claimed(engine, slot)
@@ -111,7 +109,7 @@ def test_worker_goes_on_with_another_incarnation(
     assert (verdict, found.more) == ("ok", True)
     assert places(engine) == {"succeeded": {"default": [mine]}, "queued": {"default": [waits]}}
     assert claimed(engine, slot).id == waits
-    assert engine.connection.incarnation == "another"
+    assert engine.connection.epoch == "another"
 
 
 def test_runs_end_well_while_the_keys_are_closed(

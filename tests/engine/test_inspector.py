@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from django_jobqueue.engine import Engine, get_engine
+from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.inspector import MERGE_DEPTH
-from django_jobqueue.engine.workers import Slot
 from django_jobqueue.exceptions import QueueUnavailable
-from django_jobqueue.job import State, new_id
-from django_jobqueue.run import Settlement
+from django_jobqueue.jobs.attempt import Settlement
+from django_jobqueue.jobs.job import State, new_id
 from tests.conftest import Clock
 
 from .places import FAILED, Make, claimed, everything, finish

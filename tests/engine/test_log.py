@@ -3,10 +3,10 @@
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.workers import Slot
+from django_jobqueue.engine.claims import Slot
 from django_jobqueue.exceptions import QueueUnavailable
-from django_jobqueue.job import State
-from django_jobqueue.lines import MAX_LINES
+from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.text import MAX_LINES
 
 from .places import RETRIED, Make, claimed, everything, finish, full_memory, record
 

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
+from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.client import Connection
 from django_jobqueue.engine.keys import INDEXES
 from django_jobqueue.engine.scripts import Scripts
-from django_jobqueue.job import State
-from django_jobqueue.options import load
+from django_jobqueue.jobs.job import State
 
 from .invariants import Auditor
 from .machine import Machine

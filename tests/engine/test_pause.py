@@ -1,7 +1,7 @@
 """pause: no claims from a queue."""
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.workers import Nothing, Slot
+from django_jobqueue.engine.claims import Nothing, Slot
 
 from .places import DONE, Make, claimed, everything, finish, full_memory, nothing, places
 

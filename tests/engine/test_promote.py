@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.jobs import NewJob
 from django_jobqueue.engine.queues import PROMOTED
-from django_jobqueue.engine.workers import Slot
-from django_jobqueue.job import State, new_id
+from django_jobqueue.jobs.job import State, new_id
 from django_jobqueue.worker.maintenance import Maintenance
 from tests.conftest import Clock
 

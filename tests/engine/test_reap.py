@@ -3,8 +3,8 @@
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.workers import Slot
-from django_jobqueue.job import State
+from django_jobqueue.engine.claims import Slot
+from django_jobqueue.jobs.job import State
 from tests.conftest import Clock
 
 from .places import (

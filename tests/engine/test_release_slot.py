@@ -3,7 +3,7 @@
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.workers import Slot
+from django_jobqueue.engine.claims import Slot
 from tests.conftest import Clock
 
 from .places import (

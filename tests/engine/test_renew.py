@@ -1,7 +1,7 @@
 """renew: a worker shows that it lives, and its slots keep their leases."""
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.workers import Held, Slot
+from django_jobqueue.engine.claims import Held, Slot
 from tests.conftest import Clock
 
 from .places import (

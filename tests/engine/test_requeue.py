@@ -3,9 +3,9 @@
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.workers import Slot
+from django_jobqueue.engine.claims import Slot
 from django_jobqueue.exceptions import JobNotFound
-from django_jobqueue.job import FINAL, State, new_id
+from django_jobqueue.jobs.job import FINAL, State, new_id
 from tests.conftest import Clock
 
 from .places import (

@@ -10,15 +10,15 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from django_jobqueue import engine as engines
-from django_jobqueue.engine import Engine, rotation
-from django_jobqueue.engine.connection import Connection
+from django_jobqueue.conf import load
+from django_jobqueue.engine import Engine, key_rotation
+from django_jobqueue.engine.claims import Slot
+from django_jobqueue.engine.client import Connection
 from django_jobqueue.engine.jobs import NewJob
-from django_jobqueue.engine.rotation import Pass, Rotation
-from django_jobqueue.engine.workers import Slot
+from django_jobqueue.engine.key_rotation import Pass, Rotation
 from django_jobqueue.exceptions import BadSignature, OwnerMismatch
-from django_jobqueue.job import State, new_id
-from django_jobqueue.options import load
-from django_jobqueue.payload import Signer
+from django_jobqueue.jobs.job import State, new_id
+from django_jobqueue.jobs.payload import Signer
 
 from .places import RETRIED, Make, claimed, everything, finish, full_memory, places
 
@@ -176,7 +176,9 @@ def test_arguments_exchanged_meanwhile_do_not_pass(
 
 def test_long_indexes_are_paged(engine: Engine, make_job: Make, rotate: Rotate) -> None:
     """Every id once, over several queues."""
-    jobs = [make_job(queue=queue) for queue in ("default", "b") for _ in range(rotation.BATCH + 30)]
+    jobs = [
+        make_job(queue=queue) for queue in ("default", "b") for _ in range(key_rotation.BATCH + 30)
+    ]
     rotate()
     assert told(resign(engine))[0] == (len(jobs), len(jobs), len(jobs), 0)
     assert all(is_signed(engine, job_id, NEW) for job_id in jobs)
@@ -186,7 +188,7 @@ def test_interrupted_run_is_gone_on_with(
     engine: Engine, make_job: Make, rotate: Rotate, monkeypatch
 ) -> None:
     """What is done stays done, the rest is left to the next call."""
-    monkeypatch.setattr(rotation, "BATCH", 4)
+    monkeypatch.setattr(key_rotation, "BATCH", 4)
     jobs = [make_job() for _ in range(10)]
     rotate()
     assert next(iter(Rotation(engine.connection).sweep())).changed == 4

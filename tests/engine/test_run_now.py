@@ -3,8 +3,8 @@
 import pytest
 
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.schedules import Fire
-from django_jobqueue.engine.workers import Slot
 from django_jobqueue.exceptions import QueueUnavailable
 from tests.conftest import Clock
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from django_jobqueue.conf import DEFAULT_RETENTION, Options
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.pool import make_pool
+from django_jobqueue.engine.locate import make_pool
 from django_jobqueue.engine.server import (
     WEAKNESSES,
     Server,
@@ -16,7 +17,6 @@ from django_jobqueue.engine.server import (
     refuse_unfit,
 )
 from django_jobqueue.exceptions import ServerUnfit
-from django_jobqueue.options import DEFAULT_RETENTION, Options
 
 LUA = {"CVE-2024-31449", "CVE-2024-46981", "CVE-2025-49844"}
 BLOCKING = "CVE-2026-23479"

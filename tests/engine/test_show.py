@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.workers import Slot
+from django_jobqueue.engine.claims import Slot
 from django_jobqueue.exceptions import JobNotFound
-from django_jobqueue.job import State, new_id
+from django_jobqueue.jobs.job import State, new_id
 
 from .places import DONE, Make, claimed, everything, finish, score
 

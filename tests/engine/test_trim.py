@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from django_jobqueue.conf import DEFAULT_RETENTION
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.workers import Slot
-from django_jobqueue.job import FINAL, State
-from django_jobqueue.options import DEFAULT_RETENTION
+from django_jobqueue.engine.claims import Slot
+from django_jobqueue.jobs.job import FINAL, State
 from tests.conftest import Clock
 
 from .places import Make, claimed, everything, finish, full_memory, places

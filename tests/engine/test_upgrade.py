@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 from django.core.management import CommandError, call_command
 
+from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine, upgrade
-from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.client import Connection
 from django_jobqueue.engine.upgrade import Upgrade
 from django_jobqueue.exceptions import OwnerMismatch, SchemaMismatch
-from django_jobqueue.job import State
-from django_jobqueue.options import load
+from django_jobqueue.jobs.job import State
 
 from .places import Make, record
 

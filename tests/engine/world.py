@@ -43,7 +43,7 @@ class World(RuleBasedStateMachine):
         self.fresh = False  # nothing happened since the last call
         self.broken = False  # a difference was found
         self.numbers: dict[str, int] = {}
-        self.incarnation = ""
+        self.epoch = ""
         self.owners: tuple[str, ...] = ("owner-0",)  # the project's key, and the one before
         self.runs: dict[int, tuple[str, str]] = {}  # what a slot believes to run: id and fence
         self.attach()
@@ -83,7 +83,7 @@ class World(RuleBasedStateMachine):
     def ask(self, script: str, rest: tuple[Any, ...] = (), /, **given: Any) -> Any:
         """Make a new call; a process that is no longer attached attaches and asks again."""
         if self.scripts.all[script].is_gated:
-            given["incarnation"] = self.incarnation
+            given["epoch"] = self.epoch
         reply = self.send(Call(script, given, rest))
         if reply != ["error", "DETACHED"]:
             return reply
@@ -93,13 +93,13 @@ class World(RuleBasedStateMachine):
     def attach(self) -> None:
         if self.model.full:
             self.memory(full=False)
-        given = {"schema": "1.0", "new_incarnation": self.new_incarnation()}
-        reply = self.send(Call("attach", given | {"known": self.incarnation}, self.owners))
+        given = {"schema": "1.0", "new_epoch": self.new_epoch()}
+        reply = self.send(Call("attach", given | {"known": self.epoch}, self.owners))
         if reply[0] == "foreign":  # an adoption arrived late
             self.send(Call("adopt", given | {"owner": self.owners[0]}))
             self.attach()
             return
-        self.incarnation = reply[2]
+        self.epoch = reply[2]
         if reply[4] == "upgrading":  # it would not work on; the operator ends the upgrade
             self.send(Call("end_upgrade", {"schema": "1.0"}))
 
@@ -107,8 +107,8 @@ class World(RuleBasedStateMachine):
         self.numbers[kind] = self.numbers.get(kind, 0) + 1
         return self.numbers[kind]
 
-    def new_incarnation(self) -> str:
-        return f"incarnation-{self.number('incarnation')}"
+    def new_epoch(self) -> str:
+        return f"epoch-{self.number('epoch')}"
 
     def new_id(self) -> str:
         return f"0190a5b2-7c3d-7abc-8def-{self.number('job'):010x}00"

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from django_jobqueue import exceptions, job, lines, payload, retry
+from django_jobqueue import exceptions, retry
 from django_jobqueue.admin import display, job_actions
+from django_jobqueue.conf import NAMES, Options
 from django_jobqueue.engine import jobs
-from django_jobqueue.options import NAMES, Options
+from django_jobqueue.jobs import job, payload, text
 from django_jobqueue.worker import executor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,8 +27,8 @@ CAPS = {
     "records of runs": int(
         re.findall(r"length > (\d+)", (PACKAGE / "engine/lua/prelude.lua").read_text())[0]
     ),
-    "progress text, line of the log": lines.MAX_LINE,
-    "lines in the log": lines.MAX_LINES,
+    "progress text, line of the log": text.MAX_LINE,
+    "lines in the log": text.MAX_LINES,
     "jobs in one round trip": jobs.CHUNK,
     "name of a queue": int(re.findall(r"\{1,(\d+)\}", job.QUEUE_PATTERN.pattern)[0]),
     "`Retry(after=…)`": exceptions.YEAR,

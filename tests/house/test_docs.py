@@ -22,8 +22,9 @@ from django.core.management.base import CommandParser
 from django.test import override_settings
 from redis import Redis
 
-from django_jobqueue import checks, options, results
-from django_jobqueue.engine.pool import address_of, make_pool
+from django_jobqueue import checks, conf
+from django_jobqueue.engine.locate import address_of, make_pool
+from django_jobqueue.jobs import result
 from django_jobqueue.management.commands.jobworker import Command
 from django_jobqueue.task import Task
 from embedded.server import EmbeddedServer
@@ -127,7 +128,7 @@ def test_settings_lead_to_the_server(block: Block) -> None:
     given: dict[str, object] = {}
     exec(block.text, given)  # noqa: S102 - our own page
     with override_settings(**{name: value for name, value in given.items() if name.isupper()}):
-        assert address_of(make_pool(options.load("default"), {})) == block.what
+        assert address_of(make_pool(conf.load("default"), {})) == block.what
         assert checks.check_configuration() == []
 
 
@@ -278,9 +279,9 @@ def test_generated_parts_are_up_to_date(page: Path, generator: object) -> None:
 def test_settings_page_has_all_options_and_their_defaults() -> None:
     """The table has the names and defaults of the options, in their order."""
     rows = dict(table_rows(DOCS / "reference" / "settings.md", "name"))
-    defaults = {field.name.upper(): field.default for field in fields(options.Options)}
-    defaults["RETENTION"] = options.DEFAULT_RETENTION
-    assert list(rows) == list(defaults) == list(options.NAMES)
+    defaults = {field.name.upper(): field.default for field in fields(conf.Options)}
+    defaults["RETENTION"] = conf.DEFAULT_RETENTION
+    assert list(rows) == list(defaults) == list(conf.NAMES)
     assert {name: ast.literal_eval(text) for name, text in rows.items()} == defaults
 
 
@@ -313,7 +314,7 @@ def test_tasks_page_has_all_that_a_call_may_change() -> None:
     assert re.findall(r"`(\w+)`", sentence[1]) == parameters
 
 
-@pytest.mark.parametrize("cls", [results.JobResult, results.JobContext])
+@pytest.mark.parametrize("cls", [result.JobResult, result.JobContext])
 def test_tasks_page_has_all_of_results_and_contexts(cls: type) -> None:
     """Each public name of the class is in its section's table."""
     text = (DOCS / "reference" / "tasks.md").read_text()

@@ -69,8 +69,8 @@ def test_one_module_reads_the_configuration() -> None:
         for path in MODULES
         if re.search(r"settings\.(TASKS|SECRET_KEY)|settings, \"TASKS\"", path.read_text("utf-8"))
     }
-    assert found <= {"options.py", "checks.py", "admin/source.py"}
-    assert "options.py" in found
+    assert found <= {"conf.py", "checks.py", "admin/source.py"}
+    assert "conf.py" in found
 
 
 def test_nothing_of_the_project_around_is_imported() -> None:

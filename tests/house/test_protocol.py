@@ -8,7 +8,7 @@ import pytest
 
 from django_jobqueue.engine.keys import INDEX_OF, INDEXES, JOB_PARTS, KINDS, Keys
 from django_jobqueue.engine.scripts import standard
-from django_jobqueue.job import TRANSITIONS, State
+from django_jobqueue.jobs.job import TRANSITIONS, State
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "django_jobqueue" / "engine"

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from django_jobqueue import payload
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.jobs import NewJob
 from django_jobqueue.engine.keys import KINDS, SCHEMA
-from django_jobqueue.engine.workers import Slot
-from django_jobqueue.job import new_id
-from django_jobqueue.payload import Signer
-from django_jobqueue.run import Claimed, Settlement
+from django_jobqueue.jobs import payload
+from django_jobqueue.jobs.attempt import Claimed, Settlement
+from django_jobqueue.jobs.job import new_id
+from django_jobqueue.jobs.payload import Signer
 
 from .pages import ROOT, blocks
 from .test_docs import table_rows

@@ -15,15 +15,15 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from django_jobqueue.checks import check_servers
 from django_jobqueue.engine import Engine, get_engine, new_engine
+from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.inspector import Inspector
 from django_jobqueue.engine.jobs import NewJob
-from django_jobqueue.engine.pool import CALLER
-from django_jobqueue.engine.rotation import Rotation
+from django_jobqueue.engine.key_rotation import Rotation
+from django_jobqueue.engine.locate import CALLER
 from django_jobqueue.engine.scripts import standard
 from django_jobqueue.engine.upgrade import Upgrade
-from django_jobqueue.engine.workers import Slot
 from django_jobqueue.exceptions import QueueUnavailable
-from django_jobqueue.job import State, new_id
+from django_jobqueue.jobs.job import State, new_id
 from django_jobqueue.management.commands.jobqueue import Command
 from embedded.server import EmbeddedServer
 from tests import acl

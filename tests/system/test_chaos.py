@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.workers import Nothing, Slot
-from django_jobqueue.job import State
-from django_jobqueue.run import Claimed, Settlement
+from django_jobqueue.engine.claims import Nothing, Slot
+from django_jobqueue.jobs.attempt import Claimed, Settlement
+from django_jobqueue.jobs.job import State
 from embedded.tether import tethered
 from tests.chaos import ends, faults, jobs, tasks
 from tests.chaos.evidence import gather

@@ -13,7 +13,7 @@ import pytest
 
 from django_jobqueue import JobResult
 from django_jobqueue.engine import Engine
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 from tests.project import tasks
 from tests.rig import AT_ONCE, PATIENCE, WorkerProcess, lines, until
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.jobs import NewJob
-from django_jobqueue.job import State, new_id
+from django_jobqueue.jobs.job import State, new_id
 from tests.project import tasks
 from tests.rig import PATIENCE, ROOT, WorkerProcess, lines, until
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 from tests.project import tasks
 from tests.rig import WorkerProcess, until
 

@@ -13,8 +13,8 @@ import pytest
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.jobs import NewJob
-from django_jobqueue.job import State, new_id
-from django_jobqueue.payload import Signer
+from django_jobqueue.jobs.job import State, new_id
+from django_jobqueue.jobs.payload import Signer
 from tests.engine.places import counted
 from tests.project import tasks
 from tests.rig import ROOT, WorkerProcess, lines

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 from tests.project import tasks
 from tests.rig import AT_ONCE, PATIENCE, PROMPT, WorkerProcess, alive, lines, until
 

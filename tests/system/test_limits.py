@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.job import Job, State
+from django_jobqueue.jobs.job import Job, State
 from tests.project import limited_tasks, tasks
 from tests.rig import PATIENCE, WorkerProcess, lines, until
 

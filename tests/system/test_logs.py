@@ -14,8 +14,8 @@ from django_jobqueue import QueueUnavailable
 from django_jobqueue import engine as engines
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.jobs import NewJob
-from django_jobqueue.job import State, new_id
-from django_jobqueue.payload import Signer
+from django_jobqueue.jobs.job import State, new_id
+from django_jobqueue.jobs.payload import Signer
 from django_jobqueue.testing import drain
 from embedded.server import EmbeddedServer
 from tests.project import elsewhere, tasks

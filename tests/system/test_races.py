@@ -16,7 +16,7 @@ import pytest
 
 from django_jobqueue import JobResult
 from django_jobqueue.engine import Engine
-from django_jobqueue.job import Job, State
+from django_jobqueue.jobs.job import Job, State
 from tests.project import race_tasks
 from tests.rig import WorkerProcess, lines, until
 

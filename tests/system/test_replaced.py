@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 from django_jobqueue.worker import process, slot, supervisor
 from tests import rig
 from tests.project import limited_tasks, tasks

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.keys import SCHEMA
-from django_jobqueue.engine.workers import Slot
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 from tests.conftest import Clock
 from tests.engine.places import REAP, RETRIED, claimed, finish, record
 from tests.project import tasks

@@ -9,10 +9,10 @@ from typing import Any
 from django.core.management import call_command
 
 from django_jobqueue import engine as engines
-from django_jobqueue.engine import Engine, rotation
+from django_jobqueue.engine import Engine, key_rotation
 from django_jobqueue.exceptions import BadSignature
-from django_jobqueue.job import State
-from django_jobqueue.payload import Signer
+from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.payload import Signer
 from tests.project import tasks
 from tests.rig import PATIENCE, WorkerProcess, lines, until
 
@@ -59,7 +59,7 @@ def test_no_job_keeps_the_old_key(
 
     What a pass does not meet, because it moved on, its worker has signed.
     """
-    monkeypatch.setattr(rotation, "BATCH", 5)  # so that there is time to move on
+    monkeypatch.setattr(key_rotation, "BATCH", 5)  # so that there is time to move on
     oracle = tmp_path / "oracle"
     circling = tasks.circle.enqueue_many([(str(oracle),)] * 6)
     waiting = tasks.noop.using(run_after=timedelta(hours=1)).enqueue_many([()] * 150)

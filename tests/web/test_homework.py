@@ -18,7 +18,7 @@ from django.test import Client
 
 from demo.seeds import plant
 from django_jobqueue.engine import Engine
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 from homework.answers import AnswerSheet, UnreadableFile, decode, read_answers
 from homework.grading import KeyLine, judge, notes
 from homework.models import Assignment, Question, Submission

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from django_jobqueue.cron import ALIASES, EPOCH, Cron, Every
+from django_jobqueue.schedules.cron import ALIASES, EPOCH, Cron, Every
 from tests.wallclock import Spec, fires, transitions, utc
 
 ZONES = {

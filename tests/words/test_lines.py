@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from django_jobqueue.lines import MAX_LINE, one_line, read_log
+from django_jobqueue.jobs.text import MAX_LINE, one_line, read_log
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from django_jobqueue.options import DEFAULT_RETENTION, NAMES, faults, load
+from django_jobqueue.conf import DEFAULT_RETENTION, NAMES, faults, load
 
 BACKEND = "django_jobqueue.backend.JobQueueBackend"
 

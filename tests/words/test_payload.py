@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from django_jobqueue import payload
 from django_jobqueue.exceptions import BadSignature, PayloadTooLarge
-from django_jobqueue.job import new_id
-from django_jobqueue.payload import MAX_DEPTH, Signer, load_call, load_value, pure, pure_call
+from django_jobqueue.jobs import payload
+from django_jobqueue.jobs.job import new_id
+from django_jobqueue.jobs.payload import MAX_DEPTH, Signer, load_call, load_value, pure, pure_call
 
 CAP = 65_536
 TASK = "shop.tasks.send"

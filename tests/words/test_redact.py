@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from django_jobqueue import JobContext, task
-from django_jobqueue.redact import HIDDEN, MIN_LENGTH, Redactor
+from django_jobqueue.jobs.redaction import HIDDEN, MIN_LENGTH, Redactor
 from tests.project.plain import plain
 
 SECRET = "hunter2-hunter2"

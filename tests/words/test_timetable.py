@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from django_jobqueue.cron import Cron, Every
-from django_jobqueue.timetable import COUNTED, GRACE, Due, Timetable
+from django_jobqueue.schedules.cron import Cron, Every
+from django_jobqueue.schedules.timetable import COUNTED, GRACE, Due, Timetable
 from tests.wallclock import utc
 
 S = timedelta(seconds=1)

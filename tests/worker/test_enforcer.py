@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from django_jobqueue.engine.workers import Held
-from django_jobqueue.run import Settlement
+from django_jobqueue.engine.claims import Held
+from django_jobqueue.jobs.attempt import Settlement
 from django_jobqueue.worker.board import CANCEL, TIME_OUT, Board, Limits, Row, number_of
 from django_jobqueue.worker.enforcer import TRUST, Enforcer
 

@@ -9,10 +9,10 @@ import pytest
 
 from django_jobqueue import compat
 from django_jobqueue.backend import JobQueueBackend
-from django_jobqueue.job import State, new_id
-from django_jobqueue.options import load
-from django_jobqueue.payload import Signer
-from django_jobqueue.run import Claimed, Run
+from django_jobqueue.conf import load
+from django_jobqueue.jobs.attempt import Claimed, Run
+from django_jobqueue.jobs.job import State, new_id
+from django_jobqueue.jobs.payload import Signer
 from django_jobqueue.testing import Unheard
 from django_jobqueue.worker.board import Board
 from django_jobqueue.worker.executor import MAX_TRACEBACK, Executor, Outcome

@@ -12,13 +12,13 @@ import pytest
 
 from django_jobqueue import JobContext, JobResult, task
 from django_jobqueue.compat import signals, task_backends
-from django_jobqueue.cron import Cron, Every, from_ms, to_ms
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.workers import Slot
-from django_jobqueue.entry import Entry
-from django_jobqueue.schedules import Listing
+from django_jobqueue.engine.claims import Slot
+from django_jobqueue.schedules.cron import Cron, Every, from_ms, to_ms
+from django_jobqueue.schedules.spec import Entry
+from django_jobqueue.schedules.stored import Listing
+from django_jobqueue.schedules.timetable import Timetable
 from django_jobqueue.testing import drain
-from django_jobqueue.timetable import Timetable
 from django_jobqueue.worker.firing import LOOK_EVERY, Firing
 from tests.conftest import Clock
 from tests.engine.places import claimed, places

@@ -11,10 +11,10 @@ import pytest
 
 from django_jobqueue import JobContext
 from django_jobqueue.engine import Engine, new_engine
-from django_jobqueue.engine.pool import QUICK, SOCKET_TIMEOUT
-from django_jobqueue.engine.workers import Slot
-from django_jobqueue.lines import MAX_LINE
-from django_jobqueue.run import Claimed
+from django_jobqueue.engine.claims import Slot
+from django_jobqueue.engine.locate import QUICK, SOCKET_TIMEOUT
+from django_jobqueue.jobs.attempt import Claimed
+from django_jobqueue.jobs.text import MAX_LINE
 from django_jobqueue.worker import report as reports
 from django_jobqueue.worker.report import RunReport, Silence
 from embedded.server import EmbeddedServer

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from django_jobqueue.redact import HIDDEN
+from django_jobqueue.jobs.redaction import HIDDEN
 from django_jobqueue.worker.executor import MAX_TRACEBACK
 from tests.worker.test_executor import claimed, run
 

@@ -5,8 +5,8 @@ import multiprocessing
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.workers import Slot
-from django_jobqueue.job import State
+from django_jobqueue.engine.claims import Slot
+from django_jobqueue.jobs.job import State
 from django_jobqueue.worker.board import Board, number_of
 from django_jobqueue.worker.enforcer import Enforcer
 from django_jobqueue.worker.health import Health

@@ -13,15 +13,15 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from django_jobqueue.cron import Cron, Every, to_ms
+from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.client import Connection
 from django_jobqueue.engine.scripts import Scripts
-from django_jobqueue.entry import Entry
 from django_jobqueue.exceptions import QueueUnavailable
-from django_jobqueue.options import load
-from django_jobqueue.schedules import Listing
-from django_jobqueue.timetable import Timetable
+from django_jobqueue.schedules.cron import Cron, Every, to_ms
+from django_jobqueue.schedules.spec import Entry
+from django_jobqueue.schedules.stored import Listing
+from django_jobqueue.schedules.timetable import Timetable
 from django_jobqueue.worker.firing import Firing
 from tests.project.tasks import noop
 from tests.wallclock import Spec, fires, transitions, utc

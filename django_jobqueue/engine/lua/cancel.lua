@@ -2,13 +2,13 @@
 -- Moves: scheduled, queued, waiting -> cancelled
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   incarnation  of the keys that the process is attached to
+--   epoch  of the keys that the process is attached to
 --   id           of the job
 --   reason       short code
 -- Returns: {the job's state before, its state now}; {} if there is no such job; error DETACHED
 -- Atomic: a claim in between would run a cancelled job
 
-if not is_attached(incarnation) then return detached() end
+if not is_attached(epoch) then return detached() end
 local job = fields_of(id, 'state', 'queue', 'worker')
 local state, queue = job[1], job[2]
 if not state then return {} end

@@ -4,7 +4,7 @@
 --   slot's dead process had claimed
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   incarnation  of the keys that the process is attached to
+--   epoch  of the keys that the process is attached to
 --   worker       id of the worker
 --   slot         name of the slot in its worker
 --   nonce        name of this call, greater than those before it of the slot and random in its
@@ -17,7 +17,7 @@
 --   (or the error DETACHED)
 -- Atomic: a job popped without a lease would be lost with its worker
 
-if not is_attached(incarnation) then return detached() end
+if not is_attached(epoch) then return detached() end
 local t = now()
 local given = claimed_before(worker, slot, nonce, t)
 if given then return given end

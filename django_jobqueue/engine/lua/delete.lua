@@ -2,12 +2,12 @@
 -- Moves: any state but running -> nothing
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   incarnation  of the keys that the process is attached to
+--   epoch  of the keys that the process is attached to
 --   id           of the job
 -- Returns: {the job's state before, 'running' or ''}; {} if there is no such job; error DETACHED
 -- Atomic: an index would lead to a record that is gone
 
-if not is_attached(incarnation) then return detached() end
+if not is_attached(epoch) then return detached() end
 local job = fields_of(id, 'state', 'queue', 'task')
 local state, queue = job[1], job[2]
 if not state then return {} end

@@ -2,13 +2,13 @@
 -- Moves: nothing -> queued, nothing -> scheduled
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   incarnation  of the keys that the process is attached to
+--   epoch  of the keys that the process is attached to
 --   jobs...      per job: id, queue, task, priority, due ('' now, ms, or '+' and ms from now),
 --                payload, number of further values, then these: field, value, ...
 -- Returns: when each job was stored, in ms; of a known id, when it was first; error DETACHED
 -- Atomic: a crash in between would leave a record that no index leads to
 
-if not is_attached(incarnation) then return detached() end
+if not is_attached(epoch) then return detached() end
 local t = now()
 local stored, added, claimable = {}, {}, {}
 local at = 1

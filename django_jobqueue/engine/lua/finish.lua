@@ -2,7 +2,7 @@
 -- Moves: running -> succeeded, failed, cancelled, scheduled (retry, delayed release), queued
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   incarnation  of the keys that the process is attached to; if it is not, nothing is claimed
+--   epoch  of the keys that the process is attached to; if it is not, nothing is claimed
 --   id           of the job
 --   fence        of the run
 --   outcome      succeeded, failed, cancelled, retried or released
@@ -55,7 +55,7 @@ elseif verdict == 'stale' then
   allow_at_maxmemory()
   note('stale')
 end
-if queues[1] and is_attached(incarnation) then
+if queues[1] and is_attached(epoch) then
   local given = verdict ~= 'ok' and claimed_before(worker, slot, nonce, t)
     or claim(worker, slot, nonce, lease, queues, t)
   return {verdict, t, unpack(given)}

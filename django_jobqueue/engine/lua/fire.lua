@@ -2,7 +2,7 @@
 -- Moves: nothing -> queued, nothing -> scheduled
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   incarnation  of the keys that the process is attached to
+--   epoch  of the keys that the process is attached to
 --   name         of the schedule
 --   rule         digest of the rule that the time is of
 --   nominal      the time, ms
@@ -12,7 +12,7 @@
 --     the rule is not in use; {overlap} if it was left out now; error DETACHED
 -- Atomic: two schedulers would store two jobs, or one that dies none
 
-if not is_attached(incarnation) then return detached() end
+if not is_attached(epoch) then return detached() end
 local t = now()
 local id, queue, task, priority, due, payload = unpack(job, 1, 6)
 local stored = fields_of(id, 'enqueued_at')[1]

@@ -2,14 +2,14 @@
 -- Moves: nothing; the jobs that a schedule stored stay
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   incarnation  of the keys that the process is attached to
+--   epoch  of the keys that the process is attached to
 --   name         of the schedule that is no more, or ''
 --   unseen       ms; schedules that nobody looked at for so long are removed too
 --   gone         ms; schedulers not seen for so long are removed too, but the last one
 -- Returns: number of schedules removed; error DETACHED
 -- Atomic: one that comes back in between would lose its record
 
-if not is_attached(incarnation) then return detached() end
+if not is_attached(epoch) then return detached() end
 local t = now()
 local names = call('ZRANGEBYSCORE', P .. 'schedules', '-inf', t - unseen, 'LIMIT', 0, 100)
 if name ~= '' then names[#names + 1] = name end

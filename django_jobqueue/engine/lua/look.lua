@@ -2,7 +2,7 @@
 -- Moves: nothing
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   incarnation   of the keys that the process is attached to
+--   epoch   of the keys that the process is attached to
 --   scheduler     id of the one who looks
 --   schedules...  per schedule: name, and digest of the rule of its times
 -- Returns: now in ms; then per schedule the ms after which its times are not handled yet: a rule
@@ -10,7 +10,7 @@
 --     error DETACHED
 -- Atomic: two schedulers could begin a rule at two instants
 
-if not is_attached(incarnation) then return detached() end
+if not is_attached(epoch) then return detached() end
 local t = now()
 call('ZADD', P .. 'schedulers', t, scheduler)
 local reply = {t}

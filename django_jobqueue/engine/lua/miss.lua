@@ -2,7 +2,7 @@
 -- Moves: nothing
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   incarnation  of the keys that the process is attached to
+--   epoch  of the keys that the process is attached to
 --   name         of the schedule
 --   rule         digest of the rule that the times are of
 --   since        ms after which they were counted, as look told it
@@ -11,7 +11,7 @@
 -- Returns: 1, or 0 if a time was handled since that look; error DETACHED
 -- Atomic: two schedulers would count them twice
 
-if not is_attached(incarnation) then return detached() end
+if not is_attached(epoch) then return detached() end
 if since_of(name, rule) ~= tonumber(since) then return 0 end
 local place = key('schedule', name)
 call('HSET', place, 'mark', nominal, 'missed_at', now())

@@ -18,9 +18,9 @@ local function fields_of(id, ...) return try('HMGET', key('job', id), ...) or {}
 -- whether the script may run at maxmemory.
 local function allow_at_maxmemory() call('ZREM', P .. 'workers', '') end
 
--- A process works on the keys that attach.lua introduced it to. Another incarnation is an
+-- A process works on the keys that attach.lua introduced it to. Another epoch is an
 -- emptied server, another owner or another schema: the process has to be introduced anew.
-local function is_attached(name) return call('HGET', P .. 'meta', 'incarnation') == name end
+local function is_attached(name) return call('HGET', P .. 'meta', 'epoch') == name end
 
 local function detached() return redis.error_reply('DETACHED these keys are not the known ones') end
 

@@ -3,7 +3,7 @@
 --   running -> cancelled (somebody wanted it)
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   incarnation  of the keys that the process is attached to
+--   epoch  of the keys that the process is attached to
 --   limit        most jobs of this call
 --   interval     ms between calls; after a gap of three, nobody could renew: the reaper waits
 --   grace        ms that it waits then, at most once per ten leases
@@ -12,7 +12,7 @@
 -- Returns: {job id, its state now, ...}; error DETACHED
 -- Atomic: a job could be reaped while its run is being settled
 
-if not is_attached(incarnation) then return detached() end
+if not is_attached(epoch) then return detached() end
 allow_at_maxmemory()
 local t = now()
 local meta = P .. 'meta'

@@ -2,7 +2,7 @@
 -- Moves: nothing -> queued, nothing -> scheduled
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   incarnation  of the keys that the process is attached to
+--   epoch  of the keys that the process is attached to
 --   digest       of the task and its arguments
 --   seen         id of the last refresh as the caller read it, or ''
 --   keep         seconds until the value goes without a newer one; 0: never
@@ -11,7 +11,7 @@
 --     since the caller looked; error DETACHED
 -- Atomic: of many who find a value stale, each could store a job
 
-if not is_attached(incarnation) then return detached() end
+if not is_attached(epoch) then return detached() end
 local t = now()
 local id, queue, task, priority, due, payload = unpack(job, 1, 6)
 local known = fields_of(id, 'enqueued_at')[1]

@@ -2,13 +2,13 @@
 -- Moves: succeeded, failed, cancelled, scheduled -> queued
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   incarnation  of the keys that the process is attached to
+--   epoch  of the keys that the process is attached to
 --   id           of the job
 --   nonce        random name of this call; the same again is the same call
 -- Returns: {the job's state before, its state now}; {} if there is no such job; error DETACHED
 -- Atomic: the job would stand in no index, or in two
 
-if not is_attached(incarnation) then return detached() end
+if not is_attached(epoch) then return detached() end
 local record_key = key('job', id)
 local job = fields_of(id, 'state', 'queue', 'task', 'priority', 'requeued')
 local state, queue = job[1], job[2]

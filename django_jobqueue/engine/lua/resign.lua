@@ -2,13 +2,13 @@
 -- Moves: nothing
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   incarnation  of the keys that the process is attached to
+--   epoch  of the keys that the process is attached to
 --   heads...     per job: id, the head of its payload as it was read (version, signature and the
 --                dots after them), and another of the same length to take its place
 -- Returns: number of payloads changed; error DETACHED
 -- Atomic: a job that was deleted in between would get a payload again
 
-if not is_attached(incarnation) then return detached() end
+if not is_attached(epoch) then return detached() end
 allow_at_maxmemory()
 local changed = 0
 for at = 1, #heads, 3 do

@@ -2,12 +2,12 @@
 -- Moves: nothing
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   incarnation  of the keys that the process is attached to
+--   epoch  of the keys that the process is attached to
 --   queue        name
 -- Returns: 1 if the queue was paused; error DETACHED
 -- Atomic: idle slots would sleep on without the tokens
 
-if not is_attached(incarnation) then return detached() end
+if not is_attached(epoch) then return detached() end
 allow_at_maxmemory()
 local resumed = call('SREM', P .. 'paused', queue)
 if resumed == 1 then wake(queue, 64) end

@@ -2,13 +2,13 @@
 -- Moves: nothing -> queued, nothing -> scheduled
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   incarnation  of the keys that the process is attached to
+--   epoch  of the keys that the process is attached to
 --   name         of the schedule
 --   job...       as in enqueue
 -- Returns: when the job was stored, in ms; of a known id, when it was first; error DETACHED
 -- Atomic: a fire in between would not see that a job is under way
 
-if not is_attached(incarnation) then return detached() end
+if not is_attached(epoch) then return detached() end
 local t = now()
 local id, queue, task, priority, due, payload = unpack(job, 1, 6)
 local stored = fields_of(id, 'enqueued_at')[1]

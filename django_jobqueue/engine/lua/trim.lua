@@ -2,7 +2,7 @@
 -- Moves: succeeded, failed, cancelled -> nothing
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   incarnation  of the keys that the process is attached to
+--   epoch  of the keys that the process is attached to
 --   queue        name
 --   state        succeeded, failed or cancelled
 --   keep         ms since the job finished
@@ -11,7 +11,7 @@
 -- Returns: number of jobs removed; error DETACHED
 -- Atomic: an index would lead to a record that is gone
 
-if not is_attached(incarnation) then return detached() end
+if not is_attached(epoch) then return detached() end
 local t = now()
 local index = key(state, queue)
 local ids = call('ZRANGEBYSCORE', index, '-inf', t - keep, 'LIMIT', 0, limit)

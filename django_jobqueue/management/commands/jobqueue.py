@@ -8,13 +8,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from django_jobqueue.engine import new_engine
-from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.client import Connection
 from django_jobqueue.engine.jobs import Jobs
-from django_jobqueue.engine.pool import CALLER
-from django_jobqueue.engine.rotation import Rotation
+from django_jobqueue.engine.key_rotation import Rotation
+from django_jobqueue.engine.locate import CALLER
 from django_jobqueue.engine.upgrade import Upgrade
 from django_jobqueue.exceptions import JobNotFound, JobQueueError
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 
 
 class Command(BaseCommand):

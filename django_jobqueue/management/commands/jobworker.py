@@ -8,11 +8,11 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
+from django_jobqueue.conf import load
 from django_jobqueue.engine import new_engine
-from django_jobqueue.engine.pool import supervisor_timeouts
+from django_jobqueue.engine.locate import supervisor_timeouts
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.management import arguments
-from django_jobqueue.options import load
 from django_jobqueue.worker.process import Plan
 from django_jobqueue.worker.supervisor import Supervisor, new_worker_id
 

@@ -13,7 +13,7 @@ from django.test import override_settings
 from django_jobqueue import engine as engines
 from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import QueueUnavailable
-from django_jobqueue.job import Job
+from django_jobqueue.jobs.job import Job
 from tests.consistency import assert_consistent
 from tests.rig import PATIENCE, lines, until
 from tests.system.proxy import FaultProxy

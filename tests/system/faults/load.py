@@ -8,7 +8,7 @@ from types import TracebackType
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 from tests.project import fault_tasks
 from tests.rig import until
 from tests.system.servers import TcpServer

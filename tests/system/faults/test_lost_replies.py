@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
+from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.claims import Nothing, Slot
+from django_jobqueue.engine.client import Connection
 from django_jobqueue.engine.jobs import NewJob
-from django_jobqueue.engine.pool import CALLER, worker_timeouts
-from django_jobqueue.engine.rotation import Rotation
+from django_jobqueue.engine.key_rotation import Rotation
+from django_jobqueue.engine.locate import CALLER, worker_timeouts
 from django_jobqueue.engine.scripts import standard
 from django_jobqueue.engine.upgrade import Upgrade
-from django_jobqueue.engine.workers import Nothing, Slot
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
-from django_jobqueue.job import State, new_id
-from django_jobqueue.options import load
-from django_jobqueue.run import Claimed, Settlement
+from django_jobqueue.jobs.attempt import Claimed, Settlement
+from django_jobqueue.jobs.job import State, new_id
 from tests.engine.places import (
     DONE,
     FAILED,
@@ -53,12 +53,12 @@ def case(script: str) -> Callable[[Prepare], Prepare]:
 
 @case("attach")
 def attach(engine: Engine, make_job: Make) -> tuple[Call, Check]:
-    known = engine.connection.incarnation
+    known = engine.connection.epoch
 
     def call(far: Engine) -> str:
         far.connection.detach()
         far.connection.attach()
-        return far.connection.incarnation
+        return far.connection.epoch
 
     return call, known.__eq__
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 from tests.project import guarded_tasks, tasks
 from tests.rig import WorkerProcess, until
 

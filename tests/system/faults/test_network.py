@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.connection import Connection
-from django_jobqueue.engine.pool import QUICK
+from django_jobqueue.engine.client import Connection
+from django_jobqueue.engine.locate import QUICK
 from django_jobqueue.exceptions import QueueUnavailable
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 from tests.project import fault_tasks
 from tests.rig import PATIENCE, PROMPT, WorkerProcess, until
 from tests.system.proxy import FaultProxy

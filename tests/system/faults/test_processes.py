@@ -12,7 +12,7 @@ import pytest
 from django_jobqueue import Task
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.scripts import standard
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 from tests.project import fault_tasks, limited_tasks
 from tests.rig import WorkerProcess, lines, until
 from tests.system.proxy import FaultProxy

@@ -10,7 +10,7 @@ from django.test import override_settings
 
 from django_jobqueue import engine as engines
 from django_jobqueue.engine import Engine
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 from django_jobqueue.worker.slot import BLOCK
 from tests.consistency import assert_consistent
 from tests.project import fault_tasks

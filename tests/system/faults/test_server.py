@@ -10,7 +10,7 @@ import pytest
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import QueueUnavailable
-from django_jobqueue.job import State
+from django_jobqueue.jobs.job import State
 from tests.engine.places import score
 from tests.project import fault_tasks
 from tests.rig import PATIENCE, PROMPT, WorkerProcess, alive, until

@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from django_jobqueue.job import FINAL, MAX_RECOVERIES
+from django_jobqueue.jobs.job import FINAL, MAX_RECOVERIES
 from django_jobqueue.retry import seconds
 
 DEFAULT_RETENTION = {"succeeded": 86_400.0, "failed": 14 * 86_400.0, "cancelled": 86_400.0}
@@ -34,7 +34,7 @@ class Options:
     database: str = "default"  # whose commit is waited for
     # The first signs, all verify; by default SECRET_KEY and its fallbacks.
     signing_keys: tuple[str, ...] = field(default=(), repr=False)
-    # Further parts of names whose arguments people are not shown: see redact.py.
+    # Further parts of names whose arguments people are not shown: see jobs/redaction.py.
     sensitive: tuple[str, ...] = ()
     max_payload: int = 65_536  # bytes of JSON arguments
     max_result: int = 262_144  # bytes of JSON result

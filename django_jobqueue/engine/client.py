@@ -12,9 +12,10 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import RedisError
 
-from django_jobqueue.engine.faults import fault_of, unquote
+from django_jobqueue.conf import Options
+from django_jobqueue.engine.errors import fault_of, unquote
 from django_jobqueue.engine.keys import SCHEMA, Keys
-from django_jobqueue.engine.pool import CALLER, address_of, make_pool
+from django_jobqueue.engine.locate import CALLER, address_of, make_pool
 from django_jobqueue.engine.scripts import Argument, Scripts, standard
 from django_jobqueue.engine.server import (
     Server,
@@ -29,8 +30,7 @@ from django_jobqueue.exceptions import (
     QueueUnavailable,
     SchemaMismatch,
 )
-from django_jobqueue.options import Options
-from django_jobqueue.payload import Signer
+from django_jobqueue.jobs.payload import Signer
 
 logger = logging.getLogger("django_jobqueue")
 
@@ -57,7 +57,7 @@ class Connection:
         self.options = options
         self.keys = Keys(options.prefix, alias)
         self.scripts = standard() if scripts is None else scripts
-        self.incarnation = ""  # the name of the keys when this process met them
+        self.epoch = ""  # the name of the keys when this process met them
         self.schema = ""  # of the keys
         self.server: Server | None = None  # as it was when this process attached
         pool = make_pool(options, timeouts or CALLER, self.keys.prefix)
@@ -123,14 +123,14 @@ class Connection:
                     self.keys.prefix,
                     Signer(self.options.signing_keys).owners(),
                     schema=SCHEMA,
-                    new_incarnation=secrets.token_hex(8),
-                    known=self.incarnation,
+                    new_epoch=secrets.token_hex(8),
+                    known=self.epoch,
                 )
             except RedisError as error:
                 # A copy has no traceback, which would keep what the callers have in hand.
                 self._failure, self._failed_at = copy(error), time.monotonic()
                 raise self.unavailable(error) from error
-            verdict, schema, incarnation, owner, change = (word.decode() for word in reply)
+            verdict, schema, epoch, owner, change = (word.decode() for word in reply)
             self._judge_owner(verdict, owner)
             if not any_schema:
                 self._judge_schema(schema, change)
@@ -141,7 +141,7 @@ class Connection:
                     self.keys.prefix,
                     self.address(),
                 )
-            self.incarnation, self.schema = incarnation, schema
+            self.epoch, self.schema = epoch, schema
             self._attached = True
 
     def detach(self) -> None:
@@ -187,7 +187,7 @@ class Connection:
     def _run(self, script: str, rest: Sequence[Argument], given: dict[str, Argument]) -> Any:
         found = getattr(self.scripts, script)
         if found.is_gated:
-            given["incarnation"] = self.incarnation
+            given["epoch"] = self.epoch
         return found(self.execute, self.keys.prefix, rest, **given)
 
     def _readable(self, reply: Any) -> Any:

@@ -9,8 +9,11 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from django_jobqueue import compat, payload
-from django_jobqueue.entry import (
+from django_jobqueue import compat
+from django_jobqueue.conf import load
+from django_jobqueue.jobs import payload
+from django_jobqueue.ledger import Schedule
+from django_jobqueue.schedules.spec import (
     Entry,
     check_call,
     check_name,
@@ -20,10 +23,8 @@ from django_jobqueue.entry import (
     instant,
     make_times,
 )
-from django_jobqueue.ledger import Schedule
-from django_jobqueue.options import load
+from django_jobqueue.schedules.timetable import Timetable
 from django_jobqueue.task import Task, registered
-from django_jobqueue.timetable import Timetable
 
 UNFIT = (TypeError, compat.InvalidTask, compat.InvalidTaskBackend, ImproperlyConfigured)
 

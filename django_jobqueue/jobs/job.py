@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from django_jobqueue.lines import StoredLine
-from django_jobqueue.run import Run, since_requeue
+from django_jobqueue.jobs.attempt import Run, since_requeue
+from django_jobqueue.jobs.text import StoredLine
 
 MAX_ATTEMPTS = 1  # protocol default: a record without the field means this
 MAX_RECOVERIES = 2  # protocol default, runs lost with their worker before a job fails

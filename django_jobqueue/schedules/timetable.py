@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 
-from django_jobqueue.cron import MILLISECOND, Times
+from django_jobqueue.schedules.cron import MILLISECOND, Times
 
 GRACE = timedelta(seconds=60)  # a time not older than this is on time, and always fired
 CATCH_UPS = ("skip", "last", "all")

@@ -1,6 +1,6 @@
 """One schedule: the call it makes and when. `schedule()` declares it in the code.
 
-Knows no database, so that every `tasks.py` may declare. Next: schedules.py joins what is
+Knows no database, so that every `tasks.py` may declare. Next: schedules/stored.py joins what is
 declared with what stands in the ledger.
 """
 
@@ -15,12 +15,13 @@ from typing import Any
 from django.conf import settings
 from django.utils.timezone import is_naive, make_aware
 
-from django_jobqueue import compat, payload
-from django_jobqueue.cron import Cron, Every, Times
-from django_jobqueue.definition import signature_of
+from django_jobqueue import compat
+from django_jobqueue.jobs import payload
 from django_jobqueue.retry import Seconds, seconds
+from django_jobqueue.schedules.cron import Cron, Every, Times
+from django_jobqueue.schedules.timetable import CATCH_UP_MAX, Timetable
 from django_jobqueue.task import Task, as_task
-from django_jobqueue.timetable import CATCH_UP_MAX, Timetable
+from django_jobqueue.task_options import signature_of
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 OVERLAPS = ("allow", "skip")

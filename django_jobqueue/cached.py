@@ -1,6 +1,6 @@
 """The latest result of a task, kept beyond its job: calculated before somebody asks for it.
 
-Next: engine/values.py reads it; lua/finish.lua keeps what a run returned.
+Next: engine/cached.py reads it; lua/finish.lua keeps what a run returned.
 """
 
 import math
@@ -9,11 +9,11 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from django_jobqueue import payload
-from django_jobqueue.definition import signature_of
-from django_jobqueue.engine.values import Kept
-from django_jobqueue.results import moment
+from django_jobqueue.engine.cached import Kept
+from django_jobqueue.jobs import payload
+from django_jobqueue.jobs.result import moment
 from django_jobqueue.retry import seconds
+from django_jobqueue.task_options import signature_of
 
 if TYPE_CHECKING:
     from django_jobqueue.task import Task

@@ -5,7 +5,7 @@ lua/finish.lua keeps them.
 
 from typing import NamedTuple
 
-from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.client import Connection
 from django_jobqueue.engine.jobs import NewJob
 
 

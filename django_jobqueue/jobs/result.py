@@ -11,10 +11,11 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.utils import timezone
 
-from django_jobqueue import compat, payload
-from django_jobqueue.job import MAX_ATTEMPTS, Job, State
-from django_jobqueue.lines import one_line
-from django_jobqueue.run import Run
+from django_jobqueue import compat
+from django_jobqueue.jobs import payload
+from django_jobqueue.jobs.attempt import Run
+from django_jobqueue.jobs.job import MAX_ATTEMPTS, Job, State
+from django_jobqueue.jobs.text import one_line
 
 P = ParamSpec("P")
 R = TypeVar("R")

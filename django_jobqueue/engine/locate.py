@@ -16,9 +16,9 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from django_jobqueue.conf import Options
 from django_jobqueue.engine.cluster import cluster_pool
-from django_jobqueue.engine.faults import ONCE
-from django_jobqueue.options import Options
+from django_jobqueue.engine.errors import ONCE
 
 DEFAULT_DB = 1
 SOCKET_TIMEOUT = 5.0  # seconds

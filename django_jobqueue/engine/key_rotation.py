@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from redis.client import Pipeline
 
-from django_jobqueue.engine.connection import Connection
+from django_jobqueue.engine.client import Connection
 from django_jobqueue.engine.queues import Queues
 from django_jobqueue.exceptions import BadSignature, JobQueueError
-from django_jobqueue.payload import Signer
-from django_jobqueue.run import Claimed
+from django_jobqueue.jobs.attempt import Claimed
+from django_jobqueue.jobs.payload import Signer
 
 logger = logging.getLogger("django_jobqueue")
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from django_jobqueue.engine.connection import Connection
-from django_jobqueue.job import MAX_ATTEMPTS
-from django_jobqueue.run import Claimed, Settlement, read_runs
+from django_jobqueue.engine.client import Connection
+from django_jobqueue.jobs.attempt import Claimed, Settlement, read_runs
+from django_jobqueue.jobs.job import MAX_ATTEMPTS
 
 UNSEEN_MS = 600_000  # a worker not seen for so long is forgotten
 FAR = 10**14  # ms: a time in the year 5138. No number of a record is greater

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connections, transaction
 
 from django_jobqueue.exceptions import QueueUnavailable
-from django_jobqueue.results import JobResult
+from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.signals import enqueue_failed
 
 logger = logging.getLogger("django_jobqueue")
