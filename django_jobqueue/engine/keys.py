@@ -1,8 +1,8 @@
-"""Every key of the protocol: its name, Redis type, meaning and lifetime.
+"""Define every key of the protocol: its name, Redis type, meaning and lifetime.
 
 A key is `<prefix>:{<alias>}:<kind>` or `<prefix>:{<alias>}:<kind>:<name>`. The braces
-are a hash tag: all keys of an alias share one slot, so each script is atomic over them.
-The Lua files join the same kinds to the prefix they get as KEYS[1].
+are a hash tag: all keys of an alias share one hash slot, so a script may use all of them.
+The Lua files append the same kinds to the prefix, which is KEYS[1].
 """
 
 from dataclasses import dataclass
@@ -15,24 +15,21 @@ class Kind:
     """One kind of key, for the reference page and the tests."""
 
     type: str  # Redis type
-    of: str  # what <name> is; empty: there is one such key
+    of: str  # meaning of <name>; empty: the alias has one such key
     holds: str
     until: str  # lifetime
 
 
-JOB_PARTS = ("job", "payload", "result", "attempts", "progress", "log")  # go with their job
+JOB_PARTS = ("job", "payload", "result", "attempts", "progress", "log")  # removed with their job
 INDEXES = ("queued", "scheduled", "leases", "waiting", "succeeded", "failed", "cancelled")
-# The index in which a job of each state stands.
+# The index that holds the jobs of each state.
 INDEX_OF = {state: state for state in INDEXES if state != "leases"} | {"running": "leases"}
 
 KINDS: dict[str, Kind] = {
     "meta": Kind(
         type="HASH",
         of="",
-        holds=(
-            "schema, epoch, owner; former epoch; upgrading from a schema since when; "
-            "reaped_at and reap_after of the reaper (ms)"
-        ),
+        holds=("schema, epoch, owner; former epoch; reaped_at and reap_after of the reaper (ms)"),
         until="for ever",
     ),
     "sequence": Kind(
@@ -48,13 +45,15 @@ KINDS: dict[str, Kind] = {
     "totals": Kind(
         type="HASH",
         of="",
-        holds="counts of what should be rare: stale, ghost, damaged, recovered, replaced",
+        holds="counts of what should be rare: stale, damaged, recovered",
         until="for ever",
     ),
     "minute": Kind(
         type="HASH",
         of="number of the minute since the epoch",
-        holds="<event>:<queue> → how often in this minute",
+        holds=(
+            "<event>:<queue> → how often in this minute: enqueued, succeeded, failed or retried"
+        ),
         until="25 hours (TTL)",
     ),
     "job": Kind(
@@ -135,11 +134,11 @@ KINDS: dict[str, Kind] = {
         holds="at most 64 tokens that mean nothing: an idle slot blocks on them",
         until="popped, or the queue is found empty",
     ),
-    "latest": Kind(
+    "cached": Kind(
         type="HASH",
         of="digest",
         holds=(
-            "the latest value of a task with these arguments: value (JSON), at (end of its run, "
+            "the cached value of a task with these arguments: value (JSON), at (end of its run, "
             "ms), begun (its start, ms); refresh: id of the job stored last to refresh it"
         ),
         until="for ever, or the task's seconds without a newer one (TTL)",
@@ -147,18 +146,19 @@ KINDS: dict[str, Kind] = {
     "schedules": Kind(
         type="ZSET",
         of="",
-        holds="names of schedules; score when a scheduler last looked at it, in ms",
+        holds="names of schedules; score when a scheduler last registered it, in ms",
         until="30 days after that, or the schedule is deleted",
     ),
     "schedule": Kind(
         type="HASH",
         of="name",
         holds=(
-            "mark: the latest time that was handled; since:<rule>, seen:<rule>: when a rule of its "
-            "times was first and last looked at; nominal, fired_at, job: of the last fire; fired, "
-            "missed, overlapped: how many times; missed_at: when some were missed last (all ms)"
+            "high_water: the latest time that was handled; since:<rule>, seen:<rule>: when a rule "
+            "of its times was first and last registered; nominal, fired_at, job: of the last fire; "
+            "fired, missed, overlapped: how many times; missed_at: when some were missed last "
+            "(all ms)"
         ),
-        until="30 days after a scheduler last looked at it, or the schedule is deleted",
+        until="30 days after a scheduler last registered it, or the schedule is deleted",
     ),
     "schedulers": Kind(
         type="ZSET",
@@ -181,7 +181,7 @@ KINDS: dict[str, Kind] = {
         ),
         until="10 minutes after it was last seen",
     ),
-    "call": Kind(
+    "renew_now": Kind(
         type="STRING",
         of="worker id",
         holds="1: the worker is to renew at once, one of its jobs was cancelled",
@@ -204,7 +204,3 @@ class Keys:
 
     def __call__(self, kind: str, name: str | None = None) -> str:
         return f"{self.prefix}{kind}" if name is None else f"{self.prefix}{kind}:{name}"
-
-    def parts(self, job_id: str) -> list[str]:
-        """Return the keys that hold one job."""
-        return [self(kind, job_id) for kind in JOB_PARTS]

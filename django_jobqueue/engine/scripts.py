@@ -1,84 +1,71 @@
-"""Load lua/*.lua and call them by name with named arguments.
+"""Load lua/*/*.lua and call them by name with named arguments.
 
 The header of each file is the contract: the names under `ARGV:` become the keyword
-arguments in Python and the local variables in Lua, so positions are written nowhere.
+arguments in Python and the local variables in Lua, so that no code depends on positions.
+A script with the argument `epoch` is gated: it replies DETACHED before its first line if the
+process is not attached to these keys, unless it calls `is_attached` itself.
 """
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any
-
-from redis.exceptions import NoScriptError
+from importlib.resources.abc import Traversable
 
 _FIELD = re.compile(r"^-- (Moves|KEYS|ARGV|Returns|Atomic):", re.MULTILINE)
-_DEFINES = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
+_DEFINES = re.compile(r"^local (?:function )?(\w+(?:, \w+)*)", re.MULTILINE)
 _COMMENT = re.compile(r"--.*")
 _NAME = re.compile(r"^--   (\w+)(\.\.\.)?(?: |$)", re.MULTILINE)
 
-SHARED = ("now", "prelude", "storing")  # what scripts share, in this order
+SHARED = ("now", "prelude", "claiming", "storing")  # files of shared functions, in this order
+GATE = "if not is_attached(epoch) then return detached() end\n"
 
 Argument = bytes | str | int | float
-Execute = Callable[..., Any]  # sends the words of a command and returns the reply
 
 
 class Script:
-    """One script: its source with the prelude, and the order of its arguments."""
+    """One script: its source with the shared functions, and the order of its arguments."""
 
-    def __init__(self, name: str, body: str, prelude: Sequence[str]) -> None:
-        self.name = name
-        self.header = dict(_sections(name, body))
+    def __init__(self, path: str, body: str, prelude: Sequence[str]) -> None:
+        self.path = path  # of its file under lua/
+        self.name = path.rpartition("/")[2].removesuffix(".lua")
+        self.header = dict(_sections(path, body))
         found = _NAME.findall(self.header["ARGV"])
         self.names = [argument for argument, _ in found]
         self.rest = self.names.pop() if found and found[-1][1] else None
-        # It works only for a process that was introduced to these very keys.
         self.is_gated = "epoch" in self.names
+        code = GATE + body if self.is_gated and "is_attached(" not in body else body
         self.source = "\n\n".join(
-            [*_needed(prelude, body), _locals(self.names, self.rest) + "\n" + body]
+            [*_needed(prelude, code), _locals(self.names, self.rest) + "\n" + code]
         )
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
-    def __call__(
-        self, execute: Execute, prefix: str, rest: Sequence[Argument] = (), /, **given: Argument
-    ) -> Any:
-        """Run the script; `rest` fills the argument whose name ends in dots.
+    def arguments(
+        self, prefix: str, rest: Sequence[Argument], given: Mapping[str, Argument]
+    ) -> list[Argument]:
+        """Return the words that follow the script in EVALSHA, with `rest` at the end.
 
-        Raises: KeyError for a missing argument, TypeError for an unknown one, RedisError.
+        Raises: KeyError for a missing argument, TypeError for an unknown one.
         """
-        arguments = [given[name] for name in self.names]
-        if len(given) != len(arguments):
+        words: list[Argument] = [1, prefix, *(given[name] for name in self.names), *rest]
+        if len(given) != len(self.names):
             raise TypeError(f"{self.name}: unknown arguments {sorted(set(given) - {*self.names})}")
-        try:
-            return execute("EVALSHA", self.sha, 1, prefix, *arguments, *rest)
-        except NoScriptError:
-            return execute("EVAL", self.source, 1, prefix, *arguments, *rest)
+        return words
 
 
 class Scripts:
-    """All scripts of the protocol as attributes, one per file."""
+    """All scripts of the protocol by name, one per file."""
 
     def __init__(self, clock: str | None = None) -> None:
-        """Load the files; `clock` replaces the source of lua/now.lua (tests only)."""
-        folder = files(__package__) / "lua"
-        shared = [(folder / f"{name}.lua").read_text().strip() for name in SHARED]
+        """Load the files; `clock` replaces the source of lua/shared/now.lua (tests only)."""
+        sources = dict(_sources(files(__package__) / "lua"))
+        shared = [sources.pop(f"shared/{name}.lua").strip() for name in SHARED]
         if clock is not None:
             shared[0] = clock.strip()
         prelude = "\n\n".join(shared).split("\n\n")
-        self.all: dict[str, Script] = {}
-        for file in sorted(folder.iterdir(), key=lambda file: file.name):
-            name, _, suffix = file.name.rpartition(".")
-            if suffix == "lua" and name not in SHARED:
-                self.all[name] = Script(name, file.read_text(), prelude)
-
-    def __getattr__(self, name: str) -> Script:
-        try:
-            script: Script = self.__dict__["all"][name]
-        except KeyError:
-            raise AttributeError(f"there is no lua/{name}.lua") from None
-        self.__dict__[name] = script
-        return script
+        scripts = [Script(path, body, prelude) for path, body in sources.items()]
+        self.all = {script.name: script for script in sorted(scripts, key=lambda one: one.name)}
 
 
 @cache
@@ -87,23 +74,32 @@ def standard() -> Scripts:
     return Scripts()
 
 
-def _sections(name: str, body: str) -> Sequence[tuple[str, str]]:
+def _sources(folder: Traversable, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the path relative to the folder, and the text, of each Lua file in it."""
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _sources(entry, f"{path}{entry.name}/")
+        elif entry.name.endswith(".lua"):
+            yield path + entry.name, entry.read_text()
+
+
+def _sections(path: str, body: str) -> Sequence[tuple[str, str]]:
     header = body.split("\n\n", 1)[0]
     parts = _FIELD.split(header)
     sections = list(zip(parts[1::2], parts[2::2], strict=True))
     if [title for title, _ in sections] != ["Moves", "KEYS", "ARGV", "Returns", "Atomic"]:
-        raise ValueError(f"lua/{name}.lua: its header lacks a field, or has them in another order")
+        raise ValueError(f"lua/{path}: its header lacks a field, or has them in another order")
     return sections
 
 
 def _needed(prelude: Sequence[str], body: str) -> list[str]:
     """Return the paragraphs of the prelude that a body needs, in their order.
 
-    Each call makes all functions of its script anew, so those it does not use are left out.
+    Each call creates all functions of its script again, so unused ones are left out.
     """
     needed: list[str] = []
     for paragraph in reversed(prelude):
-        names = _DEFINES.findall(paragraph)
+        names = [name for names in _DEFINES.findall(paragraph) for name in names.split(", ")]
         below = _COMMENT.sub("", "\n".join([*needed, body]))
         if any(re.search(rf"\b{name}\b", below) for name in names):
             needed.insert(0, paragraph)

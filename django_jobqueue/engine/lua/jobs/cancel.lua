@@ -1,0 +1,24 @@
+-- Cancel a job: at once if it has not started, else by telling its worker.
+-- Moves: scheduled, queued, waiting -> cancelled
+-- KEYS: the prefix of all keys of the alias
+-- ARGV:
+--   epoch   name of the keys that the process is attached to
+--   id      id of the job
+--   reason  short code
+-- Returns: {state before, state now}; {} if there is no such job; error DETACHED
+-- Atomic: a claim in between would run a cancelled job
+
+local job = fields_of(id, 'state', 'queue', 'worker')
+local state, queue = job.state, job.queue
+if not state then return {} end
+if state == 'running' then
+  -- The field stays with the job: no other run follows, however this one ends.
+  allow_at_maxmemory()
+  call('HSET', key('job', id), 'cancel', reason)
+  if job.worker then call('SET', key('renew_now', job.worker), '1') end
+  return {state, state}
+end
+if state ~= 'scheduled' and state ~= 'queued' and state ~= 'waiting' then return {state, state} end
+leave_index(id, queue, state)
+to_final(id, queue, 'cancelled', now(), 'reason', reason)
+return {state, 'cancelled'}

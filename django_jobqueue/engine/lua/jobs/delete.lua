@@ -1,0 +1,15 @@
+-- Remove a job that is not running, with all its keys.
+-- Moves: any state but running -> nothing
+-- KEYS: the prefix of all keys of the alias
+-- ARGV:
+--   epoch  name of the keys that the process is attached to
+--   id     id of the job
+-- Returns: {state before, 'running' if it stays or ''}; {} if there is no such job; error DETACHED
+-- Atomic: an index could name a job whose record is gone
+
+local job = fields_of(id, 'state', 'queue', 'task')
+local state = job.state
+if not state then return {} end
+if state == 'running' then return {state, state} end
+delete_job(id, job.queue, state, job.task)
+return {state, ''}

@@ -1,0 +1,26 @@
+-- Store the job that refreshes a cached value, unless another one is under way.
+-- Moves: nothing -> queued, nothing -> scheduled
+-- KEYS: the prefix of all keys of the alias
+-- ARGV:
+--   epoch   name of the keys that the process is attached to
+--   digest  digest of the task and its arguments
+--   seen    id of the last refresh as the caller read it, or ''
+--   keep    seconds that the value is kept without a newer one; 0: for ever
+--   job...  as in enqueue
+-- Returns: when the job was stored, in ms; '' if another refresh is under way, or was stored since
+--     the caller read the value; error DETACHED
+-- Atomic: each of many callers that find a value stale could store a job
+
+local t = now()
+local new = read_job(job, 1)
+local known = field_of(new.id, 'enqueued_at')
+if known then return known end
+local cached_key = key('cached', digest)
+local refresh = hash_fields(cached_key, 'refresh').refresh or ''
+if refresh ~= seen or is_open(refresh) then return '' end
+local claimable = store(new, t)
+ensure_hash(cached_key)
+call('HSET', cached_key, 'refresh', new.id)
+if keep ~= '0' then call('EXPIRE', cached_key, keep) end
+count_and_wake(new.queue, 1, claimable, t)
+return t

@@ -1,0 +1,20 @@
+-- Release the job of a slot whose process has ended.
+-- Moves: running -> queued, running -> failed (recovered too often),
+--   running -> cancelled (a cancel was requested)
+-- KEYS: the prefix of all keys of the alias
+-- ARGV:
+--   worker  id of the worker
+--   slot    name of the slot in its worker
+--   nonce   name of this call, drawn as in claim, after the process has ended and before another
+--           one takes the slot; a job that was claimed under a greater one stays
+--   lost    1: the process ended by itself, which counts as a recovery; 0: it was stopped
+--   reason  short code, stored if the job fails
+-- Returns: {} or {job id, state now}
+-- Atomic: a job could be in no index, or in two
+
+local slots = key('slots', worker)
+local last, queue, id, fence = slot_entry(call('HGET', slots, slot))
+if last and nonce < last then return {} end
+call('HDEL', slots, slot)
+if not id or not runs_under(fields_of(id, 'state', 'fence'), fence) then return {} end
+return {id, recover(id, queue, now(), tonumber(lost), reason)}

@@ -1,0 +1,29 @@
+-- Extend the leases of all jobs that a worker's slots hold, and record that it is alive.
+-- Moves: nothing
+-- KEYS: the prefix of all keys of the alias
+-- ARGV:
+--   worker   id of the worker
+--   lease    ms
+--   info...  fields and values of the worker's record
+-- Returns: per busy slot: slot, job id, fence, and held, lost or cancel (held, but to be ended)
+-- Atomic: a run that was reaped in between could get its lease back
+
+allow_at_maxmemory()
+local t = now()
+call('ZADD', PREFIX .. 'workers', t, worker)
+call('HSET', key('worker', worker), 'seen_at', t, unpack(info))
+local answer = {}
+local slots = call('HGETALL', key('slots', worker))
+for at = 1, #slots, 2 do
+  local slot, _, queue, id, fence = slots[at], slot_entry(slots[at + 1])
+  if id then
+    local job = fields_of(id, 'state', 'fence', 'cancel')
+    local what = 'lost'
+    if runs_under(job, fence) then
+      call('ZADD', key('leases', queue), t + lease, id)
+      what = job.cancel and 'cancel' or 'held'
+    end
+    for _, word in ipairs({slot, id, fence, what}) do answer[#answer + 1] = word end
+  end
+end
+return answer

@@ -1,0 +1,21 @@
+-- Store a job of a schedule outside its timetable; its nominal times are fired as before.
+-- Moves: nothing -> queued, nothing -> scheduled
+-- KEYS: the prefix of all keys of the alias
+-- ARGV:
+--   epoch   name of the keys that the process is attached to
+--   name    name of the schedule
+--   job...  as in enqueue
+-- Returns: when the job was stored, in ms; for a known id, when it was stored first; error DETACHED
+-- Atomic: a fire in between would not see that a job of the schedule is not final
+
+local t = now()
+local new = read_job(job, 1)
+local stored = field_of(new.id, 'enqueued_at')
+if stored then return stored end
+local claimable = store(new, t)
+local schedule_key = key('schedule', name)
+ensure_hash(schedule_key)
+call('HSET', schedule_key, 'job', new.id)
+call('ZADD', PREFIX .. 'schedules', t, name)
+count_and_wake(new.queue, 1, claimable, t)
+return t
