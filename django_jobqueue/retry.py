@@ -1,10 +1,14 @@
-"""When a failed job runs again: attempt number and exception → seconds, or give up."""
+"""The backoff of a task: how many seconds pass before a failed job runs again."""
 
+import logging
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
+
+logger = logging.getLogger("django_jobqueue")
 
 MAX_DELAY = 86_400.0  # seconds; the cap of every backoff
 
@@ -13,12 +17,12 @@ Seconds = float | timedelta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exponential:
-    """Wait `base * factor ** (attempt - 1)` seconds, at most `cap`, less up to `jitter` of it."""
+    """Wait `base * factor ** (attempt - 1)` seconds, at most `cap`, less a random share."""
 
     base: float = 5.0
     factor: float = 2.0
     cap: float = 3600.0
-    jitter: float = 0.25  # share of the delay that is drawn at random
+    jitter: float = 0.25  # largest share of the delay that is subtracted at random
 
     def __post_init__(self) -> None:
         if self.base < 0 or self.factor < 1 or self.cap < 0 or not 0 <= self.jitter <= 1:
@@ -34,13 +38,16 @@ class Exponential:
         return full * (1 - self.jitter * random.random())  # noqa: S311 - no secret
 
 
-Backoff = Seconds | Sequence[Seconds] | Exponential
+Delays = Seconds | Sequence[Seconds] | Exponential
+# Called with the exception and the JobResult of the attempt; returning None ends the retries.
+BackoffFunction = Callable[[BaseException, Any], Seconds | None]
+Backoff = Delays | BackoffFunction
 
 DEFAULT_BACKOFF = Exponential()
 
 
 def seconds(value: Seconds) -> float:
-    """Return a time as seconds; a number too great for that is endless."""
+    """Return a duration as seconds; a number too large for a float becomes infinite."""
     if isinstance(value, timedelta):
         return value.total_seconds()
     try:
@@ -50,16 +57,16 @@ def seconds(value: Seconds) -> float:
 
 
 def validate(backoff: object) -> None:
-    """Raise ValueError or TypeError unless `delay` can use the backoff."""
-    if isinstance(backoff, Exponential):
+    """Raise ValueError or TypeError unless the backoff is valid."""
+    if isinstance(backoff, Exponential) or callable(backoff):
         return
     single = isinstance(backoff, int | float | timedelta)
     steps = [backoff] if single else list(backoff) if isinstance(backoff, Sequence) else []
     for step in steps or [None]:
         if isinstance(step, bool) or not isinstance(step, int | float | timedelta):
             raise TypeError(
-                f"backoff={backoff!r}: give seconds, a timedelta, a list of them, or "
-                "Exponential(...)."
+                f"backoff={backoff!r}: give seconds, a timedelta, a list of them, "
+                "Exponential(...), or a function of the exception and the result."
             )
         if not 0 <= seconds(step) <= MAX_DELAY:
             raise ValueError(
@@ -67,10 +74,28 @@ def validate(backoff: object) -> None:
             )
 
 
-def delay(backoff: Backoff, attempt: int) -> float:
+def delay(backoff: Delays, attempt: int) -> float:
     """Return the seconds to wait after the given attempt (1-based) failed."""
     if isinstance(backoff, Exponential):
         return backoff.delay(attempt)
     if isinstance(backoff, int | float | timedelta):
         return seconds(backoff)
     return seconds(backoff[min(attempt, len(backoff)) - 1])
+
+
+def call_backoff(
+    backoff: BackoffFunction, error: BaseException, result: Any, attempt: int
+) -> float | None:
+    """Return the delay in seconds that a project's function wants; None ends the retries.
+
+    If the function raises or returns no delay, that is logged and the default backoff is used.
+    """
+    try:
+        wanted = backoff(error, result)
+        if wanted is None:
+            return None
+        validate(wanted)
+        return seconds(wanted)
+    except Exception:
+        logger.exception("The backoff %r gives no delay; the default one is taken.", backoff)
+        return DEFAULT_BACKOFF.delay(attempt)
