@@ -1,1 +1,1 @@
-"""All that runs in a process of ours: supervisor, slots, executor, maintenance."""
+"""The processes of a worker and a scheduler: supervisor, slots, executor, maintenance."""

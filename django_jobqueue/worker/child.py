@@ -1,42 +1,42 @@
-"""One process of a worker as its supervisor sees it, and what becomes of its job when it ends."""
+"""The supervisor's record of one process, and the release of its jobs when it ends."""
 
 import logging
 import os
-import signal
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
 
-from django_jobqueue.engine.claims import Slot, Workers
+from django_jobqueue.engine.claims import Claims, Slot
 from django_jobqueue.jobs.text import one_line
-from django_jobqueue.worker.board import number_of
-from django_jobqueue.worker.ends import kill_if
-from django_jobqueue.worker.enforcer import Enforcer, Verdict
+from django_jobqueue.worker.limits.enforcer import Enforcer, Kill
+from django_jobqueue.worker.limits.interrupt import INTERRUPT_SIGNAL
+from django_jobqueue.worker.limits.kill import kill_if_still
+from django_jobqueue.worker.limits.shared_state import run_id
 
 logger = logging.getLogger("django_jobqueue.worker")
 
-PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+PAGE_SIZE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
 class End(NamedTuple):
-    """How a process ended, as it was when that was seen."""
+    """The end of a process, recorded when the supervisor first sees it."""
 
-    lost: bool  # by itself, not because its worker stops: that is a recovery of its job
+    lost: bool  # not caused by the worker's stop: it counts as a recovery of the job
     reason: str
 
 
 @dataclass(slots=True)
 class Child:
-    """One process, its slots, and what its supervisor did to it."""
+    """One process, its slots, and the supervisor's actions on it."""
 
     process: BaseProcess
     pid: int
     slots: list[str]
     started: float  # monotonic
-    verdict: Verdict | None = None  # why it was killed, if that was for its run
-    is_retired: bool = False  # it was asked to end after its job, and will be replaced
+    killed: Kill | None = None  # set when a run exceeded its limits
+    is_retired: bool = False  # asked to end after its job, to be replaced
     end: End | None = None
 
     @property
@@ -49,48 +49,48 @@ class Child:
 
     @property
     def memory(self) -> int:
-        """Return the bytes it has in memory; 0 if that can't be told here."""
+        """Return the resident memory in bytes; 0 if the system does not report it."""
         try:
             pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
         except (OSError, IndexError):
             return 0
-        return int(pages) * PAGE
+        return int(pages) * PAGE_SIZE
 
     def send(self, signum: int) -> None:
         if self.is_running:
             os.kill(self.pid, signum)
 
     def enforce(self, enforcer: Enforcer) -> None:
-        """Have its runs keep their limits."""
-        if self.verdict is not None:
-            return  # it was killed, and its end is still to be collected
+        """Interrupt or kill runs that exceed their limits."""
+        if self.killed is not None:
+            return  # its end is not collected yet
         for slot in self.slots:
-            if enforcer.asks(slot):
-                self.send(signal.SIGUSR1)
-            verdict = partial(enforcer.verdict, slot)
-            found = verdict()
-            if found and self.is_running and kill_if(self.pid, verdict):
-                logger.warning("Process %s of slot %s was killed: %s", self.pid, slot, found.reason)
-                self.verdict = found
+            if enforcer.ask_if_due(slot):
+                self.send(INTERRUPT_SIGNAL)
+            kill_due = partial(enforcer.kill_due, slot)
+            kill = kill_due()
+            if kill and self.is_running and kill_if_still(self.pid, kill_due):
+                logger.warning("Process %s of slot %s was killed: %s", self.pid, slot, kill.reason)
+                self.killed = kill
 
-    def give_back(self, workers: Workers, worker: str, end: End) -> None:
-        """Settle or give back what it held when it ended.
+    def give_back(self, claims: Claims, worker: str, end: End) -> None:
+        """Finish or release the jobs that it held when it ended.
 
         Raises: QueueUnavailable.
         """
         for name in self.slots:
             slot = Slot(worker, name)
-            if not self._is_settled(workers, slot):
-                moved = workers.release_slot(slot, lost=end.lost, reason=end.reason)
+            if not self._is_settled(claims, slot):
+                moved = claims.release_slot(slot, lost=end.lost, reason=end.reason)
                 if moved:
                     logger.warning("Job %s was given back, it is %s", *map(one_line, moved))
 
-    def _is_settled(self, workers: Workers, slot: Slot) -> bool:
-        """Settle a run that was killed as the verdict says."""
-        if self.verdict is None or self.verdict.settlement is None:
+    def _is_settled(self, claims: Claims, slot: Slot) -> bool:
+        """Finish the killed run with the result of its kill; return whether that was done."""
+        if self.killed is None or self.killed.result is None:
             return False
-        held = workers.held(slot.worker, slot.name)
-        if held is None or number_of(held.fence) != self.verdict.run:
+        held = claims.held(slot.worker, slot.name)
+        if held is None or run_id(held.fence) != self.killed.run:
             return False
-        workers.finish(slot, held, self.verdict.settlement, [])
+        claims.finish(slot, held, self.killed.result, [])
         return True

@@ -1,7 +1,7 @@
-"""Database connections around jobs: a job finds usable ones, and no trace of an earlier job.
+"""Database connections between jobs: each job gets usable ones, without state of earlier jobs.
 
-A slot's connections are those of its thread, also for coroutines: the ORM takes them back
-there. Django knows how old a connection may get; this module sees to it that it is asked.
+A slot uses the connections of its thread, also for coroutines, because the ORM runs their
+queries there. This module calls Django's own check of a connection's age between jobs.
 """
 
 import logging
@@ -15,26 +15,26 @@ logger = logging.getLogger("django_jobqueue.worker")
 
 
 def prepare() -> None:
-    """Close what is open here, pools too, and have kept connections probed before their use.
+    """Close open connections and pools, and enable health checks for kept connections.
 
-    Done before a process starts: neither sockets nor the threads of a pool survive a fork.
+    Call it before a process starts: neither sockets nor the threads of a pool survive a fork.
     """
     for settings in connections.settings.values():
-        # At most one short query per job, before the first of its own. Without it, the job
-        # that comes after a restart of the database fails.
+        # Without the check, the first job after a restart of the database fails. It costs at
+        # most one short query per job, before the job's first query.
         settings["CONN_HEALTH_CHECKS"] = True
     for connection in connections.all(initialized_only=True):
         connection.close()
         close_pool = getattr(connection, "close_pool", None)
         if close_pool is not None:
-            with suppress(ImproperlyConfigured):  # the first job that connects says it
+            with suppress(ImproperlyConfigured):  # the first job that connects raises it
                 close_pool()
 
 
 def tidy() -> None:
     """Close this thread's connections that are broken, too old or in a transaction.
 
-    Never raises: the job before is done, and must not run again for what happens here.
+    Never raises: the finished job must not run again because of an error here.
     """
     for connection in connections.all(initialized_only=True):
         try:
@@ -48,7 +48,7 @@ def tidy() -> None:
             connection.close()
         except Exception:
             logger.exception('A connection to the database "%s" is given up.', connection.alias)
-        # Django never reopens what was closed inside an atomic block: the next query starts anew.
+        # Django never reopens a connection that was closed in an atomic block: replace it.
         del connections[connection.alias]
 
 
@@ -60,7 +60,7 @@ def _in_transaction(connection: BaseDatabaseWrapper) -> bool:
 
 
 def drop() -> None:
-    """Close this thread's connections: the task was interrupted in the middle of anything."""
+    """Close this thread's connections after an interrupt, which may have broken their state."""
     for connection in connections.all(initialized_only=True):
         try:
             connection.close()

@@ -1,21 +1,20 @@
-"""Run one job and say what it came to. Touches no Redis and never raises.
+"""Run one job: open → middleware → call → result, without Redis and without raising.
 
-Before the task's code: signature, task, arguments. After it: value or exception → outcome.
-Next: worker/slot.py hands the settlement to engine/claims.py.
+Next: worker/slot.py hands the result to engine/claims.py.
 """
 
 import logging
 import time
 import traceback as tracebacks
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
+from django.dispatch import Signal
 
-from django_jobqueue import compat, retry
-from django_jobqueue.cached import kept_as
+from django_jobqueue import compat, middleware, retry
+from django_jobqueue.cached import cache_key
 from django_jobqueue.conf import Options
 from django_jobqueue.exceptions import (
     BadSignature,
@@ -26,256 +25,253 @@ from django_jobqueue.exceptions import (
     TaskUnknown,
 )
 from django_jobqueue.jobs import payload
-from django_jobqueue.jobs.attempt import Claimed, Settlement, since_requeue
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.context import JobContext, Report
+from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.redaction import Redactor
-from django_jobqueue.jobs.result import STATUS_OF, JobContext, JobResult, Report, errors_of, moment
+from django_jobqueue.jobs.result import JobResult, moment, result_of
+from django_jobqueue.jobs.run import Run, RunResult
+from django_jobqueue.jobs.signing import Signer
+from django_jobqueue.jobs.states import STATE_AFTER, Outcome, Reason
 from django_jobqueue.jobs.text import one_line
+from django_jobqueue.signals import attempt_failed
 from django_jobqueue.task import Task, as_called, as_task, find
-from django_jobqueue.worker.board import NEVER, Limits
-from django_jobqueue.worker.interrupt import UNLIMITED, Interrupt
+from django_jobqueue.worker.limits.interrupt import UNLIMITED, Interrupt
+from django_jobqueue.worker.limits.shared_state import NEVER, Limits
 
 logger = logging.getLogger("django_jobqueue.worker")
 
-MAX_TRACEBACK = 16_384  # bytes; the end is kept, where the message stands
-HOLD = (30.0, 600.0)  # seconds that a job of an unknown task is held, at first and at most
-
-Hide = Callable[[str], str]  # takes the call's secrets out of a text
-Show = Callable[[], JobResult[..., Any]]  # made only when somebody looks at it
-STATE_AFTER = {
-    "succeeded": State.SUCCEEDED,
-    "failed": State.FAILED,
-    "cancelled": State.CANCELLED,
-    "retried": State.SCHEDULED,
-    "released": State.QUEUED,
-}
+MAX_TRACEBACK = 16_384  # bytes; the end is kept, because it has the error text
+UNKNOWN_TASK_DELAY = (30.0, 600.0)  # seconds until a job of an unknown task is retried: min, max
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What a run came to: for the store, and for those who listen."""
+class Execution(NamedTuple):
+    """A job and the end of its run, for Redis and for the receivers of signals."""
 
-    settlement: Settlement
-    show: Show | None = None  # makes the result as it was at the start; None: not run
+    job: Job
+    result: RunResult
+    task: Any = None  # None: the job was not run
     exception: BaseException | None = None
-    value: Any = None  # what the task returned
+
+    def ended(self, now_ms: int) -> Job:
+        """Return the job as it is after the run."""
+        job, result = self.job, self.result
+        state = STATE_AFTER[result.outcome]
+        run = Run(
+            attempt=job.attempt,
+            fence=job.fence,
+            worker=job.worker,
+            started_at=job.attempted_at,
+            finished_at=now_ms,
+            outcome=result.outcome,
+            exception=result.exception,
+            traceback=result.traceback,
+        )
+        return replace(
+            job,
+            state=state,
+            finished_at=now_ms if state.is_final else None,
+            attempts=job.attempts + run.counts,
+            runs=(*job.runs, run),
+            reason=result.reason,
+            result=result.value or None,
+        )
 
 
 class Executor:
     """Run jobs of one alias in this thread."""
 
-    def __init__(self, alias: str, options: Options, signer: payload.Signer, backend: type) -> None:
-        """Prepare; `backend` is the sender of Django's signals."""
+    def __init__(self, alias: str, options: Options, signer: Signer, sender: type) -> None:
+        """Load the middleware; `sender` is the sender of the signals."""
         self._alias = alias
         self._options = options
         self._signer = signer
-        self._backend = backend
+        self._sender = sender
+        self._around = middleware.load(options.middleware).run
 
-    def execute(self, job: Claimed, worker: str, report: Report, interrupt: Interrupt) -> Outcome:
-        """Run the job; `report` takes what it tells, `interrupt` may end it."""
+    def execute(self, job: Job, report: Report, interrupt: Interrupt) -> Execution:
+        """Run the job; `report` stores its progress and log, `interrupt` may end it."""
         try:
-            task, args, kwargs = self._open(job)
+            job.open(self._signer)
+            task = find(job.task)
         except TaskUnknown as error:
             return self._hold(job, error)
         except (BadSignature, ValueError) as error:
             return self._refuse(job, error)
-        show = partial(self._result, job, task, worker, args, kwargs)
-        run = partial(self._call, job, task, args, kwargs, interrupt)
         try:
-            value = payload.pure(self._run(job, task, show, report, run), None)
-            data = payload.dump_value(value, self._options.max_result)
-            latest = kept_as(task, args, kwargs)
+            value = self._run(job, task, report, interrupt)
+            return Execution(job, self._succeeded(job, task, value), task)
         except BaseException as error:
-            interrupt.off()  # the exception may have come on the way to the first call of it
-            hide = partial(Redactor(task, self._options.sensitive).text, args=args, kwargs=kwargs)
-            return Outcome(self._settle_error(job, as_task(task), error, hide), show, error)
-        stored = b"" if data == b"null" else data
-        settled = Settlement(outcome="succeeded", result=stored, latest=latest)
-        return Outcome(settled, show, value=value)
+            interrupt.off()  # the exception may have prevented the first call
+            return Execution(job, self._settle_error(job, as_task(task), error), task, error)
 
-    def announce(self, outcome: Outcome, now_ms: int) -> bool:
-        """Send task_finished for a run that the store accepted, if it ended its job.
-
-        Returns whether somebody may have heard it.
-        """
+    def announce(self, execution: Execution, now_ms: int) -> bool:
+        """Send the signals of a run that Redis accepted; return whether any was sent."""
+        outcome, error = execution.result.outcome, execution.exception
+        if execution.task is None:
+            return False
+        signals: list[tuple[Signal, dict[str, Any]]] = []
+        if outcome in (Outcome.FAILED, Outcome.RETRIED) and attempt_failed.receivers:
+            signals.append((attempt_failed, _failure(execution, now_ms)))
         finished = compat.signals.task_finished
-        level = logging.INFO if outcome.exception is None else logging.ERROR
-        if not compat.is_heard(finished, level):
+        level = logging.INFO if error is None else logging.ERROR
+        if STATE_AFTER[outcome].is_final and compat.is_heard(finished, level):
+            signals.append((finished, {}))
+        if not signals:
             return False
-        result = self.conclude(outcome, now_ms)
-        if result is None or not result.state.is_final:
-            return False
+        result = self.result(execution.ended(now_ms), execution.task)
         try:
-            if outcome.exception is not None:
-                raise outcome.exception
-        except BaseException:  # receivers find it in sys.exc_info()
-            finished.send_robust(self._backend, task_result=result)
+            if error is not None:
+                raise error
+        except BaseException:  # receivers read it from sys.exc_info()
+            self._send(signals, result)
         else:
-            finished.send_robust(self._backend, task_result=result)
+            self._send(signals, result)
         return True
 
-    def conclude(self, outcome: Outcome, now_ms: int) -> JobResult[..., Any] | None:
-        """Return the result as it is after the run; None if the task's code was not reached."""
-        if outcome.show is None:
-            return None
-        result, settled = outcome.show(), outcome.settlement
-        result._become(STATE_AFTER[settled.outcome])
-        object.__setattr__(result, "_return_value", outcome.value)
-        object.__setattr__(result, "finished_at", moment(now_ms))
-        if settled.exception != "-":
-            error = compat.TaskError(
-                exception_class_path=settled.exception, traceback=settled.traceback
-            )
-            result.errors.append(error)
-        return result
+    def result(self, job: Job, task: Any) -> JobResult[..., Any]:
+        """Return the public result of an opened job, for its task and the receivers of signals."""
+        called = as_called(task, queue_name=job.queue, priority=job.priority, backend=self._alias)
+        return result_of(job, called)
 
-    def _open(self, job: Claimed) -> tuple[Any, list[Any], dict[str, Any]]:
-        """Return the task and the arguments of a job, if this project wrote it."""
-        if job.payload is None:
-            raise ValueError("its arguments are gone from Redis")
-        data = self._signer.verify(job.id, job.task, job.payload)
-        args, kwargs = payload.load_call(data)
-        return find(job.task), args, kwargs
+    def _send(
+        self, signals: list[tuple[Signal, dict[str, Any]]], result: JobResult[..., Any]
+    ) -> None:
+        for signal, arguments in signals:
+            signal.send_robust(self._sender, task_result=result, **arguments)
 
-    def _run(
-        self, job: Claimed, task: Any, show: Show, report: Report, run: Callable[..., Any]
-    ) -> Any:
-        """Tell those who listen, and run the task with its context if it wants that."""
+    def _run(self, job: Job, task: Any, report: Report, interrupt: Interrupt) -> Any:
+        """Call the task's function inside the middleware and return its value."""
         started = compat.signals.task_started
         heard = compat.is_heard(started, logging.INFO)
-        if not heard and not task.takes_context:
-            return run()
-        result = show()
+        if not heard and not task.takes_context and not self._around:
+            return _call(job, task, job.args, interrupt)
+        result = self.result(job, task)
         if heard:
-            started.send_robust(self._backend, task_result=result)
-        if task.takes_context:
-            return run(JobContext(task_result=result, fence=job.fence, _report=report))
-        return run()
+            started.send_robust(self._sender, task_result=result)
+        context = JobContext(task_result=result, fence=job.fence, _report=report)
+        args = [context, *job.args] if task.takes_context else job.args
+        value = None  # if a middleware suppresses the exception
+        with ExitStack() as stack:
+            for around in self._around:
+                stack.enter_context(around(context))
+            value = _call(job, task, args, interrupt)
+        return value
 
-    def _call(
-        self,
-        job: Claimed,
-        task: Any,
-        args: list[Any],
-        kwargs: dict[str, Any],
-        interrupt: Interrupt,
-        *context: JobContext,
-    ) -> Any:
-        """Call the task's function; only in here it may be interrupted."""
-        awaits = iscoroutinefunction(task.func)
-        limits = _limits(job, task, interrupt.claimed_at)
-        try:
-            interrupt.on(job.fence, limits, awaits=awaits)
-            if awaits:
-                call = async_to_sync(interrupt.watched)
-                return call(task.func, (*context, *args), kwargs)
-            return task.func(*context, *args, **kwargs)
-        finally:
-            interrupt.off()
-
-    def _result(
-        self, job: Claimed, task: Any, worker: str, args: list[Any], kwargs: dict[str, Any]
-    ) -> JobResult[..., Any]:
-        runs = [run for run in since_requeue(job.runs) if run.counts] if job.runs else []
-        attempted_at = moment(job.now)
-        return JobResult(
-            task=as_called(task, queue_name=job.queue, priority=job.priority),
-            id=job.id,
-            status=STATUS_OF[State.RUNNING],
-            enqueued_at=moment(job.enqueued_at),
-            started_at=attempted_at if job.started_at == job.now else moment(job.started_at),
-            finished_at=None,
-            last_attempted_at=attempted_at,
-            args=args,
-            kwargs=kwargs,
-            backend=self._alias,
-            errors=errors_of(runs),
-            worker_ids=[*(run.worker for run in runs), worker],
-            state=State.RUNNING,
-            recoveries=job.recoveries,
-            max_attempts=job.max_attempts,
-            schedule=job.schedule,
-            nominal_time=moment(job.nominal_at),
+    def _succeeded(self, job: Job, task: Any, value: Any) -> RunResult:
+        data = payload.dump_value(payload.pure(value, None), self._options.max_result)
+        return RunResult(
+            Outcome.SUCCEEDED,
+            value=b"" if data == b"null" else data,
+            cache=cache_key(task, job.args, job.kwargs),
         )
 
-    def _settle_error(
-        self, job: Claimed, task: Task[..., Any], error: BaseException, hide: Hide
-    ) -> Settlement:
+    def _settle_error(self, job: Job, task: Task[..., Any], error: BaseException) -> RunResult:
         if isinstance(error, Cancel):
-            return Settlement(outcome="cancelled", reason="by_task")
+            return RunResult(Outcome.CANCELLED, reason=Reason.BY_TASK)
         if isinstance(error, JobCancelled):
-            return Settlement(outcome="cancelled", reason="cancelled")
-        failed = Settlement(
-            outcome="failed",
-            reason="timed_out" if isinstance(error, JobTimeout) else "exception",
-            exception=f"{type(error).__module__}.{type(error).__qualname__}",
-            traceback=_traceback(error, hide),
-        )
+            return RunResult(Outcome.CANCELLED, reason=Reason.CANCELLED)
         delay = _retry_delay(job, task, error)
-        if delay is None:
-            return failed
-        return failed._replace(outcome="retried", reason="", delay_ms=int(delay * 1000))
-
-    def _hold(self, job: Claimed, error: TaskUnknown) -> Outcome:
-        """Give a job back whose task this code does not have: a deploy may be under way."""
-        since = 0.0 if job.held_since is None else (job.now - job.held_since) / 1000
-        if job.held_since is not None and since >= self._options.unknown_task_grace:
-            return Outcome(_refusal("task_unknown", error), exception=error)
-        delay = max(HOLD[0], min(HOLD[1], since))
-        logger.warning("%s Job %s is held for %d s.", error, job.id, delay)
-        return Outcome(
-            Settlement(outcome="released", reason="task_unknown", delay_ms=int(delay * 1000))
+        reason = Reason.TIMED_OUT if isinstance(error, JobTimeout) else Reason.EXCEPTION
+        return RunResult(
+            Outcome.FAILED if delay is None else Outcome.RETRIED,
+            reason=reason if delay is None else "",
+            exception=_path(error),
+            traceback=self._traceback(job, task, error),
+            delay_ms=int((delay or 0.0) * 1000),
         )
 
-    def _refuse(self, job: Claimed, error: Exception) -> Outcome:
-        reason = "bad_signature" if isinstance(error, BadSignature) else "damaged"
-        job_id = one_line(job.id)  # nobody may have signed it
+    def _traceback(self, job: Job, task: Task[..., Any], error: BaseException) -> str:
+        """Return the end of a traceback, with the secrets of the call redacted."""
+        redactor = Redactor(task, self._options.sensitive)
+        text = "".join(tracebacks.format_exception(error))
+        data = redactor.text(text, job.args, job.kwargs).encode(errors="backslashreplace")
+        if len(data) <= MAX_TRACEBACK:
+            return data.decode()
+        return "[…]\n" + data[-MAX_TRACEBACK + 8 :].decode(errors="ignore")
+
+    def _hold(self, job: Job, error: TaskUnknown) -> Execution:
+        """Release a job of an unknown task, which a deploy may add; after the grace, fail it."""
+        held = 0.0
+        if job.held_since is not None:
+            held = (job.attempted_at - job.held_since) / 1000
+            if held >= self._options.unknown_task_grace:
+                return Execution(job, _refusal(Reason.TASK_UNKNOWN, error), exception=error)
+        shortest, longest = UNKNOWN_TASK_DELAY
+        delay = max(shortest, min(longest, held))
+        logger.warning("%s Job %s is held for %d s.", error, job.id, delay)
+        result = RunResult(Outcome.RELEASED, reason=Reason.TASK_UNKNOWN, delay_ms=int(delay * 1000))
+        return Execution(job, result)
+
+    def _refuse(self, job: Job, error: Exception) -> Execution:
+        reason = Reason.BAD_SIGNATURE if isinstance(error, BadSignature) else Reason.DAMAGED
+        job_id = one_line(job.id)  # it may be unsigned
         logger.error("Job %s was not run: %s", job_id, error, extra={"job_id": job_id})
-        return Outcome(_refusal(reason, error), exception=error)
+        return Execution(job, _refusal(reason, error), exception=error)
 
 
-def _refusal(reason: str, error: Exception) -> Settlement:
-    return Settlement(
-        outcome="failed",
+def _call(job: Job, task: Any, args: list[Any], interrupt: Interrupt) -> Any:
+    """Call the task's function; only this call can be interrupted."""
+    awaits = iscoroutinefunction(task.func)
+    try:
+        interrupt.on(job.fence, _limits(job, task), awaits=awaits)
+        if awaits:
+            return async_to_sync(interrupt.watched)(task.func, args, job.kwargs)
+        return task.func(*args, **job.kwargs)
+    finally:
+        interrupt.off()
+
+
+def _limits(job: Job, task: Any) -> Limits:
+    """Return the limits of a run that starts now."""
+    if not isinstance(task, Task) or not task.is_limited:
+        return UNLIMITED
+    end = NEVER if task.timeout is None else time.monotonic() + retry.seconds(task.timeout)
+    retry_delay = _retry_delay(job, task, JobTimeout())
+    return Limits(
+        guarded_since=job.claim_sent_at if task.stop_on_lease_loss else NEVER,
+        interrupt_at=end,
+        kill_at=end + task.kill_grace if end else NEVER,
+        grace=task.kill_grace,
+        retry_delay=-1.0 if retry_delay is None else retry_delay,
+    )
+
+
+def _retry_delay(job: Job, task: Task[..., Any], error: BaseException) -> float | None:
+    """Return the seconds until the next attempt; None: there is none."""
+    if isinstance(error, Retry):
+        if error.after is not None:
+            return error.after
+    elif job.attempt >= job.max_attempts or not _is_retried(task, error):
+        return None
+    backoff = task.backoff
+    if callable(backoff):
+        return retry.call_backoff(backoff, error, result_of(job, task), job.attempt)
+    return retry.delay(backoff, job.attempt)
+
+
+def _is_retried(task: Task[..., Any], error: BaseException) -> bool:
+    # The default, Exception, includes a time-out, although JobTimeout is no Exception.
+    wanted = isinstance(error, task.retry_for) or (
+        isinstance(error, JobTimeout) and Exception in task.retry_for
+    )
+    return wanted and not isinstance(error, task.no_retry_for)
+
+
+def _refusal(reason: Reason, error: Exception) -> RunResult:
+    return RunResult(
+        Outcome.FAILED,
         reason=reason,
-        exception=f"{type(error).__module__}.{type(error).__qualname__}",
+        exception=_path(error),
         traceback=f"{type(error).__name__}: {error}\n",
     )
 
 
-def _retry_delay(job: Claimed, task: Task[..., Any], error: BaseException) -> float | None:
-    """Return the seconds until the next attempt; None: the job has failed."""
-    if isinstance(error, Retry):
-        return retry.delay(task.backoff, job.attempt) if error.after is None else error.after
-    if job.attempt >= job.max_attempts:
-        return None
-    # The default, Exception, shall mean a time-out too, though `except Exception` must not.
-    wanted = isinstance(error, task.retry_for) or (
-        isinstance(error, JobTimeout) and Exception in task.retry_for
-    )
-    if not wanted or isinstance(error, task.no_retry_for):
-        return None
-    return retry.delay(task.backoff, job.attempt)
+def _failure(execution: Execution, now_ms: int) -> dict[str, Any]:
+    """Return the arguments of `attempt_failed`."""
+    will_retry = execution.result.outcome is Outcome.RETRIED
+    retry_at = moment(now_ms + execution.result.delay_ms) if will_retry else None
+    return {"exception": execution.exception, "will_retry": will_retry, "retry_at": retry_at}
 
 
-def _limits(job: Claimed, task: Any, claimed_at: float) -> Limits:
-    """Return what a run may not exceed, from now on."""
-    if not isinstance(task, Task) or not task.is_limited:
-        return UNLIMITED
-    soft = NEVER if task.timeout is None else time.monotonic() + retry.seconds(task.timeout)
-    again = _retry_delay(job, task, JobTimeout())
-    return Limits(
-        guarded=claimed_at if task.stop_on_lease_loss else NEVER,
-        soft=soft,
-        hard=soft + task.kill_grace if soft else NEVER,
-        grace=task.kill_grace,
-        retry=-1.0 if again is None else again,
-    )
-
-
-def _traceback(error: BaseException, hide: Hide) -> str:
-    text = hide("".join(tracebacks.format_exception(error)))
-    data = text.encode(errors="backslashreplace")
-    if len(data) <= MAX_TRACEBACK:
-        return data.decode()
-    return "[…]\n" + data[-MAX_TRACEBACK + 8 :].decode(errors="ignore")
+def _path(error: BaseException) -> str:
+    return f"{type(error).__module__}.{type(error).__qualname__}"

@@ -1,7 +1,7 @@
-"""Whether a worker is healthy: each slot has claimed, polled or run a job lately. And its file.
+"""The health of a worker: each slot has claimed, polled or run a job lately.
 
-A process that is alive, and a server that answers PING, prove nothing: peers were both, and
-idle for ever. The file's age tells a probe outside; the worker's record tells people.
+A live process and a server that answers PING do not prove that jobs are claimed. External
+probes read the age of the health file; people read the worker's record.
 """
 
 import logging
@@ -10,24 +10,24 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from django_jobqueue.worker.board import Board
+from django_jobqueue.worker.limits.shared_state import SharedState
 
 logger = logging.getLogger("django_jobqueue.worker")
 
-LEASES = 2  # so many leases without an answer of Redis are too many
+UNHEALTHY_AFTER_LEASES = 2  # without a reply from Redis
 
 
 class HealthFile:
-    """A file that is touched while all is well; the log has each change."""
+    """Touch a file while its process is healthy, and log each change."""
 
     def __init__(self, who: str, file: Path | None) -> None:
         self._who = who
         self._file = file
         self._was_healthy = True
-        self._is_broken = False  # the file
+        self._is_broken = False  # it can't be touched
 
     def show(self, faults: Sequence[str]) -> None:
-        """Touch the file if there is no fault."""
+        """Touch the file if there is no fault; log each change."""
         if faults and self._was_healthy:
             logger.error("The %s is not healthy: %s", self._who, "; ".join(faults))
         elif not faults and not self._was_healthy:
@@ -37,7 +37,7 @@ class HealthFile:
             self._touch()
 
     def end(self) -> None:
-        """Take the file away: its process has gone."""
+        """Remove the file when its process ends."""
         if self._file is not None:
             with suppress(OSError):
                 self._file.unlink()
@@ -58,30 +58,32 @@ class HealthFile:
 class Health:
     """The health of one worker."""
 
-    def __init__(self, board: Board, slots: Sequence[str], lease: float, file: Path | None) -> None:
-        """`file` is touched while the worker is healthy, and removed at its end."""
-        self._rows = {slot: board.row(slot) for slot in slots}
-        self._limit = LEASES * lease
+    def __init__(
+        self, shared: SharedState, slots: Sequence[str], lease: float, file: Path | None
+    ) -> None:
+        """Touch `file` while the worker is healthy; `lease` is in seconds."""
+        self._states = {slot: shared.slot(slot) for slot in slots}
+        self._limit = UNHEALTHY_AFTER_LEASES * lease
         self._file = HealthFile("worker", file)
         self._renewed_at = time.monotonic()
         self.end = self._file.end
 
-    def renewed(self) -> None:
-        """Note that Redis has answered the supervisor."""
+    def note_renewal(self) -> None:
+        """Store the time of a renewal that Redis has answered."""
         self._renewed_at = time.monotonic()
 
     def faults(self) -> list[str]:
-        """Return what is wrong; empty: the worker is healthy."""
+        """Return one text per fault; an empty list means that the worker is healthy."""
         since = time.monotonic() - self._limit
         found = [
             f"slot {slot} has neither claimed nor polled for {self._limit:g} s"
-            for slot, row in self._rows.items()
-            if row.heard_at < since
+            for slot, state in self._states.items()
+            if state.last_reply_at < since
         ]
         if self._renewed_at < since:
             found.append(f"leases could not be renewed for {self._limit:g} s")
         return found
 
     def show(self) -> None:
-        """Touch the file if all is well; log each change."""
+        """Touch the file if the worker is healthy; log each change."""
         self._file.show(self.faults())

@@ -1,38 +1,15 @@
-"""What time brings about, for all queues of an alias: promote, reap, trim, forget.
+"""The maintenance of an alias: promote, reap, trim and forget at their intervals.
 
-Any number of workers may do it at once; each step is one script.
+Any number of workers may run it at the same time, because each step is one script.
 """
-
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.queues import LIMIT, PROMOTED
+from django_jobqueue.worker.ticks import Tick
 
-REAP_EVERY = 5.0  # seconds; with a shorter lease than 30 s a sixth of it
-# Seconds that the reaper waits when nobody could renew (lua/reap.lua), within these bounds.
-GRACE = (2.0, 12.0)
-
-
-@dataclass(slots=True)
-class Tick:
-    """Something done again and again."""
-
-    every: float  # seconds
-    run: Callable[[], object]  # returns True if it left something to do
-    due: float = field(default_factory=time.monotonic)
-
-    def run_if_due(self) -> None:
-        """Run once its time has come; the next time counts from now, even if it fails.
-
-        What is left to do is done at the next round, so that nothing else has to wait for it.
-        """
-        now = time.monotonic()
-        if now >= self.due:
-            self.due = now + self.every
-            if self.run() is True:
-                self.due = now
+REAP_EVERY = 5.0  # seconds; a sixth of the lease if that is shorter
+# Bounds, in seconds, of the reaper's wait after an outage (engine/lua/jobs/reap.lua).
+REAP_GRACE = (2.0, 12.0)
 
 
 class Maintenance:
@@ -41,14 +18,14 @@ class Maintenance:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         lease = engine.options.lease
-        # A gap of three intervals means an outage, and must be seen before a lease can end.
+        # A gap of three intervals means an outage; it must be shorter than a lease.
         self._reap_every = min(REAP_EVERY, lease / 6)
-        self._grace = min(GRACE[1], max(GRACE[0], 0.4 * lease))
+        self._grace = min(REAP_GRACE[1], max(REAP_GRACE[0], 0.4 * lease))
         self.ticks = [
             Tick(1.0, self.promote),
             Tick(self._reap_every, self.reap),
             Tick(30.0, self.trim),
-            Tick(60.0, engine.workers.forget),
+            Tick(60.0, engine.claims.forget),
             Tick(600.0, engine.schedules.forget),
         ]
 

@@ -1,4 +1,4 @@
-"""One process of a worker: its slots, its signals, and its end when the supervisor is gone."""
+"""One process of a worker: its slots, its signals, and its end if the supervisor ends."""
 
 import logging
 import os
@@ -8,105 +8,97 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
-from pathlib import Path
 from random import randrange
 from typing import Any
 
 import django
 from django.apps import apps
+from django.dispatch import Signal
 from django.utils.module_loading import import_string
 
 from django_jobqueue.compat import task_backends
 from django_jobqueue.engine import Engine, new_engine
 from django_jobqueue.engine.claims import Slot
-from django_jobqueue.engine.locate import QUICK, worker_timeouts
+from django_jobqueue.engine.locate import BEST_EFFORT_TIMEOUTS, worker_timeouts
+from django_jobqueue.signals import worker_started, worker_stopping
 from django_jobqueue.worker import databases
-from django_jobqueue.worker.board import Board, Row
+from django_jobqueue.worker.config import WorkerConfig
 from django_jobqueue.worker.executor import Executor
+from django_jobqueue.worker.limits.interrupt import INTERRUPT_SIGNAL
+from django_jobqueue.worker.limits.shared_state import SharedState, SlotState
 from django_jobqueue.worker.slot import BLOCK, SlotLoop, StopFlag, StopIdling
 
 logger = logging.getLogger("django_jobqueue.worker")
 
-LEAVE = 30.0  # seconds that a process may take to end after its last job
-ANEW = 1.0  # seconds until a slot that broke down begins anew
+EXIT_TIMEOUT = 30.0  # seconds that a process may take to end after its last job
+SLOT_RESTART_DELAY = 1.0  # seconds until a broken slot starts again
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a worker is asked to do; the same for all of its processes."""
-
-    alias: str
-    worker: str  # its id
-    queues: tuple[str, ...] | None  # None: all known ones
-    processes: int = 1
-    threads: int = 1
-    burst: bool = False
-    max_jobs: int | None = None  # per slot; then its process is replaced
-    max_memory: int | None = None  # bytes; a bigger process is replaced after its job
-    shutdown_timeout: float = 30.0  # seconds
-    health_file: Path | None = None  # touched while the worker is healthy
-    scheduler: bool = False  # a process of its own fires schedules
-
-    @property
-    def slots(self) -> list[str]:
-        return [slot for process in range(self.processes) for slot in self.slots_of(process)]
-
-    def slots_of(self, process: int) -> list[str]:
-        return [f"{process}.{thread}" for thread in range(self.threads)]
-
-
 def run_process(
-    plan: Plan,
+    config: WorkerConfig,
     number: int,
-    board: Board,
+    shared: SharedState,
     alive: Connection,
     inherited: Connection | None,
     settings: str,
 ) -> None:
     """Run the slots of one process until told to stop.
 
-    `board` is shared with the supervisor. `alive` is the read end of a pipe whose write end only
-    the supervisor keeps, `inherited` that write end as a forked process gets it; `settings`
-    names the Django settings for a process that was not forked.
+    `alive` is the read end of a pipe whose write end only the supervisor keeps open. `inherited` is
+    the forked process's copy of the write end. `settings` names the Django settings module for a
+    spawned process.
     """
-    settle_in(alive, inherited, settings)
+    init_child(alive, inherited, settings)
     stop = StopFlag()
     signal.signal(signal.SIGTERM, stop.handle)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the supervisor, which asks
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl+C the supervisor sends SIGTERM
     wake_reader, wake_writer = os.pipe()
     os.set_blocking(wake_writer, False)
     signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-    loops = _loops(plan, number, board, stop)
-    # Of threads the main loop takes care: a handler can come in the middle of itself.
-    signal.signal(signal.SIGUSR1, partial(_deliver, loops if len(loops) == 1 else ()))
-    rows = [board.row(slot) for slot in plan.slots_of(number)]
-    for row in rows:
-        row.ready()
+    loops = _loops(config, number, shared, stop)
+    # With threads the main loop delivers: a handler could interrupt itself and block on a lock.
+    signal.signal(INTERRUPT_SIGNAL, partial(_deliver, loops if len(loops) == 1 else ()))
+    _announce(worker_started, config, number)
+    states = [shared.slot(slot) for slot in config.slots_of(number)]
+    for state in states:
+        state.mark_ready()
     if len(loops) == 1:
         with suppress(StopIdling):
             loops[0].run()
     else:
-        _run_threads(dict(zip(loops, rows, strict=True)), stop, wake_reader, wake_writer)
-    for row in rows:
-        row.leave(time.monotonic() + LEAVE)
+        _run_threads(dict(zip(loops, states, strict=True)), stop, wake_reader, wake_writer)
+    for state in states:
+        state.mark_leaving(time.monotonic() + EXIT_TIMEOUT)
+    _announce(worker_stopping, config, number)
+
+
+def _announce(event: Signal, config: WorkerConfig, number: int) -> None:
+    """Send a Django signal; the process's start or end time-out includes its receivers."""
+    event.send_robust(
+        backend_class(config.alias),
+        worker=config.worker,
+        alias=config.alias,
+        queues=config.queues,
+        process=number,
+    )
+    databases.tidy()  # receivers may have queried
 
 
 def run_scheduler(
-    plan: Plan, alive: Connection, inherited: Connection | None, settings: str
+    config: WorkerConfig, alive: Connection, inherited: Connection | None, settings: str
 ) -> None:
     """Fire schedules until told to stop; see run_process."""
-    settle_in(alive, inherited, settings)
-    # It knows models: a spawned process can't import them before it has set up Django.
-    import_string("django_jobqueue.worker.scheduler.fire_for")(plan)
+    init_child(alive, inherited, settings)
+    # The module imports models, which a spawned process can do only after django.setup().
+    import_string("django_jobqueue.worker.scheduling.scheduler.run_for_worker")(config)
 
 
-def settle_in(alive: Connection, inherited: Connection | None, settings: str) -> None:
-    """Make a process that a supervisor has started one of its own; see run_process."""
+def init_child(alive: Connection, inherited: Connection | None, settings: str) -> None:
+    """Initialise a process that a supervisor has started; see run_process."""
     if inherited is not None:
         inherited.close()
     if not apps.ready:  # spawned, not forked
@@ -122,51 +114,55 @@ def _deliver(loops: Sequence[SlotLoop], *_: object) -> None:
 
 
 def backend_class(alias: str) -> type[Any]:
-    """Return the class of an alias's backend, the sender of Django's signals."""
+    """Return the class of an alias's backend, which is the sender of signals."""
     path: str = task_backends.settings[alias]["BACKEND"]
     found: type[Any] = import_string(path)
     return found
 
 
-def _loops(plan: Plan, number: int, board: Board, stop: StopFlag) -> Sequence[SlotLoop]:
-    engine: Engine = new_engine(plan.alias, worker_timeouts(BLOCK))
-    reports = new_engine(plan.alias, QUICK).jobs
-    # Less up to a tenth, so that the processes of a worker are not all replaced at once.
-    max_jobs = plan.max_jobs and plan.max_jobs - randrange(plan.max_jobs // 10 + 1)  # noqa: S311
+def _loops(
+    config: WorkerConfig, number: int, shared: SharedState, stop: StopFlag
+) -> list[SlotLoop]:
+    engine: Engine = new_engine(config.alias, worker_timeouts(BLOCK))
+    reports = new_engine(config.alias, BEST_EFFORT_TIMEOUTS).jobs
+    # Reduced by up to a tenth, so that a worker's processes are not all replaced at once.
+    limit = config.max_jobs
+    max_jobs = limit and limit - randrange(limit // 10 + 1)  # noqa: S311
     return [
         SlotLoop(
             engine,
-            Executor(plan.alias, engine.options, engine.signer, backend_class(plan.alias)),
-            Slot(plan.worker, name),
-            plan.queues,
+            Executor(config.alias, engine.options, engine.signer, backend_class(config.alias)),
+            Slot(config.worker, name),
+            config.queues,
             stop,
-            board.row(name),
-            burst=plan.burst,
+            shared.slot(name),
+            burst=config.burst,
             max_jobs=max_jobs,
             reports=reports,
         )
-        for name in plan.slots_of(number)
+        for name in config.slots_of(number)
     ]
 
 
-def _run_threads(loops: dict[SlotLoop, Row], stop: StopFlag, reader: int, writer: int) -> None:
-    """Run each loop in a thread until it ends, or is idle when a stop is requested.
+def _run_threads(
+    loops: dict[SlotLoop, SlotState], stop: StopFlag, reader: int, writer: int
+) -> None:
+    """Run each loop in a thread until all have ended, or are idle when a stop is requested.
 
-    A signal wakes this through `reader`: then the threads' runs are asked what the board says.
+    A signal wakes this function through `reader`; then it delivers interrupts to the threads.
     """
-
     at_work = set(loops)
 
-    def run(loop: SlotLoop, row: Row) -> None:
+    def run(loop: SlotLoop, state: SlotState) -> None:
         while not _has_run(loop):
-            time.sleep(ANEW)
-        row.rest()  # the other threads may work on for long
-        at_work.discard(loop)  # before it wakes who looks at it: the thread itself lives a bit on
-        with suppress(BlockingIOError):  # so full of signals that it is awake
+            time.sleep(SLOT_RESTART_DELAY)
+        state.mark_idle()  # the other threads may run for long
+        at_work.discard(loop)  # before the wake-up: the thread is still alive then
+        with suppress(BlockingIOError):  # full: the main thread is awake
             os.write(writer, b"\0")
 
-    for loop, row in loops.items():
-        threading.Thread(target=run, args=[loop, row], daemon=True).start()
+    for loop, state in loops.items():
+        threading.Thread(target=run, args=[loop, state], daemon=True).start()
     while at_work:
         if stop.requested and all(map(_at_rest, list(at_work))):
             return
@@ -177,10 +173,10 @@ def _run_threads(loops: dict[SlotLoop, Row], stop: StopFlag, reader: int, writer
 
 
 def _has_run(loop: SlotLoop) -> bool:
-    """Run a loop until it ends; tell whether that was in order.
+    """Run a loop until it ends; return whether it ended without an error.
 
-    What breaks a slot would end its process, if that were all in it. Begun anew, its first claim
-    gives back the job that it had.
+    In a process of one slot, the error would end the process. A slot that starts again releases
+    its earlier job at its first claim.
     """
     try:
         loop.run()
@@ -191,13 +187,13 @@ def _has_run(loop: SlotLoop) -> bool:
 
 
 def _at_rest(loop: SlotLoop) -> bool:
-    # Under the gate, an idle loop can't be on its way to a claim: it looks at the stop first.
+    # A loop that is idle under the gate can't claim: it first checks the stop flag.
     with loop.gate:
         return loop.idle
 
 
 def _die_with_supervisor(alive: Connection) -> None:
-    """Kill this process when the supervisor's end of the pipe closes: no claim, no finish."""
+    """Kill this process when the supervisor's end of the pipe closes."""
     while os.read(alive.fileno(), 1):
         pass
     os.kill(os.getpid(), signal.SIGKILL)

@@ -1,12 +1,11 @@
-"""One slot: claim → execute → finish, where finish brings the next job along.
+"""One slot: claim → execute → finish, where finish also claims the next job.
 
-A slot owns a job only while it runs it. A fault of Redis never ends it: it waits and
-calls again with the same nonce or fence, which the scripts answer as they did before.
+A slot owns a job only while it runs it. A Redis error never ends the slot: it waits and
+repeats the call with the same nonce or fence, and the scripts give the same reply.
 """
 
 import logging
 import os
-import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,37 +17,38 @@ from django.utils import timezone, translation
 from redis.exceptions import RedisError
 
 from django_jobqueue.engine import Engine, close_engines
-from django_jobqueue.engine.claims import Nothing, Slot
+from django_jobqueue.engine.claims import FinishReply, NoJob, Slot
 from django_jobqueue.engine.jobs import Jobs
-from django_jobqueue.engine.key_rotation import Rotation
 from django_jobqueue.exceptions import JobQueueError
-from django_jobqueue.jobs.attempt import Claimed, Settlement
+from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.run import RunResult
+from django_jobqueue.jobs.states import Outcome
 from django_jobqueue.jobs.text import one_line
 from django_jobqueue.worker import databases
-from django_jobqueue.worker.board import Row
-from django_jobqueue.worker.executor import Executor, Outcome
-from django_jobqueue.worker.interrupt import Interrupt
-from django_jobqueue.worker.report import RunReport, Silence
+from django_jobqueue.worker.backoff import Backoff, delay
+from django_jobqueue.worker.executor import Execution, Executor
+from django_jobqueue.worker.limits.interrupt import Interrupt
+from django_jobqueue.worker.limits.shared_state import SlotState
+from django_jobqueue.worker.progress import ProgressReporter, ReportPause
 
 logger = logging.getLogger("django_jobqueue.worker")
 
-BLOCK = 5.0  # longest wait for a wake token, seconds
-BACKOFF = (0.1, 1.0)  # seconds between calls while Redis is away
+BLOCK = 5.0  # seconds, the longest wait for a wake token
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 
 class StopIdling(BaseException):
-    """Raised by the signal handler in a slot that waits for work, and only there."""
+    """The end of a slot's wait for work; only the signal handler raises it."""
 
 
 @dataclass(slots=True)
 class StopFlag:
-    """What the process's signal handler and its slots share."""
+    """The request to stop, shared by the signal handler and the slots of a process."""
 
     requested: bool = False
-    interruptible: bool = False  # a slot of the main thread waits for work
+    interruptible: bool = False  # a slot in the main thread waits for work
 
     def handle(self, signum: int, frame: object) -> None:
         self.requested = True
@@ -67,7 +67,7 @@ class SlotLoop:
         slot: Slot,
         queues: Sequence[str] | None,
         stop: StopFlag,
-        row: Row,
+        state: SlotState,
         *,
         burst: bool = False,
         max_jobs: int | None = None,
@@ -75,38 +75,37 @@ class SlotLoop:
         tidy: Callable[[], object] = databases.tidy,
         drop: Callable[[], object] = databases.drop,
     ) -> None:
-        """`queues` None: all known ones. `reports` stores what runs tell, or raises soon.
+        """Serve `queues` (None: all known queues); `reports` stores progress, with short time-outs.
 
-        `tidy` is called after each job and after each wait, so it has always been called
-        just before a job; `drop` after a run that was interrupted, wherever it was just then.
+        `tidy` is called after each job and after each wait, so that connections are usable
+        before each job. `drop` is called after an interrupted run.
         """
         self._engine = engine
+        self._claims = engine.claims
         self._executor = executor
         self._slot = slot
         self._wanted = queues
         self._queues: Sequence[str] = queues or ["default"]
         self._stop = stop
-        self._row = row
+        self._state = state
         self._pid = os.getpid()
-        self._rotation = Rotation(engine.connection)
-        self.interrupt = Interrupt(row)
-        self._asked_at = 0.0  # monotonic; when the latest call was sent first
+        self.interrupt = Interrupt(state)
+        self._backoff = Backoff("Trying again until it answers.", logging.WARNING)
         self._burst = burst
         self._max_jobs = max_jobs
         self.done = 0  # jobs run
         self._reports = reports
-        self._silence = Silence()
+        self._report_pause = ReportPause()
         self._tidy = tidy
         self._drop = drop
         self.idle = False
-        self.gate = threading.Lock()  # held to leave idleness: see Process
+        self.gate = threading.Lock()  # held to change `idle`; see process.py, `_at_rest`
 
     def run(self) -> None:
         self._look_up_queues()
-        found: Claimed | Nothing = Nothing(more=True)
+        found: Job | NoJob = NoJob(more=True)
         while True:
-            if isinstance(found, Claimed):
-                self._rotation.mend(found)
+            if isinstance(found, Job):
                 found = self._release(found) if self._stop.requested else self._work(found)
             elif self._stop.requested or self.done == self._max_jobs:
                 return
@@ -114,79 +113,83 @@ class SlotLoop:
                 found = self._claim()
             elif not self._burst:
                 self._wait(found.wait_ms)
-                found = Nothing(more=True)
+                found = NoJob(more=True)
             elif self._look_up_queues():
-                found = Nothing(more=True)
+                found = NoJob(more=True)
             else:
-                self._row.run_dry()
+                self._state.mark_drained()
                 return
 
-    def _claim(self) -> Claimed | Nothing:
-        workers = self._engine.workers
-        found = self._patiently(lambda: workers.claim(self._slot, self._queues), Nothing())
-        self._row.hear()
+    def _claim(self) -> Job | NoJob:
+        found = self._patiently(lambda: self._claims.claim(self._slot, self._queues), NoJob())
+        self._state.note_reply()
         return found
 
-    def _work(self, job: Claimed) -> Claimed | Nothing:
-        """Run a job, settle it, and return what the same call claimed."""
+    def _work(self, job: Job) -> Job | NoJob:
+        """Run a job, finish it, and return the job that the same call claimed."""
         logger.info("Started %s", _Line(job))
         began = time.monotonic()
-        self.interrupt.claimed_at = self._asked_at
-        report = RunReport(self._reports, job, self._silence)
         before = copy_context()
-        outcome = self._executor.execute(job, self._slot.worker, report, self.interrupt)
-        if os.getpid() != self._pid:  # a fork of the task's own, which the task let out
+        report = ProgressReporter(self._reports, job, self._report_pause)
+        execution = self._executor.execute(job, report, self.interrupt)
+        self._clean_up(before)
+        self.done += 1
+        last = self._stop.requested or self.done == self._max_jobs
+        found = self._finish(execution, [] if last else self._queues)
+        logger.info(
+            "%s in %.3f s: %s", execution.result.outcome, time.monotonic() - began, _Line(job)
+        )
+        return found
+
+    def _clean_up(self, before: Context) -> None:
+        """Remove the state that a job left in this process."""
+        if os.getpid() != self._pid:  # the task forked, and its child returned here
             os._exit(1)
         if _is_changed(before):
-            _forget_place()
+            translation.deactivate()
+            timezone.deactivate()
         if self.interrupt.raised is not None:
             close_engines()
             self._drop()
         self._tidy()
-        self.done += 1
-        last = self._stop.requested or self.done == self._max_jobs
-        found = self._finish(job, outcome, [] if last else self._queues)
-        logger.info(
-            "%s in %.3f s: %s", outcome.settlement.outcome, time.monotonic() - began, _Line(job)
-        )
-        return found
 
-    def _finish(self, job: Claimed, outcome: Outcome, queues: Sequence[str]) -> Claimed | Nothing:
-        workers = self._engine.workers
-        verdict, now_ms, found = self._patiently(
-            lambda: workers.finish(self._slot, job, outcome.settlement, queues),
-            None,
+    def _finish(self, execution: Execution, queues: Sequence[str]) -> Job | NoJob:
+        job, result = execution.job, execution.result
+        reply, now_ms, found = self._patiently(
+            lambda: self._claims.finish(self._slot, job, result, queues), None
         )
-        if verdict == "cancelled":
-            outcome.settlement = outcome.settlement._replace(outcome=verdict)
-        if verdict == "stale":
+        if reply is FinishReply.STALE:
             logger.warning("The lease was lost, the outcome is dropped: %s", _Line(job))
-        elif self._executor.announce(outcome, now_ms):
-            self._tidy()  # those who listen may have queried
+            return found
+        if reply is FinishReply.CANCELLED:
+            execution = execution._replace(result=result._replace(outcome=Outcome.CANCELLED))
+        if self._executor.announce(execution, now_ms):
+            self._tidy()  # receivers may have queried
         return found
 
-    def _release(self, job: Claimed) -> Nothing:
-        """Give back a job that was claimed while the stop came in."""
-        settled, workers = Settlement(outcome="released"), self._engine.workers
-        self._patiently(lambda: workers.finish(self._slot, job, settled, []), None)
-        return Nothing()
+    def _release(self, job: Job) -> NoJob:
+        """Release a job that was claimed while a stop was requested."""
+        result = RunResult(Outcome.RELEASED)
+        self._patiently(lambda: self._claims.finish(self._slot, job, result, []), None)
+        return NoJob()
 
     def _wait(self, wait_ms: int | None) -> None:
-        """Sleep until a token, the next due job, or BLOCK is over."""
+        """Wait for a wake token, until the next job is due or BLOCK is over."""
         self._look_up_queues()
         block = BLOCK if wait_ms is None else min(BLOCK, wait_ms / 1000)
-        wake = [self._engine.connection.keys("wake", queue) for queue in self._queues]
+        client = self._engine.client
+        wake = [client.keys("wake", queue) for queue in self._queues]
         if self._wanted is None:
-            wake.append(self._engine.connection.keys("wake", "*"))
+            wake.append(client.keys("wake", "*"))
         if not self._enter_idleness():
             return
         try:
-            self._engine.connection.execute("BLPOP", *wake, max(0.01, block))
+            client.execute("BLPOP", *wake, max(0.01, block))
         except RedisError as error:
             logger.debug("Waiting for work: %s", error)
-            self._pause(0)
+            time.sleep(delay(0))
         except StopIdling:
-            pass  # run() sees the request
+            pass  # run() checks the flag
         finally:
             self._stop.interruptible = False
             with self.gate:
@@ -201,7 +204,7 @@ class SlotLoop:
         return not self._stop.requested
 
     def _look_up_queues(self) -> bool:
-        """Note which queues there are, if all are served; tell whether that has changed."""
+        """Store the known queues if all are served; return whether they have changed."""
         if self._wanted is not None:
             return False
         before = self._queues
@@ -209,48 +212,33 @@ class SlotLoop:
         return self._queues != before
 
     def _patiently(self, call: Callable[[], T], otherwise: U | None) -> T | U:
-        """Repeat a call until Redis answers; what was asked for stays the same call.
+        """Repeat a call until Redis answers; the same nonce or fence makes the repeats one call.
 
-        When a stop is requested, `otherwise` is taken instead, unless it is None.
+        If a stop is requested, return `otherwise` after a failure, unless it is None.
         """
-        failures = 0
-        self._asked_at = time.monotonic()
         while True:
             try:
                 answer = call()
             except JobQueueError as error:
-                if failures == 0:
-                    logger.warning("%s Trying again until it answers.", error)
+                pause = self._backoff.note_failure(error)
                 if self._stop.requested and otherwise is not None:
                     return otherwise
-                self._pause(failures)
-                failures += 1
+                time.sleep(pause)
             else:
-                if failures:
-                    logger.warning("Redis answers again after %d failed calls.", failures)
+                self._backoff.note_success()
                 return answer
-
-    def _pause(self, failures: int) -> None:
-        shortest, longest = BACKOFF
-        time.sleep(min(longest, shortest * 2 ** min(failures, 10)) * random.uniform(0.5, 1))  # noqa: S311
 
 
 def _is_changed(before: Context) -> bool:
-    """Tell whether a context variable is not as it was, which is quicker than to set two back."""
+    """Return whether a context variable has changed; this is faster than two deactivations."""
     now = copy_context()
     return len(now) != len(before) or any(before.get(var) is not now[var] for var in now)
 
 
-def _forget_place() -> None:
-    """Take back the language and the time zone that a task has activated."""
-    translation.deactivate()
-    timezone.deactivate()
-
-
 class _Line:
-    """A job in a log line, written only if the line is; nobody has signed its names yet."""
+    """A job in a log line, formatted only if the line is written; its names may be unsigned."""
 
-    def __init__(self, job: Claimed) -> None:
+    def __init__(self, job: Job) -> None:
         self._job = job
 
     def __str__(self) -> str:

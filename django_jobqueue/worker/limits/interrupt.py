@@ -1,58 +1,59 @@
-"""Raise in a task's own code, and nowhere else: its time is over, or its job was cancelled.
+"""The interrupt of a task whose time is over or whose job was cancelled.
 
-The supervisor asks by the board and a signal. The answer is one exception per run, raised in the
-slot's thread while the task runs there; a coroutine is cancelled instead. Whoever catches it and
-goes on is killed later.
+The supervisor requests it through the shared state and a signal. One exception per run is raised
+in the slot's thread, only while the task's code runs there; a coroutine is cancelled instead. A
+task that catches the exception and continues is killed later.
 """
 
 import asyncio
 import ctypes
 import logging
+import signal
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from django_jobqueue.exceptions import JobCancelled, JobInterrupt, JobTimeout
 from django_jobqueue.task import KILL_GRACE
-from django_jobqueue.worker.board import CANCEL, Limits, Row, number_of
+from django_jobqueue.worker.limits.shared_state import InterruptReason, Limits, SlotState, run_id
 
 logger = logging.getLogger("django_jobqueue.worker")
 
-UNKNOWN = -1  # which thread the slot's is: it begins later
+INTERRUPT_SIGNAL = signal.SIGUSR1  # the supervisor sends it to a process whose run is to end
+UNKNOWN_THREAD = -1  # the slot's thread has not started yet
 UNLIMITED = Limits(grace=KILL_GRACE)
 
 
 class Interrupt:
-    """The switch of one slot, on while a task's code runs there."""
+    """Interrupt the runs of one slot; it is on while a task's code runs there."""
 
-    def __init__(self, row: Row) -> None:
-        self._row = row
-        self._run = 0.0
+    def __init__(self, state: SlotState) -> None:
+        self._state = state
+        self._run = 0
         self._is_on = False
         self._limits = UNLIMITED
-        self._lock = threading.Lock()  # of a slot that is a thread; see `off`
-        self._thread: int | None = UNKNOWN  # None: the main thread
+        self._lock = threading.Lock()  # used if the slot runs in a thread; see `_off`
+        self._thread: int | None = UNKNOWN_THREAD  # None: the main thread
         self._coroutine: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
         self._awaits = False  # the task is a coroutine function
-        self.claimed_at = 0.0  # monotonic; when the claim of the job was sent
-        self.raised: JobInterrupt | None = None  # in this run
-        row.limit(UNLIMITED)
+        self.raised: JobInterrupt | None = None  # the exception of this run
+        state.set_limits(UNLIMITED)
 
     def on(self, fence: str, limits: Limits, *, awaits: bool) -> None:
-        """Let a run be interrupted from now on."""
-        self._run, self._awaits, self.raised = number_of(fence), awaits, None
+        """Allow interrupts of a run from now on."""
+        self._run, self._awaits, self.raised = run_id(fence), awaits, None
         if limits is not self._limits:
-            self._row.limit(limits)
+            self._state.set_limits(limits)
             self._limits = limits
-        if self._thread == UNKNOWN:
+        if self._thread == UNKNOWN_THREAD:
             self._thread = None if _is_main() else threading.get_ident()
-        if limits.guarded and self._thread is not None:
+        if limits.guarded_since and self._thread is not None:
             logger.warning("A thread can't be stopped when its lease is lost (run %s).", fence)
-        self._is_on = True  # the supervisor asks as soon as it sees the run, and once
-        self._row.work(self._run)
+        self._is_on = True  # before begin_run: the supervisor asks only once
+        self._state.begin_run(self._run)
 
     def off(self) -> None:
-        """Let nothing be raised any more. What comes at the last moment is swallowed."""
+        """Prevent interrupts from now on; suppress one that arrives during this call."""
         while True:
             try:
                 self._off()
@@ -61,11 +62,11 @@ class Interrupt:
             return
 
     def deliver(self) -> None:
-        """Look what the supervisor asks; called by the main thread when the signal has come.
+        """Interrupt the run if the supervisor asks for it; the main thread calls it after a signal.
 
-        It is the signal's handler only if the main thread is the slot's: of a thread, it may not
-        be called in the middle of itself.
-        Raises: JobInterrupt if the main thread is the slot's.
+        A signal handler may call it only if the slot runs in the main thread: for a slot in
+        another thread it takes a lock, and a second call within the first would block for ever.
+        Raises: JobInterrupt if the slot runs in the main thread.
         """
         if self._thread is None:
             self._interrupt()
@@ -74,11 +75,11 @@ class Interrupt:
                 self._interrupt()
 
     async def watched(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
-        """Await a call of the task's coroutine function so that it can be cancelled."""
+        """Await a call of the task's coroutine function, which `deliver` can cancel."""
         if self.raised is not None:
             raise self.raised
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - inside a coroutine there is one
+        assert task is not None  # noqa: S101 - a coroutine always has one
         self._coroutine = (asyncio.get_running_loop(), task)
         positional, named = args
         try:
@@ -97,14 +98,14 @@ class Interrupt:
             with self._lock:
                 self._is_on = False
                 _raise_in(self._thread, None)
-        if self._row.run:
-            self._row.end()
+        if self._state.run:
+            self._state.end_run()
 
     def _interrupt(self) -> None:
-        what, run = self._row.asked
+        reason, run = self._state.interrupt_reason, self._state.interrupt_run
         if not self._is_on or run != self._run or self.raised is not None:
             return
-        kind = JobCancelled if what == CANCEL else JobTimeout
+        kind = JobCancelled if reason == InterruptReason.CANCELLED else JobTimeout
         self.raised = kind(kind.__doc__)
         if self._awaits:
             if self._coroutine is not None:
@@ -121,6 +122,6 @@ def _is_main() -> bool:
 
 
 def _raise_in(thread: int, kind: type[BaseException] | None) -> None:
-    """Have an exception raised in a thread at its next instruction; None: take it back."""
+    """Raise an exception in a thread at its next instruction; None: withdraw a pending one."""
     given = None if kind is None else ctypes.py_object(kind)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), given)

@@ -1,41 +1,22 @@
-"""How a process ends: killed for what it does and for nothing else, and why it ended."""
+"""The detection of ended orphans and of kills for lack of memory."""
 
 import math
 import os
 import re
-import signal
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-STOPPING = 1.0  # seconds that a process may take until the kernel has stopped it
-
-JUST = 5.0  # seconds between a kill by the kernel and the end of a process that it explains
+OOM_WINDOW = 5.0  # seconds after a kill by the kernel in which it explains the end of a process
 
 _OOM_KILL = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 
 
-def kill_if(pid: int, reason_stands: Callable[[], object]) -> bool:
-    """Kill a child process if the reason still stands when it can't go on; tell whether.
-
-    It is stopped before the second look, so that it can't begin something else in between.
-    """
-    os.kill(pid, signal.SIGSTOP)
-    deadline = time.monotonic() + STOPPING
-    while not _has_stopped(pid) and time.monotonic() < deadline:
-        time.sleep(0.001)
-    if reason_stands():
-        os.kill(pid, signal.SIGKILL)
-        return True
-    os.kill(pid, signal.SIGCONT)
-    return False
-
-
-def collect_orphans(own: Collection[int]) -> None:
+def reap_zombies(own: Collection[int]) -> None:
     """Collect ended processes that are not `own`.
 
-    Whose parent has ended becomes a child of process 1, which in a container may be a worker.
+    Orphans become children of process 1, which may be a worker in a container.
     """
     while os.getpid() == 1 and hasattr(os, "waitid"):
         try:
@@ -47,25 +28,17 @@ def collect_orphans(own: Collection[int]) -> None:
         os.waitpid(found.si_pid, 0)
 
 
-def _has_stopped(pid: int) -> bool:
-    """Tell whether a child is stopped or has ended, and leave its end to be collected."""
-    if not hasattr(os, "waitid"):  # macOS before Python 3.13
-        return True
-    options = os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT
-    return os.waitid(os.P_PID, pid, options) is not None
-
-
-class MemoryWatch:
-    """Tell whether the kernel has just killed processes for memory."""
+class OomWatch:
+    """Watch whether the kernel has just killed processes for lack of memory."""
 
     def __init__(self, counters: Sequence[Path] | None = None) -> None:
-        """`counters`: files that count such kills, the first that does so is read."""
+        """Read the first of `counters` that contains a count of such kills."""
         self._counters = _counters() if counters is None else counters
         self._count = self._read()
         self._rose_at = -math.inf  # monotonic
 
     def look(self) -> None:
-        """Note whether the count has risen."""
+        """Read the count and store the time if it has risen."""
         count = self._read()
         if count > self._count:
             self._rose_at = time.monotonic()
@@ -73,14 +46,14 @@ class MemoryWatch:
 
     def has_just_killed(self) -> bool:
         self.look()
-        return time.monotonic() - self._rose_at < JUST
+        return time.monotonic() - self._rose_at < OOM_WINDOW
 
     def _read(self) -> int:
         return next((count for count in map(_count, self._counters) if count is not None), 0)
 
 
 def _counters() -> list[Path]:
-    """Return the files of this process's control group, in both versions, and the machine's."""
+    """Return the counter files of this control group (v1 and v2) and of the machine."""
     found = []
     with suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text().splitlines():

@@ -1,6 +1,6 @@
-"""What the database says of the schedules, read again and again beside the scheduler.
+"""The regular reading of the schedules from the database.
 
-In a thread of its own: a database that hangs must not keep anything from being fired.
+It has its own thread, so that a database that hangs does not delay the scheduler.
 """
 
 import logging
@@ -11,11 +11,11 @@ from django_jobqueue.worker import databases
 
 logger = logging.getLogger("django_jobqueue.worker")
 
-EVERY = 5.0  # seconds: a change in the admin takes effect after so long
+READ_EVERY = 5.0  # seconds until a change in the admin takes effect
 
 
-class Reader:
-    """The schedules of one alias as they were read last."""
+class ScheduleLoader:
+    """Read the schedules of one alias and keep the latest result."""
 
     def __init__(self, alias: str) -> None:
         self._alias = alias
@@ -26,19 +26,19 @@ class Reader:
         self._stop = threading.Event()
 
     def latest(self) -> Listing | None:
-        """Return what was read last; None: nothing yet."""
+        """Return the schedules that were read last; None: none were read yet."""
         return self._listing
 
     def start(self) -> None:
-        """Begin, and wait for the first reading unless the database takes its time."""
+        """Start the thread and wait for the first reading, at most `READ_EVERY` seconds."""
         threading.Thread(target=self._run, name="schedules", daemon=True).start()
-        self._has_read.wait(EVERY)
+        self._has_read.wait(READ_EVERY)
 
     def stop(self) -> None:
         self._stop.set()
 
     def read(self) -> None:
-        """Read the schedules; if that fails, those known stay."""
+        """Read the schedules; after a failure, keep the known ones."""
         try:
             if not self._is_entered:
                 enter_declared(self._alias)
@@ -60,5 +60,5 @@ class Reader:
         while not self._stop.is_set():
             self.read()
             self._has_read.set()
-            self._stop.wait(EVERY)
+            self._stop.wait(READ_EVERY)
         databases.drop()

@@ -1,7 +1,7 @@
 """Restart a worker when its code changes, for development.
 
-The worker runs as a child process; this one only watches files, with Django's own
-reloader, so a project that can't be imported is tried again at its next change.
+The worker runs as a child process. This process only watches files with Django's reloader, so
+a project that fails to import is started again after the next change.
 """
 
 import logging
@@ -19,7 +19,7 @@ logger = logging.getLogger("django_jobqueue.worker")
 
 
 class _Watcher(autoreload.StatReloader):
-    """Django's reloader, which notes a change instead of ending the process."""
+    """Django's reloader, but it stores a change instead of ending the process."""
 
     changed: str | PathLike[str] | None = None
 
@@ -28,12 +28,12 @@ class _Watcher(autoreload.StatReloader):
 
 
 def run_reloading(command: Sequence[str]) -> int:
-    """Run the command, anew after each change of a file, until a signal ends it."""
+    """Run the command, restart it after each file change, and return its exit code."""
     keeper, watcher = _Keeper(command), _watcher()
     signal.signal(signal.SIGTERM, keeper.forward)
     signal.signal(signal.SIGINT, keeper.forward)
     keeper.start()
-    for _ in watcher.tick():  # one look a second
+    for _ in watcher.tick():  # once a second
         if keeper.signalled:
             break
         if watcher.changed is not None:
@@ -45,7 +45,7 @@ def run_reloading(command: Sequence[str]) -> int:
 
 
 def _watcher() -> _Watcher:
-    """Return a watcher that looks also at files that are not imported yet."""
+    """Return a watcher that also includes files that are not imported yet."""
     watcher = _Watcher()
     installed = [Path(folder) for folder in site.getsitepackages()]
     for config in apps.get_app_configs():
@@ -56,7 +56,7 @@ def _watcher() -> _Watcher:
 
 
 class _Keeper:
-    """The child process and what the signals want of it."""
+    """Start and stop the child process, and forward signals to it."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
@@ -66,7 +66,7 @@ class _Keeper:
     def start(self) -> None:
         if not self.signalled:
             self._child = subprocess.Popen(self._command)  # noqa: S603 - our own command line
-        if self.signalled and self._child is not None:  # the signal reached the one before
+        if self.signalled and self._child is not None:  # the signal went to the previous child
             self._child.terminate()
 
     def stop(self) -> None:
@@ -75,7 +75,7 @@ class _Keeper:
             self._child.wait()
 
     def forward(self, signum: int, frame: object) -> None:
-        # Ctrl+C reaches the child by itself: it shares the terminal.
+        # The terminal sends Ctrl+C to the child too.
         if signum == signal.SIGTERM and self._child is not None and self._child.poll() is None:
             self._child.terminate()
         self.signalled = True

@@ -1,0 +1,69 @@
+"""The pauses of a worker's processes while Redis is unavailable, and their log lines."""
+
+import logging
+import random
+import time
+from collections.abc import Iterator
+
+from django_jobqueue.conf import load
+from django_jobqueue.engine import Engine, new_engine
+from django_jobqueue.engine.locate import supervisor_timeouts
+from django_jobqueue.exceptions import QueueUnavailable
+
+logger = logging.getLogger("django_jobqueue.worker")
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 1.0  # seconds, before the jitter
+
+
+class Backoff:
+    """Count the failures of one caller and set the time of its next call."""
+
+    def __init__(self, meanwhile: str, level: int = logging.ERROR) -> None:
+        """Log `meanwhile` with the first failure: it says what happens until Redis answers."""
+        self.failures = 0
+        self.retry_at = 0.0  # monotonic; the earliest time of the next call
+        self._meanwhile = meanwhile
+        self._level = level
+
+    def note_failure(self, error: Exception) -> float:
+        """Count and log a failure; return the seconds until the next call."""
+        if self.failures == 0:
+            logger.log(self._level, "%s %s", error, self._meanwhile)
+        pause = delay(self.failures)
+        self.failures += 1
+        self.retry_at = time.monotonic() + pause
+        return pause
+
+    def note_success(self) -> None:
+        if self.failures:
+            logger.warning("Redis answers again. Calls that have failed: %d.", self.failures)
+            self.failures = 0
+
+
+def delay(failures: int) -> float:
+    """Return the seconds to wait after a failure; `failures` is the number of earlier ones."""
+    longest = min(LONGEST_PAUSE, SHORTEST_PAUSE * 2.0 ** min(failures, 10))
+    return longest * random.uniform(0.5, 1)  # noqa: S311
+
+
+def patient_engine(alias: str) -> Engine:
+    """Return an engine for the supervisor or a scheduler, which repeat failed calls themselves."""
+    return new_engine(alias, supervisor_timeouts(load(alias).lease))
+
+
+def attach(engine: Engine, backoff: Backoff) -> Iterator[float]:
+    """Attach the process to Redis; yield the seconds to wait each time Redis is unavailable.
+
+    Raises: ServerUnfit, OwnerMismatch, SchemaMismatch, QueueUnavailable (the log-in is refused).
+    """
+    while True:
+        try:
+            engine.client.check_rights()
+            engine.client.attach()
+        except QueueUnavailable as error:
+            if not error.passing:
+                raise
+            yield backoff.note_failure(error)
+        else:
+            backoff.note_success()
+            return
