@@ -1,14 +1,14 @@
-"""The admin of jobs, queues and workers, on the live state in Redis, and of schedules.
+"""The admin of jobs, queues and workers, which shows the live state in Redis, and of schedules.
 
-A site of one's own registers the same classes: `site.register(Job, JobAdmin)`.
+A custom site registers the same classes: `site.register(Job, JobAdmin)`.
 """
 
 from django.contrib import admin
 
-from django_jobqueue.admin.job import JobAdmin
-from django_jobqueue.admin.queue import QueueAdmin
-from django_jobqueue.admin.schedule import ScheduleAdmin
-from django_jobqueue.admin.worker import WorkerAdmin
+from django_jobqueue.admin.jobs.admin import JobAdmin
+from django_jobqueue.admin.queues import QueueAdmin
+from django_jobqueue.admin.schedules.admin import ScheduleAdmin
+from django_jobqueue.admin.workers import WorkerAdmin
 from django_jobqueue.models import Job, Queue, Schedule, Worker
 
 __all__ = ["JobAdmin", "QueueAdmin", "ScheduleAdmin", "WorkerAdmin"]

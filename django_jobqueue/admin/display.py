@@ -1,4 +1,4 @@
-"""How states, times and durations look in the admin. Reads nothing, decides nothing."""
+"""The format of states, times, durations and texts in the admin, without any reads."""
 
 import json
 import re
@@ -14,13 +14,13 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
 
 NOTHING = "–"
-LONGEST = 20_000  # characters of a JSON value that are shown
+LONGEST = 20_000  # characters of a text that are shown
 
 SYMBOLS = {
     State.SCHEDULED: "◷",
@@ -61,7 +61,7 @@ REASONS: dict[str, "_StrPromise"] = {
     "out_of_memory": gettext_lazy("its process was killed too often for lack of memory"),
     "lost": gettext_lazy("its worker was lost too often while running it"),
 }
-# Reasons that end in a number: of the signal, of the exit code.
+# Reasons that end in a number: of the signal, or the exit code.
 NUMBERED: dict[str, "_StrPromise"] = {
     "killed": gettext_lazy("its process was killed too often while running it: signal %s"),
     "exited": gettext_lazy("its process ended too often while running it: exit code %s"),
@@ -69,7 +69,7 @@ NUMBERED: dict[str, "_StrPromise"] = {
 
 
 def state_badge(state: State) -> SafeString:
-    """Return a state as symbol and text."""
+    """Return a state as a symbol and a text."""
     return format_html(
         '<span class="jobqueue-state jobqueue-{}"><span aria-hidden="true">{}</span> {}</span>',
         state,
@@ -79,16 +79,16 @@ def state_badge(state: State) -> SafeString:
 
 
 def failure(text: str) -> SafeString:
-    """Return what is wrong, as symbol and text."""
+    """Return a fault as a symbol and a text."""
     return format_html(
         '<span class="jobqueue-failed"><span aria-hidden="true">✖</span> {}</span>', text
     )
 
 
 def short_task(path: str) -> SafeString:
-    """Return the last two parts of a task's path; the whole path is the title.
+    """Return the last two parts of a task's path, with the whole path as title.
 
-    A narrow column breaks it where words end.
+    A narrow column can break it between words.
     """
     words = re.split(r"(?<=[._])", ".".join(path.split(".")[-2:]))
     shown = format_html_join(mark_safe("<wbr>"), "{}", ((word,) for word in words))
@@ -96,7 +96,7 @@ def short_task(path: str) -> SafeString:
 
 
 def span(ms: int) -> str:
-    """Return a duration in its two greatest units."""
+    """Return a duration in its two largest units."""
     seconds = ms / 1000
     if seconds < 1:
         return _("%(ms)d ms") % {"ms": ms}
@@ -118,10 +118,10 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def moment(ms: int | None, *, short: bool = False) -> SafeString | str:
-    """Return a time in the reader's zone, a short one of today without the day.
+def time_of(ms: int | None, *, short: bool = False) -> SafeString | str:
+    """Return a time in the user's time zone; a short time of today has no date.
 
-    Its exact form is the title.
+    The title is the exact time.
     """
     if not ms:
         return NOTHING
@@ -138,30 +138,30 @@ def moment(ms: int | None, *, short: bool = False) -> SafeString | str:
             exact,
             date_format(at, form),
         )
-    except (OverflowError, ValueError, OSError):  # beyond the calendar
+    except (OverflowError, ValueError, OSError):  # out of range
         return NOTHING
 
 
-def moment_and_age(ms: int | None, *, short: bool = False) -> SafeString | str:
-    """Return a time and how far it is from now."""
+def time_and_age(ms: int | None, *, short: bool = False) -> SafeString | str:
+    """Return a time and its distance from now."""
     if not ms:
         return NOTHING
     age = now_ms() - ms
     text = _("%(span)s ago") if age >= 0 else _("in %(span)s")
     words = text % {"span": span(abs(age))}
-    return format_html('{} <span class="jobqueue-age">{}</span>', moment(ms, short=short), words)
+    return format_html('{} <span class="jobqueue-age">{}</span>', time_of(ms, short=short), words)
 
 
 def reason(code: str) -> str:
-    """Return a reason's short code in words; an unknown code as it is."""
+    """Return a reason's code in words; an unknown code unchanged."""
     kind, _, number = code.partition("_")
     if kind in NUMBERED:
         return NUMBERED[kind] % number
     return str(REASONS.get(code, code))
 
 
-def instant(ms: int) -> SafeString:
-    """Return a time in the reader's zone to the millisecond, in figures."""
+def exact_time(ms: int) -> SafeString:
+    """Return a time in the user's time zone, in figures, to the millisecond."""
     aware = datetime.fromtimestamp(ms / 1000, UTC)
     at = timezone.localtime(aware) if settings.USE_TZ else timezone.make_naive(aware)
     text = at.replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
@@ -169,19 +169,19 @@ def instant(ms: int) -> SafeString:
 
 
 def pretty(value: object) -> str:
-    """Return a value of JSON with line breaks."""
+    """Return a JSON value with line breaks, cut to `LONGEST`."""
     return cut(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def cut(text: str) -> str:
-    """Return a text that does not fill the page."""
+    """Return a text, cut to `LONGEST` characters with a note."""
     if len(text) <= LONGEST:
         return text
     return text[:LONGEST] + _("\n… cut here: %(length)d characters in all") % {"length": len(text)}
 
 
 def sendable(text: str) -> str:
-    """Return a text with halves of characters, which JSON may have, spelled out as JSON does."""
+    """Return a text with lone surrogates, which JSON may contain, as escape sequences."""
     return text.encode(errors="backslashreplace").decode()
 
 

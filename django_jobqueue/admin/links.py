@@ -1,4 +1,4 @@
-"""Links between the pages of the admin, as text where a site does not have the page."""
+"""The links between admin pages; without the page on a site, a link is plain text."""
 
 from urllib.parse import urlencode
 
@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 
 def page_url(site: AdminSite, model: type[Model], pk: str, view: str = "change") -> str:
-    """Return the address of a view of one row.
+    """Return the URL of a view of one row.
 
     Raises: NoReverseMatch if the site does not have the model.
     """
@@ -20,7 +20,7 @@ def page_url(site: AdminSite, model: type[Model], pk: str, view: str = "change")
 
 
 def list_url(site: AdminSite, model: type[Model], **filters: str) -> str:
-    """Return the address of a filtered list; see `page_url`."""
+    """Return the URL of a filtered list; see `page_url` for errors."""
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
     url = reverse(name, current_app=site.name)
     return f"{url}?{urlencode(filters)}" if filters else url
@@ -40,7 +40,7 @@ def page_link(
 def list_link(
     site: AdminSite, model: type[Model], text: object, label: object = "", **filters: str
 ) -> SafeString | str:
-    """Return a link to a filtered list; `label` says to a screen reader what it leads to."""
+    """Return a link to a filtered list; `label` describes it to screen readers."""
     try:
         url = list_url(site, model, **filters)
     except NoReverseMatch:

@@ -1,22 +1,25 @@
-"""What the admins share: how they ask, log and tell; and pages that only show.
+"""The base classes of this app's admins, for models with a table and for rows in Redis.
 
-A page stands also when Redis is away.
+Pages are shown even if Redis is unavailable.
 """
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from copy import copy
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.text import capfirst
 
 from django_jobqueue.admin.links import list_url
-from django_jobqueue.admin.queryset import Rows
+from django_jobqueue.admin.rows import Rows
 from django_jobqueue.admin.source import Source, aliases
+from django_jobqueue.admin.viewer import Viewer
 from django_jobqueue.exceptions import JobQueueError
 
 M = TypeVar("M", bound=Model)
@@ -26,28 +29,80 @@ if TYPE_CHECKING:
 else:
 
     class ModelAdmin(admin.ModelAdmin):
-        """Take a type in brackets, which Django's class does only in its stubs."""
+        """Accept a type in brackets, as only the stubs of Django's class do."""
 
         def __class_getitem__(cls, model: type[Model]) -> type:
             return cls
 
 
-class QueueModelAdmin(ModelAdmin[M]):
-    """Ask for the app's own permissions, log, and tell of what could not be read."""
+class JobQueueModelAdmin(ModelAdmin[M]):
+    """The base of all admins of this app; lists and pages use one copy per request."""
+
+    viewer = Viewer()  # of the request
+    hint: ClassVar[Any] = ""  # below the search field
+    _source: Source | None = None  # of the request
 
     class Media:
         css: ClassVar = {"all": ["django_jobqueue/admin.css"]}
 
+    def for_request(self, request: HttpRequest) -> Self:
+        """Return a copy with the user of the request and a source of its own.
+
+        All requests share the registered admin, and Django passes no request to the methods
+        that show a column or a field.
+        """
+        mine = copy(self)
+        mine.viewer, mine._source = Viewer(request.user), Source()
+        return mine
+
+    @property
+    def source(self) -> Source:
+        """Return the source of this request; on the shared admin, a new one each time."""
+        return self._source or Source()
+
+    def notes(self, changelist: ChangeList) -> list[str]:
+        """Return the notes to show above the list."""
+        return []
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list with its notes and the faults of its reads."""
+        mine = self.for_request(request)
+        title = {"title": capfirst(self.opts.verbose_name_plural)}
+        show = super(JobQueueModelAdmin, mine).changelist_view
+        response = show(request, title | (extra_context or {}))
+        context = getattr(response, "context_data", None)
+        if isinstance(response, TemplateResponse) and context and "cl" in context:
+            context["notes"] = mine.notes(context["cl"])
+            context["hint"] = self.hint
+            for fault in mine.source.faults.values():
+                self.warn_once(request, fault)
+        return response
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        show = super(JobQueueModelAdmin, self.for_request(request)).changeform_view
+        return self.or_to_list(request, show, *args, **kwargs)
+
+    def or_to_list(
+        self, request: HttpRequest, view: Callable[..., HttpResponse], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Return a view's page; after a JobQueueError, show it and redirect to the list."""
+        try:
+            return view(request, *args, **kwargs)
+        except JobQueueError as error:
+            self.warn_once(request, str(error))
+            return HttpResponseRedirect(list_url(self.admin_site, self.model))
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return (*self.list_display, *self.alias_column())
+
     def alias_column(self) -> tuple[str, ...]:
-        """Return the column that tells aliases apart, if there are several."""
+        """Return the alias column if there are several aliases."""
         return ("alias",) if len(aliases()) > 1 else ()
 
-    def has_own_permission(self, request: HttpRequest, codename: str) -> bool:
-        """Tell whether the user has one of the permissions that this app adds."""
-        return bool(request.user.has_perm(f"{self.opts.app_label}.{codename}"))
-
     def log(self, request: HttpRequest, rows: Iterable[M], text: str, flag: int = CHANGE) -> None:
-        """Write one entry per row into the admin's log."""
+        """Write one entry per row to the admin's log."""
         LogEntry.objects.log_actions(
             user_id=cast(Any, request.user).pk,
             queryset=rows,
@@ -56,24 +111,27 @@ class QueueModelAdmin(ModelAdmin[M]):
         )
 
     def warn_once(self, request: HttpRequest, text: str) -> None:
-        """Show an error, unless a page before this one left the same to be shown."""
+        """Show an error, unless the same text already waits to be shown."""
         waiting: Any = messages.get_messages(request)
         known = {str(message) for message in waiting}
-        waiting.used = False  # to look at them is not to show them
+        waiting.used = False  # reading them does not show them
         if text not in known:
             self.message_user(request, text, messages.ERROR)
 
 
-class LiveAdmin(QueueModelAdmin[M]):
-    """Show rows of Redis; nothing can be added or changed by a form."""
+class LiveModelAdmin(JobQueueModelAdmin[M]):
+    """The base of admins whose rows are in Redis; no form adds or changes them."""
 
     rows: ClassVar[type[Rows[Any]]]
-    hint: ClassVar[Any] = ""  # below the search field
-    show_facets = ShowFacets.NEVER  # they would need SQL
-    sortable_by = ()  # the order is that of the indexes
+    show_facets = ShowFacets.NEVER  # facets need SQL
+    sortable_by = ()  # the indexes fix the order
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return self.rows(self.model, Source())
+        return self.rows(self.model, self.source)
+
+    def notes(self, changelist: ChangeList) -> list[str]:
+        rows: Any = changelist.queryset
+        return list(rows.notes())
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -84,47 +142,8 @@ class LiveAdmin(QueueModelAdmin[M]):
     def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         return False
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """Show the list, with what it leaves out and what could not be read."""
-        title = {"title": capfirst(self.opts.verbose_name_plural)}
-        response = super().changelist_view(request, title | (extra_context or {}))
-        context = getattr(response, "context_data", None)
-        if isinstance(response, TemplateResponse) and context and "cl" in context:
-            rows = context["cl"].queryset
-            context["notes"] = rows.notes()
-            context["hint"] = self.hint
-            for fault in rows.source.faults.values():
-                self.warn_once(request, fault)
-        return response
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self.or_to_list(request, super().delete_view, *args, **kwargs)
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        see = super().changeform_view
-        return self._or_list(request, lambda: see(request, object_id, form_url, extra_context))
-
-    def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        see = super().delete_view
-        return self._or_list(request, lambda: see(request, object_id, extra_context))
-
-    def history_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        see = super().history_view
-        return self._or_list(request, lambda: see(request, object_id, extra_context))
-
-    def _or_list(self, request: HttpRequest, see: Callable[[], HttpResponse]) -> HttpResponse:
-        """Return a page; if the queue can't give it, go to the list and say why."""
-        try:
-            return see()
-        except JobQueueError as error:
-            self.warn_once(request, str(error))
-            return HttpResponseRedirect(list_url(self.admin_site, self.model))
+    def history_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self.or_to_list(request, super().history_view, *args, **kwargs)

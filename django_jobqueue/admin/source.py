@@ -1,7 +1,7 @@
-"""What one request of the admin reads from the inspectors, and what it could not read.
+"""The reads of one admin request through the inspectors, and their faults.
 
-A page is shown even when Redis is away: the fault is noted, and the read gives what stands
-for "nothing".
+Pages are shown even if Redis is unavailable: the fault is stored, and the read returns an
+empty value.
 """
 
 from collections.abc import Callable, Hashable
@@ -20,23 +20,23 @@ T = TypeVar("T")
 
 
 def aliases() -> list[str]:
-    """Return the entries of TASKS that are job queues, "default" first."""
+    """Return the aliases in TASKS that use this package's backend, "default" first."""
     names = [name for name in task_backends if isinstance(task_backends[name], JobQueueBackend)]
     return sorted(names, key=lambda name: name != "default")
 
 
 class Source:
-    """Read each thing at most once, so that all of a page tells of one instant."""
+    """Read each value at most once, so that a page shows one instant."""
 
     def __init__(self) -> None:
         self.aliases = aliases()
-        self.faults: dict[str, str] = {}  # by alias, for people
+        self.faults: dict[str, str] = {}  # by alias; shown to the user
         self._known: dict[Hashable, object] = {}
         if not self.aliases:
             self.faults[""] = _("No entry of TASKS uses the backend of django_jobqueue.")
 
     def read(self, alias: str, ask: Callable[[Inspector], T], otherwise: T) -> T:
-        """Return what an inspector answers; after a fault, `otherwise` without asking again."""
+        """Return an inspector's reply; after a fault of the alias, return `otherwise`."""
         if alias not in self.aliases or alias in self.faults:
             return otherwise
         try:
@@ -45,13 +45,13 @@ class Source:
             self.faults[alias] = str(error)
             return otherwise
 
-    def insist(self) -> None:
-        """Raise QueueUnavailable if anything could not be read."""
+    def raise_faults(self) -> None:
+        """Raise QueueUnavailable if a read failed."""
         if self.faults:
             raise QueueUnavailable(" ".join(self.faults.values()))
 
-    def once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return what `make` returned at the first call with this key."""
+    def cached(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return the value of `make` from the first call with this key."""
         if key not in self._known:
             self._known[key] = make()
         return cast(T, self._known[key])
@@ -63,6 +63,6 @@ class Source:
 
     def stats(self, alias: str) -> list[QueueStats]:
         """Return the counts of all queues of an alias."""
-        return self.once(
+        return self.cached(
             ("stats", alias), lambda: self.read(alias, lambda seen: seen.queue_stats(), [])
         )

@@ -1,6 +1,6 @@
-"""What one can do to jobs in the admin: on the list as actions, on the page of one as buttons.
+"""The actions on jobs: in the menu of the list, and as buttons on a job's page.
 
-Each needs its permission, goes by POST, and leaves an entry in the admin's log.
+Each needs its permission and a POST request, and writes an entry to the admin's log.
 """
 
 from functools import partial
@@ -18,33 +18,42 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_jobqueue.admin.job_rows import JobRows
+from django_jobqueue.admin.jobs.job_action import (
+    CANCEL,
+    DELETE,
+    REQUEUE,
+    ActionRefused,
+    ActionReport,
+    JobAction,
+    apply,
+)
+from django_jobqueue.admin.jobs.rows import JobRows
 from django_jobqueue.admin.links import list_url, page_link, page_url
-from django_jobqueue.admin.live import LiveAdmin
-from django_jobqueue.admin.verbs import CANCEL, DELETE, REQUEUE, NotDone, Tally, Verb, apply
+from django_jobqueue.admin.live import LiveModelAdmin
+from django_jobqueue.admin.viewer import Viewer
 from django_jobqueue.exceptions import JobNotFound
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 from django_jobqueue.models import Job
 
-INLINE = 1_000  # most jobs that one action changes within a request
+INLINE = 1_000  # jobs that one request may change, at most
 
 
-class JobActions(LiveAdmin[Job]):
+class JobActionsMixin(LiveModelAdmin[Job]):
     """Requeue, cancel and delete jobs."""
 
     actions = ("requeue_selected", "cancel_selected", "delete_selected")
 
     def has_requeue_job_permission(self, request: HttpRequest) -> bool:
-        return self.has_own_permission(request, "requeue_job")
+        return Viewer(request.user).may("requeue_job")
 
     def has_cancel_job_permission(self, request: HttpRequest) -> bool:
-        return self.has_own_permission(request, "cancel_job")
+        return Viewer(request.user).may("cancel_job")
 
     def has_delete_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
-        """Allow it to those who may, and not for a job that runs."""
+        """Return whether the user may delete; a running job can't be deleted."""
         if obj is not None and obj.snapshot.state is State.RUNNING:
             return False
-        return self.has_own_permission(request, "delete_job")
+        return Viewer(request.user).may("delete_job")
 
     @admin.action(
         permissions=["requeue_job"],
@@ -65,15 +74,15 @@ class JobActions(LiveAdmin[Job]):
         description=gettext_lazy("Delete selected %(verbose_name_plural)s"),
     )
     def delete_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
-        """Ask with the stock page, then delete what does not run."""
+        """Show Django's confirmation page, then delete the jobs that are not running."""
         if request.POST.get("post"):
             self._apply_to_rows(request, DELETE, queryset)
             return None
-        # Its answer has one field per job, and Django takes no more than this setting.
+        # The confirmation form has one field per job, and this setting bounds their number.
         fields = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS or INLINE + 10
-        rows = self._bounded(request, queryset, min(INLINE, fields - 10))
+        rows = self._at_most(request, queryset, min(INLINE, fields - 10))
         if rows is None or (not list(rows) and rows.source.faults):
-            return None  # the list says why
+            return None  # the list shows the reason
         return confirm_deletion(self, request, rows)  # type: ignore[arg-type]
 
     def get_deleted_objects(
@@ -87,15 +96,15 @@ class JobActions(LiveAdmin[Job]):
     def delete_model(self, request: HttpRequest, obj: Job) -> None:
         """Delete one job.
 
-        Raises: NotDone, which takes back the log entry that Django wrote before.
+        Raises: ActionRefused, so that Django rolls back the log entry it has written.
         """
-        tally = apply(DELETE, [obj])
-        if not tally.done:
-            raise NotDone(" ".join(tally.bad()))
+        report = apply(DELETE, [obj])
+        if not report.done:
+            raise ActionRefused(" ".join(report.refusals()))
 
     def response_delete(self, request: HttpRequest, obj_display: str, obj_id: Any) -> HttpResponse:
-        """Go back to the list, to which Django sends only who may change rows."""
-        response = super().response_delete(request, obj_display, obj_id)  # with its message
+        """Redirect to the list, as Django does only for users with the change permission."""
+        response = super().response_delete(request, obj_display, obj_id)  # with its success text
         if not self.has_view_permission(request):
             return response
         kept: Any = {"preserved_filters": self.get_preserved_filters(request), "opts": self.opts}
@@ -105,47 +114,60 @@ class JobActions(LiveAdmin[Job]):
         apply(DELETE, queryset)
 
     def get_urls(self) -> list[URLPattern]:
-        return [self._route(REQUEUE), self._route(CANCEL), *super().get_urls()]
+        return [self._url(REQUEUE), self._url(CANCEL), *super().get_urls()]
 
-    def verb_view(self, verb: Verb, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Do one thing to one job, by POST only, and go back to its page."""
+    def _url(self, action: JobAction) -> URLPattern:
+        return path(
+            f"<path:object_id>/{action.name}/",
+            self.admin_site.admin_view(partial(self.action_view, action)),
+            name=f"{self.opts.app_label}_{self.opts.model_name}_{action.name}",
+        )
+
+    def action_view(self, action: JobAction, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Apply an action to one job, by POST only, and redirect to its page."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        if not (self.has_view_permission(request) and self.may(verb, request)):
+        if not (self.has_view_permission(request) and self._may(action, request)):
             raise PermissionDenied
-        return self._or_list(request, lambda: self._apply_to_one(request, verb, unquote(object_id)))
+        return self.or_to_list(request, self._apply_to_one, action, unquote(object_id))
 
-    def may(self, verb: Verb, request: HttpRequest) -> bool:
-        if verb is REQUEUE:
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Add the buttons that the user's permissions and the job's state allow."""
+        row = context["original"]
+        context["buttons"] = [
+            {"text": text, "url": page_url(self.admin_site, Job, row.pk, action.name)}
+            for action, text in ((REQUEUE, _("Requeue")), (CANCEL, _("Cancel job")))
+            if action.is_possible(row.snapshot.state) and self._may(action, request)
+            if not (action is CANCEL and row.snapshot.cancelling)  # already cancelled
+        ]
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _may(self, action: JobAction, request: HttpRequest) -> bool:
+        if action is REQUEUE:
             return self.has_requeue_job_permission(request)
         return self.has_cancel_job_permission(request)
 
-    def _route(self, verb: Verb) -> URLPattern:
-        return path(
-            f"<path:object_id>/{verb.name}/",
-            self.admin_site.admin_view(partial(self.verb_view, verb)),
-            name=f"{self.opts.app_label}_{self.opts.model_name}_{verb.name}",
-        )
-
-    def _apply_to_one(self, request: HttpRequest, verb: Verb, job_id: str) -> HttpResponse:
+    def _apply_to_one(self, request: HttpRequest, action: JobAction, job_id: str) -> HttpResponse:
         row = self.get_object(request, job_id)
         if row is None:
             raise JobNotFound(_("There is no job %(id)s any more.") % {"id": job_id})
-        self._tell(request, apply(verb, [row]))
+        self._report(request, apply(action, [row]))
         filters = f"?{request.GET.urlencode()}" if request.GET else ""  # of the list before
         return HttpResponseRedirect(page_url(self.admin_site, Job, job_id) + filters)
 
-    def _apply_to_rows(self, request: HttpRequest, verb: Verb, queryset: JobRows) -> None:
-        rows = self._bounded(request, queryset, INLINE)
+    def _apply_to_rows(self, request: HttpRequest, action: JobAction, queryset: JobRows) -> None:
+        rows = self._at_most(request, queryset, INLINE)
         if rows is None:
             return
         found = list(rows)
-        if not rows.source.faults:  # else the list says so
+        if not rows.source.faults:  # otherwise the list shows the fault
             missing = 0 if rows.ids is None else len(rows.ids) - len(found)
-            self._tell(request, apply(verb, found, gone=missing))
+            self._report(request, apply(action, found, missing))
 
-    def _bounded(self, request: HttpRequest, queryset: JobRows, limit: int) -> JobRows | None:
-        """Return the rows of an action, or None, and say why, if they are too many."""
+    def _at_most(self, request: HttpRequest, queryset: JobRows, limit: int) -> JobRows | None:
+        """Return the rows of an action; if there are too many, show an error and return None."""
         rows = queryset.named()
         count = rows.count() if rows.ids is None else len(rows.ids)
         if count <= limit:
@@ -158,15 +180,14 @@ class JobActions(LiveAdmin[Job]):
         self.message_user(request, text % values, messages.ERROR)
         return None
 
-    def _tell(self, request: HttpRequest, tally: Tally) -> None:
-        """Log what was done, and say what was done and what not."""
-        deleted = tally.verb is DELETE
-        flag, text = (DELETION, "") if deleted else (CHANGE, str(tally.verb.log))
-        self.log(request, tally.done, text, flag)
-        self.log(request, tally.asked, _("Told to end."), flag)
-        for sentence in tally.good():
+    def _report(self, request: HttpRequest, report: ActionReport) -> None:
+        """Log the changes, and show the user what was done and what was refused."""
+        flag = DELETION if report.action is DELETE else CHANGE
+        self.log(request, report.done, str(report.action.log), flag)
+        self.log(request, report.told_to_end, _("Told to end."), flag)
+        for sentence in report.successes():
             self.message_user(request, sentence, messages.SUCCESS)
-        for sentence in tally.bad():
+        for sentence in report.refusals():
             self.message_user(request, sentence, messages.WARNING)
-        if tally.fault:
-            self.message_user(request, tally.fault, messages.ERROR)
+        if report.fault:
+            self.message_user(request, report.fault, messages.ERROR)

@@ -1,4 +1,7 @@
-"""The page of one job: all that is known of it, escaped, and nothing to edit."""
+"""The page of one job, which shows all its data, escaped and read-only.
+
+Next: call.py shows its arguments and its result.
+"""
 
 from typing import Any
 
@@ -10,48 +13,32 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from django_jobqueue.admin import display
-from django_jobqueue.admin.job_actions import JobActions
-from django_jobqueue.admin.links import list_link, page_link, page_url
-from django_jobqueue.admin.verbs import CANCEL, REQUEUE
+from django_jobqueue.admin.jobs.call import CallDisplay
+from django_jobqueue.admin.links import list_link, page_link
+from django_jobqueue.admin.live import LiveModelAdmin
 from django_jobqueue.engine import get_engine
-from django_jobqueue.exceptions import BadSignature, JobQueueError, TaskUnknown
-from django_jobqueue.jobs.attempt import Run
-from django_jobqueue.jobs.job import State
-from django_jobqueue.jobs.payload import load_call, load_value
-from django_jobqueue.jobs.redaction import HIDDEN, Redactor
+from django_jobqueue.exceptions import JobQueueError
+from django_jobqueue.jobs.run import Run
+from django_jobqueue.jobs.states import State
 from django_jobqueue.models import Job, Schedule, Worker
-from django_jobqueue.task import find
-
-FIELDS = (
-    "alias",
-    "state_and_reason",
-    "place",
-    "progress",
-    "task_path",
-    "schedule",
-    "queue",
-    "priority",
-    "enqueued_at",
-    "due_at",
-    "started_at",
-    "attempted_at",
-    "finished_at",
-    "run_time",
-    "tries",
-    "worker",
-    "arguments",
-    "result",
-)
 
 
-class JobPage(JobActions):
-    """Show one job."""
+def _time_field(name: str, label: Any) -> Any:
+    @admin.display(description=label)
+    def field(self: "JobPageMixin", row: Job) -> SafeString | str:
+        return display.time_and_age(getattr(row.snapshot, name))
 
-    readonly_fields = FIELDS
+    return field
+
+
+class JobPageMixin(LiveModelAdmin[Job]):
+    """Show the page of one job."""
+
     view_on_site = False
+    call: CallDisplay  # of the request
 
     def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
-        """Return the fields that say something of a job in this state."""
+        """Return the fields that apply to a job in this state."""
         if obj is None:
             return []
         job = obj.snapshot
@@ -75,20 +62,17 @@ class JobPage(JobActions):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Add the runs, the log and the buttons that this user has for a job in this state."""
+        """Read the whole job, and add its runs and its log to the page.
+
+        Raises: JobNotFound if the job no longer exists.
+        """
         row = context["original"]
+        row.snapshot = get_engine(row.alias).inspector.job(row.id)
+        self.call = CallDisplay(row.alias, row.snapshot, self.viewer)
         context["runs"] = [_run(run) for run in row.snapshot.runs]
-        context["verbs"] = [
-            {"text": text, "url": page_url(self.admin_site, Job, row.pk, verb.name)}
-            for verb, text in ((REQUEUE, _("Requeue")), (CANCEL, _("Cancel job")))
-            if verb.suits(row.snapshot.state) and self.may(verb, request)
-            if not (verb is CANCEL and row.snapshot.cancelling)  # it is told already
-        ]
         context["log"] = [
-            {"at": display.instant(at), "text": text} for at, text in row.snapshot.log
+            {"at": display.exact_time(at), "text": text} for at, text in row.snapshot.log
         ]
-        row.may_see_payload = self.has_own_permission(request, "view_payload")
-        row.may_see_sensitive = self.has_own_permission(request, "view_sensitive")
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description=gettext_lazy("state"))
@@ -104,7 +88,7 @@ class JobPage(JobActions):
     def place(self, row: Job) -> str:
         try:
             before = get_engine(row.alias).inspector.position(row.snapshot)
-        except JobQueueError:  # Redis has gone since the job was read
+        except JobQueueError:  # Redis became unavailable after the job was read
             before = None
         if before is None:
             return display.NOTHING
@@ -130,7 +114,7 @@ class JobPage(JobActions):
 
     @admin.display(description=gettext_lazy("task"))
     def task_path(self, row: Job) -> SafeString | str:
-        """Return the path, with a link to the task's failed jobs."""
+        """Return the task's path, with a link to its failed jobs."""
         where = {"alias": row.alias} if self.alias_column() else {}
         link = list_link(
             self.admin_site,
@@ -144,75 +128,38 @@ class JobPage(JobActions):
 
     @admin.display(description=gettext_lazy("schedule"))
     def schedule(self, row: Job) -> SafeString:
-        """Return the schedule that stored the job, and its time for which it did."""
+        """Return a link to the job's schedule, and the job's nominal time."""
         name = row.snapshot.schedule
         found = Schedule.objects.filter(name=name).values_list("pk", flat=True).first()
         link = name if found is None else page_link(self.admin_site, Schedule, str(found), name)
         if row.snapshot.nominal_at is None:
             return format_html("{}: {}", link, _("run by hand"))
-        return format_html("{}: {}", link, display.moment_and_age(row.snapshot.nominal_at))
+        return format_html("{}: {}", link, display.time_and_age(row.snapshot.nominal_at))
 
-    @admin.display(description=gettext_lazy("enqueued"))
-    def enqueued_at(self, row: Job) -> SafeString | str:
-        return display.moment_and_age(row.snapshot.enqueued_at)
-
-    @admin.display(description=gettext_lazy("due"))
-    def due_at(self, row: Job) -> SafeString | str:
-        return display.moment_and_age(row.snapshot.due_at)
-
-    @admin.display(description=gettext_lazy("first started"))
-    def started_at(self, row: Job) -> SafeString | str:
-        return display.moment_and_age(row.snapshot.started_at)
-
-    @admin.display(description=gettext_lazy("last started"))
-    def attempted_at(self, row: Job) -> SafeString | str:
-        return display.moment_and_age(row.snapshot.attempted_at)
-
-    @admin.display(description=gettext_lazy("finished"))
-    def finished_at(self, row: Job) -> SafeString | str:
-        return display.moment_and_age(row.snapshot.finished_at)
+    enqueued_at = _time_field("enqueued_at", gettext_lazy("enqueued"))
+    due_at = _time_field("due_at", gettext_lazy("due"))
+    started_at = _time_field("started_at", gettext_lazy("first started"))
+    attempted_at = _time_field("attempted_at", gettext_lazy("last started"))
+    finished_at = _time_field("finished_at", gettext_lazy("finished"))
 
     @admin.display(description=gettext_lazy("worker"))
     def worker(self, row: Job) -> SafeString | str:
-        """Return the worker of the latest run; it surely has a page while the job runs."""
+        """Return the worker of the latest run, as a link while the job runs."""
         if row.snapshot.state is State.RUNNING:
             return page_link(self.admin_site, Worker, row.snapshot.worker)
         return row.snapshot.worker or display.NOTHING
 
     @admin.display(description=gettext_lazy("arguments"))
     def arguments(self, row: Job) -> SafeString | str:
-        if not getattr(row, "may_see_payload", False):
-            return _("You need the permission to see arguments and results.")
-        if row.snapshot.payload is None:
-            return _("The record of the arguments is lost.")
-        signer = get_engine(row.alias).signer
-        try:
-            args, kwargs = load_call(signer.verify(row.id, row.task, row.snapshot.payload))
-            shown = (args, kwargs) if _is_open(row) else _redactor(row).call(args, kwargs)
-            return _block(_call(args, kwargs), _call(*shown))
-        except BadSignature:
-            return _("Not signed by this project, so they are not shown.")
-        except (ValueError, RecursionError):
-            return _("They can't be read: this is not the form of a call.")
+        return self.call.arguments()
 
     @admin.display(description=gettext_lazy("result"))
     def result(self, row: Job) -> SafeString | str:
-        if row.snapshot.state is not State.SUCCEEDED:
-            return display.NOTHING
-        if not getattr(row, "may_see_payload", False):
-            return _("You need the permission to see arguments and results.")
-        data = row.snapshot.result or b"null"
-        try:
-            value = load_value(data)
-            return _block(value, value if _is_open(row) else _redactor(row).value(value))
-        except (ValueError, RecursionError):
-            if _is_open(row):
-                return display.block(display.cut(data.decode(errors="replace")))
-            return _("It can't be read: this is no JSON.")
+        return self.call.result()
 
     @admin.display(description=gettext_lazy("run time"))
     def run_time(self, row: Job) -> str:
-        """Return how long the latest run took, or takes so far."""
+        """Return the duration of the latest run, until now if it is still running."""
         job = row.snapshot
         if not job.attempted_at:
             return display.NOTHING
@@ -222,7 +169,7 @@ class JobPage(JobActions):
 
     @admin.display(description=gettext_lazy("attempts"))
     def tries(self, row: Job) -> str:
-        """Return the attempts used of those allowed, and the recoveries if there were any."""
+        """Return the used and allowed attempts, and the recoveries if there were any."""
         job = row.snapshot
         text = f"{job.attempts}/{job.max_attempts}"
         if not job.recoveries:
@@ -231,42 +178,12 @@ class JobPage(JobActions):
         return f"{text}, {words % {'count': job.recoveries}}"
 
 
-def _is_open(row: Job) -> bool:
-    return getattr(row, "may_see_sensitive", False)
-
-
-def _redactor(row: Job) -> Redactor:
-    """Return what hides the job's secrets; the task of a path that nobody signed is not asked."""
-    engine = get_engine(row.alias)
-    try:
-        engine.signer.verify(row.id, row.task, row.snapshot.payload or b"")
-        return Redactor(find(row.task), engine.options.sensitive)
-    except (BadSignature, TaskUnknown):
-        return Redactor(None, engine.options.sensitive)
-
-
-def _call(args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-    return {"args": args, "kwargs": kwargs}
-
-
-def _block(value: Any, shown: Any) -> SafeString:
-    """Return what is shown of a value, and say so if that is not all."""
-    text = display.block(display.pretty(shown))
-    if shown == value:
-        return text
-    note = _(
-        "%(dots)s hides a value: its name marks a secret, or nobody knows its name. "
-        "To see it takes one more permission."
-    )
-    return format_html('{}<p class="jobqueue-note">{}</p>', text, note % {"dots": HIDDEN})
-
-
 def _run(run: Run) -> dict[str, Any]:
     return {
         "attempt": run.attempt if run.counts else "",
         "outcome": display.OUTCOMES.get(run.outcome, run.outcome),
         "worker": "" if run.worker == "-" else run.worker,
-        "started": display.moment(run.started_at),
+        "started": display.time_of(run.started_at),
         "took": display.span(max(0, run.finished_at - run.started_at)) if run.started_at else "",
         "exception": run.exception,
         "traceback": run.traceback,

@@ -1,4 +1,4 @@
-"""The queue list, which is the dashboard: what stands where, and whether it moves."""
+"""The list of queues, the admin's dashboard: counts per state, and pause and resume."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,22 +13,31 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from django_jobqueue.admin import display
 from django_jobqueue.admin.links import list_link
-from django_jobqueue.admin.live import LiveAdmin
-from django_jobqueue.admin.queryset import ListedRows
+from django_jobqueue.admin.live import LiveModelAdmin
+from django_jobqueue.admin.rows import ListedRows
+from django_jobqueue.admin.viewer import Viewer
 from django_jobqueue.engine import get_engine
 from django_jobqueue.engine.queues import Queues
 from django_jobqueue.exceptions import JobQueueError
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 from django_jobqueue.models import Job, Queue
 
 PAUSED = ngettext_lazy("%(count)d queue paused.", "%(count)d queues paused.", "count")
 RESUMED = ngettext_lazy("%(count)d queue resumed.", "%(count)d queues resumed.", "count")
 
 
-class QueueRows(ListedRows[Queue]):
-    """All queues of all aliases."""
+def _count_column(state: State) -> Any:
+    @admin.display(description=display.STATES[state])
+    def column(self: "QueueAdmin", row: Queue) -> SafeString | str:
+        return self.count_link(row, state)
 
-    def everything(self) -> list[Queue]:
+    return column
+
+
+class QueueRows(ListedRows[Queue]):
+    """Load all queues of all aliases."""
+
+    def load_all(self) -> list[Queue]:
         several = len(self.source.aliases) > 1
         return [
             Queue.of(f"{alias}/{stats.name}" if several else stats.name, alias, stats)
@@ -37,23 +46,19 @@ class QueueRows(ListedRows[Queue]):
         ]
 
 
-class QueueAdmin(LiveAdmin[Queue]):
-    """Queues: counts with links to the jobs, pause and resume."""
+class QueueAdmin(LiveModelAdmin[Queue]):
+    """Show the queues with links to their jobs; pause and resume them."""
 
     rows = QueueRows
-    counts = ("running", "queued", "waiting", "scheduled", "failed", "succeeded", "cancelled")
+    counts = ("running", "queued", "scheduled", "failed", "succeeded", "cancelled")
     list_display = ("name", "flag", *counts, "oldest")
-    readonly_fields = ("name", "alias", "flag", *counts, "oldest")
     actions = ("pause_selected", "resume_selected")
 
-    def get_list_display(self, request: HttpRequest) -> tuple[Any, ...]:
-        return (*self.list_display, *self.alias_column())
-
-    def get_fields(self, request: HttpRequest, obj: Queue | None = None) -> tuple[Any, ...]:
+    def get_fields(self, request: HttpRequest, obj: Queue | None = None) -> Any:
         return self.get_list_display(request)
 
     def has_pause_queue_permission(self, request: HttpRequest) -> bool:
-        return self.has_own_permission(request, "pause_queue")
+        return Viewer(request.user).may("pause_queue")
 
     @admin.action(
         permissions=["pause_queue"],
@@ -77,12 +82,12 @@ class QueueAdmin(LiveAdmin[Queue]):
         done: Promise,
         log: str,
     ) -> None:
-        """Pause or resume; log and count the queues for which that is news."""
+        """Pause or resume queues; log and count those that changed."""
         changed = []
         try:
             for row in rows:
                 if act(get_engine(row.alias).queues, row.name):
-                    changed.append(row)  # noqa: PERF401 - those before a fault count
+                    changed.append(row)  # noqa: PERF401 - keep those before a fault
         except JobQueueError as error:
             self.message_user(request, str(error), messages.ERROR)
         self.log(request, changed, log)
@@ -91,7 +96,7 @@ class QueueAdmin(LiveAdmin[Queue]):
 
     @admin.display(description=gettext_lazy("claims"))
     def flag(self, row: Queue) -> SafeString:
-        """Return whether its jobs are claimed, as symbol and text."""
+        """Return whether claims are paused, as a symbol and a text."""
         if row.paused:
             symbol, text = "‖", _("paused")
         else:
@@ -100,40 +105,19 @@ class QueueAdmin(LiveAdmin[Queue]):
 
     @admin.display(description=gettext_lazy("oldest queued"))
     def oldest(self, row: Queue) -> str:
-        """Return how long ago the job that is claimed next was enqueued."""
+        """Return the time since the job that is claimed next was enqueued."""
         at = row.stats.oldest_at
         return display.span(max(0, display.now_ms() - at)) if at else display.NOTHING
 
-    @admin.display(description=display.STATES[State.RUNNING])
-    def running(self, row: Queue) -> SafeString | str:
-        return self._count(row, State.RUNNING)
+    running = _count_column(State.RUNNING)
+    queued = _count_column(State.QUEUED)
+    scheduled = _count_column(State.SCHEDULED)
+    failed = _count_column(State.FAILED)
+    succeeded = _count_column(State.SUCCEEDED)
+    cancelled = _count_column(State.CANCELLED)
 
-    @admin.display(description=display.STATES[State.QUEUED])
-    def queued(self, row: Queue) -> SafeString | str:
-        return self._count(row, State.QUEUED)
-
-    @admin.display(description=display.STATES[State.WAITING])
-    def waiting(self, row: Queue) -> SafeString | str:
-        return self._count(row, State.WAITING)
-
-    @admin.display(description=display.STATES[State.SCHEDULED])
-    def scheduled(self, row: Queue) -> SafeString | str:
-        return self._count(row, State.SCHEDULED)
-
-    @admin.display(description=display.STATES[State.FAILED])
-    def failed(self, row: Queue) -> SafeString | str:
-        return self._count(row, State.FAILED)
-
-    @admin.display(description=display.STATES[State.SUCCEEDED])
-    def succeeded(self, row: Queue) -> SafeString | str:
-        return self._count(row, State.SUCCEEDED)
-
-    @admin.display(description=display.STATES[State.CANCELLED])
-    def cancelled(self, row: Queue) -> SafeString | str:
-        return self._count(row, State.CANCELLED)
-
-    def _count(self, row: Queue, state: State) -> SafeString | str:
-        """Return a count with a link to these jobs; nothing leads nowhere."""
+    def count_link(self, row: Queue, state: State) -> SafeString | str:
+        """Return a count, with a link to these jobs if there are any."""
         count = row.stats.counts[state]
         if not count:
             return "0"

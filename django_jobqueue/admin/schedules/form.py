@@ -1,37 +1,39 @@
-"""The form of a schedule: what people type, checked by the rules that code meets too."""
+"""The form of a schedule, which checks input with the same rules as schedules in code."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django import forms
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.exceptions import ValidationError
 from django.utils.timezone import get_current_timezone_name
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_jobqueue import compat
-from django_jobqueue.admin.fields import IntervalField, JsonField, ZoneInput
+from django_jobqueue.admin.schedules.fields import IntervalField, JsonField, ZoneInput
 from django_jobqueue.admin.source import aliases
-from django_jobqueue.ledger import DEFINITION, Schedule
+from django_jobqueue.models import SPEC_FIELDS, Schedule
 from django_jobqueue.schedules.cron import Cron, Every
-from django_jobqueue.schedules.spec import Entry, check_name, declared
-from django_jobqueue.schedules.stored import called, check_stored_call, timetable_of
+from django_jobqueue.schedules.spec import ScheduleSpec, check_name, declared
+from django_jobqueue.schedules.stored import UNFIT, check_stored_call, registered_task, timetable_of
 from django_jobqueue.schedules.timetable import MOST, Timetable
-from django_jobqueue.task import Task, registered
+from django_jobqueue.task import registered
 
 PRIORITIES = range(-100, 101)
 YEARS = range(1900, 9001)
+TIMES = ("cron", "every_seconds", "timezone", "start", "end", "catch_up", "catch_up_max")
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
-    _Form = forms.ModelForm[Schedule]  # which takes a type in brackets only in its stubs
+    _Form = forms.ModelForm[Schedule]  # only its stubs accept a type in brackets
 else:
     _Form = forms.ModelForm
 
 
 class ScheduleForm(_Form):
-    """Add or change a schedule, or only look when it would fire."""
+    """Add or change a schedule, or preview its next fires."""
 
     task = forms.ChoiceField(label=gettext_lazy("Task"))
     args = JsonField(
@@ -58,7 +60,7 @@ class ScheduleForm(_Form):
 
     class Meta:
         model = Schedule
-        fields = ("name", "from_code", "alias", *DEFINITION, "enabled")
+        fields = ("name", "from_code", "alias", *SPEC_FIELDS, "enabled")
         help_texts: ClassVar = {
             "from_code": gettext_lazy("Untick to define it here, tick to go back to the code."),
             "queue": gettext_lazy("Empty: the task's own."),
@@ -71,8 +73,8 @@ class ScheduleForm(_Form):
             "overlap": gettext_lazy("If the job of the time before is not final yet."),
         }
 
-    timetable: Timetable | None = None  # what the form says, if that is sound
-    is_preview = False  # look only: nothing is stored
+    timetable: Timetable | None = None  # of the form's data, if they are valid
+    is_preview = False  # True: nothing is stored
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -82,7 +84,7 @@ class ScheduleForm(_Form):
             row.alias = next(iter(aliases()), row.alias)
         if row.from_code and (entry := declared().get(row.name)):
             self.initial.update(fields_of(entry))
-        if "start" in self.fields:  # not for who may only look
+        if "start" in self.fields:  # the user may edit
             self.fields["task"].choices = list(_tasks(self.initial.get("task", "")))  # type: ignore[attr-defined]
             zone = _("Of cron. Empty: %(zone)s.") % {"zone": settings.TIME_ZONE}
             self.fields["timezone"].help_text = zone
@@ -97,7 +99,7 @@ class ScheduleForm(_Form):
             )
 
     def is_valid(self) -> bool:
-        """Tell whether to store: never when somebody only wants to look."""
+        """Return whether to store the schedule: never for a preview."""
         return super().is_valid() and not self.is_preview
 
     def clean_name(self) -> str:
@@ -129,33 +131,26 @@ class ScheduleForm(_Form):
         return data
 
     def _as_in_the_code(self) -> None:
-        """Refuse changes that would have no effect."""
+        """Refuse changes that would have no effect while the row follows the code."""
         text = _("It is as in the code: to define it here, untick “as in the code”.")
-        for name in DEFINITION:
+        for name in SPEC_FIELDS:
             if name in self.changed_data and name not in self.errors:
                 self.add_error(name, text)
         if entry := declared().get(self.instance.name):
             self.timetable = entry.timetable
 
     def _check_call(self, data: dict[str, Any]) -> None:
-        task = None
-        for name in ("task", "queue", "priority"):
-            if name in self.errors or (name != "task" and task is None):
-                continue
-            row = Schedule(alias=self._alias(data), task=data.get("task", ""))
-            setattr(row, name, data[name])
-            try:
-                task = called(row)
-            except (ValueError, compat.InvalidTask, compat.InvalidTaskBackend) as error:
-                self.add_error(name, str(error))
-        if task is not None and not {"args", "kwargs"} & self.errors.keys():
-            self._check_arguments(task, data["args"], data["kwargs"])
-
-    def _check_arguments(self, task: Task[..., Any], args: Any, kwargs: Any) -> None:
-        try:
-            check_stored_call(task, args, kwargs)
-        except (TypeError, ValueError, ImproperlyConfigured) as error:
-            self.add_error("kwargs" if kwargs and not args else "args", str(error))
+        path, queue, priority = data.get("task", ""), data.get("queue"), data.get("priority")
+        alias = str(data.get("alias") or self.instance.alias)
+        task = self._check("task", lambda: registered_task(path).using(backend=alias))
+        if task is None:
+            return
+        self._check("queue", lambda: task.using(queue_name=queue or None))
+        self._check("priority", lambda: task.using(priority=priority))
+        if not {"args", "kwargs"} & self.errors.keys():
+            args, kwargs = data["args"], data["kwargs"]
+            field = "kwargs" if kwargs and not args else "args"
+            self._check(field, lambda: check_stored_call(task, args, kwargs))
 
     def _check_times(self, data: dict[str, Any]) -> None:
         cron, every, zone = data.get("cron"), data.get("every_seconds"), data.get("timezone")
@@ -170,23 +165,22 @@ class ScheduleForm(_Form):
             self.add_error("cron", text)
             return
         if cron:
-            self._try("cron", lambda: Cron(cron, "UTC"))
-            self._try("timezone", lambda: Cron("@daily", zone or settings.TIME_ZONE))
+            self._check("cron", lambda: Cron(cron, "UTC"))
+            self._check("timezone", lambda: Cron("@daily", zone or settings.TIME_ZONE))
         elif every is not None:
-            self._try("every_seconds", lambda: Every(float(every)))
+            self._check("every_seconds", lambda: Every(float(every)))
         if not self.errors.keys() & {"cron", "timezone", "every_seconds", "start", "end"}:
             self._check_timetable(data)
 
     def _check_timetable(self, data: dict[str, Any]) -> None:
-        names = ("cron", "every_seconds", "timezone", "start", "end", "catch_up", "catch_up_max")
-        row = Schedule(**{name: data[name] for name in names if name in data})
+        row = Schedule(**{name: data[name] for name in TIMES if name in data})
         field = "end" if row.start and row.end and row.start >= row.end else "timezone"
         if row.catch_up_max not in range(1, MOST + 1):
             field = "catch_up_max"
-        self._try(field, lambda: setattr(self, "timetable", timetable_of(row)))
+        self.timetable = self._check(field, lambda: timetable_of(row))
 
     def _check_years(self, data: dict[str, Any]) -> None:
-        """Refuse times that not every zone and database can tell."""
+        """Refuse times that some time zone or database can't represent."""
         for name in ("start", "end"):
             if (moment := data.get(name)) and moment.year not in YEARS:
                 text = _("“%(time)s”: give a year from %(first)d to %(last)d, or leave it empty.")
@@ -194,18 +188,20 @@ class ScheduleForm(_Form):
                 values = {"time": time, "first": YEARS[0], "last": YEARS[-1]}
                 self.add_error(name, text % values)
 
-    def _try(self, field: str, make: Any) -> None:
+    def _check(self, field: str, make: Callable[[], T]) -> T | None:
+        """Return the value of `make`; if it raises, add its error to a field and return None.
+
+        A field that already has an error is not checked again.
+        """
         try:
-            make()
-        except (TypeError, ValueError) as error:
+            return None if field in self.errors else make()
+        except (ValueError, *UNFIT) as error:
             self.add_error(field, str(error))
-
-    def _alias(self, data: dict[str, Any]) -> str:
-        return str(data.get("alias") or self.instance.alias)
+            return None
 
 
-def fields_of(entry: Entry) -> dict[str, Any]:
-    """Return how the form shows a schedule of the code."""
+def fields_of(entry: ScheduleSpec) -> dict[str, Any]:
+    """Return the form's initial values for a schedule in the code."""
     times, table = entry.timetable.times, entry.timetable
     task = registered().get(entry.task.module_path, entry.task)
     cron = times if isinstance(times, Cron) else None
@@ -227,13 +223,13 @@ def fields_of(entry: Entry) -> dict[str, Any]:
 
 
 def _name_parts(field: Any) -> None:
-    """Tell a screen reader which part of a time is which: the admin's widget does not."""
+    """Label the date and time inputs for screen readers, as the admin's widget does not."""
     for part, text in zip(field.widget.widgets, (_("date"), _("time")), strict=True):
         part.attrs["aria-label"] = f"{field.label}: {text}"
 
 
 def _tasks(present: str) -> Iterator[tuple[str, Any]]:
-    """Yield the known tasks by package; one that is not known only if it is the present one."""
+    """Yield the known tasks as choices by package; add `present` if it is not known."""
     yield "", "---------"
     groups: dict[str, list[tuple[str, str]]] = {}
     for path in registered():

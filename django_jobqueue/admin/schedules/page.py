@@ -1,7 +1,8 @@
-"""The page of one schedule: its form, or what it says; its next fires; where it stands."""
+"""The page of one schedule: its form or read-only fields, its next fires and its status."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets
@@ -13,45 +14,61 @@ from django.utils.translation import gettext_lazy
 
 from django_jobqueue.admin import display
 from django_jobqueue.admin.links import page_link, page_url
-from django_jobqueue.admin.live import QueueModelAdmin
-from django_jobqueue.admin.schedule_form import ScheduleForm
-from django_jobqueue.admin.schedule_row import ORIGINS, Origin, attach, table_of, zone_of
-from django_jobqueue.admin.source import Source
+from django_jobqueue.admin.live import JobQueueModelAdmin
+from django_jobqueue.admin.schedules.form import ScheduleForm
+from django_jobqueue.admin.schedules.status import (
+    ORIGINS,
+    Origin,
+    ScheduleStatus,
+    Statuses,
+    table_of,
+    zone_of,
+)
 from django_jobqueue.conf import load
 from django_jobqueue.jobs.redaction import Redactor
-from django_jobqueue.ledger import CatchUp, Overlap, Schedule
-from django_jobqueue.models import Job
+from django_jobqueue.models import CatchUp, Job, Overlap, Schedule
 from django_jobqueue.schedules.cron import to_ms
-from django_jobqueue.schedules.spec import declared
+from django_jobqueue.schedules.spec import ScheduleSpec, declared
 
 FACTS = ("last_fire", "next_fire", "left_out")
 
 
-class SchedulePage(QueueModelAdmin[Schedule]):
+def _entry_field(label: Any, show: Callable[[ScheduleSpec], SafeString | str]) -> Any:
+    @admin.display(description=label)
+    def field(self: "SchedulePageMixin", row: Schedule) -> SafeString | str:
+        entry = self.statuses.of(row).entry
+        return show(entry) if entry else display.NOTHING
+
+    return field
+
+
+def _time(at: datetime | None) -> SafeString | str:
+    return display.time_of(_ms(at))
+
+
+class SchedulePageMixin(JobQueueModelAdmin[Schedule]):
     """Show and change one schedule."""
 
     form = ScheduleForm
     view_on_site = False
+    statuses: Statuses  # of the request
 
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> Schedule | None:
-        """Return the row with what is known of it before a form changes it."""
-        row = super().get_object(request, object_id, from_field)
-        if row is not None:
-            source = Source()
-            attach([row], source)
-            for fault in source.faults.values():
-                self.warn_once(request, fault)
-        return row
+    def for_request(self, request: HttpRequest) -> Self:
+        mine = super().for_request(request)
+        mine.statuses = Statuses(mine.source)
+        return mine
 
     def get_readonly_fields(self, request: HttpRequest, obj: Schedule | None = None) -> Any:
-        """Return what is only shown; the name too, if the code gave it."""
+        """Return the read-only fields; a name from the code is one of them."""
         if not self._may_edit(request, obj):
             return tuple(flatten_fieldsets(self._view()))
         if obj is None:
             return ()
-        return ("standing", *FACTS, "name") if obj.sight.is_of_code else ("standing", *FACTS)
+        return (
+            ("standing", *FACTS, "name")
+            if self.statuses.of(obj).is_of_code
+            else ("standing", *FACTS)
+        )
 
     def get_fieldsets(self, request: HttpRequest, obj: Schedule | None = None) -> Any:
         return self._edit(obj) if self._may_edit(request, obj) else self._view()
@@ -64,7 +81,7 @@ class SchedulePage(QueueModelAdmin[Schedule]):
     def _edit(self, obj: Schedule | None) -> list[Any]:
         head: list[Any] = [["name", *self.alias_column()]]
         head += ["standing"] if obj else []
-        head += ["from_code"] if obj and obj.sight.is_of_code else []
+        head += ["from_code"] if obj and self.statuses.of(obj).is_of_code else []
         found = [
             (None, {"fields": [*head, "enabled"]}),
             (_("Call"), {"fields": ["task", "args", "kwargs", "queue", "priority"]}),
@@ -85,17 +102,18 @@ class SchedulePage(QueueModelAdmin[Schedule]):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Add the next fires, as the form says or as it stands, and the button to run."""
+        """Add the next fires, of the submitted form or the stored schedule, and the run button."""
         row, form = context["original"], context["adminform"].form
         context["may_look"] = self._may_edit(request, row)
-        if row is not None:
-            row.may_see_payload = self.has_own_permission(request, "view_payload")
-            row.may_see_sensitive = self.has_own_permission(request, "view_sensitive")
-            row.may_see_jobs = self.has_own_permission(request, "view_job")
-            context["notes"] = _notes(row)
-            if row.sight.entry and self.has_own_permission(request, "run_schedule"):
+        status = None if row is None else self.statuses.of(row)
+        if status is not None:
+            context["notes"] = _notes(row, status)
+            if status.entry and self.viewer.may("run_schedule"):
                 context["run_url"] = page_url(self.admin_site, Schedule, str(row.pk), "run")
-        timetable = form.timetable if form.is_bound else _timetable(row)
+            for fault in self.source.faults.values():
+                self.warn_once(request, fault)
+        stored = status.timetable if status else None
+        timetable = form.timetable if form.is_bound else stored
         if timetable is not None:
             context["fires"] = table_of(timetable)
             context["zone"] = zone_of(timetable)
@@ -104,88 +122,68 @@ class SchedulePage(QueueModelAdmin[Schedule]):
 
     @admin.display(description=gettext_lazy("task"))
     def task_path(self, row: Schedule) -> SafeString:
-        return format_html("<code>{}</code>", _path(row))
+        return format_html("<code>{}</code>", self.statuses.of(row).task_path or row.task)
 
     @admin.display(description=gettext_lazy("arguments"))
     def call(self, row: Schedule) -> SafeString | str:
-        """Return the arguments, without secrets for who may not see these."""
-        entry = row.sight.entry
+        """Return the arguments; redact secrets unless the user may see them."""
+        entry = self.statuses.of(row).entry
         if entry is None:
             return display.NOTHING
-        if not getattr(row, "may_see_payload", False):
+        if not self.viewer.may("view_payload"):
             return _("You need the permission to see arguments and results.")
         args, kwargs = entry.args, entry.kwargs
-        if not getattr(row, "may_see_sensitive", False):
+        if not self.viewer.may("view_sensitive"):
             words = load(entry.alias).sensitive
             args, kwargs = Redactor(entry.task, words).call(args, kwargs)
         return display.block(display.pretty({"args": args, "kwargs": kwargs}))
 
-    @admin.display(description=gettext_lazy("queue"))
-    def queue_name(self, row: Schedule) -> str:
-        entry = row.sight.entry
-        return entry.task.queue_name if entry else display.NOTHING
-
-    @admin.display(description=gettext_lazy("priority"))
-    def priority_number(self, row: Schedule) -> str:
-        entry = row.sight.entry
-        return str(entry.task.priority) if entry else display.NOTHING
-
-    @admin.display(description=gettext_lazy("when"))
-    def words(self, row: Schedule) -> str:
-        table = _timetable(row)
-        return table.times.describe() if table else display.NOTHING
-
-    @admin.display(description=gettext_lazy("start"))
-    def begins(self, row: Schedule) -> SafeString | str:
-        table = _timetable(row)
-        return display.moment(_ms(table.start) if table else None)
-
-    @admin.display(description=gettext_lazy("end"))
-    def ends(self, row: Schedule) -> SafeString | str:
-        table = _timetable(row)
-        return display.moment(_ms(table.end) if table else None)
+    queue_name = _entry_field(gettext_lazy("queue"), lambda entry: entry.task.queue_name)
+    priority_number = _entry_field(gettext_lazy("priority"), lambda entry: str(entry.task.priority))
+    words = _entry_field(gettext_lazy("when"), lambda entry: entry.timetable.times.describe())
+    begins = _entry_field(gettext_lazy("start"), lambda entry: _time(entry.timetable.start))
+    ends = _entry_field(gettext_lazy("end"), lambda entry: _time(entry.timetable.end))
+    overlapping = _entry_field(
+        gettext_lazy("overlap"), lambda entry: str(Overlap(entry.overlap).label)
+    )
 
     @admin.display(description=gettext_lazy("catch up"))
     def catching_up(self, row: Schedule) -> str:
-        table = _timetable(row)
+        table = self.statuses.of(row).timetable
         if table is None:
             return display.NOTHING
         words = str(CatchUp(table.catch_up).label)
         return f"{words}: {table.catch_up_max}" if table.catch_up == CatchUp.ALL else words
 
-    @admin.display(description=gettext_lazy("overlap"))
-    def overlapping(self, row: Schedule) -> str:
-        entry = row.sight.entry
-        return str(Overlap(entry.overlap).label) if entry else display.NOTHING
-
     @admin.display(description=gettext_lazy("stands"))
     def standing(self, row: Schedule) -> SafeString | str:
-        """Return where it stands, and what is wrong with it."""
-        text = ORIGINS[row.sight.origin]
-        if not row.sight.fault:
+        """Return where the schedule is defined, and its fault if it is broken."""
+        status = self.statuses.of(row)
+        text = ORIGINS[status.origin]
+        if not status.fault:
             return str(text)
-        return format_html("{} {}: {}", text, display.failure(_("broken")), row.sight.fault)
+        return format_html("{} {}: {}", text, display.failure(_("broken")), status.fault)
 
     @admin.display(description=gettext_lazy("last fire"))
     def last_fire(self, row: Schedule) -> SafeString | str:
         """Return the nominal time of the last fire, and a link to its job."""
-        stats = row.sight.stats
+        stats = self.statuses.of(row).stats
         if stats is None or not stats.fired_at:
             return display.NOTHING
-        shown = display.moment_and_age(stats.nominal_at or stats.fired_at, short=True)
-        if not stats.job_id or not getattr(row, "may_see_jobs", False):
+        shown = display.time_and_age(stats.nominal_at or stats.fired_at, short=True)
+        if not stats.job_id or not self.viewer.may("view_job"):
             return shown
         return format_html("{} {}", shown, page_link(self.admin_site, Job, stats.job_id, _("job")))
 
     @admin.display(description=gettext_lazy("next fire"))
     def next_fire(self, row: Schedule) -> SafeString | str:
-        at = row.sight.next_at() if row.enabled else None
-        return display.moment_and_age(_ms(at), short=True)
+        at = self.statuses.of(row).next_at() if row.enabled else None
+        return display.time_and_age(_ms(at), short=True)
 
     @admin.display(description=gettext_lazy("left out"))
     def left_out(self, row: Schedule) -> str:
-        """Return how many times were not fired: nobody was there, or a job was not final."""
-        stats = row.sight.stats
+        """Return the counts of missed nominal times and of those left out for an overlap."""
+        stats = self.statuses.of(row).stats
         counts = []
         if stats and stats.missed:
             counts.append(_("%(count)d missed") % {"count": stats.missed})
@@ -194,9 +192,9 @@ class SchedulePage(QueueModelAdmin[Schedule]):
         return ", ".join(counts) or display.NOTHING
 
 
-def _notes(row: Schedule) -> list[str]:
+def _notes(row: Schedule, status: ScheduleStatus) -> list[str]:
     notes = []
-    if row.sight.origin is Origin.GONE:
+    if status.origin is Origin.GONE:
         text = (
             _(
                 "The code that runs here declares it no more, so it fires nothing. Delete it; or "
@@ -209,21 +207,13 @@ def _notes(row: Schedule) -> list[str]:
             )
         )
         notes.append(text)
-    if row.sight.origin is Origin.OVERRIDE:
+    if status.origin is Origin.OVERRIDE:
         code = declared()[row.name]
         values = {"task": code.task.module_path, "when": code.timetable.times.describe()}
         notes.append(_("The code says: %(task)s, %(when)s.") % values)
     if not row.enabled:
         notes.append(_("It is disabled, so it fires nothing."))
     return notes
-
-
-def _path(row: Schedule) -> str:
-    return row.sight.entry.task.module_path if row.sight.entry else row.task
-
-
-def _timetable(row: Schedule | None) -> Any:
-    return row.sight.entry.timetable if row is not None and row.sight.entry else None
 
 
 def _ms(at: datetime | None) -> int | None:

@@ -1,4 +1,4 @@
-"""Fields of forms that Django does not have: an interval, a time zone, JSON of one kind."""
+"""Form fields that Django lacks: an interval, a time zone, JSON of one type."""
 
 import json
 import re
@@ -17,8 +17,8 @@ from django.utils.translation import gettext_lazy
 
 from django_jobqueue.admin.display import sendable
 
-_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # in JSON; PostgreSQL refuses it
-SHOWN = 80  # characters of a text that a sentence quotes
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # in JSON; PostgreSQL rejects it
+SHOWN = 80  # characters of a text that an error quotes
 UNITS = (
     (1, gettext_lazy("seconds")),
     (60, gettext_lazy("minutes")),
@@ -29,7 +29,7 @@ UNITS = (
 
 
 class IntervalWidget(forms.MultiWidget):
-    """A number and its unit."""
+    """The input of a number and its unit."""
 
     def __init__(self) -> None:
         number = forms.NumberInput(
@@ -44,7 +44,7 @@ class IntervalWidget(forms.MultiWidget):
         super().__init__({"number": number, "unit": unit})
 
     def decompress(self, value: Decimal | None) -> list[Any]:
-        """Return seconds in the greatest unit in which they are a whole number."""
+        """Return seconds as a number and its unit: the largest that gives a whole number."""
         if value is None:
             return [None, 60]
         size = max((size for size, _text in UNITS if not value % size), default=1)
@@ -52,7 +52,7 @@ class IntervalWidget(forms.MultiWidget):
 
 
 class IntervalField(forms.MultiValueField):
-    """Seconds, typed as a number and a unit."""
+    """A number of seconds, entered as a number and a unit."""
 
     widget = IntervalWidget
 
@@ -77,7 +77,7 @@ class IntervalField(forms.MultiValueField):
 
 
 class ZoneInput(AdminTextInputWidget):
-    """A text for which the browser proposes the names of time zones."""
+    """A text input for which the browser suggests the names of time zones."""
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
         names = f"{(attrs or {}).get('id', name)}_names"
@@ -87,7 +87,7 @@ class ZoneInput(AdminTextInputWidget):
 
 
 class JsonField(forms.JSONField):
-    """JSON of one kind; what is no JSON is quoted."""
+    """JSON of one type; the error for an invalid text quotes it."""
 
     def __init__(self, kind: type, example: str, **given: Any) -> None:
         super().__init__(widget=AdminTextareaWidget({"rows": 3}), required=False, **given)
@@ -110,7 +110,7 @@ class JsonField(forms.JSONField):
         raise ValidationError(text % values)
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        return data  # as it was typed
+        return data  # as entered
 
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, self._kind):
@@ -119,16 +119,16 @@ class JsonField(forms.JSONField):
 
 
 def _check_texts(found: Any) -> None:
-    """Raise ValueError if a text in a value of JSON is none that can be stored everywhere."""
+    """Raise ValueError if a JSON value has a text that not every database can store."""
     text = json.dumps(found, ensure_ascii=False)
-    text.encode()  # fails for halves of characters
+    text.encode()  # fails for lone surrogates
     if _NUL.search(text):
         raise ValueError(_("a text in it has the character \\u0000"))
 
 
 @cache
 def _zones() -> list[str]:
-    """Return the names of all time zones; to find them takes a walk through the file system."""
+    """Return the names of all time zones; cached, because it reads the file system."""
     return sorted(zone for zone in available_timezones() if zone != "localtime")
 
 

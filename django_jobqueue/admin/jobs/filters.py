@@ -1,4 +1,4 @@
-"""The filters of the job list. Their choices come from the same counts as the rows."""
+"""The filters of the job list; their choices use the same counts as the rows."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -11,16 +11,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_jobqueue.admin.display import STATES
-from django_jobqueue.admin.job_rows import LISTED, JobRows
-from django_jobqueue.jobs.job import State
+from django_jobqueue.admin.jobs.rows import LISTED, JobRows
+from django_jobqueue.jobs.states import State
 
-TASKS_OF = 100  # newest failed jobs whose tasks are offered as choices
+TASKS_OF = 100  # number of newest failed jobs whose tasks are choices
 
-Option = tuple[str | None, object]  # value in the address, text
+Option = tuple[str | None, object]  # value in the URL, text
 
 
 class Choice(admin.ListFilter):
-    """A filter by one parameter, whose options are made when the rows are known."""
+    """A filter by one URL parameter, whose options depend on the rows."""
 
     parameter: ClassVar[str]
 
@@ -60,7 +60,7 @@ class Choice(admin.ListFilter):
 
 
 class AliasFilter(Choice):
-    """One alias at a time, the default one first."""
+    """Select one alias; the first one is the default."""
 
     title = gettext_lazy("alias")
     parameter = "alias"
@@ -78,7 +78,7 @@ class AliasFilter(Choice):
 
 
 class StateFilter(Choice):
-    """One state or all, each with its count."""
+    """Select one state or all; each option shows its count."""
 
     title = gettext_lazy("state")
     parameter = "state"
@@ -92,12 +92,14 @@ class StateFilter(Choice):
         totals = rows.totals()
         yield None, _("All")
         for state in LISTED:
+            if state is State.WAITING and not totals[state]:
+                continue  # jobs can't wait for others yet
             text = _("%(state)s (%(count)d)")
             yield state.value, text % {"state": STATES[state], "count": totals[state]}
 
 
 class QueueFilter(Choice):
-    """One queue or all."""
+    """Select one queue or all."""
 
     title = gettext_lazy("queue")
     parameter = "queue"
@@ -110,7 +112,7 @@ class QueueFilter(Choice):
 
 
 class TaskFilter(Choice):
-    """The failed jobs of one task: exact, while other lists of a task are searched for."""
+    """Select the failed jobs of one task, which an index lists; other states need a search."""
 
     title = gettext_lazy("task of failed jobs")
     parameter = "task"
@@ -122,7 +124,7 @@ class TaskFilter(Choice):
         yield None, _("All")
         tasks = {self.value} - {""}
         if rows.where.get("state") == State.FAILED:
-            tasks |= rows.source.once(
+            tasks |= rows.source.cached(
                 ("failed tasks", rows.alias),
                 lambda: {job.task for job in self._failed(rows).fetch(0, TASKS_OF)},
             )
@@ -136,7 +138,7 @@ class TaskFilter(Choice):
 
 
 class OrderFilter(Choice):
-    """The order within a state: of queued jobs, the oldest are claimed next."""
+    """Select the order within a state; the oldest queued jobs are claimed next."""
 
     title = gettext_lazy("order")
     parameter = "order"

@@ -1,4 +1,4 @@
-"""The job list. Next: job_page.py shows one of them, job_actions.py does something to them."""
+"""The list of jobs. Next: page.py shows one job; actions.py changes jobs."""
 
 from typing import Any
 
@@ -8,14 +8,17 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
-from django_jobqueue.admin import display, filters
-from django_jobqueue.admin.job_page import JobPage
-from django_jobqueue.admin.job_rows import JobRows
+from django_jobqueue.admin import display
+from django_jobqueue.admin.jobs import filters
+from django_jobqueue.admin.jobs.actions import JobActionsMixin
+from django_jobqueue.admin.jobs.page import JobPageMixin
+from django_jobqueue.admin.jobs.rows import JobRows
+from django_jobqueue.admin.live import LiveModelAdmin
 from django_jobqueue.models import Job
 
 
-class JobAdmin(JobPage):
-    """Jobs: list, page of one, actions."""
+class JobAdmin(JobPageMixin, JobActionsMixin, LiveModelAdmin[Job]):
+    """Show the list of jobs; the mixins add the page and the actions."""
 
     rows = JobRows
     list_display = (
@@ -29,9 +32,6 @@ class JobAdmin(JobPage):
     )
     search_fields = ("task", "id")
     hint = gettext_lazy("Search for a whole job ID, or for parts of the path of a task.")
-
-    def get_list_display(self, request: HttpRequest) -> tuple[Any, ...]:
-        return (*self.list_display, *self.alias_column())
 
     def get_list_filter(self, request: HttpRequest) -> tuple[Any, ...]:
         return (
@@ -49,7 +49,7 @@ class JobAdmin(JobPage):
 
     @admin.display(description=gettext_lazy("ID"))
     def short_id(self, row: Job) -> SafeString:
-        """Return the random part of the id: the first digits are the time."""
+        """Return the random part of the id; its first part is the time."""
         shown = row.id[24:34] or row.id
         return format_html('<code title="{}">{}</code>', row.id, shown)
 
@@ -59,7 +59,7 @@ class JobAdmin(JobPage):
 
     @admin.display(description=gettext_lazy("enqueued"))
     def enqueued(self, row: Job) -> SafeString | str:
-        return display.moment_and_age(row.snapshot.enqueued_at, short=True)
+        return display.time_and_age(row.snapshot.enqueued_at, short=True)
 
     @admin.display(description=gettext_lazy("state"))
     def state_text(self, row: Job) -> SafeString:

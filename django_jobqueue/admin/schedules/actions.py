@@ -1,102 +1,48 @@
-"""The schedules: what is fired when, and whether it was; enable, disable and run now."""
+"""The actions on schedules: save, enable, disable, run now, delete.
+
+Each needs its permission and a POST request, and writes an entry to the admin's log.
+"""
 
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected as confirm_deletion
-from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils.safestring import SafeString
-from django.utils.text import capfirst
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from django_jobqueue import compat
-from django_jobqueue.admin import display
 from django_jobqueue.admin.links import list_url, page_url
-from django_jobqueue.admin.schedule_page import SchedulePage
-from django_jobqueue.admin.schedule_row import absence, attach
-from django_jobqueue.admin.source import Source
+from django_jobqueue.admin.live import JobQueueModelAdmin
+from django_jobqueue.admin.viewer import Viewer
 from django_jobqueue.backend import JobQueueBackend
 from django_jobqueue.engine import get_engine
 from django_jobqueue.exceptions import JobQueueError
-from django_jobqueue.ledger import Schedule
+from django_jobqueue.models import Schedule
 from django_jobqueue.schedules.spec import declared
-from django_jobqueue.schedules.stored import definition, enter_declared
+from django_jobqueue.schedules.stored import spec_of
 
+ENABLED = ngettext_lazy("%(count)d schedule enabled.", "%(count)d schedules enabled.", "count")
+DISABLED = ngettext_lazy("%(count)d schedule disabled.", "%(count)d schedules disabled.", "count")
+RUN = ngettext_lazy("%(count)d schedule is run now.", "%(count)d schedules are run now.", "count")
 REFUSED = (ValueError, TypeError, compat.InvalidTask, JobQueueError, ImproperlyConfigured)
 
 
-class ScheduleList(ChangeList):
-    """The page of the list, whose rows get what Redis knows of them."""
+class ScheduleActionsMixin(JobQueueModelAdmin[Schedule]):
+    """Save, enable, disable, run and delete schedules."""
 
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        self.source = Source()
-        rows: Any = list(self.result_list)
-        attach(rows, self.source)
-        may_see_jobs = request.user.has_perm("django_jobqueue.view_job")
-        for row in rows:
-            row.may_see_jobs = may_see_jobs
-        self.result_list = rows
-
-
-class ScheduleAdmin(SchedulePage):
-    """Schedules: their list, and what one can do with them."""
-
-    list_display = (
-        "name",
-        "task_name",
-        "words",
-        "standing",
-        "enabled",
-        "last_fire",
-        "next_fire",
-        "left_out",
-    )
-    search_fields = ("name", "task")
     actions = ("enable_selected", "disable_selected", "run_selected", "delete_selected")
 
-    def get_list_display(self, request: HttpRequest) -> tuple[Any, ...]:
-        return (*self.list_display, *self.alias_column())
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return ScheduleList
-
     def has_run_schedule_permission(self, request: HttpRequest) -> bool:
-        return self.has_own_permission(request, "run_schedule")
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """Show the list, with the schedules of the code, and say if nothing fires them."""
-        for alias in Source().aliases:
-            enter_declared(alias)
-        title = {"title": capfirst(self.opts.verbose_name_plural)}
-        response = super().changelist_view(request, title | (extra_context or {}))
-        context = getattr(response, "context_data", None)
-        if isinstance(response, TemplateResponse) and context and "cl" in context:
-            source = context["cl"].source
-            live = Schedule.objects.filter(enabled=True).values_list("alias", flat=True)
-            said = (absence(source, alias) for alias in sorted(set(live)))
-            context["notes"] = [text for text in said if text]
-            for fault in source.faults.values():
-                self.warn_once(request, fault)
-        return response
-
-    @admin.display(description=gettext_lazy("task"), ordering="task")
-    def task_name(self, row: Schedule) -> SafeString:
-        entry = row.sight.entry
-        return display.short_task(entry.task.module_path if entry else row.task)
+        return Viewer(request.user).may("run_schedule")
 
     def save_model(self, request: HttpRequest, obj: Schedule, form: Any, change: bool) -> None:
-        """Store the row; one as in the code says nothing of its own."""
+        """Store the row; a row that follows the code stores no values of its own."""
         if obj.from_code and obj.name in declared():
             obj.follow_code(declared()[obj.name].task.module_path)
         obj.overrides = not obj.from_code and obj.name in declared()
@@ -110,37 +56,26 @@ class ScheduleAdmin(SchedulePage):
         description=gettext_lazy("Enable selected %(verbose_name_plural)s"),
     )
     def enable_selected(self, request: HttpRequest, queryset: Any) -> None:
-        count = self._switch(request, queryset, True, _("Enabled."))
-        self._said(
-            request,
-            ngettext("%(count)d schedule enabled.", "%(count)d schedules enabled.", count),
-            count,
-        )
+        self._switch(request, queryset, True, ENABLED, _("Enabled."))
 
     @admin.action(
         permissions=["change"],
         description=gettext_lazy("Disable selected %(verbose_name_plural)s"),
     )
     def disable_selected(self, request: HttpRequest, queryset: Any) -> None:
-        count = self._switch(request, queryset, False, _("Disabled."))
-        self._said(
-            request,
-            ngettext("%(count)d schedule disabled.", "%(count)d schedules disabled.", count),
-            count,
-        )
+        self._switch(request, queryset, False, DISABLED, _("Disabled."))
 
-    def _switch(self, request: HttpRequest, queryset: Any, enabled: bool, log: str) -> int:
-        """Change the rows for which that is news; return how many."""
+    def _switch(
+        self, request: HttpRequest, queryset: Any, enabled: bool, done: Promise, log: str
+    ) -> None:
+        """Enable or disable rows; log and count those that changed."""
         rows = list(queryset.exclude(enabled=enabled))
         for row in rows:
             row.enabled = enabled
             row.save(update_fields=["enabled", "updated_at"])
         self.log(request, rows, log)
-        return len(rows)
-
-    def _said(self, request: HttpRequest, text: str, count: int) -> None:
-        level = messages.SUCCESS if count else messages.WARNING
-        self.message_user(request, text % {"count": count}, level)
+        level = messages.SUCCESS if rows else messages.WARNING
+        self.message_user(request, str(done % {"count": len(rows)}), level)
 
     @admin.action(
         permissions=["run_schedule"],
@@ -155,12 +90,12 @@ class ScheduleAdmin(SchedulePage):
         return [path("<path:object_id>/run/", view, name=name), *super().get_urls()]
 
     def run_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Run one schedule now, by POST only, and go back to its page."""
+        """Run one schedule now, by POST only, and redirect to its page."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         if not (self.has_view_permission(request) and self.has_run_schedule_permission(request)):
             raise PermissionDenied
-        row = super().get_object(request, object_id)
+        row = self.get_object(request, object_id)
         if row is None:
             self.message_user(request, _("The schedule is gone."), messages.WARNING)
             return HttpResponseRedirect(list_url(self.admin_site, Schedule))
@@ -168,7 +103,7 @@ class ScheduleAdmin(SchedulePage):
         return HttpResponseRedirect(page_url(self.admin_site, Schedule, object_id))
 
     def _run(self, request: HttpRequest, rows: Iterable[Schedule]) -> None:
-        """Enqueue one job of each, say what was done and why something was not."""
+        """Enqueue one job per schedule; show and log the runs, and show the errors."""
         done = []
         for row in rows:
             try:
@@ -181,13 +116,10 @@ class ScheduleAdmin(SchedulePage):
                 done.append(row)
         self.log(request, done, _("Run now."))
         if done:
-            text = ngettext(
-                "%(count)d schedule is run now.", "%(count)d schedules are run now.", len(done)
-            )
-            self._said(request, text, len(done))
+            self.message_user(request, str(RUN % {"count": len(done)}), messages.SUCCESS)
 
     def has_delete_permission(self, request: HttpRequest, obj: Schedule | None = None) -> bool:
-        """Allow it to those who may, and not for what stands in the code: it would come back."""
+        """Return whether the user may delete; a schedule in the code would come back."""
         if obj is not None and obj.name in declared():
             return False
         return super().has_delete_permission(request, obj)
@@ -197,7 +129,7 @@ class ScheduleAdmin(SchedulePage):
         description=gettext_lazy("Delete selected %(verbose_name_plural)s"),
     )
     def delete_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
-        """Ask with the stock page, unless one of them stands in the code."""
+        """Show Django's confirmation page, unless the code declares one of the schedules."""
         kept = sorted(declared().keys() & set(queryset.values_list("name", flat=True)))
         if not kept:
             return confirm_deletion(self, request, queryset)
@@ -218,23 +150,24 @@ class ScheduleAdmin(SchedulePage):
         self._forget(rows)
 
     def _forget(self, rows: Iterable[Schedule]) -> None:
-        """Let Redis forget them now; without it they are forgotten by maintenance."""
+        """Remove the schedules' records from Redis; after a fault, maintenance removes them."""
         for row in rows:
             with suppress(JobQueueError, ImproperlyConfigured):
                 get_engine(row.alias).schedules.forget(row.name)
 
 
 def run_now(row: Schedule) -> None:
-    """Enqueue a job of a schedule outside its timetable, enabled or not.
+    """Enqueue a job of a schedule now, whether the schedule is enabled or not.
 
     Raises: ValueError, TypeError, InvalidTask, JobQueueError, ImproperlyConfigured.
     """
-    entry = definition(row)
-    if entry is None:
+    spec = spec_of(row)
+    if spec is None:
         raise ValueError(_("it is gone from the code."))
-    backend = entry.task.get_backend()
+    backend = spec.task.get_backend()
     if not isinstance(backend, JobQueueBackend):
         text = _("TASKS[“%(alias)s”] is no JobQueueBackend.")
-        raise ValueError(text % {"alias": entry.alias})
-    store = partial(backend.engine.schedules.run_now, entry.name)
-    backend.store_by(store, entry.task, entry.args, entry.kwargs, schedule=entry.name)
+        raise ValueError(text % {"alias": spec.alias})
+    prepared = backend.prepare_scheduled(spec.task, spec.args, spec.kwargs, schedule=spec.name)
+    stored_at = backend.engine.schedules.run_now(spec.name, prepared.job)
+    backend.accepted([prepared], [stored_at])

@@ -1,24 +1,24 @@
-"""Jobs as rows: by rank where an index has them, in a window of 2,000 where none has.
+"""Jobs as rows, selected by rank in an index or, without an index, by search in a window.
 
-Without a chosen state the list goes through the states, what happens now first; within each
-the order is that of its index. So every page is exact, and no row is read but those shown.
+Without a state filter, the list shows the states one after the other, in the order of `LISTED`,
+each in the order of its index. So every page is exact, and only the shown rows are read.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Self
 
 from django.utils.translation import gettext as _
 
-from django_jobqueue.admin.queryset import Rows
+from django_jobqueue.admin.rows import Rows
 from django_jobqueue.engine.inspector import MERGE_DEPTH, Inspector
-from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs.job import Job as Snapshot
-from django_jobqueue.jobs.job import State, is_id
+from django_jobqueue.jobs.job import is_id
+from django_jobqueue.jobs.states import State
 from django_jobqueue.models import Job
 
-WINDOW = 2_000  # jobs among which is searched what no index answers
+WINDOW = 2_000  # jobs that a search without an index reads, at most
 LISTED = (
     State.RUNNING,
     State.QUEUED,
@@ -32,7 +32,7 @@ LISTED = (
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The jobs of one state, over the queues that have any."""
+    """The jobs of one state, in the queues that have any."""
 
     state: State
     queues: tuple[str, ...]
@@ -40,13 +40,13 @@ class Segment:
 
     @property
     def reach(self) -> int:
-        """Return how many of them can be listed."""
+        """Return how many of these jobs can be listed."""
         return self.total if len(self.queues) == 1 else min(self.total, MERGE_DEPTH)
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What was found by looking at each of some jobs."""
+    """The matching jobs among the first `seen` of `total` jobs."""
 
     found: list[Snapshot]
     seen: int
@@ -54,25 +54,25 @@ class Window:
 
 
 class JobRows(Rows[Job]):
-    """Jobs of one alias: by state and queue, by task of the failed ones, by id, by search."""
+    """Select jobs of one alias by state, queue, task, id or search words."""
 
     lookups = frozenset({"alias", "state", "queue", "task"})
-    words: tuple[str, ...] = ()  # each is part of the task's path or of the id
+    words: tuple[str, ...] = ()  # each must occur in the task's path or the id
     newest_first = True
 
     def search(self, text: str) -> Self:
-        """Select the job of this id, or narrow to jobs whose task's path has these words."""
+        """Select the job with this id, or the jobs whose task's path or id has these words."""
         clone = self._clone()
         words = text.casefold().split()
         if len(words) == 1 and is_id(words[0]):
             clone.where.clear()
-            clone._choose(words)
+            clone._select_ids(words)
         else:
             clone.words = tuple(words)
         return clone
 
     def named(self) -> Self:
-        """Let go of all filters for rows that were chosen by id."""
+        """Remove all filters but the alias from rows that were selected by id."""
         clone = self._clone()
         if clone.ids is not None:
             clone.where = {name: self.where[name] for name in self.where if name == "alias"}
@@ -89,36 +89,28 @@ class JobRows(Rows[Job]):
         return self.where.get("alias") or next(iter(self.source.aliases), "")
 
     def totals(self) -> dict[State, int]:
-        """Return how many jobs each state has, in the chosen queue or in all."""
+        """Return the number of jobs per state, in the selected queue or in all."""
         return {segment.state: segment.total for segment in self._segments(LISTED)}
 
     def count(self) -> int:
         if self.ids is not None:
-            return len(self._all())
+            return len(self._load())
         if self._needs_window:
             return len(self._window().found)
         if "task" in self.where:
-            return self._failed_of_task()
+            return self._count_failed_of_task()
         return sum(segment.reach for segment in self._chosen_segments())
 
     def fetch(self, start: int, stop: int) -> list[Job]:
         if self.ids is not None:
-            return self._all()[start:stop]
+            return self._load()[start:stop]
         if self._needs_window:
             found = self._window().found[start:stop]
         elif "task" in self.where:
-            found = self._read_failed(start, stop)
+            found = self._read_failed_of_task(start, stop)
         else:
             found = self._read_segments(start, stop)
         return [Job.of(self.alias, snapshot) for snapshot in found]
-
-    def get(self, **lookups: Any) -> Job:
-        (job_id,) = self.filter(**lookups).ids or ("",)
-        for alias in self.source.aliases:
-            if found := self.source.read(alias, partial(_find, job_id), None):
-                return Job.of(alias, found)
-        self.source.insist()
-        raise self.missing(lookups)
 
     def notes(self) -> list[str]:
         if self.ids is not None:
@@ -149,21 +141,22 @@ class JobRows(Rows[Job]):
             "queue" in self.where or self.where.get("state") != State.FAILED
         )
 
-    def _all(self) -> list[Job]:
+    def _load(self) -> list[Job]:
         if self._rows is None and self.ids is not None:
             self._rows = self._by_id(self.ids)
-        return super()._all()
+        return super()._load()
 
     def _by_id(self, ids: tuple[str, ...]) -> list[Job]:
         found: dict[str, Job] = {}
         for alias in [self.where["alias"]] if "alias" in self.where else self.source.aliases:
-            missing = [job_id for job_id in ids if job_id not in found]
-            jobs = self._ask(partial(Inspector.jobs, ids=missing), alias)
+            if not (missing := [job_id for job_id in ids if job_id not in found]):
+                break
+            jobs = self._read(partial(Inspector.jobs, ids=missing), alias)
             found |= {job.id: Job.of(alias, job) for job in jobs if self._matches(job)}
         return [found[job_id] for job_id in ids if job_id in found]
 
     def _matches(self, job: Snapshot) -> bool:
-        """Tell whether a job is what the filters and the search ask for."""
+        """Return whether a job matches the filters and the search words."""
         given = {"state": job.state, "queue": job.queue, "task": job.task}
         if any(given[name] != self.where[name] for name in given if name in self.where):
             return False
@@ -194,7 +187,7 @@ class JobRows(Rows[Job]):
         return found
 
     def _read_segment(self, segment: Segment, start: int, stop: int) -> list[Snapshot]:
-        return self._ask(
+        return self._read(
             lambda seen: seen.page(
                 segment.state,
                 start,
@@ -204,26 +197,26 @@ class JobRows(Rows[Job]):
             )
         )
 
-    def _failed_of_task(self) -> int:
+    def _count_failed_of_task(self) -> int:
         task = self.where["task"]
-        return self.source.once(
+        return self.source.cached(
             ("failed-of", self.alias, task),
             lambda: self.source.read(self.alias, lambda seen: seen.count_failed_of(task), 0),
         )
 
-    def _read_failed(self, start: int, stop: int) -> list[Snapshot]:
+    def _read_failed_of_task(self, start: int, stop: int) -> list[Snapshot]:
         task = self.where["task"]
         newest = self.newest_first
-        return self._ask(lambda seen: seen.failed_of(task, start, stop, newest_first=newest))
+        return self._read(lambda seen: seen.failed_of(task, start, stop, newest_first=newest))
 
     def _window(self) -> Window:
         key = ("window", *sorted(self.where.items()), self.words, self.newest_first)
-        return self.source.once(key, self._look)
+        return self.source.cached(key, self._make_window)
 
-    def _look(self) -> Window:
-        """Look at up to 2,000 jobs, the first of each state."""
+    def _make_window(self) -> Window:
+        """Read up to `WINDOW` jobs, the first of each state, and select the matching ones."""
         if "task" in self.where and self.where.get("state") == State.FAILED:
-            seen, total = self._read_failed(0, WINDOW), self._failed_of_task()
+            seen, total = self._read_failed_of_task(0, WINDOW), self._count_failed_of_task()
         else:
             segments = self._chosen_segments()
             shares = _shares(segments)
@@ -231,21 +224,14 @@ class JobRows(Rows[Job]):
             total = sum(segment.total for segment in segments)
         return Window([job for job in seen if self._matches(job)], len(seen), total)
 
-    def _ask(
-        self, question: Callable[[Inspector], list[Snapshot]], alias: str | None = None
+    def _read(
+        self, ask: Callable[[Inspector], list[Snapshot]], alias: str | None = None
     ) -> list[Snapshot]:
-        return self.source.read(self.alias if alias is None else alias, question, [])
-
-
-def _find(job_id: str, seen: Inspector) -> Snapshot | None:
-    try:
-        return seen.job(job_id)
-    except JobNotFound:
-        return None  # another alias may have it
+        return self.source.read(self.alias if alias is None else alias, ask, [])
 
 
 def _shares(segments: list[Segment]) -> dict[State, int]:
-    """Divide the window fairly: what a small state leaves goes to the greater ones."""
+    """Divide the window equally; the unused part of small states goes to larger ones."""
     shares: dict[State, int] = {}
     left = WINDOW
     for number, segment in enumerate(sorted(segments, key=lambda segment: segment.reach)):

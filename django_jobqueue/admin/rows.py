@@ -1,7 +1,7 @@
-"""What the stock ModelAdmin takes for a QuerySet, over rows that stand in Redis.
+"""A substitute for the QuerySet of Django's ModelAdmin, for rows in Redis.
 
-It offers only what the admin uses. It is no subclass of models.QuerySet on purpose: Django
-would find the SQL paths of one (fast deletes, sub-queries) and take them.
+It has only the methods that the admin uses. It is not a subclass of models.QuerySet, because
+Django would use the SQL features of one (fast deletes, sub-queries).
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,16 +17,16 @@ M = TypeVar("M", bound=Model)
 
 
 class Query:
-    """The part of a QuerySet's query that the admin looks at."""
+    """The part of a QuerySet's query that the admin reads."""
 
     select_related = False
     order_by: tuple[str, ...] = ()
 
 
 class Rows(Generic[M]):
-    """A lazy selection of rows. A subclass knows how to count and fetch them."""
+    """A lazy selection of rows; subclasses count and fetch them."""
 
-    lookups: ClassVar[frozenset[str]] = frozenset()  # fields that `filter` takes
+    lookups: ClassVar[frozenset[str]] = frozenset()  # fields that `filter` accepts
     ordered = True
     totally_ordered = True
     _prefetch_related_lookups = ()
@@ -35,7 +35,7 @@ class Rows(Generic[M]):
         self.model = model
         self.source = source
         self.query = Query()
-        self.ids: tuple[str, ...] | None = None  # None: not chosen by id
+        self.ids: tuple[str, ...] | None = None  # None: not selected by id
         self.where: dict[str, str] = {}
         self._rows: list[M] | None = None
 
@@ -48,18 +48,19 @@ class Rows(Generic[M]):
         raise NotImplementedError
 
     def get(self, **lookups: Any) -> M:
-        """Return one row by its primary key, with all that its page shows.
+        """Return the first row that matches the lookups.
 
-        Raises: model.DoesNotExist; JobQueueError when it can't be read.
+        Raises: model.DoesNotExist; QueueUnavailable if a read failed.
         """
-        raise NotImplementedError
-
-    def missing(self, lookups: dict[str, Any]) -> Exception:
-        error: type[Exception] = self.model.DoesNotExist  # type: ignore[attr-defined]
-        return error(f"There is no {self.model.__name__} with {lookups}.")
+        found = self.filter(**lookups)._load()
+        if not found:
+            self.source.raise_faults()
+            missing: type[Exception] = self.model.DoesNotExist  # type: ignore[attr-defined]
+            raise missing(f"There is no {self.model.__name__} with {lookups}.")
+        return found[0]
 
     def notes(self) -> list[str]:
-        """Return what a reader must know of this list: sentences about what it leaves out."""
+        """Return sentences about the rows that this list leaves out."""
         return []
 
     @property
@@ -71,35 +72,28 @@ class Rows(Generic[M]):
         return self.model._meta.verbose_name_plural
 
     def filter(self, *conditions: Q, **lookups: Any) -> Self:
-        """Narrow by equality of fields, or to a list of ids.
+        """Narrow the selection to equal fields or to a list of ids.
 
         Raises: FieldError for anything else.
         """
         clone = self._clone()
         for condition in conditions:
-            lookups |= _pairs(condition)
+            lookups |= _lookups_in(condition)
         for name, value in lookups.items():
-            clone._narrow(name.removesuffix("__exact"), value)
+            clone._add_lookup(name.removesuffix("__exact"), value)
         return clone
 
     def none(self) -> Self:
         return self.filter(pk__in=[])
 
-    def all(self) -> Self:
+    def all(self, *names: str) -> Self:
         return self._clone()
+
+    order_by = distinct = select_related = all  # the indexes fix the order
 
     def using(self, alias: str | None) -> Self:
-        """Return nothing: no database has these rows."""
+        """Return no rows, because no database has them."""
         return self.none()
-
-    def order_by(self, *names: str) -> Self:
-        return self._clone()
-
-    def distinct(self, *names: str) -> Self:
-        return self._clone()
-
-    def select_related(self, *names: str) -> Self:
-        return self._clone()
 
     def exists(self) -> bool:
         return self.count() > 0
@@ -112,13 +106,13 @@ class Rows(Generic[M]):
         return iter(self)
 
     def __iter__(self) -> Iterator[M]:
-        return iter(self._all())
+        return iter(self._load())
 
     def __len__(self) -> int:
-        return len(self._all())
+        return len(self._load())
 
     def __bool__(self) -> bool:
-        return bool(self._all())
+        return bool(self._load())
 
     @overload
     def __getitem__(self, place: int) -> M: ...
@@ -138,65 +132,58 @@ class Rows(Generic[M]):
         clone._rows = None
         return clone
 
-    def _all(self) -> list[M]:
+    def _load(self) -> list[M]:
         if self._rows is None:
             self._rows = self.fetch(0, self.count())
         return self._rows
 
-    def _narrow(self, name: str, value: Any) -> None:
+    def _add_lookup(self, name: str, value: Any) -> None:
         key = self.model._meta.pk.name
         if name in {"pk", key}:
-            self._choose([value])
+            self._select_ids([value])
         elif name in {"pk__in", f"{key}__in"}:
-            self._choose(value)
+            self._select_ids(value)
         elif name in self.lookups:
             self.where[name] = str(value)
         else:
             raise FieldError(f"{self.model.__name__} can't be filtered by {name!r}.")
 
-    def _choose(self, ids: Sequence[Any]) -> None:
-        wanted = dict.fromkeys(str(value) for value in ids)  # once each, in order
+    def _select_ids(self, ids: Sequence[Any]) -> None:
+        wanted = dict.fromkeys(str(value) for value in ids)  # without duplicates, in order
         self.ids = tuple(i for i in wanted if self.ids is None or i in self.ids)
 
 
 class ListedRows(Rows[M]):
-    """Rows that are few: all are read at once."""
+    """A selection from few rows, which are all read at once."""
 
-    def everything(self) -> list[M]:
+    def load_all(self) -> list[M]:
         raise NotImplementedError
 
     def count(self) -> int:
-        return len(self._all())
+        return len(self._load())
 
     def fetch(self, start: int, stop: int) -> list[M]:
-        return self._all()[start:stop]
+        return self._load()[start:stop]
 
-    def _all(self) -> list[M]:
+    def _load(self) -> list[M]:
         if self._rows is None:
             if self.ids == ():
                 self._rows = []
             else:
-                rows = self.source.once(type(self).__name__, self.everything)
+                rows = self.source.cached(type(self).__name__, self.load_all)
                 self._rows = [row for row in rows if self.ids is None or row.pk in self.ids]
         return self._rows
 
-    def get(self, **lookups: Any) -> M:
-        rows = self.filter(**lookups)._all()
-        if not rows:
-            self.source.insist()
-            raise self.missing(lookups)
-        return rows[0]
 
-
-def _pairs(condition: Q) -> dict[str, Any]:
-    """Return the lookups of a Q that joins them by AND."""
-    pairs: dict[str, Any] = {}
+def _lookups_in(condition: Q) -> dict[str, Any]:
+    """Return the lookups of a Q that joins them by AND; raise FieldError for another Q."""
+    lookups: dict[str, Any] = {}
     if condition.negated or (condition.connector != Q.AND and len(condition.children) > 1):
         raise FieldError("Only lookups joined by AND are supported.")
     for child in condition.children:
         if isinstance(child, Q):
-            pairs |= _pairs(child)
+            lookups |= _lookups_in(child)
         else:
             name, value = cast(tuple[str, Any], child)
-            pairs[name] = value
-    return pairs
+            lookups[name] = value
+    return lookups

@@ -1,4 +1,4 @@
-"""The workers: which live, and what each of their slots does."""
+"""The list of workers, with their health and the jobs that they run."""
 
 from typing import Any
 
@@ -11,17 +11,18 @@ from django.utils.translation import gettext_lazy
 
 from django_jobqueue.admin import display
 from django_jobqueue.admin.links import page_link
-from django_jobqueue.admin.live import LiveAdmin
-from django_jobqueue.admin.queryset import ListedRows
+from django_jobqueue.admin.live import LiveModelAdmin
+from django_jobqueue.admin.rows import ListedRows
+from django_jobqueue.engine import get_engine
 from django_jobqueue.models import Job, Worker
 
-UNSEEN_MS = 25_000  # two renewals missed, and a little
+MISSED_RENEWALS = 2.5  # so many, of three per lease, mean that a worker is not seen
 
 
 class WorkerRows(ListedRows[Worker]):
-    """All workers of all aliases."""
+    """Load all workers of all aliases."""
 
-    def everything(self) -> list[Worker]:
+    def load_all(self) -> list[Worker]:
         return [
             Worker.of(alias, stats)
             for alias in self.source.aliases
@@ -29,8 +30,8 @@ class WorkerRows(ListedRows[Worker]):
         ]
 
 
-class WorkerAdmin(LiveAdmin[Worker]):
-    """Workers: only to be looked at."""
+class WorkerAdmin(LiveModelAdmin[Worker]):
+    """Show the workers, read-only."""
 
     rows = WorkerRows
     list_display = (
@@ -44,18 +45,14 @@ class WorkerAdmin(LiveAdmin[Worker]):
         "started",
         "seen",
     )
-    readonly_fields = (*list_display, "alias", "version")
 
-    def get_list_display(self, request: HttpRequest) -> tuple[Any, ...]:
-        return (*self.list_display, *self.alias_column())
-
-    def get_fields(self, request: HttpRequest, obj: Worker | None = None) -> tuple[Any, ...]:
+    def get_fields(self, request: HttpRequest, obj: Worker | None = None) -> Any:
         return (*self.get_list_display(request), "version")
 
     @admin.display(description=gettext_lazy("state"))
     def health(self, row: Worker) -> SafeString:
         unseen = display.now_ms() - row.stats.seen_at
-        if unseen > UNSEEN_MS:
+        if unseen > MISSED_RENEWALS * get_engine(row.alias).options.lease_ms / 3:
             return display.failure(_("unseen for %(span)s") % {"span": display.span(unseen)})
         if row.stats.fault:
             return display.failure(row.stats.fault)
@@ -80,11 +77,11 @@ class WorkerAdmin(LiveAdmin[Worker]):
 
     @admin.display(description=gettext_lazy("started"))
     def started(self, row: Worker) -> SafeString | str:
-        return display.moment_and_age(row.stats.started_at, short=True)
+        return display.time_and_age(row.stats.started_at, short=True)
 
     @admin.display(description=gettext_lazy("last seen"))
     def seen(self, row: Worker) -> SafeString | str:
-        return display.moment_and_age(row.stats.seen_at, short=True)
+        return display.time_and_age(row.stats.seen_at, short=True)
 
     @admin.display(description=gettext_lazy("version"))
     def version(self, row: Worker) -> str:

@@ -1,0 +1,139 @@
+"""The actions on jobs as data (requeue, cancel, delete), and the report of one action.
+
+The scripts decide whether a job may change, because the admin's rows may be out of date.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy, ngettext_lazy
+
+from django_jobqueue.admin.display import STATES
+from django_jobqueue.engine import get_engine
+from django_jobqueue.engine.jobs import Jobs
+from django_jobqueue.exceptions import JobNotFound, JobQueueError
+from django_jobqueue.jobs.states import TRANSITIONS, State
+from django_jobqueue.models import Job
+
+MISSING = ngettext_lazy(
+    "%(count)d job no longer exists.", "%(count)d jobs no longer exist.", "count"
+)
+
+
+class ActionRefused(JobQueueError):
+    """The error of a job that was not changed; its text gives the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobAction:
+    """One action on a job, with its texts."""
+
+    name: str  # of the script and the permission
+    run: Callable[[Jobs, str], State | None]  # returns the new state; None: deleted
+    target: State | None  # the state after the action; None: deleted
+    log: Promise | str
+    done: Promise  # with the count
+    refused: Promise  # with count and state
+    told_to_end: Promise | None = None  # with the count; None: it can't end running jobs
+
+    def is_possible(self, state: State) -> bool:
+        """Return whether a job in this state would change, or can be told to end."""
+        can_be_told = state is State.RUNNING and self.told_to_end is not None
+        return can_be_told or any(before is state for before, _ in TRANSITIONS[self.name])
+
+
+@dataclass(slots=True)
+class ActionReport:
+    """The jobs of one action, grouped by their outcome."""
+
+    action: JobAction
+    done: list[Job] = field(default_factory=list)
+    told_to_end: list[Job] = field(default_factory=list)  # running jobs
+    refused: Counter[State] = field(default_factory=Counter)
+    missing: int = 0
+    fault: str = ""
+
+    def successes(self) -> list[str]:
+        """Return a sentence about the changed jobs, and one about those that were told to end."""
+        said = ((self.action.done, self.done), (self.action.told_to_end, self.told_to_end))
+        return [str(text % {"count": len(rows)}) for text, rows in said if text and rows]
+
+    def refusals(self) -> list[str]:
+        """Return one sentence for each reason why jobs were not changed."""
+        sentences = [
+            str(self.action.refused % {"count": count, "state": STATES[state]})
+            for state, count in sorted(self.refused.items())
+        ]
+        if self.missing:
+            sentences.append(str(MISSING % {"count": self.missing}))
+        return sentences
+
+
+def apply(action: JobAction, rows: Iterable[Job], missing: int = 0) -> ActionReport:
+    """Apply an action to each job; after a fault, leave the other jobs unchanged."""
+    report = ActionReport(action, missing=missing)
+    for row in rows:
+        try:
+            state = action.run(get_engine(row.alias).jobs, row.id)
+        except JobNotFound:
+            report.missing += 1
+        except JobQueueError as error:
+            report.fault = str(error)
+            break
+        else:
+            if state is action.target and state is not row.snapshot.state:
+                report.done.append(row)
+            elif state is State.RUNNING and action.told_to_end is not None:
+                report.told_to_end.append(row)
+            else:
+                report.refused[state or row.snapshot.state] += 1
+    return report
+
+
+def _delete(jobs: Jobs, job_id: str) -> State | None:
+    return None if jobs.delete(job_id) else State.RUNNING
+
+
+REQUEUE = JobAction(
+    name="requeue",
+    run=Jobs.requeue,
+    target=State.QUEUED,
+    log=gettext_lazy("Requeued."),
+    done=ngettext_lazy("%(count)d job requeued.", "%(count)d jobs requeued.", "count"),
+    refused=ngettext_lazy(
+        "%(count)d job was not requeued: it is %(state)s.",
+        "%(count)d jobs were not requeued: they are %(state)s.",
+        "count",
+    ),
+)
+CANCEL = JobAction(
+    name="cancel",
+    run=Jobs.cancel,
+    target=State.CANCELLED,
+    log=gettext_lazy("Cancelled."),
+    done=ngettext_lazy("%(count)d job cancelled.", "%(count)d jobs cancelled.", "count"),
+    refused=ngettext_lazy(
+        "%(count)d job was not cancelled: it is %(state)s.",
+        "%(count)d jobs were not cancelled: they are %(state)s.",
+        "count",
+    ),
+    told_to_end=ngettext_lazy(
+        "%(count)d running job was told to end.",
+        "%(count)d running jobs were told to end.",
+        "count",
+    ),
+)
+DELETE = JobAction(
+    name="delete",
+    run=_delete,
+    target=None,
+    log="",  # the flag of the log entry is enough
+    done=ngettext_lazy("%(count)d job deleted.", "%(count)d jobs deleted.", "count"),
+    refused=ngettext_lazy(
+        "%(count)d job was not deleted: it is %(state)s.",
+        "%(count)d jobs were not deleted: they are %(state)s.",
+        "count",
+    ),
+)

@@ -1,0 +1,1 @@
+"""The admin of schedules: the list, the form, and the actions."""
