@@ -1,9 +1,8 @@
 """A job queue for Django on Redis and Valkey.
 
-The public words. `from django_jobqueue import task` is all that most projects need.
+The public names of the package. Most projects need only `from django_jobqueue import task`.
 """
 
-from django_jobqueue.cached import Latest
 from django_jobqueue.exceptions import (
     Cancel,
     JobCancelled,
@@ -12,7 +11,8 @@ from django_jobqueue.exceptions import (
     QueueUnavailable,
     Retry,
 )
-from django_jobqueue.jobs.result import JobContext, JobResult, LogLine, Progress
+from django_jobqueue.jobs.context import JobContext
+from django_jobqueue.jobs.result import JobResult, Latest, LogLine, Progress
 from django_jobqueue.retry import Exponential
 from django_jobqueue.schedules.spec import schedule
 from django_jobqueue.task import Task, task

@@ -1,49 +1,41 @@
-"""The `django.tasks` backend: a call of a task becomes a stored job, and a result is read back.
+"""The `django.tasks` backend, which stores calls of tasks as jobs and reads their results.
 
-Stateless and made at import time of the tasks: it connects to nothing by itself.
+The backend has no state. It is created while tasks are imported, so that opens no connection.
 Next: engine/jobs.py stores the job.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.core import checks
 
-from django_jobqueue import cached, compat, on_commit
-from django_jobqueue.bulk import Call, singles
-from django_jobqueue.cached import Latest
+from django_jobqueue import cached, compat, middleware, on_commit
+from django_jobqueue.bulk import Call, expand_calls
 from django_jobqueue.conf import Options
 from django_jobqueue.engine import Engine, get_engine
-from django_jobqueue.engine.jobs import CHUNK, NewJob
-from django_jobqueue.exceptions import (
-    BadSignature,
-    JobNotFound,
-    QueueUnavailable,
-    TaskUnknown,
-)
-from django_jobqueue.jobs import payload
-from django_jobqueue.jobs.job import (
-    MAX_ATTEMPTS,
-    MAX_RECOVERIES,
-    QUEUE_PATTERN,
-    State,
-    is_id,
-    new_id,
-)
-from django_jobqueue.jobs.payload import Signer
-from django_jobqueue.jobs.result import STATUS_OF, JobResult, moment, result_of
+from django_jobqueue.engine.jobs import CHUNK
+from django_jobqueue.exceptions import BadSignature, JobNotFound, QueueUnavailable, TaskUnknown
+from django_jobqueue.jobs.job import MAX_ATTEMPTS, QUEUE_PATTERN, Job, is_id, new_id
+from django_jobqueue.jobs.payload import pure_call
+from django_jobqueue.jobs.result import JobResult, Latest, result_of, set_enqueued
+from django_jobqueue.jobs.signing import Signer
+from django_jobqueue.jobs.states import State
 from django_jobqueue.retry import Seconds
-from django_jobqueue.task import Task, as_called, as_task, find
+from django_jobqueue.task import Task, as_called, find
 
 logger = logging.getLogger("django_jobqueue")
 
-Prepared = tuple[NewJob, JobResult[..., Any]]
+
+class Prepared(NamedTuple):
+    """A job to store and the result that its caller receives."""
+
+    job: Job
+    result: JobResult[..., Any]
 
 
 class JobQueueBackend(compat.BaseTaskBackend):
@@ -69,7 +61,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
             raise compat.InvalidTask(f"{task!r} is no task: decorate the function with @task.")
         run_after: object = task.run_after
         if isinstance(run_after, timedelta):
-            replace(task, run_after=None)  # validates all else
+            replace(task, run_after=None)  # validates everything else
             return
         compat.BaseTaskBackend.validate_task(self, task)
         if not QUEUE_PATTERN.fullmatch(task.queue_name):
@@ -78,81 +70,78 @@ class JobQueueBackend(compat.BaseTaskBackend):
             )
 
     def enqueue(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """Store a call of a task, at once or when the transaction commits.
+        """Store a call of a task, immediately or when the transaction commits.
 
         Raises: InvalidTask, TypeError, PayloadTooLarge, QueueUnavailable.
         """
         self.validate_task(task)
         engine = self.engine
-        prepared = self._prepare(engine.options, engine.signer, task, args, kwargs)
-        self._store_or_wait(engine, as_task(task), [prepared])
-        return prepared[1]
+        prepared = prepare(task, args, kwargs, engine.options, engine.signer)
+        if on_commit.is_wanted(task, engine.options.database):
+            self._store_on_commit(engine, [prepared])
+        else:
+            self._store(engine, [prepared])
+        return prepared.result
 
     def enqueue_many(
         self, task: Any, calls: Iterable[Call], spread: Seconds | None = None
     ) -> list[JobResult[..., Any]]:
-        """Store many calls of a task, 500 in one round trip; see `enqueue`.
+        """Store many calls of a task, 500 per round trip; see `enqueue`.
 
         All calls are checked before the first is stored.
         """
         self.validate_task(task)
         engine = self.engine
         prepared = [
-            self._prepare(engine.options, engine.signer, *single)
-            for single in singles(task, calls, spread)
+            prepare(*call, engine.options, engine.signer)
+            for call in expand_calls(task, calls, spread)
         ]
-        for chunk in _chunks(prepared):
-            self._store_or_wait(engine, as_task(task), chunk)
+        waits = on_commit.is_wanted(task, engine.options.database)
+        for start in range(0, len(prepared), CHUNK):
+            chunk = prepared[start : start + CHUNK]
+            if waits:
+                self._store_on_commit(engine, chunk)
+            else:
+                self._store(engine, chunk)
         return [result for _, result in prepared]
 
-    def store_by(
-        self,
-        store: Callable[[NewJob], int | None],
-        task: Any,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        *,
-        schedule: str,
-        nominal_at: int | None = None,
-    ) -> JobResult[..., Any] | None:
-        """Have a schedule's call of a task stored at once; see `enqueue`.
-
-        `store` returns when that was, in ms; None: it was not.
-        """
+    def prepare_scheduled(
+        self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any], **fields: Any
+    ) -> Prepared:
+        """Return a schedule's call as a job; call `accepted` once the engine has stored it."""
         self.validate_task(task)
-        engine = self.engine
-        job, result = self._prepare(engine.options, engine.signer, task, args, kwargs)
-        fields: tuple[str | int, ...] = ("schedule", schedule)
-        if nominal_at is not None:
-            fields += ("nominal", nominal_at)
-        stored_at = store(job._replace(fields=job.fields + fields))
-        if stored_at is None:
-            return None
-        result = replace(result, schedule=schedule, nominal_time=moment(nominal_at))
-        self._announce([result], [stored_at])
-        return result
+        return prepare(task, args, kwargs, self.engine.options, self.engine.signer, **fields)
+
+    def accepted(self, prepared: Sequence[Prepared], stored_at: Sequence[int]) -> None:
+        """Record when each job was stored, in ms since the epoch, and send `task_enqueued`."""
+        enqueued = compat.signals.task_enqueued
+        heard = compat.is_heard(enqueued, logging.DEBUG)
+        for (_, result), at in zip(prepared, stored_at, strict=True):
+            set_enqueued(result, at)
+            if heard:
+                enqueued.send_robust(type(self), task_result=result)
 
     def latest(
         self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Latest[Any] | None:
-        """Return the latest value of a task, and have it refreshed if it needs that.
+        """Return the latest value of a task, and enqueue a refresh if the value needs one.
 
         Raises: InvalidTask, TypeError, QueueUnavailable.
         """
         self.validate_task(task)
         engine = self.engine
         digest = cached.digest(task, args, kwargs)
-        kept = engine.values.latest(digest)
-        found = cached.judge(task, kept)
+        kept = engine.cached_results.latest(digest)
+        found = cached.as_seen(task, kept)
         if not kept.is_refreshing and cached.needs_refresh(task, found):
-            prepared = self._prepare(engine.options, engine.signer, task, args, kwargs)
+            prepared = prepare(task, args, kwargs, engine.options, engine.signer)
             self._refresh(engine, digest, kept.refresh, prepared)
         return found
 
     def get_result(self, result_id: str) -> Any:
-        """Return the job of an id, in whatever state.
+        """Return the result of the job with this id, whatever its state.
 
-        Raises: TaskResultDoesNotExist; TaskResultMismatch if its task is gone from the code.
+        Raises: TaskResultDoesNotExist; TaskResultMismatch for an unknown task or invalid payload.
         """
         if not is_id(result_id):
             raise compat.TaskResultDoesNotExist(result_id)
@@ -162,18 +151,17 @@ class JobQueueBackend(compat.BaseTaskBackend):
         except JobNotFound as error:
             raise compat.TaskResultDoesNotExist(result_id) from error
         try:
-            data = engine.signer.verify(job.id, job.task, job.payload or b"")
-            args, kwargs = payload.load_call(data)
+            job.open(engine.signer)
             task = find(job.task)
         except (BadSignature, TaskUnknown, ValueError) as error:
             raise compat.TaskResultMismatch(
                 f"Job {result_id} of {job.task!r} can't be shown as a result: {error}"
             ) from error
         task = as_called(task, queue_name=job.queue, priority=job.priority, backend=self.alias)
-        return result_of(job, task, args, kwargs)
+        return result_of(job, task)
 
     def cancel(self, result_id: str) -> State:
-        """Cancel the job of an id; return its state now.
+        """Cancel the job with this id, and return its state afterwards.
 
         Raises: TaskResultDoesNotExist, QueueUnavailable.
         """
@@ -183,7 +171,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
             raise compat.TaskResultDoesNotExist(result_id) from error
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
-        """Check that the app is installed; its own checks do the rest."""
+        """Check that the app is installed; the app registers all other checks."""
         if apps.is_installed("django_jobqueue"):
             return []
         return [
@@ -194,101 +182,64 @@ class JobQueueBackend(compat.BaseTaskBackend):
             )
         ]
 
-    def _prepare(
-        self,
-        options: Options,
-        signer: Signer,
-        task: Any,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-    ) -> Prepared:
-        """Return the job to store, and the result as it stands before that."""
-        call = payload.pure_call(args, kwargs)
-        data = payload.dump_call(call, options.max_payload)
-        job_id, path = new_id(), task.module_path
-        max_attempts = getattr(task, "max_attempts", MAX_ATTEMPTS)
-        recoveries = getattr(task, "max_recoveries", None)
-        if recoveries is None:
-            recoveries = options.max_recoveries
-        fields: tuple[str | int, ...] = ()
-        if max_attempts != MAX_ATTEMPTS:
-            fields += ("max_attempts", max_attempts)
-        if recoveries != MAX_RECOVERIES:
-            fields += ("max_recoveries", recoveries)
-        job = NewJob(
-            id=job_id,
-            queue=task.queue_name,
-            task=path,
-            payload=signer.sign(job_id, path, data),
-            priority=task.priority,
-            due=_due(task.run_after),
-            fields=fields,
-        )
-        state = State.QUEUED if job.due is None else State.SCHEDULED
-        result: JobResult[..., Any] = JobResult(
-            task=task,
-            id=job_id,
-            status=STATUS_OF[state],
-            enqueued_at=None,
-            started_at=None,
-            finished_at=None,
-            last_attempted_at=None,
-            args=call[0],
-            kwargs=call[1],
-            backend=self.alias,
-            errors=[],
-            worker_ids=[],
-            state=state,
-            max_attempts=max_attempts,
-        )
-        return job, result
+    def _store(self, engine: Engine, prepared: Sequence[Prepared]) -> None:
+        wanted = [one for one in prepared if not one.result.is_dropped]
+        self.accepted(wanted, engine.jobs.enqueue([job for job, _ in wanted]))
 
-    def _store_or_wait(self, engine: Engine, task: Task[..., Any], chunk: list[Prepared]) -> None:
-        database = engine.options.database
-        store = partial(self._store, engine, chunk)
-        if task.enqueue_on_commit and on_commit.in_transaction(database):
-            on_commit.store_on_commit(store, [result for _, result in chunk], database)
-        else:
-            store()
-
-    def _store(self, engine: Engine, chunk: list[Prepared]) -> None:
-        wanted = [(job, result) for job, result in chunk if not result.is_dropped]
-        stored_at = engine.jobs.enqueue_many([job for job, _ in wanted])
-        self._announce([result for _, result in wanted], stored_at)
+    def _store_on_commit(self, engine: Engine, prepared: Sequence[Prepared]) -> None:
+        on_commit.defer(
+            partial(self._store, engine, prepared),
+            [result for _, result in prepared],
+            engine.options.database,
+        )
 
     def _refresh(self, engine: Engine, digest: str, seen: str, prepared: Prepared) -> None:
-        """Store the job that refreshes a value, unless another caller has; at once.
+        """Store the job that refreshes a value immediately, unless another caller has stored one.
 
-        Who has a stale value can go on with it, so a refusal is no error.
+        The caller can use a stale value, so QueueUnavailable is only logged.
         """
         job, result = prepared
         keep = cached.keep_seconds(result.task)
         try:
-            at = engine.values.refresh(digest, job, seen=seen, keep=keep)
+            at = engine.cached_results.refresh(digest, job, seen=seen, keep=keep)
         except QueueUnavailable as error:
             logger.warning("The latest value of %s is not refreshed: %s", job.task, error)
         else:
             if at is not None:
-                self._announce([result], [at])
-
-    def _announce(self, results: Sequence[JobResult[..., Any]], stored_at: Sequence[int]) -> None:
-        """Note when jobs were stored, and tell those who listen."""
-        enqueued = compat.signals.task_enqueued
-        heard = compat.is_heard(enqueued, logging.DEBUG)
-        for result, at in zip(results, stored_at, strict=True):
-            result._accept(at)
-            if heard:
-                enqueued.send_robust(type(self), task_result=result)
+                self.accepted([prepared], [at])
 
 
-def _due(run_after: datetime | timedelta | None) -> int | timedelta | None:
-    """Return a time in ms since the epoch; a delay stays one until the server adds it."""
-    if isinstance(run_after, datetime):
-        return int(run_after.timestamp() * 1000)
-    return run_after
+def prepare(
+    task: Any,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    options: Options,
+    signer: Signer,
+    **fields: Any,
+) -> Prepared:
+    """Return a call of a task as a signed job with its result; `fields` set other job fields.
 
-
-def _chunks(prepared: list[Prepared]) -> Iterator[list[Prepared]]:
-    rest = iter(prepared)
-    while chunk := list(islice(rest, CHUNK)):
-        yield chunk
+    Raises: TypeError, PayloadTooLarge, and whatever middleware raises.
+    """
+    recoveries = getattr(task, "max_recoveries", None)
+    run_after = task.run_after
+    pure_args, pure_kwargs = pure_call(args, kwargs)
+    job = Job(
+        id=new_id(),
+        task=task.module_path,
+        queue=task.queue_name,
+        state=State.QUEUED if run_after is None else State.SCHEDULED,
+        priority=task.priority,
+        max_attempts=getattr(task, "max_attempts", MAX_ATTEMPTS),
+        max_recoveries=options.max_recoveries if recoveries is None else recoveries,
+        delay=run_after if isinstance(run_after, timedelta) else None,
+        due_at=int(run_after.timestamp() * 1000) if isinstance(run_after, datetime) else None,
+        args=pure_args,
+        kwargs=pure_kwargs,
+        metadata=dict(getattr(task, "metadata", None) or {}),
+        **fields,
+    )
+    for enqueue in middleware.load(options.middleware).enqueue:
+        enqueue(job)
+    job.seal(signer, options.max_payload)
+    return Prepared(job, result_of(job, task))

@@ -1,4 +1,4 @@
-"""Many calls of one task: their arguments, and the times over which they are spread.
+"""Expand many calls of one task into their arguments and the times at which they are due.
 
 Next: backend.py stores them.
 """
@@ -12,11 +12,11 @@ from django_jobqueue.retry import Seconds, seconds
 from django_jobqueue.task import as_called
 
 Call = Sequence[Any] | Mapping[str, Any]
-Single = tuple[Any, Sequence[Any], Mapping[str, Any]]  # task, args, kwargs
+TaskCall = tuple[Any, Sequence[Any], Mapping[str, Any]]  # task, args, kwargs
 
 
-def singles(task: Any, calls: Iterable[Call], spread: Seconds | None) -> Iterator[Single]:
-    """Yield each of many calls with the task as it is for this one.
+def expand_calls(task: Any, calls: Iterable[Call], spread: Seconds | None) -> Iterator[TaskCall]:
+    """Yield the task and arguments of each call; with `spread`, each task has its `run_after`.
 
     Raises: TypeError, ValueError.
     """
@@ -26,7 +26,7 @@ def singles(task: Any, calls: Iterable[Call], spread: Seconds | None) -> Iterato
         return
     calls, start = list(calls), task.run_after
     if isinstance(start, datetime):
-        start = start.astimezone(UTC)  # what is added to another zone's time may skip an hour
+        start = start.astimezone(UTC)  # adding to a local time may skip an hour
     for number, delay in enumerate(_delays(spread, len(calls))):
         run_after = delay if start is None else start + delay
         each = as_called(task, run_after=run_after) if number else task
@@ -34,7 +34,7 @@ def singles(task: Any, calls: Iterable[Call], spread: Seconds | None) -> Iterato
 
 
 def _delays(spread: Any, count: int) -> Iterator[timedelta]:
-    """Return the delays, in whole ms, that lay so many jobs evenly over a time."""
+    """Return `count` delays, in whole ms, that distribute jobs evenly over `spread`."""
     if isinstance(spread, bool) or not isinstance(spread, int | float | timedelta):
         raise TypeError(f"spread={spread!r}: give seconds or a timedelta.")
     if not 0 < seconds(spread) <= YEAR:

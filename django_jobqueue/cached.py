@@ -1,17 +1,17 @@
-"""The latest result of a task, kept beyond its job: calculated before somebody asks for it.
+"""The cached value of a task: its latest result, kept after the job has been trimmed.
 
-Next: engine/cached.py reads it; lua/finish.lua keeps what a run returned.
+Next: engine/cached.py reads it; engine/lua/jobs/finish.lua stores what a run returned.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from django_jobqueue.engine.cached import Kept
+from django_jobqueue.engine.cached import CachedResult
 from django_jobqueue.jobs import payload
-from django_jobqueue.jobs.result import moment
+from django_jobqueue.jobs.result import Latest, moment
 from django_jobqueue.retry import seconds
 from django_jobqueue.task_options import signature_of
 
@@ -21,19 +21,10 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-class Latest(NamedTuple, Generic[R]):
-    """What the latest successful run of a task with some arguments returned."""
-
-    value: R
-    at: datetime  # when that run ended, by the server's clock; aware if USE_TZ
-    age: timedelta  # since then
-    is_stale: bool  # so old that `refresh_after` asks for a newer one
-
-
 def digest(task: "Task[..., Any]", args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-    """Return the name under which the latest value of a call is kept.
+    """Return the digest under which the latest value of a call is stored.
 
-    Raises: TypeError if the arguments are not JSON, or the function does not take them.
+    Raises: TypeError if the arguments are not JSON, or the function does not accept them.
     """
     call = payload.pure_call(args, kwargs)
     taken = signature_of(task.func, task.takes_context)
@@ -47,13 +38,13 @@ def digest(task: "Task[..., Any]", args: Sequence[Any], kwargs: Mapping[str, Any
 
 
 def keep_seconds(task: "Task[..., Any]") -> int:
-    """Return how long a value is kept without a newer one; 0: for ever."""
+    """Return for how many seconds a value is kept without a newer one; 0 means for ever."""
     keep = task.keep_latest
     return math.ceil(keep.total_seconds()) if isinstance(keep, timedelta) else 0
 
 
-def kept_as(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-    """Return under which name, and how long, what a run returned is kept; "" if it is not.
+def cache_key(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """Return the digest of a run's value and the seconds to keep it; "" if it is not kept.
 
     Raises: TypeError, see `digest`.
     """
@@ -62,27 +53,27 @@ def kept_as(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     return f"{digest(task, args, kwargs)} {keep_seconds(task)}"
 
 
-def judge(task: "Task[..., Any]", kept: Kept) -> Latest[Any] | None:
-    """Return what is kept as the caller sees it."""
+def as_seen(task: "Task[..., Any]", kept: CachedResult) -> Latest[Any] | None:
+    """Return a cached value as a `Latest`; None if it is missing, expired or unreadable."""
     at, keep = moment(kept.at), keep_seconds(task)
     age = timedelta(milliseconds=max(0, kept.now - kept.at))
     if at is None or (keep and age > timedelta(seconds=keep)):
         return None
     try:
         value = payload.load_value(kept.value)
-    except ValueError:  # not written by us
+    except ValueError:  # not written by this package
         return None
     after = task.refresh_after
     return Latest(value, at, age, after is not None and age.total_seconds() >= seconds(after))
 
 
 def needs_refresh(task: "Task[..., Any]", found: Latest[Any] | None) -> bool:
-    """Tell whether who found this is to ask for a newer one."""
+    """Return whether a caller that found this value has to enqueue a refresh."""
     return task.refresh_after is not None and (found is None or found.is_stale)
 
 
 def _json(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments without defaults that are no JSON: nobody else can give them."""
+    """Return the arguments without those that are not JSON, which can only be defaults."""
     found = {}
     for name, value in arguments.items():
         with suppress(TypeError):

@@ -1,6 +1,6 @@
-"""System checks: is the configuration of each alias of ours sound?
+"""System checks of the schedules, and of the configuration of each alias of this package.
 
-Offline by default; `manage.py check --deploy` also looks at the way to the server, and asks it.
+The checks run offline; only `manage.py check --deploy` also examines connections and servers.
 """
 
 from collections.abc import Iterator
@@ -11,21 +11,21 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from django_jobqueue import compat, conf
+from django_jobqueue import compat, conf, middleware
 from django_jobqueue.backend import JobQueueBackend
 from django_jobqueue.engine import get_engine
-from django_jobqueue.engine.client import Connection
+from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.locate import caches_in, make_pool
-from django_jobqueue.engine.server import exposures
+from django_jobqueue.engine.transport import exposures
 from django_jobqueue.exceptions import JobQueueError, QueueUnavailable
 from django_jobqueue.jobs import payload
-from django_jobqueue.schedules.spec import Entry, declared
+from django_jobqueue.schedules.spec import ScheduleSpec, declared
 
 TAG = "jobqueue"
 
 
 def aliases() -> list[str]:
-    """Return the aliases of TASKS that are ours, in the order of the settings."""
+    """Return the aliases of TASKS that use a JobQueueBackend, in the order of the settings."""
     return [
         alias
         for alias, params in getattr(settings, "TASKS", {}).items()
@@ -35,27 +35,27 @@ def aliases() -> list[str]:
 
 @checks.register(TAG)
 def check_configuration(**kwargs: Any) -> list[checks.CheckMessage]:
-    """Check options, and whether Redis is named and not shared with a cache."""
+    """Check the options, and that Redis is configured and not shared with a cache."""
     return [message for alias in aliases() for message in _configuration(alias)]
 
 
 @checks.register(TAG)
 def check_schedules(**kwargs: Any) -> list[checks.CheckMessage]:
-    """Check of the schedules in the code what was not known yet when they were declared."""
-    return [message for entry in declared().values() for message in _schedule(entry)]
+    """Check what could not be checked when the schedules in the code were declared."""
+    return [message for spec in declared().values() for message in _schedule(spec)]
 
 
 @checks.register(TAG, deploy=True)
 def check_servers(**kwargs: Any) -> list[checks.CheckMessage]:
-    """Look at the way to each alias's server, and ask it whether it can be trusted with jobs."""
+    """Check the connection to each alias's server, and whether the server is fit for jobs."""
     messages: list[checks.CheckMessage] = []
     for alias in aliases():
         try:
-            connection = get_engine(alias).connection
+            client = get_engine(alias).client
         except ImproperlyConfigured:
-            continue  # the offline check tells
-        messages += _way(connection)
-        messages += _server(connection)
+            continue  # check_configuration reports it
+        messages += _way(client)
+        messages += _server(client)
     return messages
 
 
@@ -71,6 +71,10 @@ def _configuration(alias: str) -> Iterator[checks.CheckMessage]:
     except ImproperlyConfigured as error:
         yield checks.Error(f'TASKS["{alias}"]: {error}', id="jobqueue.E002")
         return
+    try:
+        middleware.load(given.middleware)
+    except ImproperlyConfigured as error:
+        yield checks.Error(f'TASKS["{alias}"]: {error}', id="jobqueue.E007")
     for name in caches_in(pool):
         text = (
             f'The jobs of TASKS["{alias}"] share database {pool.connection_kwargs.get("db")} with '
@@ -83,53 +87,42 @@ def _configuration(alias: str) -> Iterator[checks.CheckMessage]:
             yield checks.Warning(text, hint="Use another database or server.", id="jobqueue.W003")
 
 
-def _schedule(entry: Entry) -> Iterator[checks.CheckMessage]:
-    at = f"schedule {entry.name!r} at {entry.place}"
-    if entry.alias not in aliases():
+def _schedule(spec: ScheduleSpec) -> Iterator[checks.CheckMessage]:
+    at = f"schedule {spec.name!r} at {spec.declared_at}"
+    if spec.alias not in aliases():
         yield checks.Warning(
-            f'{at}: TASKS["{entry.alias}"] is no JobQueueBackend, so nothing fires it.',
+            f'{at}: TASKS["{spec.alias}"] is no JobQueueBackend, so nothing fires it.',
             hint="Give the alias of a JobQueueBackend: task.using(backend=…).",
             id="jobqueue.W007",
         )
         return
     try:
-        entry.task.get_backend().validate_task(entry.task)
-        given = conf.load(entry.alias)
-        payload.dump_call((entry.args, entry.kwargs), given.max_payload)
+        spec.task.get_backend().validate_task(spec.task)
+        given = conf.load(spec.alias)
+        payload.dump_call(spec.args, spec.kwargs, {}, given.max_payload)
     except (compat.InvalidTask, TypeError, ValueError) as error:
         yield checks.Error(f"{at}: {error}", id="jobqueue.E006")
     except ImproperlyConfigured:
-        return  # check_configuration tells
+        return  # check_configuration reports it
 
 
-def _way(connection: Connection) -> Iterator[checks.CheckMessage]:
-    for exposure in exposures(connection.client.connection_pool):
+def _way(client: Client) -> Iterator[checks.CheckMessage]:
+    for exposure in exposures(client.pool):
         yield checks.Warning(
-            f'TASKS["{connection.alias}"] at {connection.address()}: {exposure}.',
+            f'TASKS["{client.alias}"] at {client.address()}: {exposure}.',
             hint="Use rediss:// and let it check the certificate, or a Unix socket.",
             id="jobqueue.W005",
         )
 
 
-def _server(connection: Connection) -> Iterator[checks.CheckMessage]:
+def _server(client: Client) -> Iterator[checks.CheckMessage]:
     try:
-        connection.attach()
+        client.check_rights()
+        client.attach()
     except QueueUnavailable as error:
         yield checks.Warning(str(error), id="jobqueue.W004")
     except JobQueueError as error:
         yield checks.Error(str(error), id="jobqueue.E004")
-    if connection.server is None or not (found := connection.server.weaknesses()):
-        return
-    known = "; ".join(f"{weakness.cve} ({weakness.what})" for weakness in found)
-    yield checks.Warning(
-        f"The server at {connection.address()} says that it is {connection.server}, which has "
-        f"published weaknesses: {known}.",
-        hint=(
-            "Update it. Distributions mend old numbers too: if yours has, silence this check with "
-            "SILENCED_SYSTEM_CHECKS."
-        ),
-        id="jobqueue.W006",
-    )
 
 
 def _is_ours(path: str) -> bool:

@@ -1,7 +1,7 @@
-"""The one module that knows which task framework is present.
+"""The task framework, `django.tasks` or its backport; no other module knows which.
 
-Django 6.0 has it as `django.tasks`; on Django 5.2 the `django-tasks` backport gives
-the same API under other error names.
+Django 6.0 includes it as `django.tasks`; on Django 5.2 the `django-tasks` backport has
+the same API with other error names.
 """
 
 import logging
@@ -53,13 +53,13 @@ else:
     )
 
 _log = logging.getLogger("django.tasks" if NATIVE else "django_tasks")
-OWN_RECEIVERS = 1  # of each signal: the framework's own, which writes to its log
+OWN_RECEIVERS = 1  # per signal: the framework's receiver, which writes to its log
 
 
 def is_heard(signal: Signal, level: int) -> bool:
-    """Tell whether sending a signal, which the framework logs at `level`, has any effect.
+    """Return whether sending a signal, which the framework logs at `level`, has any effect.
 
-    Most are heard by nobody, and to send one costs as much as to sign a job.
+    Most signals have no receiver, and sending one costs as much as signing a job.
     """
     return len(signal.receivers) > OWN_RECEIVERS or _log.isEnabledFor(level)
 

@@ -1,52 +1,150 @@
-"""All configuration of one alias: `TASKS[alias]["OPTIONS"]` as a frozen dataclass.
+"""The configuration of one alias: `TASKS[alias]["OPTIONS"]` as a frozen dataclass.
 
-The only module that reads Django's settings for the queue. Reads them lazily: nothing
-happens at import, and `override_settings(TASKS=…)` works.
+Only this module reads the options. It reads them lazily: nothing happens at import,
+and `override_settings(TASKS=…)` works.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from django_jobqueue.jobs.job import FINAL, MAX_RECOVERIES
+from django_jobqueue.jobs.job import MAX_RECOVERIES
+from django_jobqueue.jobs.states import FINAL
 from django_jobqueue.retry import seconds
 
 DEFAULT_RETENTION = {"succeeded": 86_400.0, "failed": 14 * 86_400.0, "cancelled": 86_400.0}
 
 
+class Rule(NamedTuple):
+    """The allowed values of an option."""
+
+    fault: Callable[[Any], str]  # returns the fault of a value; "": none
+    convert: Callable[[Any], Any] = lambda value: value
+    is_secret: bool = False  # errors don't show the value
+
+
+def _option(rule: Rule, default: Any = MISSING) -> Any:
+    return field(default=default, repr=not rule.is_secret, metadata={"rule": rule})
+
+
+def _is_number(value: Any, *kinds: type) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _must(be: str, test: Callable[[Any], object], **more: Any) -> Rule:
+    return Rule(lambda value: "" if test(value) else f"it must be {be}.", **more)
+
+
+def _integer(low: int, high: int) -> Rule:
+    return _must(
+        f"a whole number from {low} to {high}", lambda v: _is_number(v, int) and low <= v <= high
+    )
+
+
+def _duration(low: float, high: float) -> Rule:
+    return _must(
+        f"seconds or a timedelta from {low:g} to {high:g} s",
+        lambda v: _is_number(v, int, float, timedelta) and low <= seconds(v) <= high,
+        convert=seconds,
+    )
+
+
+def _texts(be: str, test: Callable[[str], object] = bool, **more: Any) -> Rule:
+    return _must(
+        f"a list of {be}",
+        lambda v: isinstance(v, list | tuple) and all(isinstance(t, str) and test(t) for t in v),
+        convert=tuple,
+        **more,
+    )
+
+
+_TEXT = _must("a non-empty string", lambda v: isinstance(v, str) and v)
+
+
+def _text(fault: str, is_wrong: Callable[[str], object], **more: Any) -> Rule:
+    return Rule(lambda v: _TEXT.fault(v) or (fault if is_wrong(v) else ""), **more)
+
+
+def _is_node(value: Any) -> bool:
+    host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    return bool(host) and port.isdecimal() and 0 < int(port) < 65_536
+
+
+def _retention_fault(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return 'it must be a mapping such as {"succeeded": 3600}.'
+    for state, kept in value.items():
+        if state not in FINAL:
+            return f"{state!r} is no final state: use {', '.join(sorted(FINAL))}."
+        if message := _duration(0, 10 * 365 * 86_400).fault(kept):
+            return f"for {state!r} {message}"
+    return ""
+
+
+_URL = _text(
+    "it must start with redis://, rediss:// or unix://.",
+    lambda v: not v.startswith(("redis://", "rediss://", "unix://")),
+    is_secret=True,
+)
+_PREFIX = _text(
+    "it can't contain braces, colons or white space.", lambda v: any(c in v for c in "{}: \n\t")
+)
+_CLUSTER = _must(
+    'True, False or a list such as ["10.0.0.2:6379"]',
+    lambda v: isinstance(v, bool) or (isinstance(v, list | tuple) and v and all(map(_is_node, v))),
+    convert=lambda v: v if isinstance(v, bool) else tuple(v),
+)
+_KEYS = _must(
+    "a list of non-empty strings, the newest first",
+    lambda v: v and isinstance(v, list | tuple) and all(isinstance(k, str) and k for k in v),
+    convert=tuple,
+    is_secret=True,
+)
+_RETENTION = Rule(
+    _retention_fault,
+    lambda v: DEFAULT_RETENTION | {state: seconds(kept) for state, kept in v.items()},
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The options of one alias; the names in settings are these in capitals."""
+    """The options of one alias; in the settings, their names are in capitals."""
 
-    # redis://, rediss:// or unix://; wins over CACHE.
-    url: str | None = field(default=None, repr=False)
-    cache: str | None = None  # alias of CACHES to take host, login and TLS from
-    db: int | None = None  # database number; None: 1, or the number in URL
-    # True: that server is a node of a Redis Cluster; or "host:port" of further nodes to ask.
-    cluster: bool | tuple[str, ...] = False
-    prefix: str = "djq"  # first part of every key
-    enqueue_on_commit: bool = True  # default of our @task
-    database: str = "default"  # whose commit is waited for
-    # The first signs, all verify; by default SECRET_KEY and its fallbacks.
-    signing_keys: tuple[str, ...] = field(default=(), repr=False)
-    # Further parts of names whose arguments people are not shown: see jobs/redaction.py.
-    sensitive: tuple[str, ...] = ()
-    max_payload: int = 65_536  # bytes of JSON arguments
-    max_result: int = 262_144  # bytes of JSON result
-    lease: float = 30.0  # seconds a claim lasts without renewal
-    max_recoveries: int = MAX_RECOVERIES  # runs lost with their worker before a job fails
-    unknown_task_grace: float = 3600.0  # seconds a job of an unknown task is kept waiting
-    retention: Mapping[str, float]  # seconds a job is kept, per final state
-    retention_count: int = 10_000  # most jobs kept per queue and final state
+    url: str | None = _option(_URL, None)  # takes precedence over CACHE
+    cache: str | None = _option(_TEXT, None)  # alias of CACHES to take host, login and TLS from
+    db: int | None = _option(_integer(0, 1_000_000), None)  # None: 1, or the number in URL
+    # True: the server is a node of a Redis Cluster. A list names further nodes as "host:port".
+    cluster: bool | tuple[str, ...] = _option(_CLUSTER, False)
+    prefix: str = _option(_PREFIX, "djq")  # first part of every key
+    # The default of `@task(on_commit=…)`.
+    enqueue_on_commit: bool = _option(_must("True or False", lambda v: isinstance(v, bool)), True)
+    database: str = _option(_TEXT, "default")  # enqueues wait for its commit
+    # Dotted paths of classes that see each enqueue and each run, the outermost first.
+    middleware: tuple[str, ...] = _option(
+        _texts('dotted paths of classes, such as ["app.jobs.Timing"]', lambda p: "." in p), ()
+    )
+    # The first key signs, all keys verify. Default: SECRET_KEY and its fallbacks.
+    signing_keys: tuple[str, ...] = _option(_KEYS, ())
+    # Further parts of names; arguments with such names are hidden: see jobs/redaction.py.
+    sensitive: tuple[str, ...] = _option(_texts('parts of names, such as ["passwort"]'), ())
+    max_payload: int = _option(_integer(1, 64 * 1024 * 1024), 65_536)  # bytes of JSON arguments
+    max_result: int = _option(_integer(1, 64 * 1024 * 1024), 262_144)  # bytes of JSON result
+    lease: float = _option(_duration(1, 600), 30.0)  # seconds a claim lasts without renewal
+    # Runs of a job that may be lost with their worker before the job fails.
+    max_recoveries: int = _option(_integer(0, 1000), MAX_RECOVERIES)
+    # Seconds that a job with an unknown task waits before it fails.
+    unknown_task_grace: float = _option(_duration(0, 30 * 86_400), 3600.0)
+    retention: Mapping[str, float] = _option(_RETENTION)  # seconds a job is kept, per final state
+    retention_count: int = _option(_integer(0, 100_000_000), 10_000)  # per queue and final state
 
     @property
     def cluster_nodes(self) -> tuple[str, ...]:
-        """Return the nodes to ask besides the configured one."""
+        """Return the nodes to try besides the configured server."""
         return self.cluster if isinstance(self.cluster, tuple) else ()
 
     @property
@@ -55,15 +153,9 @@ class Options:
 
 
 NAMES = {option.name.upper(): option.name for option in fields(Options)}
-_INTEGERS = {
-    "DB": (0, 1_000_000),
-    "MAX_PAYLOAD": (1, 64 * 1024 * 1024),
-    "MAX_RESULT": (1, 64 * 1024 * 1024),
-    "MAX_RECOVERIES": (0, 1000),
-    "RETENTION_COUNT": (0, 100_000_000),
+_RULES: dict[str, Rule] = {
+    option.name.upper(): option.metadata["rule"] for option in fields(Options)
 }
-_SECONDS = {"LEASE": (1.0, 600.0), "UNKNOWN_TASK_GRACE": (0.0, 30 * 86_400.0)}
-_STRINGS = ("URL", "CACHE", "PREFIX", "DATABASE")
 
 
 def load(alias: str) -> Options:
@@ -74,7 +166,7 @@ def load(alias: str) -> Options:
     given = raw(alias)
     for fault in faults(given):
         raise ImproperlyConfigured(f'TASKS["{alias}"]["OPTIONS"]: {fault}')
-    values = {NAMES[key]: _convert(key, value) for key, value in given.items()}
+    values = {NAMES[key]: _RULES[key].convert(value) for key, value in given.items()}
     values.setdefault("retention", DEFAULT_RETENTION)
     if not values.get("signing_keys"):
         values["signing_keys"] = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
@@ -82,7 +174,7 @@ def load(alias: str) -> Options:
 
 
 def raw(alias: str) -> Any:
-    """Return `OPTIONS` as it stands in the settings; a mapping, if it is right."""
+    """Return `OPTIONS` unchanged from the settings; valid options are a mapping."""
     try:
         params = getattr(settings, "TASKS", {})[alias]
     except KeyError:
@@ -93,7 +185,7 @@ def raw(alias: str) -> Any:
 
 
 def faults(given: Any) -> Iterator[str]:
-    """Yield one sentence for each thing that is wrong with `OPTIONS`."""
+    """Yield one sentence for each fault in `OPTIONS`."""
     if not isinstance(given, Mapping):
         yield f"it is {given!r}; it must be a mapping of option names and values."
         return
@@ -102,90 +194,6 @@ def faults(given: Any) -> Iterator[str]:
             close = get_close_matches(str(key).upper(), NAMES, n=1)
             hint = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(NAMES)}."
             yield f"unknown option {key!r}. {hint}"
-        elif message := _fault(key, value):
-            yield f"{key} is {_shown(key, value)}; {message}"
-
-
-def _fault(key: str, value: Any) -> str:
-    if key in _INTEGERS:
-        low, high = _INTEGERS[key]
-        ok = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-        return "" if ok else f"it must be a whole number from {low} to {high}."
-    if key in _SECONDS:
-        return _seconds_fault(value, *_SECONDS[key])
-    if key in _STRINGS:
-        return _string_fault(key, value)
-    if key == "ENQUEUE_ON_COMMIT":
-        return "" if isinstance(value, bool) else "it must be True or False."
-    return _OTHERS[key](value)
-
-
-def _seconds_fault(value: Any, low: float, high: float) -> str:
-    number = isinstance(value, int | float | timedelta) and not isinstance(value, bool)
-    ok = number and low <= seconds(value) <= high
-    return "" if ok else f"it must be seconds or a timedelta from {low:g} to {high:g} s."
-
-
-def _string_fault(key: str, value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        return "it must be a non-empty string."
-    if key == "PREFIX" and any(char in value for char in "{}: \n\t"):
-        return "it can't contain braces, colons or white space."
-    if key == "URL" and not value.startswith(("redis://", "rediss://", "unix://")):
-        return "it must start with redis://, rediss:// or unix://."
-    return ""
-
-
-def _cluster_fault(value: Any) -> str:
-    nodes = isinstance(value, list | tuple) and value and all(map(_is_node, value))
-    ok = isinstance(value, bool) or nodes
-    return "" if ok else 'it must be True, False or a list such as ["10.0.0.2:6379"].'
-
-
-def _keys_fault(value: Any) -> str:
-    ok = isinstance(value, list | tuple) and all(isinstance(k, str) and k for k in value)
-    return "" if ok and value else "it must be a list of non-empty strings, the newest first."
-
-
-def _words_fault(value: Any) -> str:
-    ok = isinstance(value, list | tuple) and all(isinstance(w, str) and w for w in value)
-    return "" if ok else 'it must be a list of parts of names, such as ["passwort"].'
-
-
-def _is_node(value: Any) -> bool:
-    host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
-    return bool(host) and port.isdigit() and int(port) < 65_536
-
-
-def _retention_fault(value: Any) -> str:
-    if not isinstance(value, Mapping):
-        return 'it must be a mapping such as {"succeeded": 3600}.'
-    for state, kept in value.items():
-        if state not in FINAL:
-            return f"{state!r} is no final state: use {', '.join(sorted(FINAL))}."
-        if message := _seconds_fault(kept, 0, 10 * 365 * 86_400):
-            return f"for {state!r} {message}"
-    return ""
-
-
-_OTHERS: Mapping[str, Callable[[Any], str]] = {
-    "CLUSTER": _cluster_fault,
-    "RETENTION": _retention_fault,
-    "SENSITIVE": _words_fault,
-    "SIGNING_KEYS": _keys_fault,
-}
-
-
-def _shown(key: str, value: Any) -> str:
-    """Return a value for a message; what may hold a secret is not shown."""
-    return "wrong" if key in {"URL", "SIGNING_KEYS"} else repr(value)
-
-
-def _convert(key: str, value: Any) -> Any:
-    if key in _SECONDS:
-        return seconds(value)
-    if key in {"SENSITIVE", "SIGNING_KEYS"} or (key == "CLUSTER" and isinstance(value, list)):
-        return tuple(value)
-    if key == "RETENTION":
-        return DEFAULT_RETENTION | {state: seconds(kept) for state, kept in value.items()}
-    return value
+        elif message := _RULES[key].fault(value):
+            shown = "wrong" if _RULES[key].is_secret else repr(value)
+            yield f"{key} is {shown}; {message}"

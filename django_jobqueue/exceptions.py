@@ -1,20 +1,20 @@
-"""The errors that users of the package meet, each with its cause and its cure.
+"""The exceptions of the package, each with its cause and remedy.
 
     JobQueueError
     ├── JobNotFound          no such job, or it was trimmed after its retention
     ├── PayloadTooLarge      arguments or result above the size cap
-    ├── BadSignature         a record that this project did not write
-    ├── TaskUnknown          a stored task path that this code does not have
-    ├── QueueUnavailable     Redis can't be reached or refuses; nothing was stored
+    ├── BadSignature         a stored job that this project did not sign
+    ├── TaskUnknown          this code has no task at a stored path
+    ├── QueueUnavailable     Redis can't be reached or refuses the command; nothing was stored
     ├── ServerUnfit          Redis is too old, or may evict jobs
     ├── OwnerMismatch        the keys belong to another project or signing key
     └── SchemaMismatch       the keys were written by an incompatible version
     Retry, Cancel            raised inside a task to steer its own job
     JobInterrupt             raised in a task by its worker; no `except Exception` catches it
-    ├── JobTimeout           its time is over
-    └── JobCancelled         somebody has cancelled it
+    ├── JobTimeout           the task has used up its time
+    └── JobCancelled         the job was cancelled while it ran
 
-Owns names only; imports nothing.
+The module imports no other module of the package.
 """
 
 from datetime import timedelta
@@ -23,7 +23,7 @@ YEAR = 366 * 86_400  # seconds
 
 
 class JobQueueError(Exception):
-    """Base class of the package's errors. Never raised itself."""
+    """The base class of the package's errors, which is never raised itself."""
 
 
 class JobNotFound(JobQueueError):
@@ -35,17 +35,17 @@ class PayloadTooLarge(JobQueueError, ValueError):
 
 
 class BadSignature(JobQueueError):
-    """A stored job was not signed with a key of this project: it is not run."""
+    """A stored job was not signed with a key of this project, so it is not run."""
 
 
 class TaskUnknown(JobQueueError):
-    """A stored task path leads to no task in this code: deploy it, or cancel the job."""
+    """This code has no task at the path of a stored job: deploy the task, or cancel the job."""
 
 
 class QueueUnavailable(JobQueueError):
-    """Redis can't be reached or refuses the command: nothing was stored, call again.
+    """Redis can't be reached or refuses the command: nothing was stored, so call again.
 
-    `passing` is False if that needs a change of settings first, such as another password.
+    `passing` is False if a setting, such as the password, must be changed first.
     """
 
     def __init__(self, message: str, *, passing: bool = True) -> None:
@@ -54,7 +54,7 @@ class QueueUnavailable(JobQueueError):
 
 
 class ServerUnfit(JobQueueError):
-    """The server can't be trusted with jobs: too old, or set to evict keys."""
+    """The server is unfit for jobs: it is too old, or is set to evict keys."""
 
 
 class OwnerMismatch(JobQueueError):
@@ -66,13 +66,13 @@ class SchemaMismatch(JobQueueError):
 
 
 class Retry(Exception):
-    """Raise inside a task to run the job again, even if its attempts are used up.
+    """Raise this in a task to run the job again, even if its attempts are used up.
 
-    `after` is a timedelta or seconds; None takes the task's own backoff.
-    Raises: ValueError for a delay that is negative, endless or longer than a year.
+    `after` is a timedelta or seconds; None uses the task's own backoff.
+    Raises: ValueError for a delay that is negative, infinite or longer than a year.
     """
 
-    after: float | None = None  # also of a subclass with an __init__ of its own
+    after: float | None = None  # the default also for a subclass with its own __init__
 
     def __init__(self, after: timedelta | float | None = None, reason: str = "") -> None:
         super().__init__(reason or "the task asked for a retry")
@@ -82,11 +82,11 @@ class Retry(Exception):
 
 
 class Cancel(Exception):
-    """Raise inside a task to end its job as cancelled."""
+    """Raise this in a task to end its job as cancelled."""
 
 
 class JobInterrupt(BaseException):
-    """The worker wants the task to end. Clean up, and let it go on: a hard kill follows."""
+    """The worker interrupts the task: clean up and re-raise this, because a kill follows."""
 
 
 class JobTimeout(JobInterrupt):

@@ -1,23 +1,135 @@
-"""What Django knows as models: the ledger, and jobs, queues and workers, which have no table.
+"""The models: schedules, which have a table, and jobs, queues and workers, which have none.
 
-The rows of these stand in Redis. Permissions, content types and the log of the admin hang on
-the names; the admin fills the instances from the inspector. SQL is never asked for them.
+The data of the models without a table is in Redis. Permissions, content types and the admin's log
+need these models, and the admin fills their instances from the inspector, never by SQL.
+Next: schedules/stored.py merges the schedules with those that the code declares.
 """
 
-from typing import Self
+from typing import Any, ClassVar, Self
 
 from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from django_jobqueue.engine.inspector import QueueStats, WorkerStats
 from django_jobqueue.jobs.job import Job as JobSnapshot
-from django_jobqueue.ledger import Schedule
 
-__all__ = ["Job", "Queue", "Schedule", "Worker"]
+
+class CatchUp(models.TextChoices):
+    """The rule for nominal times that no scheduler fired in time: which of them to fire late."""
+
+    SKIP = "skip", _("none: leave them out")
+    LAST = "last", _("the last one")
+    ALL = "all", _("all, up to a number")
+
+
+class Overlap(models.TextChoices):
+    """The rule for firing while the job of the previous fire is not final yet."""
+
+    ALLOW = "allow", _("fire all the same")
+    SKIP = "skip", _("leave this time out")
+
+
+class Schedule(models.Model):
+    """One schedule of the database, or the changes that users made to one of the code."""
+
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    # True: the code defines the schedule, and this row only enables or disables it.
+    from_code = models.BooleanField(_("as in the code"), default=False)
+    # True: this row overrides a schedule of the code, and fires nothing once the code drops it.
+    overrides = models.BooleanField(default=False, editable=False)
+    alias = models.CharField(_("alias"), max_length=100, default="default")
+    task = models.CharField(_("task"), max_length=500, blank=True)
+    args = models.JSONField(_("positional arguments"), default=list, blank=True)
+    kwargs = models.JSONField(_("keyword arguments"), default=dict, blank=True)
+    cron = models.CharField(_("cron"), max_length=200, blank=True)
+    every_seconds = models.DecimalField(
+        _("every so many seconds"), max_digits=13, decimal_places=3, null=True, blank=True
+    )
+    timezone = models.CharField(
+        _("time zone"), max_length=100, blank=True
+    )  # "": settings.TIME_ZONE
+    queue = models.CharField(_("queue"), max_length=64, blank=True)  # "": the task's
+    priority = models.SmallIntegerField(_("priority"), null=True, blank=True)  # null: the task's
+    start = models.DateTimeField(_("start"), null=True, blank=True)
+    end = models.DateTimeField(_("end"), null=True, blank=True)
+    catch_up = models.CharField(_("catch up"), max_length=4, choices=CatchUp, default=CatchUp.SKIP)
+    catch_up_max = models.PositiveIntegerField(_("catch up at most"), default=100)
+    overlap = models.CharField(_("overlap"), max_length=5, choices=Overlap, default=Overlap.ALLOW)
+    enabled = models.BooleanField(_("enabled"), default=True)
+    # Nominal times before this are never fired. Null: it was enabled from the beginning.
+    enabled_since = models.DateTimeField(null=True, blank=True, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects: ClassVar["models.Manager[Schedule]"] = models.Manager()
+    _was_enabled = False  # as stored in the database; False for a new row
+
+    class Meta:
+        ordering = ("name",)
+        verbose_name = _("schedule")
+        verbose_name_plural = _("schedules")
+        permissions = [("run_schedule", "Can run schedule now")]
+        constraints = [
+            models.CheckConstraint(
+                name="django_jobqueue_schedule_times",
+                condition=Q(from_code=True)
+                | (Q(cron="") & Q(every_seconds__isnull=False))
+                | (~Q(cron="") & Q(every_seconds__isnull=True)),
+                violation_error_message=_("Give either cron or an interval."),
+            ),
+            models.CheckConstraint(
+                name="django_jobqueue_schedule_span",
+                condition=Q(start__isnull=True) | Q(end__isnull=True) | Q(start__lt=F("end")),
+                violation_error_message=_("The start must be before the end."),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Store the row; if that enables it, set `enabled_since`, so no earlier time is fired."""
+        if self.enabled and not self._was_enabled:
+            self.enabled_since = timezone.now()
+            if kwargs.get("update_fields") is not None:
+                kwargs["update_fields"] = {*kwargs["update_fields"], "enabled_since"}
+        super().save(*args, **kwargs)
+        self._was_enabled = self.enabled
+
+    @classmethod
+    def from_db(cls, *args: Any, **kwargs: Any) -> Self:
+        row = super().from_db(*args, **kwargs)
+        row._was_enabled = bool(row.__dict__.get("enabled", True))  # absent if deferred
+        return row
+
+    def follow_code(self, task: str) -> None:
+        """Reset the row's definition of the schedule, so that the code defines it again."""
+        blank = Schedule(name=self.name, from_code=True, alias=self.alias, task=task)
+        for name in SPEC_FIELDS:
+            setattr(self, name, getattr(blank, name))
+
+
+# The fields that define a schedule; the others decide whether it is fired.
+SPEC_FIELDS = (
+    "task",
+    "args",
+    "kwargs",
+    "cron",
+    "every_seconds",
+    "timezone",
+    "queue",
+    "priority",
+    "start",
+    "end",
+    "catch_up",
+    "catch_up_max",
+    "overlap",
+)
 
 
 class NoRows(models.Manager[models.Model]):
-    """Find nothing, without asking the database, so that `dumpdata` and others pass by."""
+    """Return no rows without any query, so that `dumpdata` and similar commands skip the model."""
 
     def get_queryset(self) -> models.QuerySet[models.Model]:
         return super().get_queryset().none()

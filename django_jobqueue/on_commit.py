@@ -1,4 +1,4 @@
-"""Between the caller's transaction and Redis: what is stored when the commit is done."""
+"""Store jobs when the caller's transaction has committed."""
 
 import logging
 import time
@@ -14,26 +14,28 @@ from django_jobqueue.signals import enqueue_failed
 
 logger = logging.getLogger("django_jobqueue")
 
-RETRY_AFTER = 0.5  # seconds; Redis gets one second chance after a commit
-
-# How many jobs this process could not store after their commit.
-failures = 0
+RETRY_AFTER = 0.5  # seconds before the only second try after a commit
 
 Store = Callable[[], object]
 
 
+def is_wanted(task: Any, database: str) -> bool:
+    """Return whether an enqueue of the task has to wait for a commit."""
+    return getattr(task, "on_commit", False) and in_transaction(database)
+
+
 def in_transaction(database: str) -> bool:
-    """Tell whether there is a commit to wait for."""
+    """Return whether the database has an open transaction."""
     connection = connections[database]
-    # Without a connection there is nothing to commit, and none is opened to find out.
+    # Without a connection there is nothing to commit; no connection is opened to find out.
     by_hand = connection.connection is not None and not connection.autocommit
     return connection.in_atomic_block or by_hand
 
 
-def store_on_commit(store: Store, results: Sequence[JobResult[..., Any]], database: str) -> None:
-    """Call `store` when the transaction commits, never letting an error out of the commit.
+def defer(store: Store, results: Sequence[JobResult[..., Any]], database: str) -> None:
+    """Call `store` when the transaction commits, and let no error escape from the commit.
 
-    If Redis refuses twice, each job is logged as an ERROR and sent as `enqueue_failed`.
+    QueueUnavailable is retried once. A failure is logged, and sent as `enqueue_failed`, per job.
     Raises: TransactionManagementError if transactions are managed by hand (Django).
     """
     transaction.on_commit(partial(_deliver, store, results), using=database, robust=True)
@@ -53,11 +55,9 @@ def _deliver(store: Store, results: Sequence[JobResult[..., Any]]) -> None:
 
 
 def _give_up(results: Sequence[JobResult[..., Any]], error: Exception) -> None:
-    global failures
     for result in results:
         if result.is_dropped or not result.is_pending:
             continue
-        failures += 1
         logger.error(
             "Job %s of %s was not enqueued after its commit: %s",
             result.id,

@@ -1,12 +1,22 @@
-"""The task: a function with its defaults, made by `@task`, and the registry of all tasks.
+"""The task: a function with its defaults, made by `@task`; and the tasks of the process by path.
 
-Next: backend.py stores a call of it as a job.
+Next: backend.py stores a call of a task as a job.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 from asgiref.sync import sync_to_async
 from django.utils.module_loading import import_string
@@ -14,11 +24,12 @@ from django.utils.module_loading import import_string
 from django_jobqueue import compat, conf, retry, task_options
 from django_jobqueue.exceptions import TaskUnknown
 from django_jobqueue.jobs.job import MAX_ATTEMPTS
-from django_jobqueue.task_options import Exceptions
+from django_jobqueue.task_options import Exceptions, TaskOptions
 
 if TYPE_CHECKING:
-    from django_jobqueue.cached import Latest
-    from django_jobqueue.jobs.result import JobContext, JobResult
+    from django_jobqueue.jobs.context import JobContext
+    from django_jobqueue.jobs.result import Latest
+from django_jobqueue.jobs.result import JobResult
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,9 +43,9 @@ _Base: Any = compat.Task
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task(_Base, Generic[P, R]):  # type: ignore[misc]
-    """A function with its defaults; calling it runs the function at once."""
+    """A function with its defaults; calling the task runs the function directly."""
 
-    # Django's own fields; not all have a default in Django 6.0.
+    # Django's own fields, some of which have no default in Django 6.0.
     func: Callable[P, R]
     priority: int = 0
     backend: str = compat.DEFAULT_TASK_BACKEND_ALIAS
@@ -42,20 +53,22 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
     run_after: datetime | timedelta | None = None  # the earliest time, or a delay
     takes_context: bool = False
 
-    # Ours.
-    max_attempts: int = MAX_ATTEMPTS  # runs that may fail before the job does
-    max_recoveries: int | None = None  # runs lost with their worker; None: as OPTIONS says
+    # The fields of this package.
+    max_attempts: int = MAX_ATTEMPTS  # attempts before the job fails
+    max_recoveries: int | None = None  # runs that may be lost with a worker; None: as in OPTIONS
     backoff: retry.Backoff = retry.DEFAULT_BACKOFF
     retry_for: Exceptions = (Exception,)
-    no_retry_for: Exceptions = ()  # wins over retry_for
-    enqueue_on_commit: bool = False  # wait for the commit of the caller's transaction
-    timeout: retry.Seconds | None = None  # then JobTimeout is raised in the function
+    no_retry_for: Exceptions = ()  # takes precedence over retry_for
+    on_commit: bool = False  # wait for the commit of the caller's transaction
+    timeout: retry.Seconds | None = None  # time until JobTimeout is raised in the function
     kill_grace: float = KILL_GRACE  # seconds from JobTimeout or JobCancelled to the kill
     stop_on_lease_loss: bool = False  # kill a run that may have lost its lease (processes only)
-    sensitive: tuple[str, ...] = ()  # names of arguments that people are not shown
-    # Keep the latest result for latest(), for ever or until so long without a newer one.
+    sensitive: tuple[str, ...] = ()  # names of arguments whose values are hidden
+    # Keep the latest result for latest(), for ever or until it reaches this age.
     keep_latest: bool | timedelta = False
-    refresh_after: retry.Seconds | None = None  # age at which latest() asks for a newer one
+    refresh_after: retry.Seconds | None = None  # age at which latest() enqueues a refresh
+    # Data that every job of the task gets besides its arguments; `using` adds to it.
+    metadata: Mapping[str, Any] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         for name in ("retry_for", "no_retry_for"):
@@ -70,11 +83,11 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
 
     @property
     def is_limited(self) -> bool:
-        """Tell whether its runs have limits of their own."""
+        """Return whether the task sets limits of its own for its runs."""
         return self.timeout is not None or self.stop_on_lease_loss or self.kill_grace != KILL_GRACE
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the function, here and now."""
+        """Call the function directly, without a job."""
         return self.func(*args, **kwargs)
 
     def using(
@@ -86,13 +99,14 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
         backend: str | None = None,
         max_attempts: int | None = None,
         max_recoveries: int | None = None,
-        enqueue_on_commit: bool | None = None,
+        on_commit: bool | None = None,
         refresh_after: retry.Seconds | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> "Task[P, R]":
-        """Return the task with other defaults.
+        """Return the task with other defaults; `metadata` is added to the task's own.
 
-        What decides about retries (backoff, retry_for, no_retry_for) stands in the task's
-        definition alone: the worker reads it there.
+        The retry options (backoff, retry_for, no_retry_for) can't be changed, because the worker
+        reads them from the task's definition.
         """
         changes: dict[str, Any] = {
             "priority": priority,
@@ -101,10 +115,16 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
             "backend": backend,
             "max_attempts": max_attempts,
             "max_recoveries": max_recoveries,
-            "enqueue_on_commit": enqueue_on_commit,
+            "on_commit": on_commit,
             "refresh_after": refresh_after,
+            "metadata": metadata and {**(self.metadata or {}), **metadata},
         }
         return replace(self, **{name: v for name, v in changes.items() if v is not None})
+
+    def enqueue_on_commit(self, *args: P.args, **kwargs: P.kwargs) -> "JobResult[P, R]":
+        """Enqueue a job when the caller's transaction commits, whatever the task's default is."""
+        found: JobResult[P, R] = self.using(on_commit=True).enqueue(*args, **kwargs)
+        return found
 
     def enqueue_many(
         self,
@@ -112,20 +132,20 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
         *,
         spread: retry.Seconds | None = None,
     ) -> "list[JobResult[P, R]]":
-        """Enqueue one job per call, 500 in one round trip.
+        """Enqueue one job per call, 500 per round trip.
 
         A call is a list or tuple of positional arguments, or a mapping of keyword arguments.
-        `spread` lays the jobs evenly over so much time, the first of them due at once.
-        Raises: ValueError for a spread that is not above 0, or above a year.
+        `spread` distributes the jobs evenly over this time; the first one is not delayed.
+        Raises: ValueError if `spread` is not above 0, or is above a year.
         """
         many: Callable[..., Any] = self.get_backend().enqueue_many
         found: list[JobResult[P, R]] = many(self, calls, spread)
         return found
 
     def latest(self, *args: P.args, **kwargs: P.kwargs) -> "Latest[R] | None":
-        """Return what the latest run with these arguments returned; None: none has succeeded yet.
+        """Return the value of the latest successful run with these arguments; None without one.
 
-        If there is none, or it is older than `refresh_after`, one job is enqueued, whoever asks.
+        With `refresh_after`, one job is enqueued for all callers if the value is missing or older.
         Raises: InvalidTask without `keep_latest`; TypeError, QueueUnavailable.
         """
         if not self.keep_latest:
@@ -154,82 +174,50 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
 def task(function: Callable[P, R], /) -> Task[P, R]: ...
 @overload
 def task(
-    *,
-    takes_context: Literal[True],
-    priority: int = ...,
-    queue_name: str = ...,
-    backend: str = ...,
-    max_attempts: int = ...,
-    max_recoveries: int | None = ...,
-    backoff: retry.Backoff = ...,
-    retry_for: Iterable[type[BaseException]] = ...,
-    no_retry_for: Iterable[type[BaseException]] = ...,
-    enqueue_on_commit: bool | None = ...,
-    timeout: retry.Seconds | None = ...,
-    kill_grace: retry.Seconds = ...,
-    stop_on_lease_loss: bool = ...,
-    sensitive: Iterable[str] = ...,
-    keep_latest: bool | timedelta = ...,
-    refresh_after: retry.Seconds | None = ...,
+    *, takes_context: Literal[True], **options: Unpack[TaskOptions]
 ) -> "Callable[[Callable[Concatenate[JobContext, P], R]], Task[P, R]]": ...
 @overload
 def task(
-    *,
-    takes_context: Literal[False] = False,
-    priority: int = ...,
-    queue_name: str = ...,
-    backend: str = ...,
-    max_attempts: int = ...,
-    max_recoveries: int | None = ...,
-    backoff: retry.Backoff = ...,
-    retry_for: Iterable[type[BaseException]] = ...,
-    no_retry_for: Iterable[type[BaseException]] = ...,
-    enqueue_on_commit: bool | None = ...,
-    timeout: retry.Seconds | None = ...,
-    kill_grace: retry.Seconds = ...,
-    stop_on_lease_loss: bool = ...,
-    sensitive: Iterable[str] = ...,
-    keep_latest: bool | timedelta = ...,
-    refresh_after: retry.Seconds | None = ...,
+    *, takes_context: Literal[False] = False, **options: Unpack[TaskOptions]
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
 
-def task(function: Any = None, /, *, enqueue_on_commit: bool | None = None, **given: Any) -> Any:
+def task(function: Any = None, /, *, on_commit: bool | None = None, **given: Any) -> Any:
     """Make a task of a module-level function.
 
-    `enqueue_on_commit` is by default what `OPTIONS["ENQUEUE_ON_COMMIT"]` says (True).
-    Raises: InvalidTask.
+    `on_commit` defaults to `OPTIONS["ENQUEUE_ON_COMMIT"]`, which defaults to True.
+    Raises: InvalidTask, TypeError.
     """
     if "run_after" in given:
         raise TypeError("run_after belongs to a call: use .using(run_after=...).enqueue(...).")
-    unknown = set(given) - {field.name for field in fields(Task)}
+    unknown = set(given) - {each.name for each in fields(Task)}
     if unknown:
         raise TypeError(f"@task has no option {', '.join(map(repr, sorted(unknown)))}.")
-    if enqueue_on_commit is None:
+    if on_commit is None:
         alias = given.get("backend", compat.DEFAULT_TASK_BACKEND_ALIAS)
         given_options = conf.raw(alias)
-        # A fault of the options is the checks' to tell, not an import's to die of.
-        enqueue_on_commit = not isinstance(given_options, Mapping) or bool(
+        # The system checks report faults in the options; an import must not fail because of them.
+        on_commit = not isinstance(given_options, Mapping) or bool(
             given_options.get("ENQUEUE_ON_COMMIT", True)
         )
 
     def make(func: Callable[..., Any]) -> Any:
-        return Task(func=func, enqueue_on_commit=enqueue_on_commit, **given)
+        return Task(func=func, on_commit=on_commit, **given)
 
     return make if function is None else make(function)
 
 
 def as_task(given: "compat.Task[..., Any]") -> Task[..., Any]:
-    """Return a task of the framework's own class as ours, with our defaults."""
+    """Return a task of the framework's own class as a Task with this package's defaults."""
     if isinstance(given, Task):
         return given
-    return Task(**{field.name: getattr(given, field.name) for field in fields(given)})
+    return Task(**{each.name: getattr(given, each.name) for each in fields(given)})
 
 
 def as_called(given: "compat.Task[..., Any]", **changes: Any) -> Any:
-    """Return the task with the queue and priority of one call.
+    """Return the task with `changes`, such as the queue and priority of one call.
 
-    Nothing is validated: what is stored stays what it is when the rules change.
+    Nothing is validated, so that stored jobs stay readable when the rules change.
     """
     for name, value in changes.items():
         if getattr(given, name) != value:
@@ -237,9 +225,9 @@ def as_called(given: "compat.Task[..., Any]", **changes: Any) -> Any:
     else:
         return given
     copy = object.__new__(type(given))
-    for field in fields(given):
-        value = changes.get(field.name, getattr(given, field.name))
-        object.__setattr__(copy, field.name, value)
+    for each in fields(given):
+        value = changes.get(each.name, getattr(given, each.name))
+        object.__setattr__(copy, each.name, value)
     return copy
 
 
@@ -249,7 +237,7 @@ def registered() -> dict[str, "compat.Task[..., Any]"]:
 
 
 def find(path: str) -> "compat.Task[..., Any]":
-    """Return the task of a path that was signed by this project, importing its module once.
+    """Return the task at a path, importing its module once; the path must have been verified.
 
     Raises: TaskUnknown if there is none, or the path leads to something else.
     """
@@ -257,9 +245,9 @@ def find(path: str) -> "compat.Task[..., Any]":
         return _registry[path]
     try:
         found = import_string(path)
-    except (Exception, SystemExit) as error:  # its module may raise anything at import
+    except (Exception, SystemExit) as error:  # an import may raise anything
         raise TaskUnknown(f"There is no task {path!r}: {error}") from error
-    if path in _registry:  # the import made it, under another name than its function's
+    if path in _registry:  # the import defined the task under another name than its function's
         return _registry[path]
     if not isinstance(found, compat.Task):
         raise TaskUnknown(f"{path!r} is no task but {type(found).__name__}.")

@@ -1,17 +1,39 @@
-"""What a task may be defined as: options that make no sense fail at import; and what it takes."""
+"""Validate the options of a task at its definition, and read the signature of its function."""
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, TypedDict
 
 from django_jobqueue import compat, retry
 from django_jobqueue.exceptions import YEAR
 
 Exceptions = tuple[type[BaseException], ...]
 
-# What Django's own options are; it looks at their values, and takes the types for granted.
+
+class TaskOptions(TypedDict, total=False):
+    """The options of `@task`, for type checkers; see the fields of Task."""
+
+    priority: int
+    queue_name: str
+    backend: str
+    max_attempts: int
+    max_recoveries: int | None
+    backoff: retry.Backoff
+    retry_for: Iterable[type[BaseException]]
+    no_retry_for: Iterable[type[BaseException]]
+    on_commit: bool | None
+    timeout: retry.Seconds | None
+    kill_grace: retry.Seconds
+    stop_on_lease_loss: bool
+    sensitive: Iterable[str]
+    keep_latest: bool | timedelta
+    refresh_after: retry.Seconds | None
+    metadata: Mapping[str, Any] | None
+
+
+# The types of Django's own options, of which Django checks only the values.
 _KINDS: tuple[tuple[str, Any, str], ...] = (
     ("priority", int | float, "a whole number between -100 and 100"),
     ("queue_name", str, "a string"),
@@ -51,7 +73,7 @@ def validate(task: Any) -> None:
 
 @cache
 def signature_of(function: Any, takes_context: bool) -> inspect.Signature:
-    """Return what a caller gives to a task's function: all but the worker's context."""
+    """Return the signature that callers use: the function's own without the context."""
     taken = inspect.signature(function)
     given = list(taken.parameters.values())[int(takes_context) :]
     return taken.replace(parameters=given, return_annotation=inspect.Signature.empty)
@@ -93,7 +115,7 @@ def argument_names(given: Any) -> tuple[str, ...]:
 
 
 def exceptions(name: str, given: Any) -> Exceptions:
-    """Return the option `name`, classes of exceptions or a single one, as a tuple.
+    """Return the option `name`, one exception class or several, as a tuple.
 
     Raises: InvalidTask.
     """

@@ -1,7 +1,7 @@
-"""All that touches Redis: one Engine per process and alias.
+"""Own all access to Redis: one Engine per process and alias.
 
-The writers (jobs, queues, schedules, values, workers) have one method per transition; the
-inspector reads for people. They do not know each other.
+The writers (jobs, claims, queues, schedules, cached results) have one method per transition; the
+inspector reads for people. They do not depend on each other.
 """
 
 import os
@@ -11,30 +11,30 @@ from typing import Any
 from django.core.signals import setting_changed
 
 from django_jobqueue.conf import Options, load
-from django_jobqueue.engine.cached import Values
-from django_jobqueue.engine.claims import Workers
-from django_jobqueue.engine.client import Connection
+from django_jobqueue.engine.cached import CachedResults
+from django_jobqueue.engine.claims import Claims
+from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.inspector import Inspector
 from django_jobqueue.engine.jobs import Jobs
 from django_jobqueue.engine.queues import Queues
 from django_jobqueue.engine.schedules import Schedules
-from django_jobqueue.jobs.payload import Signer
+from django_jobqueue.jobs.signing import Signer
 
 
 class Engine:
-    """One alias: its connection, writers, inspector and signer."""
+    """One alias: its client, writers, inspector and signer."""
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.alias = connection.alias
-        self.options: Options = connection.options
-        self.signer = Signer(connection.options.signing_keys)
-        self.jobs = Jobs(connection)
-        self.queues = Queues(connection)
-        self.schedules = Schedules(connection)
-        self.values = Values(connection)
-        self.workers = Workers(connection)
-        self.inspector = Inspector(connection)
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.alias = client.alias
+        self.options: Options = client.options
+        self.signer = Signer(client.options.signing_keys)
+        self.jobs = Jobs(client)
+        self.queues = Queues(client)
+        self.schedules = Schedules(client)
+        self.cached_results = CachedResults(client)
+        self.claims = Claims(client)
+        self.inspector = Inspector(client)
 
 
 _engines: dict[str, Engine] = {}
@@ -42,7 +42,7 @@ _lock = threading.Lock()
 
 
 def get_engine(alias: str) -> Engine:
-    """Return the process's engine of an alias, made at first use without connecting.
+    """Return the process's engine of an alias, created at first use without connecting.
 
     Raises: ImproperlyConfigured.
     """
@@ -51,25 +51,25 @@ def get_engine(alias: str) -> Engine:
     except KeyError:
         with _lock:
             if alias not in _engines:
-                _engines[alias] = Engine(Connection(alias, load(alias)))
+                _engines[alias] = Engine(Client(alias, load(alias)))
             return _engines[alias]
 
 
 def new_engine(alias: str, timeouts: dict[str, Any]) -> Engine:
-    """Return an engine with a pool of its own, for one who waits or gives up differently."""
-    return Engine(Connection(alias, load(alias), timeouts=timeouts))
+    """Return an engine with connections and time-outs of its own."""
+    return Engine(Client(alias, load(alias), timeouts=timeouts))
 
 
 def close_engines() -> None:
     """Close and forget all engines of this process."""
     with _lock:
         for engine in _engines.values():
-            engine.connection.close()
+            engine.client.close()
         _engines.clear()
 
 
 def _forget_in_child() -> None:
-    # The sockets belong to the parent: they are dropped, not closed.
+    # The sockets belong to the parent process, so they are dropped, not closed.
     global _lock
     _lock = threading.Lock()
     _engines.clear()

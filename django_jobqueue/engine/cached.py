@@ -1,38 +1,39 @@
-"""The writer of latest values: read what is kept, and store the one job that refreshes it.
+"""Read cached values, and store the one job that refreshes a value.
 
-lua/finish.lua keeps them.
+lua/jobs/finish.lua stores the values.
 """
 
 from typing import NamedTuple
 
-from django_jobqueue.engine.client import Connection
-from django_jobqueue.engine.jobs import NewJob
+from django_jobqueue.engine.client import Client
+from django_jobqueue.engine.jobs import new_job_words
+from django_jobqueue.jobs.job import Job
 
 
-class Kept(NamedTuple):
-    """What stands under a digest. Times in ms, by the server."""
+class CachedResult(NamedTuple):
+    """The cached value of a digest. Times in ms, by the server."""
 
     now: int
     value: bytes | None = None  # JSON; None: there is none
     at: int = 0  # when its run ended; 0: there is none
-    refresh: str = ""  # id of the job that was stored last to refresh it
+    refresh: str = ""  # id of the job stored last to refresh it; empty: none
     is_refreshing: bool = False  # that job is not final
 
 
-class Values:
-    """Write the latest values of one alias."""
+class CachedResults:
+    """Read and refresh the cached values of one alias."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._call = connection.call
+    def __init__(self, client: Client) -> None:
+        self._run = client.run
 
-    def latest(self, digest: str) -> Kept:
-        """Return the latest value, and the server's time.
+    def latest(self, digest: str) -> CachedResult:
+        """Return the cached value of a digest, and the server's time.
 
         Raises: QueueUnavailable.
         """
-        now, value, at, refresh, is_refreshing = self._call("latest", digest=digest)
+        now, value, at, refresh, is_refreshing = self._run("get_cached", digest=digest)
         number = int(at) if at and at.isdigit() else 0
-        return Kept(
+        return CachedResult(
             now=int(now),
             value=value if number else None,
             at=number,
@@ -40,11 +41,11 @@ class Values:
             is_refreshing=bool(is_refreshing),
         )
 
-    def refresh(self, digest: str, job: NewJob, *, seen: str, keep: int) -> int | None:
+    def refresh(self, digest: str, job: Job, *, seen: str, keep: int) -> int | None:
         """Store a job that refreshes a value; return when, in ms, or None if another one does.
 
-        `seen` is the last refresh as `latest` told it; `keep` is in seconds, 0 for ever.
+        `seen` is the `refresh` that `latest` returned; `keep` is in seconds, 0 for ever.
         Raises: QueueUnavailable.
         """
-        reply = self._call("refresh", job.arguments(), digest=digest, seen=seen, keep=keep)
+        reply = self._run("refresh_cached", new_job_words(job), digest=digest, seen=seen, keep=keep)
         return int(reply) if reply else None

@@ -1,32 +1,49 @@
-"""The writer of what workers do: claim, finish, renew, release a slot, go."""
+"""Write for workers: claim, finish, renew, release a slot, forget a worker.
+
+Next: worker/executor.py runs the claimed job.
+"""
 
 import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from enum import StrEnum
+from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 
-from django_jobqueue.engine.client import Connection
-from django_jobqueue.jobs.attempt import Claimed, Settlement, read_runs
-from django_jobqueue.jobs.job import MAX_ATTEMPTS
+from django_jobqueue.engine.client import Client
+from django_jobqueue.engine.scripts import Argument
+from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.run import RunResult, read_runs
+from django_jobqueue.jobs.states import State
 
-UNSEEN_MS = 600_000  # a worker not seen for so long is forgotten
-FAR = 10**14  # ms: a time in the year 5138. No number of a record is greater
+UNSEEN_MS = 600_000  # a worker unseen for this long is forgotten
+
+
+class FinishReply(StrEnum):
+    """The effect of a finish."""
+
+    OK = "ok"
+    CANCELLED = "cancelled"  # a cancel was requested, so no other run follows
+    REPEATED = "repeated"  # an earlier call, whose reply was lost, finished the run
+    STALE = "stale"  # the run had lost its lease: nothing was changed
+
+
+_REPLIES = {reply.value.encode(): reply for reply in FinishReply}
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
+class NoJob:
     """A claim that found no job."""
 
-    more: bool = False  # claim again at once: only ids that can't run were met
+    more: bool = False  # claim again at once: only jobs that can't run were found
     wait_ms: int | None = None  # until the next scheduled job is due
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What a renewal says of one busy slot."""
+class Lease:
+    """The lease of one busy slot at a renewal."""
 
     slot: str
     id: str  # of its job
@@ -35,112 +52,113 @@ class Held:
     cancelled: bool = False  # the run is to end
 
 
+class Finished(NamedTuple):
+    """The reply to a finish."""
+
+    reply: FinishReply
+    now: int  # ms, by the server
+    next: Job | NoJob
+
+
 @dataclass(slots=True)
 class Slot:
     """The name under which a slot claims, and the nonce of its next call.
 
-    The nonce is drawn anew after each reply that arrived, and stays after an error: then
-    the server gives the same job again if it had given one. It is greater than all before it
-    of this name, those of a process that died included: the server tells a late call by it.
+    The nonce is drawn again after each reply, and kept after an error: the server then returns
+    the same job if it had returned one. It is greater than all earlier ones of this name, also
+    those of a process that has ended, so that the server recognises a late call.
     """
 
     worker: str
     name: str
     nonce: str = field(init=False, default="")
+    sent_at: float = field(init=False, default=0.0)  # monotonic; first use of the nonce; 0: none
 
     def __post_init__(self) -> None:
         self.renonce()
 
     def renonce(self) -> None:
-        # This clock is one for all processes of a machine, and never goes back.
+        # All processes of a machine share this clock, and it never goes back.
         self.nonce = f"{time.monotonic_ns():019d}{os.urandom(6).hex()}"
+        self.sent_at = 0.0
 
 
-class Workers:
-    """Write what the workers of one alias do."""
+class Claims:
+    """Write for the workers of one alias."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._call = connection.call
-        self._lease = connection.options.lease_ms
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._run = client.run
+        self._lease = client.options.lease_ms
 
-    def claim(self, slot: Slot, queues: Sequence[str]) -> Claimed | Nothing:
-        """Get the slot's next job, with a lease."""
-        reply = self._call(
-            "claim",
-            queues,
-            worker=slot.worker,
-            slot=slot.name,
-            nonce=slot.nonce,
-            lease=self._lease,
-        )
-        slot.renonce()
-        return _read_claim(reply)
+    def claim(self, slot: Slot, queues: Sequence[str]) -> Job | NoJob:
+        """Claim the slot's next job, with a lease."""
+        reply = self._run("claim", queues, **self._claim_words(slot))
+        return _read_claim(reply, slot)
 
     def finish(
-        self, slot: Slot, job: Claimed | Held, settled: Settlement, queues: Sequence[str]
-    ) -> tuple[str, int, Claimed | Nothing]:
-        """Settle a run and claim the next job of `queues` (none: the slot stops).
-
-        Returns the verdict, the server's time in ms and the claim. The verdict is ok,
-        cancelled (somebody wanted that, so no other run follows), again (it was settled by an
-        earlier call whose reply was lost) or stale (the run had lost its lease: nothing was
-        changed).
-        """
-        reply = self._call(
+        self, slot: Slot, run: Job | Lease, result: RunResult, queues: Sequence[str]
+    ) -> Finished:
+        """Finish a run and claim the next job of `queues` (none: the slot stops)."""
+        reply = self._run(
             "finish",
             queues,
-            id=job.id,
-            fence=job.fence,
-            outcome=settled.outcome,
-            result=settled.result,
-            reason=settled.reason,
-            error=settled.error,
-            delay=settled.delay_ms,
-            latest=settled.latest,
-            worker=slot.worker,
-            slot=slot.name,
-            nonce=slot.nonce,
-            lease=self._lease,
+            id=run.id,
+            fence=run.fence,
+            outcome=result.outcome,
+            result=result.value,
+            reason=result.reason,
+            error=result.error,
+            delay=result.delay_ms,
+            cached=result.cache,
+            **self._claim_words(slot),
         )
-        slot.renonce()
-        return reply[0].decode(), int(reply[1]), _read_claim(reply[2:])
+        return Finished(_REPLIES[reply[0]], int(reply[1]), _read_claim(reply[2:], slot))
 
-    def renew(self, worker: str, info: dict[str, str | int]) -> list[Held]:
-        """Extend the leases of a worker's slots; return what became of them."""
+    def renew(self, worker: str, info: dict[str, str | int]) -> list[Lease]:
+        """Extend the leases of a worker's slots; return one per busy slot, lost ones too."""
         pairs = [word for pair in info.items() for word in pair]
-        reply = self._call("renew", pairs, worker=worker, lease=self._lease)
+        reply = self._run("renew", pairs, worker=worker, lease=self._lease)
         words = [word.decode(errors="replace") for word in reply]
         slots = zip(words[::4], words[1::4], words[2::4], words[3::4], strict=True)
         return [
-            Held(slot, job, fence, lost=what == "lost", cancelled=what == "cancel")
+            Lease(slot, job, fence, lost=what == "lost", cancelled=what == "cancel")
             for slot, job, fence, what in slots
         ]
 
-    def is_called(self, worker: str) -> bool:
-        """Tell whether a worker is to renew at once, and take the call away."""
+    def wants_renewal(self, worker: str) -> bool:
+        """Return whether a worker is to renew at once, and clear that request."""
         try:
-            key = self._connection.keys("call", worker)
-            return self._connection.execute("GETDEL", key) is not None
+            key = self._client.keys("renew_now", worker)
+            return self._client.execute("GETDEL", key) is not None
         except RedisError as error:
-            raise self._connection.unavailable(error) from error
+            raise self._client.unavailable(error) from error
 
-    def held(self, worker: str, slot: str) -> Held | None:
-        """Return what a slot claimed last, whether it still has the lease or not."""
+    def held(self, worker: str, slot: str) -> Lease | None:
+        """Return the last lease of a slot, whether it has ended or not; None if there is none."""
         try:
-            found = self._connection.execute("HGET", self._connection.keys("slots", worker), slot)
+            found = self._client.execute("HGET", self._client.keys("slots", worker), slot)
         except RedisError as error:
-            raise self._connection.unavailable(error) from error
+            raise self._client.unavailable(error) from error
         words = (found or b"").decode().split(" ")
-        return Held(slot, words[2], words[3]) if len(words) > 3 else None
+        return Lease(slot, words[2], words[3]) if len(words) > 3 else None
+
+    def _claim_words(self, slot: Slot) -> dict[str, Argument]:
+        slot.sent_at = slot.sent_at or time.monotonic()
+        return {
+            "worker": slot.worker,
+            "slot": slot.name,
+            "nonce": slot.nonce,
+            "lease": self._lease,
+        }
 
     def release_slot(self, slot: Slot, *, lost: bool, reason: str) -> list[str]:
-        """Give back the job of a slot whose process is gone; return its id and state, if any.
+        """Release the job of a slot whose process has ended; return its id and state, if any.
 
-        `slot` is made after the end of the process and before the start of the next.
-        `lost`: the process died by itself, which counts as a recovery of the job.
+        Create `slot` after the end of that process and before the start of the next one.
+        `lost`: the process ended by itself, which counts as a recovery of the job.
         """
-        reply = self._call(
+        reply = self._run(
             "release_slot",
             worker=slot.worker,
             slot=slot.name,
@@ -151,46 +169,30 @@ class Workers:
         return [word.decode() for word in reply]
 
     def forget(self, worker: str = "") -> int:
-        """Remove the record of a worker that ends, and of those not seen for long."""
-        return int(self._call("forget_worker", worker=worker, unseen=UNSEEN_MS))
+        """Remove the given worker, and workers long unseen that hold no run; return how many."""
+        return int(self._run("forget_worker", worker=worker, unseen=UNSEEN_MS))
 
 
-def _read_claim(reply: Sequence[Any]) -> Claimed | Nothing:
+def _read_claim(reply: Sequence[Any], slot: Slot) -> Job | NoJob:
+    """Read the reply to a claim, and draw the slot's next nonce."""
+    sent_at = slot.sent_at
+    slot.renonce()
     if not reply or reply[0] == b"more":
-        return Nothing(more=bool(reply))
+        return NoJob(more=bool(reply))
     if reply[0] == b"none":
         wait_ms = int(reply[1])
-        return Nothing(wait_ms=None if wait_ms < 0 else wait_ms)
+        return NoJob(wait_ms=None if wait_ms < 0 else wait_ms)
     _, job_id, queue, fence, now, payload, words, runs = reply
-    fields = dict(zip(words[::2], words[1::2], strict=True))
-    started_at = int(now)
-    return Claimed(
-        id=job_id.decode(),
+    first_run = (b"started_at", now)  # the record overrides it after an earlier run
+    return Job.read(
+        job_id.decode(),
+        [first_run, *zip(words[::2], words[1::2], strict=True)],
         queue=queue.decode(),
+        state=State.RUNNING,
         fence=fence.decode(),
-        now=started_at,
+        worker=slot.worker,
+        attempted_at=int(now),
         payload=payload,
-        task=fields.get(b"task", b"").decode(errors="replace"),
-        attempts=_number(fields, b"attempts", 0),
-        recoveries=_number(fields, b"recoveries", 0),
-        max_attempts=_number(fields, b"max_attempts", MAX_ATTEMPTS),
-        priority=_number(fields, b"priority", 0),
-        enqueued_at=_number(fields, b"enqueued_at", 0),
-        started_at=_number(fields, b"started_at", started_at),
-        held_since=_number(fields, b"held_since", 0) or None,
-        runs=read_runs(runs),
-        schedule=fields.get(b"schedule", b"").decode(errors="replace"),
-        nominal_at=_number(fields, b"nominal", 0) or None,
+        runs=read_runs(runs) if runs else (),
+        claim_sent_at=sent_at,
     )
-
-
-def _number(fields: dict[bytes, bytes], name: bytes, default: int) -> int:
-    """Return a field as a number; one that was damaged counts as missing."""
-    value = fields.get(name)
-    if value is None:
-        return default
-    try:
-        number = int(value)
-    except ValueError:
-        return default
-    return number if abs(number) < FAR else default

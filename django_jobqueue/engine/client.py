@@ -1,48 +1,40 @@
-"""The road to one alias's keys: run scripts there, once it is sure that they are ours."""
+"""Run the scripts and read the pipelines of one alias over one set of connections.
 
-import logging
-import secrets
+The client leaves out what redis-py's own does around each command (decision 5). A broken
+connection is discarded: the next one looks for the server again, which may have changed.
+"""
+
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from copy import copy
+from functools import partial
 from typing import Any
 
-from redis import Redis
+from redis import ConnectionPool, Redis
 from redis.client import Pipeline
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.retry import Retry
 
 from django_jobqueue.conf import Options
-from django_jobqueue.engine.errors import fault_of, unquote
-from django_jobqueue.engine.keys import SCHEMA, Keys
-from django_jobqueue.engine.locate import CALLER, address_of, make_pool
+from django_jobqueue.engine import handshake
+from django_jobqueue.engine.errors import NO_RETRY, fault_of, strip_arguments
+from django_jobqueue.engine.keys import Keys
+from django_jobqueue.engine.locate import CALLER_TIMEOUTS, address_of, make_pool
 from django_jobqueue.engine.scripts import Argument, Scripts, standard
-from django_jobqueue.engine.server import (
-    Server,
-    commands,
-    read_server,
-    refuse_powerless,
-    refuse_unfit,
-)
-from django_jobqueue.engine.wires import Wires
-from django_jobqueue.exceptions import (
-    OwnerMismatch,
-    QueueUnavailable,
-    SchemaMismatch,
-)
-from django_jobqueue.jobs.payload import Signer
+from django_jobqueue.exceptions import QueueUnavailable
 
-logger = logging.getLogger("django_jobqueue")
+# Scripts that run unattached: those that keep or end a run, where the fence decides, so that a job
+# can finish although its keys have another owner now; and the script that changes the owner.
+UNATTACHED = frozenset({"finish", "renew", "release_slot", "progress", "log", "adopt"})
 
-# Run by processes that are not attached: what keeps or ends a run, where the fence decides, so
-# that a running job ends well while its keys are upgraded; and what changes the keys' names.
-UNATTACHED = frozenset(
-    {"finish", "renew", "release_slot", "progress", "log", "adopt", "begin_upgrade", "end_upgrade"}
-)
+Ask = Callable[[Pipeline], object]  # puts commands into a pipeline
 
 
-class Connection:
-    """The road to one alias's keys: a client, its pool, the key prefix, the scripts."""
+class Client:
+    """Run scripts on the keys of one alias, after checking that this project owns them."""
 
     def __init__(
         self,
@@ -52,109 +44,106 @@ class Connection:
         timeouts: dict[str, Any] | None = None,
         scripts: Scripts | None = None,
     ) -> None:
-        """Prepare a client without connecting; `timeouts` are CALLER's by default."""
+        """Prepare without connecting; `timeouts` are CALLER_TIMEOUTS by default."""
         self.alias = alias
         self.options = options
         self.keys = Keys(options.prefix, alias)
         self.scripts = standard() if scripts is None else scripts
-        self.epoch = ""  # the name of the keys when this process met them
-        self.schema = ""  # of the keys
-        self.server: Server | None = None  # as it was when this process attached
-        pool = make_pool(options, timeouts or CALLER, self.keys.prefix)
-        self.client: Redis = Redis(connection_pool=pool)
-        self._wires = Wires(pool)
-        self.execute = self._wires.execute  # one command, without a look at whose keys they are
-        self._attached = False
+        self.pool: ConnectionPool = make_pool(
+            options, timeouts or CALLER_TIMEOUTS, self.keys.prefix
+        )
+        self.redis = Redis(connection_pool=self.pool)  # builds pipelines and parses replies
+        self.epoch = ""  # of the keys that this process attached to
+        self._retry: Retry = self.pool.connection_kwargs["retry"]
+        self._idle: deque[Any] = deque()  # open connections that no call uses
+        self._is_attached = False
         self._lock = threading.Lock()
-        self._failure: RedisError | None = None  # of `attach`, and when: monotonic
-        self._failed_at = 0.0
+        self._failure: RedisError | None = None  # of the last failed `attach`
+        self._failed_at = 0.0  # monotonic
 
-    def call(self, script: str, rest: Sequence[Argument] = (), /, **given: Argument) -> Any:
-        """Run a script by name.
+    def run(self, script: str, rest: Sequence[Argument] = (), /, **given: Argument) -> Any:
+        """Run a script by name; `rest` fills the argument whose name ends in dots.
 
-        Raises: QueueUnavailable with the Redis error as its cause, and what `attach` raises.
+        Raises: QueueUnavailable with the Redis error as its cause, and the errors of `attach`.
         """
-        if not self._attached and script not in UNATTACHED:
+        if not self._is_attached and script not in UNATTACHED:
             self.attach()
         try:
-            return self._run(script, rest, given)
+            return self._evaluate(script, rest, given)
         except RedisError as error:
             if not _is_detached(error):
                 raise self.unavailable(error) from error
         self.detach()
         self.attach()
         try:
-            return self._run(script, rest, given)
+            return self._evaluate(script, rest, given)
         except RedisError as error:
             raise self.unavailable(error) from error
 
-    def read(self, ask: Callable[[Pipeline], object]) -> list[Any]:
+    def read(self, ask: Ask) -> list[Any]:
         """Send what `ask` puts into a pipeline in one round trip; return the replies.
 
-        A key of the wrong type reads as None: it must not hide the others.
-        Raises: what `call` does.
+        A key of the wrong type reads as None, so that it does not hide the others.
+        Raises: the errors of `run`.
         """
         self.attach()
-        pipe = self.client.pipeline(transaction=False)
-        ask(pipe)
         try:
-            replies = pipe.execute(raise_on_error=False) if len(pipe) else []
+            replies = self._read(ask)
         except RedisError as error:
             raise self.unavailable(error) from error
         return [self._readable(reply) for reply in replies]
 
-    def attach(self, *, any_schema: bool = False) -> None:
-        """Check the server, and agree with it on owner and schema.
+    def execute(self, *words: Argument) -> Any:
+        """Send one command without attaching, and return the reply as it is.
 
-        `any_schema` is for who upgrades it.
+        Raises: RedisError.
+        """
+        return self._retry.call_with_retry(partial(self._exchange, _command, words), _again)
+
+    def attach(self) -> None:
+        """Check the server and attach to the keys, unless this was done already.
+
         Raises: ServerUnfit, OwnerMismatch, SchemaMismatch, QueueUnavailable.
         """
         came_at = time.monotonic()
         with self._lock:
-            if self._attached:
+            if self._is_attached:
                 return
-            # Not one time-out after the other: all who waited learn it from the first.
+            # Threads that waited for the lock share this failure instead of one time-out each.
             if self._failure and self._failed_at > came_at:
                 raise self.unavailable(self._failure) from self._failure
             try:
-                self._check_server()
-                reply = self.scripts.attach(
-                    self.execute,
-                    self.keys.prefix,
-                    Signer(self.options.signing_keys).owners(),
-                    schema=SCHEMA,
-                    new_epoch=secrets.token_hex(8),
-                    known=self.epoch,
+                handshake.check_server(self._read, self.address())
+                self.epoch = handshake.attach(
+                    self._evaluate, self.options, self.keys.prefix, self.address(), self.epoch
                 )
             except RedisError as error:
-                # A copy has no traceback, which would keep what the callers have in hand.
+                # A copy has no traceback, which would keep the callers' variables alive.
                 self._failure, self._failed_at = copy(error), time.monotonic()
                 raise self.unavailable(error) from error
-            verdict, schema, epoch, owner, change = (word.decode() for word in reply)
-            self._judge_owner(verdict, owner)
-            if not any_schema:
-                self._judge_schema(schema, change)
-            if change == "replaced":
-                logger.critical(
-                    "The keys %s* at %s are not those that this process knew: Redis was emptied "
-                    "or replaced, and the jobs that stood there are gone.",
-                    self.keys.prefix,
-                    self.address(),
-                )
-            self.epoch, self.schema = epoch, schema
-            self._attached = True
+            self._is_attached = True
+
+    def check_rights(self) -> None:
+        """Check that the user may run all commands of the scripts.
+
+        Raises: ServerUnfit, QueueUnavailable.
+        """
+        try:
+            handshake.check_rights(self._evaluate, self.address())
+        except RedisError as error:
+            raise self.unavailable(error) from error
 
     def detach(self) -> None:
-        """Attach anew before the next call."""
-        self._attached = False
+        """Make the next call attach again."""
+        self._is_attached = False
 
     def unavailable(self, error: RedisError) -> QueueUnavailable:
-        """Return our error for one of redis-py's; look for the server anew if it may be another."""
-        unquote(error)
+        """Return our error for one of redis-py's; detach if the server may have changed."""
+        strip_arguments(error)
         fault = fault_of(error)
-        if fault.elsewhere:
+        if fault.server_may_have_changed:
             self.detach()
-            self.client.connection_pool.disconnect(inuse_connections=False)
+            self._close_idle()
         said = str(error).rstrip(".")
         return QueueUnavailable(
             f'Redis of the alias "{self.alias}" ({self.address()}): {said}. {fault.advice}',
@@ -162,33 +151,81 @@ class Connection:
         )
 
     def address(self) -> str:
-        """Return where the server is, without login."""
-        return address_of(self.client.connection_pool)
-
-    def rights(self) -> list[str]:
-        """Return the commands of the scripts that the user may not run.
-
-        Raises: RedisError.
-        """
-        reply = self.scripts.rights(self.execute, self.keys.prefix, commands())
-        return [name.decode() for name in reply]
+        """Return the address of the server, without login."""
+        return address_of(self.pool)
 
     def close(self) -> None:
         """Close all connections; the next call opens new ones."""
-        self._wires.close()
-        self.client.connection_pool.disconnect()
+        self._close_idle()
+        self.pool.disconnect()
 
-    def _check_server(self) -> None:
-        self.server = read_server(self.client)
-        if self.server is not None:
-            refuse_unfit(self.server, self.address())
-        refuse_powerless(self.rights(), self.address())
-
-    def _run(self, script: str, rest: Sequence[Argument], given: dict[str, Argument]) -> Any:
-        found = getattr(self.scripts, script)
-        if found.is_gated:
+    def _evaluate(self, name: str, rest: Sequence[Argument], given: dict[str, Argument]) -> Any:
+        script = self.scripts.all[name]
+        if script.is_gated:
             given["epoch"] = self.epoch
-        return found(self.execute, self.keys.prefix, rest, **given)
+        words = script.arguments(self.keys.prefix, rest, given)
+        send = self._retry.call_with_retry
+        try:
+            return send(partial(self._exchange, _command, ("EVALSHA", script.sha, *words)), _again)
+        except NoScriptError:
+            return send(partial(self._exchange, _command, ("EVAL", script.source, *words)), _again)
+
+    def _read(self, ask: Ask) -> list[Any]:
+        """Return the replies to a pipeline; the reply to a refused command is its error."""
+        pipe = self.redis.pipeline(transaction=False)
+        ask(pipe)
+        if not pipe.command_stack:
+            return []
+        send = partial(self._exchange, self._pipeline, pipe.command_stack)
+        replies: list[Any] = self._retry.call_with_retry(send, _again)
+        return replies
+
+    def _exchange(self, send: Callable[[Any, Any], Any], what: Any) -> Any:
+        """Call `send` with `what` and a connection that no other call uses meanwhile."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._open()
+        try:
+            reply = send(what, connection)
+        except BaseException as error:
+            # An error reply leaves the connection intact, unless the server is the wrong one.
+            if isinstance(error, ResponseError) and not fault_of(error).server_may_have_changed:
+                strip_arguments(error)
+                self._idle.append(connection)
+            else:
+                connection.disconnect()  # a reply may still arrive
+                self._close_idle()  # idle connections lead to the same server
+            raise
+        self._idle.append(connection)
+        return reply
+
+    def _pipeline(self, commands: Sequence[Any], connection: Any) -> list[Any]:
+        """Send the commands of a pipeline, and parse the replies as redis-py does."""
+        connection.send_packed_command(connection.pack_commands([words for words, _ in commands]))
+        parse: Callable[..., Any] = self.redis.parse_response
+        replies: list[Any] = []
+        for words, options in commands:
+            try:
+                replies.append(parse(connection, words[0], **options))
+            except ResponseError as error:
+                replies.append(error)
+        return replies
+
+    def _open(self) -> Any:
+        connection = self.pool.connection_class(**self.pool.connection_kwargs)
+        connection.retry = NO_RETRY  # the whole exchange is repeated, on another connection
+        try:
+            connection.connect()
+        except ResponseError as error:
+            strip_arguments(error)  # the log-in is among them
+            raise
+        return connection
+
+    def _close_idle(self) -> None:
+        with suppress(IndexError):  # other threads may empty it meanwhile
+            while True:
+                self._idle.pop().disconnect()
 
     def _readable(self, reply: Any) -> Any:
         if not isinstance(reply, RedisError):
@@ -197,36 +234,14 @@ class Connection:
             return None
         raise self.unavailable(reply) from reply
 
-    def _judge_owner(self, verdict: str, owner: str) -> None:
-        if verdict == "foreign":
-            raise OwnerMismatch(
-                f"The keys {self.keys.prefix}* at {self.address()} belong to another project or "
-                f"key (owner {owner}): set PREFIX, or add the old key to SECRET_KEY_FALLBACKS. "
-                "If they are to be this project's: manage.py jobqueue adopt."
-            )
 
-    def _judge_schema(self, schema: str, change: str) -> None:
-        if change == "upgrading":
-            raise SchemaMismatch(
-                f"The keys {self.keys.prefix}* are being upgraded from schema {schema}. If nobody "
-                "is at it any more, go on with: manage.py jobqueue upgrade."
-            )
-        if major(schema) != major(SCHEMA):
-            cure = (
-                "deploy the version that speaks it."
-                if major(schema) > major(SCHEMA)
-                else "bring them to it with: manage.py jobqueue upgrade."
-            )
-            raise SchemaMismatch(
-                f"The keys {self.keys.prefix}* have schema {schema}, this version speaks "
-                f"{SCHEMA}: {cure}"
-            )
+def _command(words: Sequence[Argument], connection: Any) -> Any:
+    connection.send_command(*words)
+    return connection.read_response()
 
 
-def major(schema: str) -> int:
-    """Return the first number of a schema; 0 of one that can't be read."""
-    number = schema.partition(".")[0]
-    return int(number) if number.isdigit() else 0
+def _again(error: Exception) -> None:
+    """Do nothing between two tries: the broken connection is already closed."""
 
 
 def _is_detached(error: RedisError) -> bool:

@@ -1,8 +1,8 @@
-"""Redis Cluster: find the node that owns the keys of an alias.
+"""Find the node of a Redis Cluster that owns the keys of an alias.
 
-They share one hash slot, so all connections go to that slot's master, and ask for it anew
-whenever they connect. A redirection by ASK is not followed: while a slot is being moved its keys
-are on two nodes, and a script would see half of them.
+The keys share one hash slot, so all connections go to that slot's master, which is looked up
+at each connect. An ASK redirection is not followed: while a slot is being moved, its keys are on
+two nodes, and a script would see only some of them.
 """
 
 import random
@@ -15,14 +15,14 @@ from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from django_jobqueue.engine.errors import ONCE
+from django_jobqueue.engine.errors import NO_RETRY
 
 Node = tuple[str, int]  # host, port
 
-ASK_TIMEOUT = 1.0  # seconds at most for one node to say who owns what
+ASK_TIMEOUT = 1.0  # seconds to connect to a node, and to wait for its reply
 
 
-class SlotConnection(Connection):
+class NodeConnection(Connection):
     """A connection to the master of one slot, looked up at each connect."""
 
     def __init__(self, *, nodes: "Nodes", **given: Any) -> None:
@@ -35,17 +35,17 @@ class SlotConnection(Connection):
         super().connect()  # type: ignore[no-untyped-call]
 
 
-class SecureSlotConnection(SlotConnection, SSLConnection):
-    """The same with TLS."""
+class SecureNodeConnection(NodeConnection, SSLConnection):
+    """A NodeConnection with TLS."""
 
 
 class Nodes:
-    """The known nodes of a cluster, and which of them owns one slot."""
+    """The known nodes of a cluster, and the lookup of the master of one slot."""
 
     def __init__(
         self, key: str, start: Sequence[Node], kind: type[Any], given: Mapping[str, Any]
     ) -> None:
-        """`start`: nodes to ask at first; `kind` and `given`: the connections to make to them."""
+        """Take the nodes to ask first, and the class and arguments of connections to nodes."""
         self._slot = key_slot(key.encode())
         self._start = start
         self._known: list[Node] = []
@@ -55,19 +55,19 @@ class Nodes:
             **given,
             "socket_connect_timeout": timeout,
             "socket_timeout": timeout,
-            "retry": ONCE,  # the next node may answer
+            "retry": NO_RETRY,  # the next node may answer
         }
 
     def master(self) -> Node:
         """Return the master of the slot.
 
-        Raises: RedisError of the last node asked, ConnectionError if none knows a master.
+        Raises: RedisError of the last node that failed, ConnectionError if none knows a master.
         """
         failure: RedisError = RedisConnectionError(
             f"No node of the cluster owns the slot {self._slot} now."
         )
         nodes = list({*self._known, *self._start})
-        # At random: one that is cut off from the others would tell the same old thing for ever.
+        # In random order: a node that is cut off would give the same outdated reply for ever.
         for node in random.sample(nodes, len(nodes)):
             try:
                 ranges = self._ask(node)
@@ -81,7 +81,7 @@ class Nodes:
         raise failure
 
     def _ask(self, node: Node) -> Sequence[Any]:
-        """Return the reply of CLUSTER SLOTS: first slot, last slot, master, replicas per range."""
+        """Return the reply to CLUSTER SLOTS, per range: first slot, last slot, master, replicas."""
         connection = self._kind(**{**self._given, "host": node[0], "port": node[1]})
         try:
             connection.connect()
@@ -97,14 +97,14 @@ def cluster_pool(
 ) -> ConnectionPool:
     """Return a pool to the master that owns `key`.
 
-    `kind` and `given` make a connection to one node of the cluster; `further`: more nodes to
-    ask, as host:port.
+    `kind` and `given` are the class and the arguments of a connection to one node; `further` are
+    more nodes to ask, as host:port.
     """
     start = [(given["host"], int(given["port"])), *map(_node, further)]
     return ConnectionPool(
-        connection_class=SecureSlotConnection
+        connection_class=SecureNodeConnection
         if issubclass(kind, SSLConnection)
-        else SlotConnection,
+        else NodeConnection,
         **{**given, "nodes": Nodes(key, start, kind, given)},
     )
 
@@ -126,6 +126,6 @@ def _all(ranges: Sequence[Any], asked: Node) -> list[Node]:
 
 
 def _address(node: Sequence[Any], asked: Node) -> Node:
-    """Return a node's address; one that does not know its own name is where it was asked."""
+    """Return a node's address; a node that does not know its host has that of the asked one."""
     host = node[0].decode() if node[0] else ""
     return host if host not in ("", "?") else asked[0], int(node[1])

@@ -1,25 +1,24 @@
-"""The only reader for people: one job, pages, counts, queues, workers. Writes nothing.
+"""Read jobs, pages, counts, queues and workers for people; write nothing.
 
-The engine never uses it to decide anything. Next: admin/queryset.py shows what it reads.
+No decision of the engine depends on it. Next: admin/rows.py shows what it reads.
 """
 
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from redis.client import Pipeline
 
-from django_jobqueue.engine.client import Connection
+from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.keys import INDEX_OF, INDEXES
-from django_jobqueue.engine.schedule_stats import ScheduleReader
+from django_jobqueue.engine.schedules import ScheduleReader
 from django_jobqueue.exceptions import JobNotFound
-from django_jobqueue.jobs.attempt import read_runs
-from django_jobqueue.jobs.job import MAX_ATTEMPTS, MAX_RECOVERIES, Job, State
+from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.run import read_runs
+from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import read_log
 
-STATES = frozenset(State)
-MERGE_DEPTH = 5_000  # rows to which pages over several queues are merged
+MERGE_DEPTH = 5_000  # rank up to which several queues are merged into pages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +45,7 @@ class WorkerStats:
     started_at: int
     seen_at: int
     stopping: bool
-    fault: str  # what is wrong with it, in its own words
+    fault: str  # the problem that the worker reports; empty: none
     running: tuple[str, ...]  # job ids, by slot
 
     @property
@@ -57,25 +56,24 @@ class WorkerStats:
 class Inspector:
     """Read one alias for people."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._keys = connection.keys
-        self._read = connection.read
-        self.schedules = ScheduleReader(connection)
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._keys = client.keys
+        self._read = client.read
+        self.schedules = ScheduleReader(client)
 
     def job(self, job_id: str) -> Job:
-        """Return all of one job, with payload, result, runs and log.
+        """Return one job with payload, result, progress, runs and log.
 
         Raises: JobNotFound.
         """
-        reply = self._connection.call("show", id=job_id)
+        reply = self._client.run("get_job", id=job_id)
         if not reply:
             raise JobNotFound(f"There is no job {job_id}.")
         words, payload, result, progress, runs, due, log = reply
-        fields = dict(zip(words[::2], words[1::2], strict=True))
-        return _job(
+        return Job.read(
             job_id,
-            fields,
+            zip(words[::2], words[1::2], strict=True),
             payload=payload,
             result=result,
             progress=_progress(progress),
@@ -90,7 +88,7 @@ class Inspector:
         return sorted((name.decode() for name in names), key=lambda name: (name != "default", name))
 
     def queue_stats(self, names: Sequence[str] | None = None) -> list[QueueStats]:
-        """Return the counts of each queue."""
+        """Return the stats of the given queues or all."""
         names = self.queues() if names is None else names
 
         def ask(pipe: Pipeline) -> None:
@@ -115,7 +113,7 @@ class Inspector:
         ]
 
     def count(self, state: State, queues: Sequence[str] | None = None) -> int:
-        """Return how many jobs are in a state, over the given queues or all."""
+        """Return how many jobs are in a state, in the given queues or all."""
         names = self.queues() if queues is None else queues
         return sum(self._read(lambda pipe: [pipe.zcard(self._index(state, n)) for n in names]))
 
@@ -130,9 +128,9 @@ class Inspector:
     ) -> list[Job]:
         """Return the jobs of a state from rank `start` to before `stop`.
 
-        One queue: exact at any depth. Several: merged by score, to rank 5,000.
-        Final states are in the order they finished, scheduled ones by due time, running
-        ones by lease, queued and waiting ones in the order of their claim.
+        Pages of one queue are exact at any rank; several queues are merged by score, to rank 5,000.
+        Final jobs are sorted by finish time, scheduled ones by due time, running ones by the end
+        of their lease, queued and waiting ones in the order of their claim.
         """
         names = self.queues() if queues is None else queues
         if len(names) == 1:
@@ -151,7 +149,7 @@ class Inspector:
         return int(self._read(lambda pipe: pipe.zcard(self._keys("failed-of", task)))[0])
 
     def jobs(self, ids: Iterable[str]) -> list[Job]:
-        """Return the small fields of the given jobs; unknown ids are left out."""
+        """Return the small fields and progress of the given jobs; leave out unknown ids."""
         wanted = list(ids)
 
         def ask(pipe: Pipeline) -> None:
@@ -162,20 +160,20 @@ class Inspector:
         replies = self._read(ask)
         rows = zip(wanted, replies[::2], replies[1::2], strict=True)
         return [
-            _job(i, fields or {}, progress=_progress(done))
+            Job.read(i, (fields or {}).items(), progress=_progress(done))
             for i, fields, done in rows
             if fields or fields is None
         ]
 
     def position(self, job: Job) -> int | None:
-        """Return how many jobs are claimed before a queued one; None in another state."""
+        """Return how many jobs are claimed before a queued job; None for another state."""
         if job.state is not State.QUEUED:
             return None
         rank = self._read(lambda pipe: pipe.zrank(self._index(job.state, job.queue), job.id))[0]
         return None if rank is None else int(rank)
 
     def workers(self) -> list[WorkerStats]:
-        """Return all workers seen within the last ten minutes."""
+        """Return all workers that have a record."""
         ids = self._read(lambda pipe: pipe.zrange(self._keys("workers"), 0, -1))[0]
         names = [name.decode() for name in ids]
 
@@ -189,12 +187,12 @@ class Inspector:
         return [_worker(name, fields, slots) for name, fields, slots in rows if fields]
 
     def totals(self) -> dict[str, int]:
-        """Return the counts of rare events: stale, ghost, damaged, recovered, replaced."""
+        """Return the counts of rare events: stale, damaged, recovered."""
         reply = self._read(lambda pipe: pipe.hgetall(self._keys("totals")))[0]
         return {name.decode(): int(value) for name, value in reply.items()}
 
     def minute(self, number: int) -> dict[tuple[str, str], int]:
-        """Return (event, queue) → count of one minute since the epoch."""
+        """Return the counts of one minute by (event, queue); `number` is in minutes since 1970."""
         reply = self._read(lambda pipe: pipe.hgetall(self._keys("minute", str(number))))[0]
         rows = ((name.decode().partition(":"), value) for name, value in reply.items())
         return {(event, queue): int(value) for (event, _, queue), value in rows}
@@ -224,7 +222,7 @@ class Inspector:
         return [job_id.decode() for _, job_id in list(merged)[start:stop]]
 
     def _heads(self, heads: Sequence[Sequence[bytes]]) -> list[int | None]:
-        """Return when the first of each list of ids was enqueued."""
+        """Return when the first job of each list of ids was enqueued, in ms."""
 
         def ask(pipe: Pipeline) -> None:
             for ids in heads:
@@ -234,42 +232,8 @@ class Inspector:
         return [int(at) if at and at.isdigit() else None for at in self._read(ask)]
 
 
-def _job(job_id: str, fields: dict[bytes, bytes], **loaded: Any) -> Job:
-    words = {
-        name.decode(errors="replace"): value.decode(errors="replace")
-        for name, value in fields.items()
-    }
-    sound = words.get("state") in STATES
-    return Job(
-        id=job_id,
-        state=State(words["state"]) if sound else State.FAILED,
-        queue=words.get("queue", ""),
-        task=words.get("task", ""),
-        priority=_number(words, "priority"),
-        enqueued_at=_number(words, "enqueued_at"),
-        started_at=_ms(words, "started_at"),
-        attempted_at=_ms(words, "attempted_at"),
-        finished_at=_ms(words, "finished_at"),
-        attempts=_number(words, "attempts"),
-        recoveries=_number(words, "recoveries"),
-        max_attempts=_number(words, "max_attempts", MAX_ATTEMPTS),
-        max_recoveries=_number(words, "max_recoveries", MAX_RECOVERIES),
-        schedule=words.get("schedule", ""),
-        nominal_at=_ms(words, "nominal"),
-        worker=words.get("worker", ""),
-        fence=words.get("fence", ""),
-        reason=words.get("reason", "") if sound else "damaged",
-        cancelling=words.get("state") == "running" and "cancel" in words,
-        **loaded,
-    )
-
-
-def _ms(words: dict[str, str], name: str) -> int | None:
-    return _number(words, name) or None
-
-
 def _number(words: dict[str, str], name: str, default: int = 0) -> int:
-    """Return a field as a number; one that was damaged counts as missing."""
+    """Return a field as a number; a damaged field counts as missing."""
     try:
         return int(words[name])
     except (KeyError, ValueError):
@@ -280,7 +244,7 @@ def _progress(value: bytes | None) -> tuple[int, int, str] | None:
     try:
         current, total, text = (value or b"").decode(errors="replace").split(" ", 2)
         return int(current), int(total), text
-    except ValueError:  # nothing reported, or not by us
+    except ValueError:  # none reported, or damaged
         return None
 
 

@@ -1,61 +1,57 @@
-"""The writer of signatures: bring stored payloads to the newest signing key, so the old one can go.
+"""Sign stored payloads with the newest signing key, so that an older one can be removed.
 
-What is signed anew is the same arguments for the same job. All processes must know the newest key
-by then: one that does not would refuse the job.
+All processes must know the newest key first: a process that does not would refuse the jobs.
 """
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from redis.client import Pipeline
 
-from django_jobqueue.engine.client import Connection
+from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.queues import Queues
-from django_jobqueue.exceptions import BadSignature, JobQueueError
-from django_jobqueue.jobs.attempt import Claimed
-from django_jobqueue.jobs.payload import Signer
+from django_jobqueue.exceptions import BadSignature
+from django_jobqueue.jobs.signing import Signer
 
-logger = logging.getLogger("django_jobqueue")
-
-BATCH = 100  # payloads read at once: at the default cap they are 6 MiB
+BATCH = 100  # payloads read at once: at most 6 MiB by the default cap
 MOST_PASSES = 10
-# As jobs move without being claimed, requeued ones first. Those that run may be given back.
-ORDER = ("succeeded", "failed", "scheduled", "waiting", "queued", "leases", "cancelled")
+# The order follows the moves of jobs, so that one that moves is read later. A running job may be
+# released to an index that was read already, so running jobs are also read first.
+ORDER = ("leases", "succeeded", "failed", "scheduled", "waiting", "queued", "leases", "cancelled")
 
 
 @dataclass(slots=True)
-class Pass:
-    """What one pass over all jobs has met so far."""
+class SweepPass:
+    """The counts of one pass over all jobs."""
 
     number: int
-    seen: int = 0  # jobs; one that moves on may be met twice
+    seen: int = 0  # jobs; one that runs or moves may be counted twice
     found: int = 0  # signed with an older key
-    changed: int = 0  # of these; the others moved or went in between
-    foreign: int = 0  # signed with none of the keys: left alone
+    changed: int = 0  # of these; the others changed or were deleted meanwhile
+    foreign: int = 0  # signed with none of the keys: left as they are
     is_done: bool = False
 
 
-class Rotation:
-    """Sign the payloads of one alias anew."""
+class KeyRotation:
+    """Sign the payloads of one alias again."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._read = connection.read
-        self._queues = Queues(connection)
-        self._signer = Signer(connection.options.signing_keys)
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._read = client.read
+        self._queues = Queues(client)
+        self._signer = Signer(client.options.signing_keys)
 
-    def sweep(self) -> Iterator[Pass]:
-        """Sign anew whatever an older key has signed; yield the pass after each batch, and its end.
+    def sweep(self) -> Iterator[SweepPass]:
+        """Sign again all payloads of older keys; yield the pass after each batch and at its end.
 
-        Jobs move on while a pass goes by, so there are more of them until one finds nothing; if
-        the last one does, an older key is still in use. A job that returns to an index which the
-        pass has left behind was claimed in between, and its worker has signed it anew.
+        Jobs move during a pass, so passes follow until one finds nothing, at most ten; if the last
+        one finds some, an older key is still in use. A pass may miss a job that is claimed and
+        released meanwhile: another sweep finds it.
         Raises: OwnerMismatch, SchemaMismatch, ServerUnfit, QueueUnavailable.
         """
-        latest = Pass(0, found=1)
+        latest = SweepPass(0, found=1)
         while latest.found and latest.number < MOST_PASSES:
-            latest = Pass(latest.number + 1)
+            latest = SweepPass(latest.number + 1)
             for queue in self._queues.names():
                 for index in ORDER:
                     for ids in self._pages(index, queue):
@@ -64,33 +60,21 @@ class Rotation:
             latest.is_done = True
             yield latest
 
-    def mend(self, job: Claimed) -> None:
-        """Sign a job anew that was just claimed, if that is due: it may be given back."""
-        if not self._signer.has_older_keys or job.payload is None:
-            return
-        try:
-            head = self._head(job.id, job.task, job.payload)
-            self.resign([(job.id, *head)] if head else [])
-        except BadSignature:
-            pass  # it will not be run
-        except JobQueueError as error:
-            logger.debug("Job %s was not signed anew: %s", job.id, error)
+    def re_sign(self, heads: Sequence[tuple[str, bytes, bytes]]) -> int:
+        """Replace signatures, given as job id, old head and new head; return how many.
 
-    def resign(self, heads: Sequence[tuple[str, bytes, bytes]]) -> int:
-        """Replace signatures, each given as job id, old head and new head; return how many.
-
-        Only where the payload is still signed as it was read, and at most 500.
+        A payload whose head has changed is left as it is. Pass at most 500.
         """
         words = [word for head in heads for word in head]
-        return int(self._connection.call("resign", words)) if heads else 0
+        return int(self._client.run("re_sign", words)) if heads else 0
 
     def _pages(self, index: str, queue: str) -> Iterator[list[str]]:
-        """Yield the ids of an index from its end, where new ones come: those are met, or met twice.
+        """Yield the ids of an index in batches from its end; some ids may come twice.
 
-        From the beginning, where jobs are claimed and trimmed, each that leaves would hide another.
+        Jobs leave at the beginning: read from there, each job that leaves would hide another.
         """
         start = 0
-        while ids := self._page(self._connection.keys(index, queue), start):
+        while ids := self._page(self._client.keys(index, queue), start):
             yield ids
             start += BATCH
 
@@ -98,18 +82,18 @@ class Rotation:
         (ids,) = self._read(lambda pipe: pipe.zrange(key, start, start + BATCH - 1, desc=True))
         return [job_id.decode() for job_id in ids or ()]
 
-    def _renew(self, ids: Sequence[str], latest: Pass) -> None:
-        """Sign a batch of jobs anew where that is due."""
+    def _renew(self, ids: Sequence[str], latest: SweepPass) -> None:
+        """Sign the payloads of a batch again if an older key signed them."""
 
         def ask(pipe: Pipeline) -> None:
             for job_id in ids:
-                pipe.hget(self._connection.keys("job", job_id), "task")
-                pipe.get(self._connection.keys("payload", job_id))
+                pipe.hget(self._client.keys("job", job_id), "task")
+                pipe.get(self._client.keys("payload", job_id))
 
         replies = self._read(ask)
         heads = []
         for job_id, task, payload in zip(ids, replies[::2], replies[1::2], strict=True):
-            if payload is None:  # it is gone by now, or damaged
+            if payload is None:  # deleted meanwhile, or damaged
                 continue
             latest.seen += 1
             try:
@@ -119,10 +103,10 @@ class Rotation:
             else:
                 heads += [(job_id, *head)] if head else []
         latest.found += len(heads)
-        latest.changed += self.resign(heads)
+        latest.changed += self.re_sign(heads)
 
     def _head(self, job_id: str, task: str, payload: bytes) -> tuple[bytes, bytes] | None:
-        """Return a payload's head as it is and as it should be; None if that is the same.
+        """Return a payload's head as it is and as it should be; None if both are equal.
 
         Raises: BadSignature.
         """

@@ -1,8 +1,8 @@
-"""Find Redis, and make a connection pool of our own to it.
+"""Find the configured Redis and create connection pools to it.
 
-Host, login, TLS and Sentinel come from `OPTIONS["URL"]` or from an alias of `CACHES`,
-but into a pool and a database number of our own: a cache's pool has other time-outs,
-and `cache.clear()` is FLUSHDB.
+Host, login, TLS and Sentinel come from `OPTIONS["URL"]` or from an alias of `CACHES`. The pool
+and the database number are never those of a cache: a cache's pool has other time-outs, and
+`cache.clear()` is FLUSHDB.
 """
 
 from collections.abc import Mapping
@@ -18,56 +18,56 @@ from redis.sentinel import Sentinel
 
 from django_jobqueue.conf import Options
 from django_jobqueue.engine.cluster import cluster_pool
-from django_jobqueue.engine.errors import ONCE
+from django_jobqueue.engine.errors import NO_RETRY
 
 DEFAULT_DB = 1
 SOCKET_TIMEOUT = 5.0  # seconds
-# After these another try may find the server that is in charge.
-_AGAIN = (
+# After one of these errors, another try may find the server that is in charge now.
+_RETRY_ON = (
     redis_errors.ConnectionError,
     redis_errors.TimeoutError,
     redis_errors.ReadOnlyError,
     redis_errors.MovedError,
 )
-# A caller that enqueues: every script may be repeated, so redis-py's own retry is safe.
-CALLER: dict[str, Any] = {
+# For a caller that enqueues: every script may be repeated, so redis-py's own retry is safe.
+CALLER_TIMEOUTS: dict[str, Any] = {
     "socket_connect_timeout": 3.0,
     "socket_timeout": SOCKET_TIMEOUT,
     "socket_keepalive": True,
-    "max_connections": 2**31,  # as many as there are threads; redis-py stops at 100
-    "health_check_interval": 0,  # a connection gone stale is found, and mended, by the retry
-    "retry": Retry(ExponentialBackoff(cap=0.5, base=0.05), 2, _AGAIN),
+    "max_connections": 2**31,  # for any number of threads; redis-py's default is 100
+    "health_check_interval": 0,  # the retry replaces a stale connection
+    "retry": Retry(ExponentialBackoff(cap=0.5, base=0.05), 2, _RETRY_ON),
 }
-# What may fail but must not take long.
-QUICK = CALLER | {
+# For calls that may fail but must not take long.
+BEST_EFFORT_TIMEOUTS = CALLER_TIMEOUTS | {
     "socket_connect_timeout": 0.1,
     "socket_timeout": 0.1,
-    "retry": ONCE,
+    "retry": NO_RETRY,
 }
-# Pool arguments that belong to the pool they were made for (redis-py ≥ 6).
-_FOREIGN = ("maint_notif", "orig_", "oss_cluster", "event_dispatcher", "himport")
+# Prefixes of pool arguments that are of use only to their own pool (redis-py ≥ 6).
+_POOL_ONLY = ("maint_notif", "orig_", "oss_cluster", "event_dispatcher", "himport")
 
 
 def worker_timeouts(block: float) -> dict[str, Any]:
-    """Return time-outs for one who blocks up to `block` seconds, and repeats calls itself."""
-    return CALLER | {
+    """Return time-outs for a worker that blocks up to `block` seconds and repeats calls itself."""
+    return CALLER_TIMEOUTS | {
         "socket_timeout": block + SOCKET_TIMEOUT,
-        "retry": ONCE,
+        "retry": NO_RETRY,
     }
 
 
 def supervisor_timeouts(lease: float) -> dict[str, Any]:
-    """Return time-outs for one who renews leases: no call may outlast what is left of one."""
+    """Return time-outs for renewals of leases of `lease` seconds: a call must end in time."""
     timeout = max(0.5, min(3.0, lease / 10))
-    return CALLER | {
+    return CALLER_TIMEOUTS | {
         "socket_connect_timeout": timeout,
         "socket_timeout": timeout,
-        "retry": ONCE,
+        "retry": NO_RETRY,
     }
 
 
 def make_pool(options: Options, settings: dict[str, Any], key: str = "") -> ConnectionPool:
-    """Return a pool of our own to the configured server, or to a cluster's owner of `key`.
+    """Return a new pool to the configured server, or to the cluster node that owns `key`.
 
     Raises: ImproperlyConfigured if no Redis is configured.
     """
@@ -79,7 +79,7 @@ def make_pool(options: Options, settings: dict[str, Any], key: str = "") -> Conn
             "OPTIONS['CLUSTER'] needs a host and port in OPTIONS['URL'] or OPTIONS['CACHE']: "
             "a Unix socket or a Sentinel leads to no cluster."
         )
-    given = _own(pool.connection_kwargs)
+    given = _connection_arguments(pool.connection_kwargs)
     return cluster_pool(pool.connection_class, given, key, options.cluster_nodes)
 
 
@@ -90,7 +90,7 @@ def _pool(options: Options, settings: dict[str, Any], default_db: int) -> Connec
 
 
 def address_of(pool: ConnectionPool) -> str:
-    """Return `host:port/db` or `path/db` of a pool, without login."""
+    """Return a pool's host and port, path or service, and its database, without login."""
     given = pool.connection_kwargs
     place = given.get("path") or f"{given.get('host', 'localhost')}:{given.get('port', 6379)}"
     if name := getattr(pool, "service_name", None):
@@ -101,7 +101,7 @@ def address_of(pool: ConnectionPool) -> str:
 
 
 def cache_pool(name: str) -> ConnectionPool | None:
-    """Return the pool of a CACHES alias; None if that is no Redis with one master."""
+    """Return the pool of a CACHES alias; None unless the alias is a Redis with one master."""
     cache: Any = caches[name]
     try:
         if hasattr(cache, "client"):  # django-redis
@@ -116,22 +116,24 @@ def cache_pool(name: str) -> ConnectionPool | None:
 
 def caches_in(pool: ConnectionPool) -> list[str]:
     """Return the CACHES aliases whose `clear()` would empty the pool's database."""
-    place = _place(pool)
+    place = _server_and_database(pool)
     return [
-        name for name in caches.settings if (found := cache_pool(name)) and _place(found) == place
+        name
+        for name in caches.settings
+        if (found := cache_pool(name)) and _server_and_database(found) == place
     ]
 
 
-def _place(pool: ConnectionPool) -> tuple[object, ...]:
+def _server_and_database(pool: ConnectionPool) -> tuple[object, ...]:
     given = pool.connection_kwargs
     host = str(given.get("host", "localhost")).replace("127.0.0.1", "localhost")
     server = given.get("path") or (host, int(given.get("port", 6379)))
     return getattr(pool, "service_name", None) or server, int(given.get("db") or 0)
 
 
-def _own(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a pool's arguments for a connection, without what belongs to that pool."""
-    return {key: value for key, value in given.items() if not key.startswith(_FOREIGN)}
+def _connection_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a pool's connection arguments, without those of use only to that pool."""
+    return {key: value for key, value in given.items() if not key.startswith(_POOL_ONLY)}
 
 
 def _pool_from_url(
@@ -155,8 +157,8 @@ def _pool_from_url(
 def _pool_from_cache(
     name: str | None, db: int | None, settings: dict[str, Any], default_db: int
 ) -> ConnectionPool:
-    source: Any = _source(name)
-    given = _own(source.connection_kwargs)
+    source: Any = _cache_source(name)
+    given = _connection_arguments(source.connection_kwargs)
     given |= settings | {"db": default_db if db is None else db, "decode_responses": False}
     given.pop("retry_on_error", None)
     if "path" in given:
@@ -178,7 +180,7 @@ def _pool_from_cache(
 
 
 def _sentinels(manager: Any, timeout: float) -> Sentinel:
-    """Return the sentinels of a cache with a time-out of ours: they are asked in turn."""
+    """Return the sentinels of a cache with a short time-out, as they are asked in turn."""
     places = [
         (given["host"], given["port"])
         for given in (one.connection_pool.connection_kwargs for one in manager.sentinels)
@@ -186,7 +188,7 @@ def _sentinels(manager: Any, timeout: float) -> Sentinel:
     quick = {
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
-        "retry": ONCE,
+        "retry": NO_RETRY,
     }
     make: Any = Sentinel
     found: Sentinel = make(
@@ -197,7 +199,7 @@ def _sentinels(manager: Any, timeout: float) -> Sentinel:
     return found
 
 
-def _source(name: str | None) -> ConnectionPool:
+def _cache_source(name: str | None) -> ConnectionPool:
     if (name or "default") not in caches.settings:
         raise ImproperlyConfigured(
             f"OPTIONS['CACHE'] names {name!r}, which CACHES does not have: "

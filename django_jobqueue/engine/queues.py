@@ -1,62 +1,62 @@
-"""The writer of whole queues: pause and resume, and what time brings about."""
+"""Write whole queues: pause, resume, and maintain them (promote, reap, trim)."""
 
 from collections.abc import Sequence
 
-from django_jobqueue.engine.client import Connection
-from django_jobqueue.jobs.job import FINAL
+from django_jobqueue.engine.client import Client
+from django_jobqueue.jobs.states import FINAL
 
-LIMIT = 500  # most jobs of one maintenance call
-# The same of one that promotes: many may be due at one instant, and all wait while a script runs.
+LIMIT = 500  # jobs per maintenance call at most
+# Jobs per promotion at most: many may be due at one instant, and a script blocks the server.
 PROMOTED = 100
 
 
 class Queues:
     """Write the queues of one alias."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._call = connection.call
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._run = client.run
 
     def names(self) -> list[str]:
         """Return the names of all queues ever used, "default" first."""
-        found = self._call("queues")
-        # What is no text was not written by a client: it must not end a worker.
+        found = self._run("queues")
+        # A name that is not UTF-8 was not written by a client: it must not end a worker.
         names = {name.decode(errors="replace") for name in found} | {"default"}
         return sorted(names, key=lambda name: (name != "default", name))
 
     def pause(self, queue: str) -> bool:
-        """Stop claims from a queue; tell whether that is news."""
-        return bool(self._call("pause", queue=queue))
+        """Stop claims from a queue; return whether it was not paused before."""
+        return bool(self._run("pause", queue=queue))
 
     def resume(self, queue: str) -> bool:
-        """Allow claims from a queue again; tell whether that is news."""
-        return bool(self._call("resume", queue=queue))
+        """Allow claims from a queue again; return whether it was paused."""
+        return bool(self._run("resume", queue=queue))
 
     def promote(self, queues: Sequence[str], limit: int = PROMOTED) -> int:
-        """Make due jobs claimable; return how many, at most `limit`: then call again."""
-        return int(self._call("promote", queues, limit=limit))
+        """Make at most `limit` due jobs claimable; return how many (if `limit`, call again)."""
+        return int(self._run("promote", queues, limit=limit))
 
     def reap(
         self, queues: Sequence[str], *, interval_ms: int, grace_ms: int, limit: int = LIMIT
     ) -> dict[str, str]:
-        """Take back jobs whose lease ended; return their ids and states now."""
-        reply = self._call(
+        """Take back jobs whose lease ended; return their states now by id."""
+        reply = self._run(
             "reap",
             queues,
             limit=limit,
             interval=interval_ms,
             grace=grace_ms,
-            lease=self._connection.options.lease_ms,
+            lease=self._client.options.lease_ms,
         )
         words = [word.decode() for word in reply]
         return dict(zip(words[::2], words[1::2], strict=True))
 
     def trim(self, queue: str, limit: int = LIMIT) -> int:
         """Remove final jobs past their retention; return how many, at most `limit` per state."""
-        options = self._connection.options
+        options = self._client.options
         return sum(
             int(
-                self._call(
+                self._run(
                     "trim",
                     queue=queue,
                     state=state,

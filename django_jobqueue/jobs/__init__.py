@@ -1,1 +1,1 @@
-"""What a job is, without Redis: its record, its arguments, its attempts, its result."""
+"""The job without Redis: its record, arguments, attempts and result."""

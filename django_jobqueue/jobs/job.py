@@ -1,4 +1,4 @@
-"""What a job is: its id, its states, a snapshot of its record. Knows no Redis.
+"""The job: its id, and the one class that represents it from the enqueue to the admin page.
 
 Next: engine/jobs.py stores it.
 """
@@ -6,92 +6,32 @@ Next: engine/jobs.py stores it.
 import os
 import re
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from enum import StrEnum
+from datetime import timedelta
+from typing import Any
 
-from django_jobqueue.jobs.attempt import Run, since_requeue
+from django_jobqueue.jobs import payload
+from django_jobqueue.jobs.run import Run, since_requeue
+from django_jobqueue.jobs.signing import Signer
+from django_jobqueue.jobs.states import Reason, State
 from django_jobqueue.jobs.text import StoredLine
 
-MAX_ATTEMPTS = 1  # protocol default: a record without the field means this
-MAX_RECOVERIES = 2  # protocol default, runs lost with their worker before a job fails
+MAX_ATTEMPTS = 1  # protocol default: the value of a record without the field
+MAX_RECOVERIES = 2  # protocol default: runs that may be lost with their worker before the job fails
+MAX_NUMBER = 10**14  # as ms: a time in the year 5138; every number in a record is smaller
 
 ID_PATTERN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{10}00")
 QUEUE_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
-class State(StrEnum):
-    """Where a job stands; its id is in exactly the one index of its state."""
-
-    SCHEDULED = "scheduled"  # waits for a time: its first run or a retry
-    QUEUED = "queued"  # may be claimed
-    WAITING = "waiting"  # waits for a parent, a concurrency key or a rate
-    RUNNING = "running"  # a slot holds its lease
-    SUCCEEDED = "succeeded"  # final
-    FAILED = "failed"  # final
-    CANCELLED = "cancelled"  # final
-
-    @property
-    def is_final(self) -> bool:
-        return self in FINAL
-
-
-FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
-
-# Which script moves a job from where to where. None: the job is not stored.
-TRANSITIONS: dict[str, tuple[tuple[State | None, State | None], ...]] = {
-    "enqueue": ((None, State.QUEUED), (None, State.SCHEDULED)),
-    "refresh": ((None, State.QUEUED), (None, State.SCHEDULED)),
-    "fire": ((None, State.QUEUED), (None, State.SCHEDULED)),
-    "run_now": ((None, State.QUEUED), (None, State.SCHEDULED)),
-    "claim": (
-        (State.QUEUED, State.RUNNING),
-        (State.SCHEDULED, State.QUEUED),
-        (State.QUEUED, State.FAILED),
-        (State.RUNNING, State.QUEUED),
-        (State.RUNNING, State.FAILED),
-        (State.RUNNING, State.CANCELLED),
-    ),
-    "finish": (
-        (State.RUNNING, State.SUCCEEDED),
-        (State.RUNNING, State.FAILED),
-        (State.RUNNING, State.CANCELLED),
-        (State.RUNNING, State.SCHEDULED),
-        (State.RUNNING, State.QUEUED),
-    ),
-    "release_slot": (
-        (State.RUNNING, State.QUEUED),
-        (State.RUNNING, State.FAILED),
-        (State.RUNNING, State.CANCELLED),
-    ),
-    "reap": (
-        (State.RUNNING, State.QUEUED),
-        (State.RUNNING, State.FAILED),
-        (State.RUNNING, State.CANCELLED),
-    ),
-    "promote": ((State.SCHEDULED, State.QUEUED),),
-    "cancel": (
-        (State.SCHEDULED, State.CANCELLED),
-        (State.QUEUED, State.CANCELLED),
-        (State.WAITING, State.CANCELLED),
-    ),
-    "requeue": (
-        (State.SUCCEEDED, State.QUEUED),
-        (State.FAILED, State.QUEUED),
-        (State.CANCELLED, State.QUEUED),
-        (State.SCHEDULED, State.QUEUED),
-    ),
-    "delete": tuple((state, None) for state in State if state is not State.RUNNING),
-    "trim": tuple((state, None) for state in sorted(FINAL)),
-}
-
-
-_latest_id = 0  # the time in it, in 4096ths of a ms
+_latest_id = 0  # the time in the latest id, in 4096ths of a ms
 
 
 def new_id() -> str:
     """Return a UUIDv7 whose last byte is 0, reserved for a partition number.
 
-    The ids of a process ascend: jobs that are due at the same ms become claimable by their ids.
+    The ids of a process ascend, because jobs due in the same ms become claimable in id order.
     """
     global _latest_id
     _latest_id = now = max(time.time_ns() * 4096 // 1_000_000, _latest_id + 1)
@@ -104,37 +44,153 @@ def is_id(value: object) -> bool:
     return isinstance(value, str) and ID_PATTERN.fullmatch(value) is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Job:
-    """A snapshot of one stored job. Times are ms since the epoch."""
+    """One call of a task. Times are ms since the epoch, by the server.
+
+    `seal` makes the payload from the arguments and metadata, and `open` reads them back; the other
+    fields never change (decision 11 explains why the class is not frozen).
+    """
 
     id: str
-    state: State
-    queue: str
     task: str  # dotted path
+    queue: str = ""
+    state: State = State.QUEUED
     priority: int = 0
-    enqueued_at: int
-    due_at: int | None = None  # while scheduled
-    started_at: int | None = None  # of the first run
-    attempted_at: int | None = None  # of the latest run
-    finished_at: int | None = None
-    attempts: int = 0  # runs that counted
-    recoveries: int = 0  # runs lost with their worker
     max_attempts: int = MAX_ATTEMPTS
     max_recoveries: int = MAX_RECOVERIES
-    schedule: str = ""  # name of the one that stored it
-    nominal_at: int | None = None  # the schedule's time for which it was stored
+    schedule: str = ""  # name of the schedule that enqueued it
+    nominal_at: int | None = None  # the schedule's time for which it was enqueued
+    delay: timedelta | None = None  # of a new job: time from its storing until it is due
+    due_at: int | None = None  # while scheduled
+    enqueued_at: int = 0  # 0: not stored yet
+    started_at: int | None = None  # of the first run
+    attempted_at: int = 0  # of the latest run; 0: there was none
+    finished_at: int | None = None
+    held_since: int | None = None  # when it was first released for a reason
+    attempts: int = 0  # runs that counted as attempts
+    recoveries: int = 0  # runs lost with their worker
     worker: str = ""
     fence: str = ""
-    reason: str = ""  # why it failed or was cancelled, a short code
-    cancelling: bool = False  # it runs, and is to end
+    claim_sent_at: float = 0.0  # when its claim was sent, by this process's monotonic clock
+    reason: str = ""  # why it failed, was cancelled or released: a Reason or another code
+    cancel: str = ""  # why its cancellation was requested; empty: it was not
     progress: tuple[int, int, str] | None = None  # current, total, text
-    payload: bytes | None = field(default=None, repr=False)  # signed; None: not loaded or lost
-    result: bytes | None = field(default=None, repr=False)  # JSON; None: returned None
+    payload: bytes | None = field(default=None, repr=False)  # signed; None: not loaded, or lost
+    result: bytes | None = field(default=None, repr=False)  # JSON; None: the task returned None
     runs: tuple[Run, ...] = field(default=(), repr=False)  # oldest first; only when loaded
     log: tuple[StoredLine, ...] = field(default=(), repr=False)  # oldest first; only when loaded
+    # In a stored job, these are empty until `open` has read them from the payload.
+    args: list[Any] = field(default_factory=list, repr=False)
+    kwargs: dict[str, Any] = field(default_factory=dict, repr=False)
+    metadata: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def attempt(self) -> int:
+        """Return the number of the current attempt, or of the next one."""
+        return self.attempts + 1
+
+    @property
+    def cancelling(self) -> bool:
+        """Return whether the job is running and its cancellation was requested."""
+        return self.state is State.RUNNING and bool(self.cancel)
 
     @property
     def current_runs(self) -> tuple[Run, ...]:
         """Return the runs since the job was last requeued by hand."""
         return since_requeue(self.runs)
+
+    @classmethod
+    def read(cls, job_id: str, fields: Iterable[tuple[bytes, bytes]], **parts: Any) -> "Job":
+        """Return the job of a stored record; `parts` are stored elsewhere, and replace its fields.
+
+        A damaged value counts as missing; a job without a state counts as damaged.
+        """
+        values: dict[str, Any] = {"task": ""}
+        for name, value in fields:
+            if known := STORED.get(name):
+                with_name, read = known
+                try:
+                    values[with_name] = read(value)
+                except (KeyError, ValueError):
+                    continue
+        values.update(parts)
+        if "state" not in values:
+            values.update(state=State.FAILED, reason=Reason.DAMAGED)
+        return cls(id=job_id, **values)
+
+    def record(self) -> list[str | int]:
+        """Return the fields and values that a new job's record has besides id, queue and task."""
+        pairs: list[str | int] = []
+        if self.max_attempts != MAX_ATTEMPTS:
+            pairs += "max_attempts", self.max_attempts
+        if self.max_recoveries != MAX_RECOVERIES:
+            pairs += "max_recoveries", self.max_recoveries
+        if self.schedule:
+            pairs += "schedule", self.schedule
+        if self.nominal_at is not None:
+            pairs += "nominal", self.nominal_at
+        if self.priority:
+            pairs += "priority", self.priority
+        return pairs
+
+    def seal(self, signer: Signer, cap: int) -> None:
+        """Make the signed payload of the arguments and the metadata.
+
+        Raises: PayloadTooLarge above `cap` bytes.
+        """
+        data = payload.dump_call(self.args, self.kwargs, self.metadata, cap)
+        self.payload = signer.sign(self.id, self.task, data)
+
+    def open(self, signer: Signer) -> None:
+        """Verify the payload's signature, and read the arguments and the metadata from it.
+
+        Raises: BadSignature; ValueError if the payload is missing or can't be read.
+        """
+        if self.payload is None:
+            raise ValueError("its arguments are gone from Redis")
+        data = signer.verify(self.id, self.task, self.payload)
+        self.args, self.kwargs, self.metadata = payload.load_call(data)
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace")
+
+
+def _number(value: bytes) -> int:
+    """Return a whole number.
+
+    Raises: ValueError if the value is not a whole number, or its size reaches MAX_NUMBER.
+    """
+    number = int(value)
+    if abs(number) >= MAX_NUMBER:
+        raise ValueError(f"{number} is out of bounds")
+    return number
+
+
+def _moment(value: bytes) -> int | None:
+    return _number(value) or None
+
+
+# The fields of a stored record: their names in the class, and their parsers.
+STORED: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
+    b"state": ("state", {state.value.encode(): state for state in State}.__getitem__),
+    b"queue": ("queue", _text),
+    b"task": ("task", _text),
+    b"priority": ("priority", _number),
+    b"max_attempts": ("max_attempts", _number),
+    b"max_recoveries": ("max_recoveries", _number),
+    b"schedule": ("schedule", _text),
+    b"nominal": ("nominal_at", _moment),
+    b"enqueued_at": ("enqueued_at", _number),
+    b"started_at": ("started_at", _moment),
+    b"attempted_at": ("attempted_at", _number),
+    b"finished_at": ("finished_at", _moment),
+    b"held_since": ("held_since", _moment),
+    b"attempts": ("attempts", _number),
+    b"recoveries": ("recoveries", _number),
+    b"worker": ("worker", _text),
+    b"fence": ("fence", _text),
+    b"reason": ("reason", _text),
+    b"cancel": ("cancel", _text),
+}

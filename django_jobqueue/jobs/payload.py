@@ -1,13 +1,10 @@
-"""Values as JSON bytes, and the signature that binds them to one job.
+"""Convert arguments, metadata and results to plain JSON and back; a job holds nothing else.
 
-Owns the stored form of arguments and results: arguments are `1.<signature>.<json>`,
-results bare JSON. Never imports anything named in a payload.
+Next: jobs/signing.py signs the arguments. A result is stored unsigned.
 """
 
-import hmac
 import json
 import math
-from binascii import b2a_base64
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -15,11 +12,10 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from django_jobqueue.exceptions import BadSignature, PayloadTooLarge
+from django_jobqueue.exceptions import PayloadTooLarge
 
-VERSION = b"1"
-MAX_BITS = 10_000  # of an int; Python reads at most 4,300 digits
-MAX_DEPTH = 100  # nesting of lists and mappings; also ends cyclic values
+MAX_BITS = 10_000  # of an int; Python parses at most 4,300 digits
+MAX_DEPTH = 100  # nesting of lists and mappings; also stops at cyclic values
 
 _dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _sorted = json.JSONEncoder(
@@ -28,11 +24,14 @@ _sorted = json.JSONEncoder(
 
 
 Where = str | int | None  # name or number of an argument; None: the return value
-Call = tuple[list[Any], dict[str, Any]]  # positional and keyword arguments
+MAX_METADATA = 4096  # bytes as JSON
 
 
-def pure_call(args: Iterable[Any], kwargs: Mapping[str, Any]) -> Call:
-    """Return the arguments of a call as JSON will give them back.
+Call = tuple[list[Any], dict[str, Any], dict[str, Any]]  # args, kwargs, metadata
+
+
+def pure_call(args: Iterable[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments of a call as they are after a JSON round trip.
 
     Raises: TypeError, naming the argument.
     """
@@ -42,12 +41,30 @@ def pure_call(args: Iterable[Any], kwargs: Mapping[str, Any]) -> Call:
     )
 
 
-def dump_call(call: Call, cap: int) -> bytes:
+def pure_metadata(given: Any) -> dict[str, Any]:
+    """Return the metadata of a job as it is after a JSON round trip.
+
+    Raises: TypeError, naming the key; PayloadTooLarge above 4 KiB.
+    """
+    if not isinstance(given, Mapping):
+        raise TypeError(f"metadata={given!r}: give a mapping, such as {{'tenant': 7}}.")
+    found = {
+        _key(key, "metadata itself"): pure(value, f"metadata {key!r}")
+        for key, value in given.items()
+    }
+    _capped(found, MAX_METADATA, "the metadata")
+    return found
+
+
+def dump_call(args: list[Any], kwargs: dict[str, Any], metadata: dict[str, Any], cap: int) -> bytes:
     """Return a call as JSON bytes.
 
     Raises: PayloadTooLarge above `cap` bytes.
     """
-    return _capped({"args": call[0], "kwargs": call[1]}, cap, "the arguments")
+    parts = {"args": args, "kwargs": kwargs}
+    if metadata:
+        parts["metadata"] = pure_metadata(metadata)
+    return _capped(parts, cap, "the arguments")
 
 
 def load_call(data: bytes) -> Call:
@@ -55,13 +72,16 @@ def load_call(data: bytes) -> Call:
 
     Raises: ValueError if it has another shape.
     """
-    call = json.loads(data.decode())
-    if not isinstance(call, dict):
-        raise ValueError(f"a call is a JSON object, not {type(call).__name__}")
-    args, kwargs = call.get("args", []), call.get("kwargs", {})
+    found = json.loads(data.decode())
+    if not isinstance(found, dict):
+        raise ValueError(f"a call is a JSON object, not {type(found).__name__}")
+    args, kwargs = found.get("args", []), found.get("kwargs", {})
     if not isinstance(args, list) or not isinstance(kwargs, dict):
         raise ValueError("a call has a list 'args' and an object 'kwargs'")
-    return args, kwargs
+    metadata = found.get("metadata", {})
+    if not isinstance(metadata, dict):
+        raise ValueError("the metadata of a call is an object")
+    return args, kwargs, metadata
 
 
 def dump_value(value: Any, cap: int) -> bytes:
@@ -73,7 +93,7 @@ def dump_value(value: Any, cap: int) -> bytes:
 
 
 def digest(task: str, arguments: Mapping[str, Any]) -> str:
-    """Return a name that is the same for the same task and `pure` arguments, and no others."""
+    """Return a digest that is specific to a task with these `pure` arguments."""
     data = _encoded(_sorted(arguments), "the arguments")
     return sha256(b"\x1f".join((task.encode(), data))).hexdigest()
 
@@ -84,10 +104,10 @@ def load_value(data: bytes | None) -> Any:
 
 
 def pure(value: Any, where: Where, depth: int = 0) -> Any:
-    """Return a value as JSON would give it back: tuples as lists, UTF-8 bytes as str.
+    """Return a value as it is after a JSON round trip: tuples as lists, UTF-8 bytes as str.
 
     `where` is the name or number of the argument, None for the return value.
-    Raises: TypeError, naming where the value stands and what to pass instead.
+    Raises: TypeError, naming the argument and what to pass instead.
     """
     kind = type(value)
     if kind is str or value is None or kind is bool:
@@ -95,7 +115,7 @@ def pure(value: Any, where: Where, depth: int = 0) -> Any:
     if isinstance(value, int | float):
         return _number(value, where)
     if isinstance(value, str):
-        return str.__str__(value)  # an enum's member, a template's safe string
+        return str.__str__(value)  # such as an enum member or a safe string
     return _container(value, where, depth)
 
 
@@ -148,6 +168,8 @@ def _text(value: bytes, where: Where) -> str:
 def _place(where: Where) -> str:
     if where is None:
         return "the return value"
+    if isinstance(where, str) and where.startswith("metadata "):
+        return where
     return f"positional argument {where}" if isinstance(where, int) else f"argument {where!r}"
 
 
@@ -180,48 +202,3 @@ def _encoded(text: str, what: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError as error:
         raise TypeError(f"{what} hold text that is not valid Unicode ({error.reason}).") from None
-
-
-class Signer:
-    """Sign payloads with the first key; accept any of the keys.
-
-    The signature is HMAC-SHA256 over version, job id, task path and JSON, so that
-    a payload can't be moved to another job or task.
-    """
-
-    def __init__(self, secrets: Sequence[str]) -> None:
-        self._keys = [sha256(b"django_jobqueue.payload:" + s.encode()).digest() for s in secrets]
-
-    @property
-    def has_older_keys(self) -> bool:
-        """Tell whether there are keys that only verify."""
-        return len(self._keys) > 1
-
-    def sign(self, job_id: str, task: str, data: bytes) -> bytes:
-        return b"%b.%b.%b" % (VERSION, _digest(self._keys[0], job_id, task, data), data)
-
-    def verify(self, job_id: str, task: str, payload: bytes) -> bytes:
-        """Return the JSON bytes of a signed payload.
-
-        Raises: BadSignature.
-        """
-        version, _, rest = payload.partition(b".")
-        signature, _, data = rest.partition(b".")
-        if version != VERSION:
-            number = version.decode() if version.isdigit() and len(version) < 4 else "none"
-            raise BadSignature(f"unknown payload version: {number}")
-        for key in self._keys:
-            if hmac.compare_digest(signature, _digest(key, job_id, task, data)):
-                return data
-        raise BadSignature("the payload is not signed with a key of this project for this job")
-
-    def owners(self) -> list[str]:
-        """Return one short tag per key, the signing key's first, that tells projects apart."""
-        return [
-            hmac.digest(key, b"django_jobqueue.owner", "sha256")[:8].hex() for key in self._keys
-        ]
-
-
-def _digest(key: bytes, job_id: str, task: str, data: bytes) -> bytes:
-    message = b"\x1f".join((VERSION, job_id.encode(), task.encode(), data))
-    return b2a_base64(hmac.digest(key, message, "sha256"))[:43]  # unpadded

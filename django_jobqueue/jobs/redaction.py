@@ -1,7 +1,7 @@
-"""Which arguments are secrets, and how a call, a value or a text looks without them.
+"""Hide secret arguments in calls, values and texts that are shown to people.
 
-For eyes alone: what is stored, signed and run is the real call. A secret is known by its name.
-Next: admin/job_page.py and worker/executor.py show what is left.
+Only the display changes: the real call is stored, signed and run. A name marks its value as secret.
+Next: admin/jobs/page.py and worker/executor.py show the rest.
 """
 
 import inspect
@@ -12,8 +12,8 @@ from functools import cache
 from typing import Any
 
 HIDDEN = "••••"
-MIN_LENGTH = 6  # characters of a secret that is looked for in a text: shorter ones are everywhere
-# Anywhere in a name, in any case. `author` is none; `authorization` is.
+MIN_LENGTH = 6  # characters of a secret that is hidden in texts: shorter ones match by chance
+# Found anywhere in a name, in any case. `author` doesn't match; `authorization` does.
 USUAL = "pass|secret|token|api[_-]?key|auth(?!or(?!i))|credential|card|cvv|iban|private"
 
 _BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -23,9 +23,9 @@ class Redactor:
     """Hide the secrets in calls of one task."""
 
     def __init__(self, task: Any | None, words: Sequence[str] = ()) -> None:
-        """Prepare; `words` are further parts of names that mark secrets.
+        """Set the names to hide; `words` are further parts of names that mark secrets.
 
-        Without the task nobody knows what its positional arguments are called: all are hidden.
+        Without the task, the names of positional arguments are unknown, so all are hidden.
         """
         self._task = task
         self._sensitive = frozenset(getattr(task, "sensitive", ()))
@@ -38,7 +38,7 @@ class Redactor:
         return shown, self.value(kwargs)
 
     def value(self, value: Any) -> Any:
-        """Return a value without what its mappings hold under the names of secrets."""
+        """Return a value with the secret entries of its mappings hidden."""
         if isinstance(value, Mapping):
             return {name: self._shown(name, item) for name, item in value.items()}
         if isinstance(value, list):
@@ -46,7 +46,7 @@ class Redactor:
         return value
 
     def text(self, text: str, args: list[Any], kwargs: dict[str, Any]) -> str:
-        """Return a text in which no secret of a call stands as it is."""
+        """Return a text with the secrets of a call hidden, except those below MIN_LENGTH."""
         named = [*zip(self._names(len(args)), args, strict=True), *kwargs.items()]
         forms = {form for name, value in named for form in self._forms(name, value)}
         for form in sorted(forms, key=len, reverse=True):
@@ -58,11 +58,11 @@ class Redactor:
 
     def _is_secret(self, name: str | None, value: Any) -> bool:
         if value is None or isinstance(value, bool):
-            return False  # whether there is a secret is none
+            return False  # these values reveal nothing
         return name is None or name in self._sensitive or bool(self._pattern.search(name))
 
     def _names(self, count: int) -> list[str | None]:
-        """Return what the first positional arguments are called; None: nobody knows."""
+        """Return the names of the first `count` positional arguments; None for unknown ones."""
         names: list[str | None] = []
         for parameter in self._parameters():
             if parameter.kind in _BY_PLACE:
@@ -76,12 +76,12 @@ class Redactor:
             return []
         try:
             found = inspect.signature(self._task.func).parameters.values()
-        except (TypeError, ValueError):  # of a callable that does not tell
+        except (TypeError, ValueError):  # the callable has no readable signature
             return []
         return list(found)[int(self._task.takes_context) :]
 
     def _forms(self, name: str | None, value: Any) -> Iterator[str]:
-        """Yield how the secrets in a value of this name may be written."""
+        """Yield the forms in which the secrets in a value of this name may appear in a text."""
         if self._is_secret(name, value):
             for secret in _leaves(value):
                 if len(secret) >= MIN_LENGTH:
@@ -102,7 +102,7 @@ def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _leaves(value: Any) -> Iterator[str]:
-    """Yield the texts and numbers in a value, as texts."""
+    """Yield the strings and numbers in a value, as strings."""
     if isinstance(value, Mapping | list):
         for item in value.values() if isinstance(value, Mapping) else value:
             yield from _leaves(item)

@@ -1,10 +1,10 @@
-"""What a caller holds of a job: Django's TaskResult with our state, progress and more."""
+"""The result that a caller holds of a job: Django's TaskResult with state, progress and more."""
 
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from django_jobqueue import compat
 from django_jobqueue.jobs import payload
-from django_jobqueue.jobs.attempt import Run
-from django_jobqueue.jobs.job import MAX_ATTEMPTS, Job, State
-from django_jobqueue.jobs.text import one_line
+from django_jobqueue.jobs.job import MAX_ATTEMPTS, Job
+from django_jobqueue.jobs.run import Run
+from django_jobqueue.jobs.states import State
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -45,14 +45,13 @@ _REFRESHED = (
     "log",
     "recoveries",
 )
-_POLL = (0.01, 0.5)  # seconds between two looks of wait(), at first and at most
+_POLL = (0.01, 0.5)  # seconds between two polls of wait(), at first and at most
 
 _ResultBase: Any = compat.TaskResult
-_ContextBase: Any = compat.TaskContext
 
 
 class Progress(NamedTuple):
-    """How far a job has come."""
+    """The progress that a job has reported."""
 
     current: int
     total: int
@@ -70,18 +69,28 @@ class LogLine(NamedTuple):
     text: str
 
 
+class Latest(NamedTuple, Generic[R]):
+    """The value of the latest successful run of a task with given arguments."""
+
+    value: R
+    at: datetime  # when that run ended, by the server's clock; aware if USE_TZ
+    age: timedelta  # time since `at`
+    is_stale: bool  # whether it is at least `refresh_after` old
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
-    """A job as it was when last looked at; `refresh()` looks again."""
+    """A job as it was when last read; `refresh()` reads it again."""
 
     state: State
-    reason: str = ""  # why it failed, was cancelled or was given back; a short code
+    reason: str = ""  # why it failed, was cancelled or was released; a short code
     progress: Progress | None = None
-    log: tuple[LogLine, ...] = ()  # what its runs wrote, oldest first; the last 100 lines
+    log: tuple[LogLine, ...] = ()  # the last 100 lines that its runs wrote, oldest first
     recoveries: int = 0  # runs lost with their worker
     max_attempts: int = MAX_ATTEMPTS
-    schedule: str = ""  # name of the one that enqueued it
+    schedule: str = ""  # name of the schedule that enqueued it
     nominal_time: datetime | None = None  # the schedule's time for which it was enqueued
+    metadata: dict[str, Any] = field(default_factory=dict)  # from task, `using` and middleware
     _drop: list[bool] = field(default_factory=list, repr=False, compare=False)
 
     if TYPE_CHECKING:
@@ -107,20 +116,20 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
         def attempts(self) -> int: ...
 
     def __post_init__(self) -> None:
-        """Leave the arguments as they are: `payload.pure_call` has made them pure."""
+        """Skip Django's conversion of the arguments, which `payload.pure_call` has made pure."""
 
     @property
     def is_pending(self) -> bool:
-        """Tell whether the job waits for the commit of its transaction."""
+        """Return whether the job waits for the commit of its transaction."""
         return self.enqueued_at is None
 
     @property
     def is_dropped(self) -> bool:
-        """Tell whether a pending job was cancelled before its commit."""
+        """Return whether a pending job was cancelled before its commit."""
         return bool(self._drop)
 
     def refresh(self) -> None:
-        """Look at the job again; before its commit there is nothing to see.
+        """Read the job again; before its commit, do nothing.
 
         Raises: TaskResultDoesNotExist after its retention, QueueUnavailable.
         """
@@ -135,17 +144,17 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
         await sync_to_async(self.refresh)()
 
     def cancel(self) -> bool:
-        """Cancel the job; tell whether it is cancelled, or was told to end.
+        """Cancel the job; return whether it is cancelled, or is running and will be interrupted.
 
-        A running one is interrupted (JobCancelled), and killed if it goes on; it may still
-        succeed or fail before. Before the commit, the enqueue is dropped.
+        A running job is interrupted (JobCancelled), and killed if it continues; it may still
+        succeed or fail first. Before the commit, the enqueue is dropped.
         Raises: TaskResultDoesNotExist after its retention, QueueUnavailable.
         """
         if self.is_pending:
             self._drop.append(True)
-            self._become(State.CANCELLED)
+            set_state(self, State.CANCELLED)
             return True
-        self._become(self.task.get_backend().cancel(self.id))
+        set_state(self, self.task.get_backend().cancel(self.id))
         return self.state in (State.CANCELLED, State.RUNNING)
 
     def wait(self, timeout: float | None = None) -> R:
@@ -170,61 +179,49 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
             self.refresh()
         return self.return_value
 
-    def _become(self, state: State) -> None:
-        object.__setattr__(self, "state", state)
-        object.__setattr__(self, "status", STATUS_OF[state])
 
-    def _accept(self, stored_at: int) -> None:
-        """Note that the script stored the job at the given ms."""
-        object.__setattr__(self, "enqueued_at", moment(stored_at))
+def result_of(job: Job, task: Any) -> JobResult[..., Any]:
+    """Return the result of a job whose payload was opened."""
+    runs = [run for run in job.current_runs if run.counts] if job.runs else []
+    result: JobResult[..., Any] = JobResult(
+        task=task,
+        id=job.id,
+        status=STATUS_OF[job.state],
+        enqueued_at=moment(job.enqueued_at),
+        started_at=moment(job.started_at),
+        finished_at=moment(job.finished_at),
+        last_attempted_at=moment(job.attempted_at),
+        args=job.args,
+        kwargs=job.kwargs,
+        backend=task.backend,
+        errors=[_error(run) for run in runs if run.exception] if runs else [],
+        worker_ids=[run.worker for run in runs] if runs else [],
+        state=job.state,
+        reason=job.reason,
+        progress=Progress(*job.progress) if job.progress else None,
+        log=tuple(LogLine(_in_zone(at), text) for at, text in job.log) if job.log else (),
+        recoveries=job.recoveries,
+        max_attempts=job.max_attempts,
+        schedule=job.schedule,
+        nominal_time=moment(job.nominal_at),
+        metadata=job.metadata,
+    )
+    if job.state is State.RUNNING:
+        result.worker_ids.append(job.worker)
+    elif job.state is State.SUCCEEDED:
+        object.__setattr__(result, "_return_value", payload.load_value(job.result))
+    return result
 
 
-class Report(Protocol):
-    """Takes what a run tells of itself; never raises for Redis, never waits long."""
+def set_state(result: JobResult[..., Any], state: State) -> None:
+    """Set the state of a result's job, and the status that follows from it."""
+    object.__setattr__(result, "state", state)
+    object.__setattr__(result, "status", STATUS_OF[state])
 
-    def progress(self, current: int, total: int, text: str) -> None: ...
-    def log(self, text: str) -> None: ...
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobContext(_ContextBase):  # type: ignore[misc]
-    """What a task gets that takes its context."""
-
-    fence: str  # the token of this run; each further run of the job has another
-    _report: Report = field(repr=False)
-
-    if TYPE_CHECKING:
-        task_result: JobResult[..., Any]
-
-        @property
-        def attempt(self) -> int: ...
-
-    @property
-    def max_attempts(self) -> int:
-        return self.task_result.max_attempts
-
-    @property
-    def schedule(self) -> str:
-        """Return the name of the schedule that enqueued the job; empty: none did."""
-        return self.task_result.schedule
-
-    @property
-    def nominal_time(self) -> datetime | None:
-        """Return the schedule's time for which the job was enqueued, however late it runs."""
-        return self.task_result.nominal_time
-
-    def progress(self, current: int, total: int, text: str = "") -> None:
-        """Tell how far the job has come. Best effort: never raises for Redis, never waits long.
-
-        Raises: ValueError for numbers that make no sense.
-        """
-        if total < 0 or not 0 <= current <= total:
-            raise ValueError(f"progress({current!r}, {total!r}): 0 <= current <= total.")
-        self._report.progress(int(current), int(total), one_line(text))
-
-    def log(self, text: str) -> None:
-        """Add a line to the job's log. Best effort: never raises for Redis, never waits long."""
-        self._report.log(one_line(text))
+def set_enqueued(result: JobResult[..., Any], stored_at: int) -> None:
+    """Set when a result's job was stored, in ms since the epoch."""
+    object.__setattr__(result, "enqueued_at", moment(stored_at))
 
 
 def moment(ms: int | None) -> datetime | None:
@@ -239,7 +236,7 @@ def _in_zone(ms: int) -> datetime:
 
 @cache
 def _use_tz() -> bool:
-    """Return USE_TZ: looking at Django's settings costs as much as making the datetime."""
+    """Return USE_TZ, cached because reading it costs as much as making the datetime."""
     return settings.USE_TZ
 
 
@@ -251,41 +248,5 @@ def _settings_changed(*, setting: str, **_: object) -> None:
 setting_changed.connect(_settings_changed)
 
 
-def result_of(job: Job, task: Any, args: list[Any], kwargs: dict[str, Any]) -> JobResult[..., Any]:
-    """Return what a caller sees of a stored job."""
-    runs = [run for run in job.current_runs if run.counts]
-    running = [job.worker] if job.state is State.RUNNING else []
-    result: JobResult[..., Any] = JobResult(
-        task=task,
-        id=job.id,
-        status=STATUS_OF[job.state],
-        enqueued_at=moment(job.enqueued_at),
-        started_at=moment(job.started_at),
-        finished_at=moment(job.finished_at),
-        last_attempted_at=moment(job.attempted_at),
-        args=args,
-        kwargs=kwargs,
-        backend=task.backend,
-        errors=errors_of(runs),
-        worker_ids=[run.worker for run in runs] + running,
-        state=job.state,
-        reason=job.reason,
-        progress=Progress(*job.progress) if job.progress else None,
-        log=tuple(LogLine(_in_zone(at), text) for at, text in job.log),
-        recoveries=job.recoveries,
-        max_attempts=job.max_attempts,
-        schedule=job.schedule,
-        nominal_time=moment(job.nominal_at),
-    )
-    if job.state is State.SUCCEEDED:
-        object.__setattr__(result, "_return_value", payload.load_value(job.result))
-    return result
-
-
-def errors_of(runs: list[Run]) -> list[compat.TaskError]:
-    """Return one TaskError per failed attempt."""
-    return [
-        compat.TaskError(exception_class_path=run.exception, traceback=run.traceback)
-        for run in runs
-        if run.exception
-    ]
+def _error(run: Run) -> compat.TaskError:
+    return compat.TaskError(exception_class_path=run.exception, traceback=run.traceback)

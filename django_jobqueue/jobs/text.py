@@ -1,4 +1,4 @@
-"""The log of a job: what its runs tell, one line each, harmless wherever it is shown.
+"""The log lines of a job: one line of text each, which is safe to show anywhere.
 
 Next: engine/jobs.py stores a line.
 """
@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable
 
 MAX_LINE = 500  # characters of a line, and of the text of a progress report
-MAX_LINES = 100  # of one job; the newest stay
+MAX_LINES = 100  # of one job; the newest are kept
 
-# Controls of terminals, marks that turn the direction of writing, and halves of characters. What
-# joins letters (U+200C, U+200D) is left: some scripts can't be written without.
+# Terminal control characters, marks that change the writing direction, and surrogates. The joiners
+# U+200C and U+200D are allowed, because some scripts can't be written without them.
 _HARMFUL = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
@@ -19,7 +19,7 @@ StoredLine = tuple[int, str]  # ms since the epoch by the server, text
 
 
 def one_line(text: object) -> str:
-    """Return a text on one line, with an ellipsis where it is cut; control characters escaped."""
+    """Return a text as one line: control characters escaped, an ellipsis where it is cut."""
     shown = str(text)[: MAX_LINE + 1]
     if _HARMFUL.search(shown):
         shown = _HARMFUL.sub(_escaped, shown)
@@ -27,7 +27,7 @@ def one_line(text: object) -> str:
 
 
 def read_log(stored: Iterable[bytes]) -> tuple[StoredLine, ...]:
-    """Read stored lines, `<ms> <text>`, leaving out those that can't be read."""
+    """Parse stored lines, `<ms> <text>`, omitting those that can't be read."""
     lines = []
     for line in stored:
         at, _, text = line.partition(b" ")

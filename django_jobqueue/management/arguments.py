@@ -1,4 +1,4 @@
-"""What the commands that run for long take from the command line, and how they log to it."""
+"""The command-line arguments of the long-running commands, and their log to the terminal."""
 
 import logging
 import re
@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils.autoreload import get_child_arguments
 
 from django_jobqueue.jobs.job import QUEUE_PATTERN
-from django_jobqueue.worker.reloader import run_reloading
+from django_jobqueue.worker.autoreload import run_reloading
 
 LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.INFO, 3: logging.DEBUG}
 
@@ -49,7 +49,7 @@ def seconds(text: str) -> float:
 
 
 def writable(text: str) -> Path:
-    """Return a path that can be written, which the file's absence tells nobody later."""
+    """Return a path that can be written; later, a missing file would not reveal the cause."""
     path = Path(text)
     try:
         if path.exists() and (not path.is_file() or path.stat().st_size):
@@ -71,7 +71,7 @@ def add_reload(parser: ArgumentParser) -> None:
 
 
 def reload_if_wanted(wanted: bool | None) -> None:
-    """Run the command in a child that is started anew when code changes, and exit with it."""
+    """Run the command in a child that is restarted when code changes, and exit with it."""
     if settings.DEBUG if wanted is None else wanted:
         sys.exit(run_reloading([*get_child_arguments(), "--no-reload"]))
 

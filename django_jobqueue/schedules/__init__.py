@@ -1,1 +1,1 @@
-"""What is to be fired, and when: what the code declares and what the database says."""
+"""The schedules of the code and of the database, and the times at which they are fired."""

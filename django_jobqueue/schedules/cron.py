@@ -1,8 +1,8 @@
-"""When something repeats: a cron text in a time zone, or an interval on a fixed grid.
+"""The times of a cron text in a time zone, and of an interval on a fixed grid.
 
-Cron counts in wall-clock time without a zone here, and each wall-clock time becomes instants
-afterwards: none where clocks go forward, two where they go back.
-Next: timetable.py says which of these times are to be fired.
+CronSim gives wall-clock times without a zone, and each one is then converted to instants:
+usually one, but none or two where clocks change.
+Next: timetable.py decides which of these times are fired.
 """
 
 from bisect import bisect_left
@@ -37,29 +37,29 @@ _UNITS = (("week", 604_800), ("day", 86_400), ("hour", 3600), ("minute", 60), ("
 
 
 class Times(Protocol):
-    """Instants that repeat. All are aware, in UTC, whole milliseconds."""
+    """Instants that repeat, all of them aware, in UTC and in whole milliseconds."""
 
     @property
     def rule(self) -> str:
-        """Name the times: two of the same rule have the same ones."""
+        """Return a text that identifies the times: equal rules have equal times."""
 
     def after(self, moment: datetime) -> Iterator[datetime]:
         """Yield the times after a moment, oldest first."""
 
     def until(self, moment: datetime) -> Iterator[datetime]:
-        """Yield the times up to a moment and it too, newest first."""
+        """Yield the times up to and including a moment, newest first."""
 
     def describe(self) -> str:
-        """Say in English when they are."""
+        """Return an English description of the times."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cron:
     """The times of a cron text in an IANA time zone.
 
-    If its hour field is every hour, it fires in all hours that pass, the repeated one too. Else
-    it names times of the day, and each is fired once a day: the first of two where clocks go
-    back, the first instant after where they go forward over it.
+    If the hour field covers all hours, times occur in every hour that passes, also in a repeated
+    one. Otherwise each time of day occurs once a day: where clocks go back, at the first of two
+    instants; where they go forward over it, at the first instant after the gap.
     Raises: ValueError, TypeError.
     """
 
@@ -76,14 +76,14 @@ class Cron:
 
     def after(self, moment: datetime) -> Iterator[datetime]:
         local = self._local(moment)
-        # In the first pass of an hour that comes twice, times of before may come again.
+        # In the first pass of a repeated hour, earlier wall-clock times may still come again.
         again = _overlap(local) if not local.fold else timedelta(0)
         walls = CronSim(_fields(self.text), local.replace(tzinfo=None) - again)
         return (at for at in self._in_order(walls, 1) if at > moment)
 
     def until(self, moment: datetime) -> Iterator[datetime]:
         local = self._local(moment)
-        # In its second pass, times of later have been there already.
+        # In the second pass, later wall-clock times have already come once.
         again = _overlap(local) if local.fold else timedelta(0)
         begin = local.replace(tzinfo=None, microsecond=0) + again + timedelta(seconds=1)
         walls = CronSim(_fields(self.text), begin, reverse=True)
@@ -96,10 +96,10 @@ class Cron:
         return moment.astimezone(_zone(self.timezone))
 
     def _in_order(self, walls: CronSim, direction: int) -> Iterator[datetime]:
-        """Yield the instants of wall-clock times in their order, each once."""
+        """Yield the instants of wall-clock times in order, each once."""
         names_hours = len(walls.hours) < 24
         zone, last = _zone(self.timezone), None
-        held: list[datetime] = []  # the other pass, which comes after all of this one
+        held: list[datetime] = []  # of the other pass, which follows all of this one
         for wall in walls:
             instants = _instants(wall, zone, names_hours)[::direction]
             while held and instants and (held[0] - instants[0]) * direction < timedelta(0):
@@ -113,7 +113,7 @@ class Cron:
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """Times at a fixed distance, on a grid that goes through the anchor in both directions.
+    """Times at a fixed interval, on a grid that extends from the anchor in both directions.
 
     Raises: ValueError.
     """
@@ -151,7 +151,7 @@ class Every:
         return round(self.seconds * 1000)
 
     def _last(self, moment: datetime) -> int:
-        """Return the last time up to a moment."""
+        """Return the last time up to and including a moment, in ms since the epoch."""
         anchor = to_ms(self.anchor)
         return anchor + (to_ms(moment) - anchor) // self._step * self._step
 
@@ -212,24 +212,24 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _overlap(local: datetime) -> timedelta:
-    """Return how far clocks go back at this local time; 0 if it comes once."""
+    """Return how far clocks go back at this local time; 0 if the time comes once."""
     first, second = (local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
     return max(second - first, timedelta(0))
 
 
 def _instants(wall: datetime, zone: ZoneInfo, names_hours: bool) -> list[datetime]:
-    """Return when a wall-clock time is: oldest first."""
+    """Return the instants of a wall-clock time, oldest first."""
     first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
     if first == second:
         return [first]
     if first < second:
         return [first] if names_hours else [first, second]
-    # Clocks go forward over it: fold 0 reads it by the offset of before, fold 1 of after.
+    # Clocks skip this time: fold 0 uses the offset before the change, fold 1 the one after it.
     return [_forward(second, first, zone)] if names_hours else []
 
 
 def _forward(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
-    """Return the instant, between two, at which clocks go forward."""
+    """Return the instant between two others at which clocks go forward."""
     offset = after.astimezone(zone).utcoffset()
     seconds = range(to_ms(before) // 1000, to_ms(after) // 1000 + 1)
 

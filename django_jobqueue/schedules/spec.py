@@ -1,7 +1,7 @@
-"""One schedule: the call it makes and when. `schedule()` declares it in the code.
+"""The definition of a schedule, and `schedule()`, which declares one in the code.
 
-Knows no database, so that every `tasks.py` may declare. Next: schedules/stored.py joins what is
-declared with what stands in the ledger.
+The module uses no database, so every `tasks.py` can declare schedules at import.
+Next: schedules/stored.py merges the declared schedules with the rows of the database.
 """
 
 import re
@@ -26,26 +26,26 @@ from django_jobqueue.task_options import signature_of
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 OVERLAPS = ("allow", "skip")
 
-_declared: dict[str, "Entry"] = {}
+_declared: dict[str, "ScheduleSpec"] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One schedule as it is to be fired."""
+class ScheduleSpec:
+    """One schedule in the form in which it is fired."""
 
     name: str
     task: Task[..., Any]  # with the queue, the priority and the alias of its jobs
     args: list[Any]
     kwargs: dict[str, Any]
     timetable: Timetable
-    overlap: str = "allow"  # or "skip": not while the job of the last fire is not final
+    overlap: str = "allow"  # or "skip": don't fire while the last fire's job is not final
     alias: str = compat.DEFAULT_TASK_BACKEND_ALIAS
-    origin: str = "code"  # or "database", or "override": a row that wins over the code
-    place: str = field(default="", compare=False)  # file and line that declares it
+    origin: str = "code"  # or "database", or "override": a row that replaces the code's
+    declared_at: str = field(default="", compare=False)  # file and line
 
     @property
     def content(self) -> tuple[Any, ...]:
-        """Return what tells it from another one; a task counts by its path."""
+        """Return all that distinguishes it from other schedules; the task counts by its path."""
         task = self.task
         where = (task.module_path, task.queue_name, task.priority, self.alias)
         return (where, self.args, self.kwargs, self.timetable, self.overlap)
@@ -65,20 +65,20 @@ def schedule(
     catch_up: str = "skip",
     catch_up_max: int = CATCH_UP_MAX,
     overlap: str = "allow",
-) -> Entry:
-    """Declare that the schedulers enqueue a task again and again: by `cron`, or `every` so often.
+) -> ScheduleSpec:
+    """Declare a schedule that enqueues a task at the times of `cron`, or at the interval `every`.
 
-    `timezone` is by default `settings.TIME_ZONE`; `task.using(…)` chooses queue and priority.
-    Raises: ValueError or TypeError, quoting what is wrong and saying what is allowed.
+    `timezone` defaults to `settings.TIME_ZONE`; `task.using(…)` chooses queue and priority.
+    Raises: ValueError or TypeError, quoting the wrong value and naming what is allowed.
     """
-    place = _caller()
+    declared_at = _caller()
     try:
         check_name(name)
         called = check_task(task)
         positional, named = check_call(called, args, kwargs or {})
         check_overlap(overlap)
-        begin, stop = instant("start", start), instant("end", end)
-        entry = Entry(
+        begin, stop = parse_instant("start", start), parse_instant("end", end)
+        spec = ScheduleSpec(
             name=name,
             task=called,
             args=positional,
@@ -92,28 +92,28 @@ def schedule(
             ),
             overlap=overlap,
             alias=called.backend,
-            place=place,
+            declared_at=declared_at,
         )
     except TypeError as error:
         raise TypeError(f"schedule {name!r}: {error}") from error
     except ValueError as error:
         raise ValueError(f"schedule {name!r}: {error}") from error
-    known = _declared.setdefault(name, entry)
-    if known.content != entry.content:
+    known = _declared.setdefault(name, spec)
+    if known.content != spec.content:
         raise ValueError(
-            f"Two schedules are called {name!r}: one at {known.place}, another at {place}. "
-            "Give each a name of its own."
+            f"Two schedules are called {name!r}: one at {known.declared_at}, another at "
+            f"{declared_at}. Give each a name of its own."
         )
-    return entry
+    return spec
 
 
-def declared() -> Mapping[str, Entry]:
-    """Return what the code that was imported so far declares, by name."""
+def declared() -> Mapping[str, ScheduleSpec]:
+    """Return the schedules that the imported code declares, by name."""
     return MappingProxyType(_declared)
 
 
 def check_name(name: object) -> None:
-    """Raise ValueError unless it can be the name of a schedule."""
+    """Raise ValueError unless this is a valid name of a schedule."""
     if not isinstance(name, str) or not NAME_PATTERN.fullmatch(name):
         raise ValueError(
             f"{name!r} can't be a name: use 1 to 100 letters, digits, '_', '-' or '.'."
@@ -121,7 +121,7 @@ def check_name(name: object) -> None:
 
 
 def check_task(given: Any) -> Task[..., Any]:
-    """Return the task as ours.
+    """Return the task as a Task of this package.
 
     Raises: TypeError, ValueError.
     """
@@ -133,7 +133,7 @@ def check_task(given: Any) -> Task[..., Any]:
 
 
 def check_call(task: Task[..., Any], args: Any, kwargs: Any) -> tuple[list[Any], dict[str, Any]]:
-    """Return the arguments as JSON will give them back, if the task's function takes them.
+    """Return the arguments as after a JSON round trip, if the task's function accepts them.
 
     Raises: TypeError or ValueError, naming the argument.
     """
@@ -153,7 +153,7 @@ def check_call(task: Task[..., Any], args: Any, kwargs: Any) -> tuple[list[Any],
 
 
 def check_overlap(overlap: object) -> None:
-    """Raise ValueError unless it is one of the rules."""
+    """Raise ValueError unless this is one of OVERLAPS."""
     if overlap not in OVERLAPS:
         raise ValueError(f"overlap={overlap!r}: use one of {', '.join(map(repr, OVERLAPS))}.")
 
@@ -180,8 +180,8 @@ def make_times(cron: str | None, every: Any, zone: str | None, start: datetime |
     return Every(seconds(every)) if start is None else Every(seconds(every), start)
 
 
-def instant(name: str, value: object) -> datetime | None:
-    """Return a time with its zone; without one it is of `settings.TIME_ZONE`, unless `USE_TZ`.
+def parse_instant(name: str, value: object) -> datetime | None:
+    """Return a time as aware; a naive one is in `settings.TIME_ZONE`, or refused if `USE_TZ`.
 
     Raises: TypeError, ValueError.
     """
@@ -197,6 +197,6 @@ def instant(name: str, value: object) -> datetime | None:
 
 
 def _caller() -> str:
-    """Return the file and line that called our caller."""
+    """Return the file and line of the code that called `schedule`."""
     frame = sys._getframe(2)
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -1,27 +1,30 @@
-"""What is to be fired: the schedules of the code and of the database, as they stand now.
+"""Merge the schedules of the code and of the database into those that are fired.
 
-Next: worker/scheduler.py fires them.
+Next: worker/scheduling/scheduler.py fires them.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, router, transaction
 
 from django_jobqueue import compat
+from django_jobqueue.backend import JobQueueBackend
 from django_jobqueue.conf import load
 from django_jobqueue.jobs import payload
-from django_jobqueue.ledger import Schedule
+from django_jobqueue.models import Schedule
 from django_jobqueue.schedules.spec import (
-    Entry,
+    ScheduleSpec,
     check_call,
     check_name,
     check_overlap,
     check_task,
     declared,
-    instant,
     make_times,
+    parse_instant,
 )
 from django_jobqueue.schedules.timetable import Timetable
 from django_jobqueue.task import Task, registered
@@ -33,56 +36,71 @@ UNFIT = (TypeError, compat.InvalidTask, compat.InvalidTaskBackend, ImproperlyCon
 class Listing:
     """The schedules of one alias."""
 
-    entries: tuple[Entry, ...]
+    specs: tuple[ScheduleSpec, ...]
     faults: tuple[tuple[str, str], ...]  # name, and why it can't be fired
 
 
 def current(alias: str) -> Listing:
-    """Read which schedules of an alias are to be fired now; a broken one spoils no other."""
+    """Return the enabled schedules of an alias; an invalid one becomes a fault of the listing."""
     rows = {row.name: row for row in Schedule.objects.all()}
-    entries, faults = [], []
+    specs, faults = [], []
     for name in sorted(declared().keys() | rows.keys()):
         try:
-            entry = _live(name, rows.get(name))
+            spec = _live(name, rows.get(name))
         except ValueError as error:
             if rows[name].alias == alias:
                 faults.append((name, str(error)))
         else:
-            if entry is not None and entry.alias == alias:
-                entries.append(entry)
-    return Listing(tuple(entries), tuple(faults))
+            if spec is not None and spec.alias == alias:
+                specs.append(spec)
+    return Listing(tuple(specs), tuple(faults))
 
 
 def enter_declared(alias: str) -> None:
-    """Give each declared schedule of an alias a row, by which it can be disabled."""
+    """Create a row for each declared schedule of an alias, so that users can disable it."""
     rows = {row.name: row for row in Schedule.objects.all()}
     missing, moved = [], []
-    for name, entry in declared().items():
-        if entry.alias != alias:
+    for name, spec in declared().items():
+        if spec.alias != alias:
             continue
-        row, path = rows.get(name), entry.task.module_path
+        row, path = rows.get(name), spec.task.module_path
         if row is None:
             missing.append(Schedule(name=name, from_code=True, alias=alias, task=path))
         elif row.from_code and (row.alias, row.task) != (alias, path):
             row.alias, row.task = alias, path
             moved.append(row)
-    # Another process may do the same at the same time.
+    # Another process may create the same rows at the same time.
     Schedule.objects.bulk_create(missing, ignore_conflicts=True)
     Schedule.objects.bulk_update(moved, ["alias", "task"])
 
 
-def definition(row: Schedule) -> Entry | None:
-    """Return what a row's schedule is, enabled or not; None if it is gone from the code.
+def enter_after_migrate(using: str, **given: Any) -> None:
+    """Create rows for the declared schedules, if `migrate` has made their table.
 
-    Raises: ValueError if it is broken.
+    The scheduler creates them too when it starts, so a failure here is ignored: the table is
+    missing, its columns are old, or TASKS is invalid.
+    """
+    if using != router.db_for_write(Schedule):
+        return
+    unsound = (compat.InvalidTaskBackend, ImproperlyConfigured)
+    with suppress(DatabaseError, *unsound), transaction.atomic(using=using):
+        for alias in {spec.alias for spec in declared().values()}:
+            if isinstance(compat.task_backends[alias], JobQueueBackend):
+                enter_declared(alias)
+
+
+def spec_of(row: Schedule) -> ScheduleSpec | None:
+    """Return the schedule of a row, enabled or not; None if the code no longer declares it.
+
+    Raises: ValueError if the row is invalid.
     """
     if row.from_code or (row.overrides and row.name not in declared()):
         return declared().get(row.name)
     return from_row(row)
 
 
-def from_row(row: Schedule) -> Entry:
-    """Return the schedule that stands in a row.
+def from_row(row: Schedule) -> ScheduleSpec:
+    """Return the schedule that a row defines.
 
     Raises: ValueError, quoting what is wrong.
     """
@@ -91,7 +109,7 @@ def from_row(row: Schedule) -> Entry:
         task = called(row)
         args, kwargs = check_stored_call(task, row.args, row.kwargs)
         check_overlap(row.overlap)
-        return Entry(
+        return ScheduleSpec(
             name=row.name,
             task=task,
             args=args,
@@ -108,12 +126,12 @@ def from_row(row: Schedule) -> Entry:
 def check_stored_call(
     task: Task[..., Any], args: Any, kwargs: Any
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Return the arguments as `check_call` does, if a job can hold them too.
+    """Return the arguments as `check_call` does, if they also fit into a job.
 
     Raises: TypeError, ValueError, ImproperlyConfigured.
     """
     call = check_call(task, args, kwargs)
-    payload.dump_call(call, load(task.backend).max_payload)
+    payload.dump_call(*call, {}, load(task.backend).max_payload)
     return call
 
 
@@ -122,22 +140,30 @@ def called(row: Schedule) -> Task[..., Any]:
 
     Raises: ValueError, InvalidTask, InvalidTaskBackend.
     """
-    known = registered()
-    if row.task not in known:  # nothing is imported because a row names it
-        raise ValueError(
-            f"There is no task {row.task!r}: tasks stand in the module `tasks` of an installed "
-            "app, or in one that is imported there."
-        )
-    task = check_task(known[row.task])
+    task = registered_task(row.task)
     return task.using(backend=row.alias, queue_name=row.queue or None, priority=row.priority)
 
 
+def registered_task(path: str) -> Task[..., Any]:
+    """Return the task of a path as the code defines it.
+
+    Raises: ValueError.
+    """
+    known = registered()
+    if path not in known:  # a row must not cause an import
+        raise ValueError(
+            f"There is no task {path!r}: tasks stand in the module `tasks` of an installed "
+            "app, or in one that is imported there."
+        )
+    return check_task(known[path])
+
+
 def timetable_of(row: Schedule) -> Timetable:
-    """Return the row's times.
+    """Return the row's timetable.
 
     Raises: TypeError, ValueError.
     """
-    start, end = instant("start", row.start), instant("end", row.end)
+    start, end = parse_instant("start", row.start), parse_instant("end", row.end)
     every = None if row.every_seconds is None else float(row.every_seconds)
     return Timetable(
         make_times(row.cron or None, every, row.timezone, start),
@@ -148,19 +174,19 @@ def timetable_of(row: Schedule) -> Timetable:
     )
 
 
-def _live(name: str, row: Schedule | None) -> Entry | None:
-    """Return a schedule if it is to be fired: enabled, and not gone from the code."""
+def _live(name: str, row: Schedule | None) -> ScheduleSpec | None:
+    """Return a schedule if it is enabled and, unless only the database has it, declared."""
     if row is None:
         return declared()[name]
-    entry = definition(row) if row.enabled else None
-    since = instant("enabled_since", row.enabled_since)
-    return entry if entry is None or since is None else _since(entry, since)
+    spec = spec_of(row) if row.enabled else None
+    since = parse_instant("enabled_since", row.enabled_since)
+    return spec if spec is None or since is None else _since(spec, since)
 
 
-def _since(entry: Entry, since: datetime) -> Entry | None:
+def _since(spec: ScheduleSpec, since: datetime) -> ScheduleSpec | None:
     """Return a schedule without its times before an instant; None if no others are left."""
-    times = entry.timetable
+    times = spec.timetable
     if times.end is not None and times.end <= since:
         return None
     start = since if times.start is None else max(since, times.start)
-    return replace(entry, timetable=replace(times, start=start))
+    return replace(spec, timetable=replace(times, start=start))

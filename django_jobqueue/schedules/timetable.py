@@ -1,6 +1,6 @@
-"""Which times of a schedule are to be fired now, and which were missed.
+"""Decide which times of a schedule to fire now, and which were missed.
 
-Next: worker/scheduler.py asks it, and fires.
+Next: worker/scheduling/scheduler.py fires these times.
 """
 
 from contextlib import suppress
@@ -10,31 +10,31 @@ from itertools import islice, takewhile
 
 from django_jobqueue.schedules.cron import MILLISECOND, Times
 
-GRACE = timedelta(seconds=60)  # a time not older than this is on time, and always fired
+GRACE = timedelta(seconds=60)  # a time no older than this is on time, and always fired
 CATCH_UPS = ("skip", "last", "all")
 CATCH_UP_MAX = 100
-MOST = 1000  # of catch_up_max
-COUNTED = 10_000  # times of one look: older ones are forgotten
-# No time is later: the last year of the calendar can't be told in every zone.
+MOST = 1000  # upper bound of catch_up_max
+COUNTED = 10_000  # times that `due` considers: older ones are ignored
+# All times are earlier, because the calendar's last year can't be expressed in every zone.
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What one look at a timetable found."""
+    """The times that are due, as `Timetable.due` returns them."""
 
     fires: tuple[datetime, ...] = ()  # oldest first
-    missed: int = 0  # how many are not to be fired any more: all before the fires
-    passed: datetime | None = None  # the newest of these
+    missed: int = 0  # number of times that are no longer fired; all are before `fires`
+    passed: datetime | None = None  # the newest missed time
 
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """The times of a schedule: from `start`, before `end`, and what becomes of late ones.
+    """The times of a schedule, from `start` and before `end`, with a rule for late ones.
 
-    A time is late if nobody fired it for a minute. `catch_up` leaves late ones out ("skip"),
-    fires the newest of them unless one that is on time follows ("last"), or the newest
-    `catch_up_max` of them ("all").
+    A time is late if no scheduler fired it for a minute. `catch_up` omits late times ("skip"),
+    fires the newest of them unless a time that is on time follows ("last"), or fires the
+    newest `catch_up_max` of them ("all").
     Raises: ValueError.
     """
 
@@ -63,7 +63,7 @@ class Timetable:
             raise ValueError(f"catch_up_max={self.catch_up_max!r}: give 1 to {MOST}.")
 
     def next(self, after: datetime, count: int) -> list[datetime]:
-        """Return the next times after a moment, at most so many."""
+        """Return the next times after a moment, at most `count`."""
         found: list[datetime] = []
         end = LATEST if self.end is None else min(self.end, LATEST)
         with suppress(OverflowError):  # the calendar ends, and there is no next one
@@ -72,7 +72,7 @@ class Timetable:
         return found
 
     def due(self, since: datetime, now: datetime) -> Due:
-        """Return what is to be fired of the times after one moment, up to another."""
+        """Return which of the times after `since`, up to and including `now`, to fire."""
         begin = self._begin(since)
         latest = now if self.end is None or now < self.end else self.end - MILLISECOND
         open_times = takewhile(lambda at: at > begin, self.times.until(latest))
@@ -86,4 +86,4 @@ class Timetable:
         """Return the moment after which times count."""
         if self.start is None or self.start <= moment:
             return moment
-        return self.start - MILLISECOND  # times are whole ms, and one may be at the start
+        return self.start - MILLISECOND  # times are whole ms, and one may equal `start`

@@ -1,20 +1,18 @@
-"""Look after the keys of one alias. Parses options; the work is in django_jobqueue.engine."""
+"""Maintain the keys of one alias: parse the options, and call django_jobqueue.engine."""
 
-import time
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
-from django_jobqueue.engine import new_engine
-from django_jobqueue.engine.client import Connection
+from django_jobqueue.engine import handshake, new_engine
+from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.jobs import Jobs
-from django_jobqueue.engine.key_rotation import Rotation
-from django_jobqueue.engine.locate import CALLER
-from django_jobqueue.engine.upgrade import Upgrade
+from django_jobqueue.engine.key_rotation import KeyRotation
+from django_jobqueue.engine.locate import CALLER_TIMEOUTS
 from django_jobqueue.exceptions import JobNotFound, JobQueueError
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 
 
 class Command(BaseCommand):
@@ -22,50 +20,28 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="action")
-        upgrade = actions.add_parser(
-            "upgrade", help="bring all jobs to the schema of this version, once runs have ended"
-        )
-        adopt = actions.add_parser(
+        adopting = actions.add_parser(
             "adopt", help="make keys that belong to another signing key this project's"
         )
-        resign = actions.add_parser(
-            "resign", help="sign all jobs with the newest key, so that older ones can be removed"
+        re_sign = actions.add_parser(
+            "re-sign", help="sign all jobs with the newest key, so that older ones can be removed"
         )
         cancel = actions.add_parser("cancel", help="cancel jobs; running ones are told to end")
         cancel.add_argument("ids", nargs="+", metavar="id")
-        for action in (upgrade, adopt, resign, cancel):
+        for action in (adopting, re_sign, cancel):
             action.add_argument("--backend", default="default", help="alias in TASKS")
-        adopt.add_argument("--noinput", action="store_true", help="don't ask")
-        upgrade.set_defaults(act=self._upgrade)
-        adopt.set_defaults(act=self._adopt)
-        resign.set_defaults(act=self._resign)
+        adopting.add_argument("--noinput", action="store_true", help="don't ask")
+        adopting.set_defaults(act=self._adopt)
+        re_sign.set_defaults(act=self._re_sign)
         cancel.set_defaults(act=self._cancel)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            options["act"](new_engine(options["backend"], CALLER).connection, options)
+            options["act"](new_engine(options["backend"], CALLER_TIMEOUTS).client, options)
         except (JobQueueError, ImproperlyConfigured) as error:
             raise CommandError(str(error)) from error
 
-    def _upgrade(self, connection: Connection, options: dict[str, Any]) -> None:
-        upgrade = Upgrade(connection)
-        path = upgrade.path()
-        if not path:
-            self.stdout.write("Nothing to do: the keys have this version's schema.")
-            return
-        upgrade.begin_upgrade()
-        self.stdout.write("Nothing is claimed or stored until this is done.")
-        while running := upgrade.running():
-            self.stdout.write(f"Waiting for the workers; running jobs: {running}")
-            time.sleep(1)
-        done = 0
-        for batch in upgrade.sweep(path):
-            done += batch
-            self.stdout.write(f"{done} jobs are done.")
-        upgrade.end_upgrade()
-        self.stdout.write(self.style.SUCCESS("The keys are upgraded."))
-
-    def _adopt(self, connection: Connection, options: dict[str, Any]) -> None:
+    def _adopt(self, client: Client, options: dict[str, Any]) -> None:
         if not options["noinput"]:
             self.stdout.write(
                 "Processes of the former owner will be refused, and jobs that were not signed "
@@ -73,13 +49,13 @@ class Command(BaseCommand):
             )
             if input('Type "adopt" to go on: ') != "adopt":
                 raise CommandError("Nothing was changed.")
-        former = Upgrade(connection).adopt()
+        former = handshake.adopt(client.run, client.options)
         self.stdout.write(
             self.style.SUCCESS(f"Adopted; the former owner was {former or 'nobody'}.")
         )
 
-    def _resign(self, connection: Connection, options: dict[str, Any]) -> None:
-        for latest in Rotation(connection).sweep():
+    def _re_sign(self, client: Client, options: dict[str, Any]) -> None:
+        for latest in KeyRotation(client).sweep():
             if latest.is_done or options["verbosity"] > 1:
                 self.stdout.write(
                     f"Pass {latest.number}: {latest.seen} jobs seen, {latest.changed} signed anew, "
@@ -94,13 +70,19 @@ class Command(BaseCommand):
             self.stdout.write(
                 "What none of the keys has signed is left alone; it fails if it runs."
             )
-        self.stdout.write(self.style.SUCCESS("No job needs an older key any more."))
+        if latest.number > 1:
+            self.stdout.write(
+                "Run this again until its first pass signs none: a job that was claimed and given "
+                "back meanwhile may have been missed."
+            )
+        else:
+            self.stdout.write(self.style.SUCCESS("No job needs an older key any more."))
 
-    def _cancel(self, connection: Connection, options: dict[str, Any]) -> None:
+    def _cancel(self, client: Client, options: dict[str, Any]) -> None:
         missing = 0
         for job_id in options["ids"]:
             try:
-                state = Jobs(connection).cancel(job_id)
+                state = Jobs(client).cancel(job_id)
             except JobNotFound:
                 missing += 1
                 self.stderr.write(f"{job_id}: there is no such job")

@@ -1,4 +1,4 @@
-"""Fire the schedules of one alias. Parses options; the work is in worker/scheduler.py."""
+"""Fire the schedules of one alias: parse the options, and call django_jobqueue.worker."""
 
 import sys
 from argparse import ArgumentParser
@@ -9,8 +9,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.management import arguments
-from django_jobqueue.worker.scheduler import Scheduler, scheduler_engine
-from django_jobqueue.worker.supervisor import new_worker_id
+from django_jobqueue.worker.backoff import patient_engine
+from django_jobqueue.worker.config import new_worker_id
+from django_jobqueue.worker.scheduling.scheduler import Scheduler
 
 
 class Command(BaseCommand):
@@ -41,11 +42,10 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _work(self, options: dict[str, Any]) -> None:
-        engine, name = scheduler_engine(options["backend"]), new_worker_id()
+        engine, name = patient_engine(options["backend"]), new_worker_id()
         if options["verbosity"]:
             self.stdout.write(
-                f"jobscheduler {name}: schedules of '{engine.alias}' at "
-                f"{engine.connection.address()}"
+                f"jobscheduler {name}: schedules of '{engine.alias}' at {engine.client.address()}"
             )
             self.stdout.flush()
         Scheduler(engine, name, health_file=options["health_file"]).run()

@@ -1,4 +1,4 @@
-"""Run the jobs of one alias. Parses options; the work is in django_jobqueue.worker."""
+"""Run the jobs of one alias: parse the options, and call django_jobqueue.worker."""
 
 import os
 import sys
@@ -8,13 +8,11 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
-from django_jobqueue.conf import load
-from django_jobqueue.engine import new_engine
-from django_jobqueue.engine.locate import supervisor_timeouts
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.management import arguments
-from django_jobqueue.worker.process import Plan
-from django_jobqueue.worker.supervisor import Supervisor, new_worker_id
+from django_jobqueue.worker.backoff import patient_engine
+from django_jobqueue.worker.config import WorkerConfig, new_worker_id
+from django_jobqueue.worker.supervisor import Supervisor
 
 
 class Command(BaseCommand):
@@ -84,7 +82,7 @@ class Command(BaseCommand):
             sys.exit(code)
 
     def _work(self, options: dict[str, Any]) -> int:
-        plan = Plan(
+        config = WorkerConfig(
             alias=options["backend"],
             worker=new_worker_id(),
             queues=options["queues"],
@@ -97,12 +95,12 @@ class Command(BaseCommand):
             health_file=options["health_file"],
             scheduler=options["scheduler"],
         )
-        engine = new_engine(plan.alias, supervisor_timeouts(load(plan.alias).lease))
+        engine = patient_engine(config.alias)
         if options["verbosity"]:
-            queues = ", ".join(plan.queues) if plan.queues else "all queues"
+            queues = ", ".join(config.queues) if config.queues else "all queues"
             self.stdout.write(
-                f"jobworker {plan.worker}: {queues} of '{plan.alias}' at "
-                f"{engine.connection.address()}, {plan.processes} × {plan.threads} slots"
+                f"jobworker {config.worker}: {queues} of '{config.alias}' at "
+                f"{engine.client.address()}, {config.processes} × {config.threads} slots"
             )
             self.stdout.flush()
-        return Supervisor(engine, plan).run()
+        return Supervisor(engine, config).run()

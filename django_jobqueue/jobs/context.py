@@ -1,0 +1,64 @@
+"""The context that a run gives to its task and middleware: an extended Django TaskContext."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from django_jobqueue import compat
+from django_jobqueue.jobs.result import JobResult
+from django_jobqueue.jobs.text import one_line
+
+_ContextBase: Any = compat.TaskContext
+
+
+class Report(Protocol):
+    """Store the progress and the log of a run, without raising Redis errors or waiting long."""
+
+    def progress(self, current: int, total: int, text: str) -> None: ...
+    def log(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobContext(_ContextBase):  # type: ignore[misc]
+    """The current run, for a task that takes its context, and for middleware."""
+
+    fence: str  # the token of this run; each run of the job has its own
+    _report: Report = field(repr=False)
+
+    if TYPE_CHECKING:
+        task_result: JobResult[..., Any]
+
+        @property
+        def attempt(self) -> int: ...
+
+    @property
+    def max_attempts(self) -> int:
+        return self.task_result.max_attempts
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Return the data that the caller and middleware gave the job besides its arguments."""
+        return self.task_result.metadata
+
+    @property
+    def schedule(self) -> str:
+        """Return the name of the schedule that enqueued the job; empty if none did."""
+        return self.task_result.schedule
+
+    @property
+    def nominal_time(self) -> datetime | None:
+        """Return the schedule's time for which the job was enqueued, however late it runs."""
+        return self.task_result.nominal_time
+
+    def progress(self, current: int, total: int, text: str = "") -> None:
+        """Report the job's progress. Best effort: it raises no Redis error and never waits long.
+
+        Raises: ValueError for numbers that make no sense.
+        """
+        if total < 0 or not 0 <= current <= total:
+            raise ValueError(f"progress({current!r}, {total!r}): 0 <= current <= total.")
+        self._report.progress(int(current), int(total), one_line(text))
+
+    def log(self, text: str) -> None:
+        """Add a line to the job's log. Best effort: see `progress`."""
+        self._report.log(one_line(text))

@@ -1,0 +1,147 @@
+"""The states of a job with their transitions, the outcomes of a run, and the reasons."""
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """The state of a job, whose id is in exactly one index, that of its state."""
+
+    SCHEDULED = "scheduled"  # waits for a time: its first run or a retry
+    QUEUED = "queued"  # may be claimed
+    WAITING = "waiting"  # waits for a parent, a concurrency key or a rate
+    RUNNING = "running"  # a slot holds its lease
+    SUCCEEDED = "succeeded"  # final
+    FAILED = "failed"  # final
+    CANCELLED = "cancelled"  # final
+
+    @property
+    def is_final(self) -> bool:
+        return self in FINAL
+
+
+FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
+
+# The moves from state to state that each script makes. None: the job is not stored.
+TRANSITIONS: dict[str, tuple[tuple[State | None, State | None], ...]] = {
+    "enqueue": ((None, State.QUEUED), (None, State.SCHEDULED)),
+    "refresh_cached": ((None, State.QUEUED), (None, State.SCHEDULED)),
+    "fire": ((None, State.QUEUED), (None, State.SCHEDULED)),
+    "run_now": ((None, State.QUEUED), (None, State.SCHEDULED)),
+    "claim": (
+        (State.QUEUED, State.RUNNING),
+        (State.SCHEDULED, State.QUEUED),
+        (State.QUEUED, State.FAILED),
+        (State.RUNNING, State.QUEUED),
+        (State.RUNNING, State.FAILED),
+        (State.RUNNING, State.CANCELLED),
+    ),
+    "finish": (
+        (State.RUNNING, State.SUCCEEDED),
+        (State.RUNNING, State.FAILED),
+        (State.RUNNING, State.CANCELLED),
+        (State.RUNNING, State.SCHEDULED),
+        (State.RUNNING, State.QUEUED),
+    ),
+    "release_slot": (
+        (State.RUNNING, State.QUEUED),
+        (State.RUNNING, State.FAILED),
+        (State.RUNNING, State.CANCELLED),
+    ),
+    "reap": (
+        (State.RUNNING, State.QUEUED),
+        (State.RUNNING, State.FAILED),
+        (State.RUNNING, State.CANCELLED),
+    ),
+    "promote": ((State.SCHEDULED, State.QUEUED),),
+    "cancel": (
+        (State.SCHEDULED, State.CANCELLED),
+        (State.QUEUED, State.CANCELLED),
+        (State.WAITING, State.CANCELLED),
+    ),
+    "requeue": (
+        (State.SUCCEEDED, State.QUEUED),
+        (State.FAILED, State.QUEUED),
+        (State.CANCELLED, State.QUEUED),
+        (State.SCHEDULED, State.QUEUED),
+    ),
+    "delete": tuple((state, None) for state in State if state is not State.RUNNING),
+    "trim": tuple((state, None) for state in sorted(FINAL)),
+}
+
+
+class Outcome(StrEnum):
+    """The outcome of one run of a job."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    RETRIED = "retried"  # it failed, and another attempt follows
+    CANCELLED = "cancelled"
+    RELEASED = "released"  # returned to its queue without a result
+    RECOVERED = "recovered"  # lost with its worker
+    REQUEUED = "requeued"  # not a run: the job was requeued at this point
+
+
+ATTEMPTS = frozenset({Outcome.SUCCEEDED, Outcome.FAILED, Outcome.RETRIED, Outcome.CANCELLED})
+
+
+# The state of a job after a run with this outcome.
+STATE_AFTER = {
+    Outcome.SUCCEEDED: State.SUCCEEDED,
+    Outcome.FAILED: State.FAILED,
+    Outcome.RETRIED: State.SCHEDULED,
+    Outcome.CANCELLED: State.CANCELLED,
+    Outcome.RELEASED: State.QUEUED,
+}
+
+
+class Reason(StrEnum):
+    """The reason why a job failed, was cancelled or was released.
+
+    In killed_<n> and exited_<n>, n is a number. A caller of `cancel` may give other reasons.
+    """
+
+    states: str
+    cause: str
+
+    def __new__(cls, value: str, states: str, cause: str) -> "Reason":
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.states, member.cause = states, cause
+        return member
+
+    EXCEPTION = "exception", "failed", "the task raised, and no attempt was left"
+    TIMED_OUT = "timed_out", "failed", "it used up its time, and no attempt was left"
+    LOST = "lost", "failed", "its worker was lost too often: see `MAX_RECOVERIES`"
+    LEASE_LOST = (
+        "lease_lost",
+        "failed",
+        "the same; the task may not run without a lease (`stop_on_lease_loss`)",
+    )
+    OUT_OF_MEMORY = (
+        "out_of_memory",
+        "failed",
+        "the same; the kernel killed the process of the last run for lack of memory",
+    )
+    KILLED = "killed_<n>", "failed", "the same; the process of the last run was ended by signal n"
+    EXITED = "exited_<n>", "failed", "the same; the process ended itself with code n"
+    BAD_SIGNATURE = (
+        "bad_signature",
+        "failed",
+        "not signed with a key of this project; it was not run",
+    )
+    DAMAGED = "damaged", "failed", "its record or its arguments can't be read; it was not run"
+    TASK_UNKNOWN = (
+        "task_unknown",
+        "scheduled, failed",
+        "this code has no such task: held for `UNKNOWN_TASK_GRACE`, then failed",
+    )
+    BY_TASK = "by_task", "cancelled", "the task raised `Cancel`"
+    CANCELLED = (
+        "cancelled",
+        "cancelled",
+        "somebody cancelled it, before it started or while it ran",
+    )
+
+    def numbered(self, number: int) -> str:
+        """Return KILLED or EXITED with its number."""
+        return self.value.replace("<n>", str(number))

@@ -1,0 +1,126 @@
+"""Capture enqueued jobs instead of storing them, and assert that jobs were enqueued."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django_jobqueue import compat
+from django_jobqueue.backend import JobQueueBackend, Prepared, prepare
+from django_jobqueue.conf import load
+from django_jobqueue.jobs.result import JobResult, set_enqueued, set_state
+from django_jobqueue.jobs.signing import Signer
+from django_jobqueue.jobs.states import State
+from django_jobqueue.task import Task
+from django_jobqueue.testing.eager import EagerBackend
+from django_jobqueue.testing.run import LocalResults, now_ms, run_now
+from django_jobqueue.worker.executor import Executor
+
+
+class CapturedJobs(list[JobResult[..., Any]]):
+    """The results of the enqueued jobs, in order, with the task, args and kwargs of each."""
+
+    def __init__(self, alias: str) -> None:
+        super().__init__()
+        self._alias = alias
+        self._prepared: list[Prepared] = []
+        self.by_id: dict[str, JobResult[..., Any]] = {}  # in their current state
+        self.cached = LocalResults()
+
+    def add(self, prepared: Prepared) -> None:
+        set_enqueued(prepared.result, now_ms())
+        self._prepared.append(prepared)
+        self.by_id[prepared.job.id] = prepared.result
+        self.append(prepared.result)
+
+    def run(self) -> list[JobResult[..., Any]]:
+        """Run the captured jobs that have not run yet; return their results."""
+        options = load(self._alias)
+        executor = Executor(self._alias, options, Signer(options.signing_keys), JobQueueBackend)
+        prepared, self._prepared = self._prepared, []
+        ended = [self.cached.note(run_now(executor, job)) for job in prepared]
+        self.by_id |= {result.id: result for result in ended}
+        return ended
+
+    def drop(self, result_id: str) -> None:
+        """Exclude a job from the next `run`."""
+        self._prepared = [one for one in self._prepared if one.job.id != result_id]
+
+
+class _CapturingBackend(JobQueueBackend):
+    jobs: CapturedJobs
+
+    def enqueue(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        self.validate_task(task)
+        options = load(self.alias)
+        prepared = prepare(task, args, kwargs, options, Signer(options.signing_keys))
+        self.jobs.add(prepared)
+        return prepared.result
+
+    enqueue_many = EagerBackend.enqueue_many
+
+    def get_result(self, result_id: str) -> Any:
+        if result := self.jobs.by_id.get(result_id):
+            return result
+        raise compat.TaskResultDoesNotExist(result_id)
+
+    def cancel(self, result_id: str) -> State:
+        result: JobResult[..., Any] = self.get_result(result_id)
+        if not result.state.is_final:
+            self.jobs.drop(result_id)
+            set_state(result, State.CANCELLED)
+        return result.state
+
+    def latest(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        self.validate_task(task)
+        return self.jobs.cached.latest(self, task, args, kwargs)
+
+
+@contextmanager
+def captured_jobs(alias: str = "default") -> Iterator[CapturedJobs]:
+    """Capture the jobs that this thread enqueues inside the block, instead of storing them.
+
+    The capture waits for no commit, so it works where on-commit hooks never run.
+    """
+    handler = compat.task_backends
+    before = handler[alias]
+    capturing = _CapturingBackend(alias, handler.settings[alias])
+    capturing.jobs = CapturedJobs(alias)
+    handler[alias] = capturing
+    try:
+        yield capturing.jobs
+    finally:
+        handler[alias] = before
+
+
+def assert_enqueued(
+    jobs: Sequence[JobResult[..., Any]],
+    task: Task[..., Any],
+    *,
+    args: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    queue_name: str | None = None,
+    count: int | None = None,
+) -> list[JobResult[..., Any]]:
+    """Assert that jobs of the task are among the captured ones, and return them.
+
+    An argument that is not given matches anything; without `count`, at least one job must match.
+    """
+    found = [
+        job
+        for job in jobs
+        if job.task.func == task.func
+        and (args is None or job.args == list(args))
+        and (kwargs is None or job.kwargs == dict(kwargs))
+        and (queue_name is None or job.task.queue_name == queue_name)
+    ]
+    if (count is None and not found) or (count is not None and len(found) != count):
+        seen = "".join(
+            f"\n  {job.task.module_path}(*{job.args}, **{job.kwargs}) on {job.task.queue_name}"
+            for job in jobs
+        )
+        wanted = f"args={args} kwargs={kwargs} queue_name={queue_name}"
+        raise AssertionError(
+            f"{task.module_path} was enqueued {len(found)} times with {wanted}, "
+            f"wanted {'at least 1' if count is None else count}. Enqueued:{seen or ' nothing'}"
+        )
+    return found

@@ -1,0 +1,35 @@
+"""Run the jobs that are in Redis, in the process of a test."""
+
+import multiprocessing
+from collections.abc import Sequence
+
+from django_jobqueue.backend import JobQueueBackend
+from django_jobqueue.engine import get_engine
+from django_jobqueue.engine.claims import Slot
+from django_jobqueue.testing.run import WORKER, now_ms
+from django_jobqueue.worker.executor import Executor
+from django_jobqueue.worker.limits.shared_state import SharedState
+from django_jobqueue.worker.slot import SlotLoop, StopFlag
+
+
+def drain(alias: str = "default", queues: Sequence[str] | None = None) -> int:
+    """Run the jobs in Redis, in this process, until none can run; return how many ran.
+
+    As with `jobworker --burst`, jobs that these jobs enqueue run too, and jobs due later stay.
+    """
+    engine = get_engine(alias)
+    executor = Executor(alias, engine.options, engine.signer, JobQueueBackend)
+    slot = Slot(f"{WORKER}-{now_ms()}", "0.0")
+    loop = SlotLoop(
+        engine,
+        executor,
+        slot,
+        queues,
+        StopFlag(),
+        SharedState(multiprocessing, [slot.name]).slot(slot.name),
+        burst=True,
+        reports=engine.jobs,
+        tidy=lambda: None,  # the caller owns the connections
+    )
+    loop.run()
+    return loop.done

@@ -1,0 +1,74 @@
+"""A backend that runs each job immediately and needs no Redis."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from django_jobqueue import compat
+from django_jobqueue.backend import JobQueueBackend, prepare
+from django_jobqueue.bulk import Call, expand_calls
+from django_jobqueue.conf import Options, load
+from django_jobqueue.jobs.result import JobResult
+from django_jobqueue.jobs.signing import Signer
+from django_jobqueue.retry import Seconds
+from django_jobqueue.testing.run import LocalResults, now_ms, run_now
+from django_jobqueue.worker.executor import Executor
+
+
+class EagerBackend(JobQueueBackend):
+    """Run each job when it is enqueued, in the caller's thread, without Redis.
+
+    Arguments and results pass through JSON, as they do with Redis. The backend waits neither
+    for commits nor for run_after, and retries follow immediately.
+    """
+
+    _results: dict[str, JobResult[..., Any]] = {}
+    _cached = LocalResults()
+
+    @property
+    def engine(self) -> Any:
+        raise ImproperlyConfigured("EagerBackend has no Redis: use JobQueueBackend to look at it.")
+
+    def enqueue(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        self.validate_task(task)
+        return self._run(load(self.alias), task, args, kwargs)
+
+    def enqueue_many(
+        self, task: Any, calls: Iterable[Call], spread: Seconds | None = None
+    ) -> list[JobResult[..., Any]]:
+        return [self.enqueue(*call) for call in expand_calls(task, calls, spread)]
+
+    def latest(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        self.validate_task(task)
+        return self._cached.latest(self, task, args, kwargs)
+
+    @classmethod
+    def clear(cls) -> None:
+        """Delete all results and latest values of this process."""
+        cls._results.clear()
+        cls._cached = LocalResults()
+
+    def get_result(self, result_id: str) -> Any:
+        """Return a result of this process.
+
+        Raises: TaskResultDoesNotExist.
+        """
+        try:
+            return self._results[result_id]
+        except KeyError:
+            raise compat.TaskResultDoesNotExist(result_id) from None
+
+    def cancel(self, result_id: str) -> Any:
+        """Return the state in which the job ended, because it can't be cancelled any more."""
+        return self.get_result(result_id).state
+
+    def _run(
+        self, options: Options, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> JobResult[..., Any]:
+        signer = Signer(options.signing_keys)
+        prepared = prepare(task, args, kwargs, options, signer)
+        self.accepted([prepared], [now_ms()])
+        result = run_now(Executor(self.alias, options, signer, type(self)), prepared)
+        self._results[result.id] = result
+        return self._cached.note(result)

@@ -1,0 +1,92 @@
+"""Run a job that is not in Redis, in this process, and keep its latest value."""
+
+import multiprocessing
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from time import time
+from typing import Any
+
+from django_jobqueue import cached
+from django_jobqueue.backend import JobQueueBackend, Prepared
+from django_jobqueue.engine.cached import CachedResult
+from django_jobqueue.jobs import payload
+from django_jobqueue.jobs.result import JobResult, Latest
+from django_jobqueue.jobs.states import Outcome, State
+from django_jobqueue.worker.executor import Executor
+from django_jobqueue.worker.limits.interrupt import Interrupt
+from django_jobqueue.worker.limits.shared_state import SharedState
+
+WORKER = "in-process"
+MAX_RUNS = 100  # of one job in `run_now`: a task that always raises Retry must end
+
+
+class LocalResults:
+    """Keep the latest values of tasks in this process."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[bytes, int]] = {}  # JSON and ms, by digest
+        self._asked_for: set[str] = set()
+
+    def latest(
+        self, backend: JobQueueBackend, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Latest[Any] | None:
+        """Return the latest value; enqueue a refresh under the conditions that Redis uses."""
+        digest = cached.digest(task, args, kwargs)
+        value, at = self._kept.get(digest, (None, 0))
+        found = cached.as_seen(task, CachedResult(now_ms(), value, at))
+        if digest not in self._asked_for and cached.needs_refresh(task, found):
+            self._asked_for.add(digest)
+            backend.enqueue(task, args, kwargs)
+        return found
+
+    def note(self, result: JobResult[..., Any]) -> JobResult[..., Any]:
+        """Keep the value of a job if its task has `keep_latest`; return the result."""
+        with suppress(TypeError):  # the function does not accept the arguments
+            if key := cached.cache_key(result.task, result.args, result.kwargs):
+                digest = key.split()[0]
+                self._asked_for.discard(digest)
+                if result.state is State.SUCCEEDED:
+                    data = payload.dump_value(result.return_value, sys.maxsize)
+                    self._kept[digest] = data, now_ms()
+        return result
+
+
+class NoReport:
+    """Drop the progress and the log of a run."""
+
+    def progress(self, current: int, total: int, text: str) -> None:
+        pass
+
+    def log(self, text: str) -> None:
+        pass
+
+
+def run_now(executor: Executor, prepared: Prepared) -> JobResult[..., Any]:
+    """Run a job until it is final, at most MAX_RUNS times, and return its result."""
+    now = now_ms()
+    job = replace(
+        prepared.job,
+        state=State.RUNNING,
+        fence="1-0",
+        worker=WORKER,
+        enqueued_at=now,
+        started_at=now,
+        attempted_at=now,
+    )
+    interrupt = Interrupt(SharedState(multiprocessing, [WORKER]).slot(WORKER))  # never set
+    for _ in range(MAX_RUNS):
+        execution = executor.execute(job, NoReport(), interrupt)
+        executor.announce(execution, now_ms())
+        if execution.task is None:  # the code no longer has it
+            return prepared.result
+        ended = execution.ended(now_ms())
+        if execution.result.outcome is not Outcome.RETRIED:
+            break
+        job = replace(ended, state=State.RUNNING)
+    return executor.result(ended, execution.task)
+
+
+def now_ms() -> int:
+    return int(time() * 1000)
