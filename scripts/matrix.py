@@ -1,8 +1,9 @@
 """Run the suite on every Python, Django and server found here: `make matrix`.
 
 Not the full product, but rows that cover it: each allowed pair of Python and Django once, each
-server once, the oldest client libraries once, one as the Redis user that may least (tests/acl.py),
-and one in which the tests are tested (mutants.py). A row has its own environment under .matrix/.
+server once, the oldest client libraries once, one as the Redis user that may least
+(tests/support/acl.py), and one in which the tests are tested (mutants.py). A row has its own
+environment under .matrix/.
 
     make matrix ARGS="--list"
     make matrix ARGS="--row py3.13 --row oldest -- tests/engine"
@@ -182,7 +183,7 @@ def run_row(row: Row, pytest_arguments: list[str]) -> Counts:
 def steps(row: Row, pytest_arguments: list[str]) -> Iterator[tuple[str, list[str], dict[str, str]]]:
     """Yield the runs of a row: name, arguments for its Python, further environment."""
     if row.mutants:
-        yield "mutants", ["scripts/mutants.py"], {}
+        yield "mutants", ["-m", "scripts.mutants"], {}
         return
     yield "suite", [*PYTEST, "--ignore=tests/django_suite", *pytest_arguments], {}
     plain = not row.server and not row.pins and not row.acl and not pytest_arguments
