@@ -8,30 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.db.models.signals import post_migrate
 
 from django_jobqueue import engine as engines
 from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
-from django_jobqueue.engine.client import Connection
-from django_jobqueue.engine.jobs import NewJob
+from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.scripts import Scripts
 from django_jobqueue.jobs.job import new_id
 from django_jobqueue.schedules import spec
+from django_jobqueue.schedules.stored import enter_after_migrate
 from embedded.server import EmbeddedServer
+from tests.support.jobs import new_job
 
-from . import acl
-from .consistency import assert_consistent
 from .project.settings import SOCKET
-from .rig import SchedulerProcess, WorkerProcess, alive
-
-TEST_CLOCK = """
-local function now()
-  local time = redis.call('TIME')
-  return string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)
-    + (redis.call('GET', KEYS[1] .. 'clock') or 0))
-end
-"""
+from .support import acl
+from .support.clock import TEST_CLOCK, Clock
+from .support.consistency import assert_consistent
+from .support.processes import SchedulerProcess, WorkerProcess, alive
 
 
 @pytest.fixture(scope="session")
@@ -49,14 +45,14 @@ def redis_server() -> Iterator[EmbeddedServer]:
 @pytest.fixture(scope="session", autouse=acl.WANTED)
 def administration() -> Iterator[None]:
     """What tests do to the server by hand, they do as its administrator."""
-    plain = Connection.__init__
+    plain = Client.__init__
 
-    def prepare(self: Connection, *args: Any, **kwargs: Any) -> None:
+    def prepare(self: Client, *args: Any, **kwargs: Any) -> None:
         plain(self, *args, **kwargs)
-        self.client = acl.hands(self.client)
+        self.redis = acl.hands(self.redis)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Connection, "__init__", prepare)
+        patch.setattr(Client, "__init__", prepare)
         yield
 
 
@@ -65,29 +61,18 @@ def engine(redis_server: EmbeddedServer) -> Iterator[Engine]:
     """The engine of the alias "default" on an empty server; the auditor looks at the end."""
     engines.close_engines()
     engine = engines.get_engine("default")
-    engine.connection.client.flushall()
-    engine.connection.attach()
+    engine.client.redis.flushall()
+    engine.client.attach()
     yield engine
     if redis_server.running:
         assert_consistent(engine)
     engines.close_engines()
 
 
-class Clock:
-    """The server's clock as the scripts of the `clock` fixture see it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def move(self, seconds: float) -> None:
-        keys, client = self._engine.connection.keys, self._engine.connection.client
-        client.incrby(keys("clock"), int(seconds * 1000))
-
-
 @pytest.fixture
 def clock(engine: Engine) -> Clock:
     """A clock to move: from here on the default engine's scripts use it."""
-    moved = Connection("default", load("default"), scripts=Scripts(clock=TEST_CLOCK))
+    moved = Client("default", load("default"), scripts=Scripts(clock=TEST_CLOCK))
     moved.attach()
     vars(engine).update(vars(Engine(moved)))  # the same object, on the other scripts
     return Clock(engine)
@@ -103,7 +88,7 @@ def make_job(engine: Engine) -> Callable[..., str]:
         job_id = new_id()
         data = given.pop("data", b'{"args":[],"kwargs":{}}')
         payload = engine.signer.sign(job_id, task, data)  # type: ignore[arg-type]
-        engine.jobs.enqueue(NewJob(job_id, queue, task, payload, **given))  # type: ignore[arg-type]
+        engine.jobs.enqueue([new_job(job_id, queue, task, payload, **given)])  # type: ignore[arg-type]
         return job_id
 
     return make
@@ -147,7 +132,26 @@ def starter(kind: type[WorkerProcess], folder: Path) -> Iterator[Callable[..., W
         print(f"── {worker.log.name} ──\n{worker.output()}")  # noqa: T201 - shown if the test fails
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_entered_by_migrate() -> None:
+    """The table of schedules is empty: those of the demo's apps are not entered."""
+    post_migrate.disconnect(enter_after_migrate, sender=apps.get_app_config("django_jobqueue"))
+
+
 @pytest.fixture
 def declarations(monkeypatch: pytest.MonkeyPatch) -> None:
     """Schedules that the test declares in code are forgotten after it."""
     monkeypatch.setattr(spec, "_declared", {})
+
+
+@pytest.fixture
+def configure(settings: Any) -> Callable[..., None]:
+    """Set the OPTIONS of the alias "default", and the caches if some are given."""
+
+    def set_options(caches: dict[str, Any] | None = None, **given: Any) -> None:
+        if caches is not None:
+            settings.CACHES = caches
+        backend = "django_jobqueue.backend.JobQueueBackend"
+        settings.TASKS = {"default": {"BACKEND": backend, "OPTIONS": given}}
+
+    return set_options

@@ -9,7 +9,10 @@ from django.test import Client
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
-from django_jobqueue.jobs.attempt import Claimed, Settlement
+from django_jobqueue.jobs.job import Job, new_id
+from django_jobqueue.jobs.run import RunResult
+from django_jobqueue.jobs.states import Outcome
+from tests.support.jobs import new_job
 
 TASK = "tests.project.tasks.noop"
 
@@ -38,13 +41,13 @@ class Seed:
         return self._claim(Slot(self.slot.worker, f"1.{self._slots}"), **given).id
 
     def succeeded(self, result: bytes = b"", **given: object) -> str:
-        return self._finish(Settlement(outcome="succeeded", result=result), **given)
+        return self._finish(RunResult(Outcome.SUCCEEDED, value=result), **given)
 
     def failed(
         self, exception: str = "ValueError", traceback: str = "Traceback: no", **given: object
     ) -> str:
-        settled = Settlement(
-            outcome="failed", reason="exception", exception=exception, traceback=traceback
+        settled = RunResult(
+            Outcome.FAILED, reason="exception", exception=exception, traceback=traceback
         )
         return self._finish(settled, **given)
 
@@ -52,17 +55,24 @@ class Seed:
         states = ("failed", "succeeded", "running", "cancelled", "scheduled", "queued")
         return {state: getattr(self, state)() for state in states}
 
-    def _claim(self, slot: Slot, **given: object) -> Claimed:
+    def _claim(self, slot: Slot, **given: object) -> Job:
         job_id = self.make(**given)
-        claimed = self.engine.workers.claim(slot, [str(given.get("queue", "default"))])
-        assert isinstance(claimed, Claimed)
+        claimed = self.engine.claims.claim(slot, [str(given.get("queue", "default"))])
+        assert isinstance(claimed, Job)
         assert claimed.id == job_id, "the queue was not empty"
         return claimed
 
-    def _finish(self, settled: Settlement, **given: object) -> str:
+    def _finish(self, settled: RunResult, **given: object) -> str:
         claimed = self._claim(self.slot, **given)
-        self.engine.workers.finish(self.slot, claimed, settled, [])
+        self.engine.claims.finish(self.slot, claimed, settled, [])
         return claimed.id
+
+
+def fill(engine: Engine, count: int, queue: str = "default", task: str = "a.b") -> list[str]:
+    """Store many queued jobs; return their ids, oldest first."""
+    jobs = [new_job(new_id(), queue, task, b"-") for _ in range(count)]
+    engine.jobs.enqueue(jobs)
+    return [job.id for job in jobs]
 
 
 @pytest.fixture(autouse=True)

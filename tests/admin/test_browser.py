@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 from tests.admin.conftest import Seed
-from tests.admin.pages import JOBS, QUEUES, SCHEDULES, WORKERS, page_of
-from tests.admin.test_schedule_list import row_of
-from tests.rig import until
+from tests.support.pages import JOBS, QUEUES, SCHEDULES, WORKERS, page_of
+from tests.support.processes import until
+from tests.support.schedule_rows import row_of
 
 pytestmark = pytest.mark.e2e
 
@@ -132,7 +132,7 @@ def test_every_page_obeys_the_policy(
     schedule: str, open_page: Callable[..., Any], seed: Seed, scheme: str
 ) -> None:
     made = seed.one_of_each()
-    seed.engine.workers.renew("worker-1", {"host": "mill", "pid": 1, "started_at": 1})
+    seed.engine.claims.renew("worker-1", {"host": "mill", "pid": 1, "started_at": 1})
     page = open_page(scheme)
     urls = [page_of("job", job_id) for job_id in made.values()]
     urls += [page_of("job", made["failed"], "delete"), page_of("queue", "default")]

@@ -9,20 +9,11 @@ from django.test import Client
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
-from django_jobqueue.jobs.attempt import Settlement
+from django_jobqueue.jobs.run import RunResult
+from django_jobqueue.jobs.states import Outcome
 from tests.admin.conftest import Seed
-from tests.admin.pages import JOBS, QUEUES, WORKERS, ids, page_of
-
-EVIL = '"><img src=x onerror=alert(1)>{{7*7}}'
-SPACELESS = EVIL.replace(" ", "/")  # for words of the protocol that end at a space
-
-
-def assert_harmless(response: Any) -> None:
-    assert response.status_code == 200
-    text = response.content.decode()
-    assert "<img/src" not in text
-    assert "<img src=x" not in text
-    assert "{{7*7}}" in text
+from tests.admin.hostile import EVIL, SPACELESS, assert_harmless
+from tests.support.pages import JOBS, QUEUES, WORKERS, ids, page_of
 
 
 def evil_jobs(seed: Seed) -> list[str]:
@@ -30,20 +21,20 @@ def evil_jobs(seed: Seed) -> list[str]:
     engine, made = seed.engine, []
     data = json.dumps({"args": [EVIL], "kwargs": {EVIL: EVIL}}).encode()
     ends = [
-        Settlement(outcome="failed", reason=EVIL, exception=SPACELESS, traceback=f"</pre>{EVIL}"),
-        Settlement(outcome="succeeded", result=json.dumps({EVIL: [EVIL]}).encode()),
+        RunResult(Outcome.FAILED, reason=EVIL, exception=SPACELESS, traceback=f"</pre>{EVIL}"),
+        RunResult(Outcome.SUCCEEDED, value=json.dumps({EVIL: [EVIL]}).encode()),
         None,
     ]
     for number, end in enumerate(ends):
         slot = Slot(SPACELESS, f"0.{number}")
         job_id = seed.make(task=EVIL, queue=SPACELESS, data=data)
-        claimed: Any = engine.workers.claim(slot, [SPACELESS])
+        claimed: Any = engine.claims.claim(slot, [SPACELESS])
         assert claimed.id == job_id
         if end is None:
             engine.jobs.progress(job_id, claimed.fence, 1, 2, EVIL)
             engine.jobs.log(job_id, claimed.fence, EVIL)
         else:
-            engine.workers.finish(slot, claimed, end, [])
+            engine.claims.finish(slot, claimed, end, [])
         made.append(job_id)
     return made
 
@@ -64,7 +55,7 @@ def test_hostile_names_of_queues_and_workers_are_shown_as_text(
 ) -> None:
     evil_jobs(seed)
     info: dict[str, str | int] = dict.fromkeys(("host", "queues", "version"), EVIL)
-    seed.engine.workers.renew(SPACELESS, info)
+    seed.engine.claims.renew(SPACELESS, info)
     assert_harmless(admin_client.get(QUEUES))
     assert_harmless(admin_client.get(WORKERS))
     for model, url in (("queue", QUEUES), ("worker", WORKERS)):

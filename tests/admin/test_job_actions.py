@@ -6,12 +6,12 @@ import pytest
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
 from django.test import Client
 
-from django_jobqueue.admin import job_actions
+from django_jobqueue.admin.jobs import actions
 from django_jobqueue.engine import Engine
-from django_jobqueue.jobs.job import State, new_id
-from tests.admin.conftest import Seed
-from tests.admin.pages import JOBS, offered, page_of, said
-from tests.admin.test_job_list import fill
+from django_jobqueue.jobs.job import new_id
+from django_jobqueue.jobs.states import State
+from tests.admin.conftest import Seed, fill
+from tests.support.pages import JOBS, offered, page_of, said
 
 VERBS = [("requeue", State.FAILED, State.QUEUED), ("cancel", State.QUEUED, State.CANCELLED)]
 
@@ -148,7 +148,7 @@ def test_all_matching_goes_beyond_the_page(admin_client: Client, engine: Engine)
 def test_too_many_at_once_are_refused(
     admin_client: Client, engine: Engine, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
-    monkeypatch.setattr(job_actions, "INLINE", 20)
+    monkeypatch.setattr(actions, "INLINE", 20)
     made = fill(engine, 21)
     (message,) = said(act(admin_client, verb, made[:1], select_across="1"))
     assert message.startswith("21 jobs are selected, and an action changes at most 20 at once.")
@@ -203,7 +203,7 @@ def test_a_job_that_began_to_run_meanwhile_is_neither_deleted_nor_logged(
 ) -> None:
     job_id = seed.running()
     monkeypatch.setattr(
-        job_actions.JobActions, "has_delete_permission", lambda *_: True
+        actions.JobActionsMixin, "has_delete_permission", lambda *_: True
     )  # as it was a moment ago
     answer = admin_client.post(page_of("job", job_id, "delete"), {"post": "yes"}, follow=True)
     assert said(answer) == ["1 job was not deleted: it is running."]

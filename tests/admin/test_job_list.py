@@ -5,20 +5,13 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from django_jobqueue.admin import filters, job_rows
+from django_jobqueue.admin.jobs import filters, rows
 from django_jobqueue.engine import Engine, get_engine, inspector
-from django_jobqueue.engine.jobs import NewJob
 from django_jobqueue.jobs.job import new_id
-from tests.admin.conftest import Seed
-from tests.admin.pages import JOBS, ids
-from tests.conftest import Clock
-
-
-def fill(engine: Engine, count: int, queue: str = "default", task: str = "a.b") -> list[str]:
-    """Store many queued jobs; return their ids, oldest first."""
-    jobs = [NewJob(new_id(), queue, task, b"-") for _ in range(count)]
-    engine.jobs.enqueue_many(jobs)
-    return [job.id for job in jobs]
+from tests.admin.conftest import Seed, fill
+from tests.support.clock import Clock
+from tests.support.jobs import new_job
+from tests.support.pages import JOBS, ids
 
 
 def test_it_shows_every_state_in_the_order_of_what_happens_now(
@@ -102,6 +95,7 @@ def test_the_filters_offer_queues_and_count_states(admin_client: Client, seed: S
     assert "failed (1)" in text
     assert "queued (1)" in text
     assert "?queue=mail" in text
+    assert "waiting (" not in text, "nothing can wait yet"
 
 
 def test_the_failed_jobs_of_a_task_are_exact(admin_client: Client, seed: Seed) -> None:
@@ -140,7 +134,7 @@ def test_a_search_finds_parts_of_the_path_and_of_the_id(admin_client: Client, se
 def test_a_search_says_how_far_it_looked(
     admin_client: Client, seed: Seed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_rows, "WINDOW", 20)
+    monkeypatch.setattr(rows, "WINDOW", 20)
     seed.failed(task="x.needle")
     fill(seed.engine, 30)
     response = admin_client.get(JOBS, {"q": "needle"})
@@ -154,7 +148,7 @@ def test_a_search_says_how_far_it_looked(
 def test_over_several_queues_the_list_ends_and_says_so(
     admin_client: Client, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_rows, "MERGE_DEPTH", 120)
+    monkeypatch.setattr(rows, "MERGE_DEPTH", 120)
     monkeypatch.setattr(inspector, "MERGE_DEPTH", 120)
     default, mail = fill(engine, 100), fill(engine, 80, "mail")
     response = admin_client.get(JOBS, {"p": 2})
@@ -185,7 +179,7 @@ def test_with_two_aliases_one_is_shown_at_a_time(
     here = seed.queued()
     settings.TASKS = settings.TASKS | {"archive": settings.TASKS["default"]}
     there = new_id()
-    get_engine("archive").jobs.enqueue(NewJob(there, "default", "a.b", b"-"))
+    get_engine("archive").jobs.enqueue([new_job(there, "default", "a.b", b"-")])
     first = admin_client.get(JOBS)
     assert ids(first) == [here]
     assert '<td class="field-alias">default</td>' in first.content.decode()

@@ -10,8 +10,8 @@ from django.test import Client
 from django_jobqueue.engine import Engine, get_engine
 from embedded.server import EmbeddedServer
 from tests.admin.conftest import Seed
-from tests.admin.pages import JOBS, QUEUES, ids, offered, page_of, said
 from tests.project.tasks import noop
+from tests.support.pages import JOBS, QUEUES, ids, offered, page_of, said
 
 
 def act(client: Client, action: str, chosen: list[str], **extra: Any) -> Any:
@@ -27,15 +27,15 @@ def test_it_counts_each_state_and_links_to_the_jobs(admin_client: Client, seed: 
     for state in ("queued", "running", "scheduled", "succeeded", "failed", "cancelled"):
         link = f'{JOBS}?state={state}&amp;queue=default" aria-label="1 {state} in default">1</a>'
         assert link in text
-    assert '<td class="field-waiting">0</td>' in text
+    assert "field-waiting" not in text, "nothing can wait yet"
 
 
 def test_it_shows_how_long_the_oldest_job_waits(
     admin_client: Client, engine: Engine, seed: Seed
 ) -> None:
     job_id = seed.queued()
-    key = engine.connection.keys("job", job_id)
-    engine.connection.client.hincrby(key, "enqueued_at", -3_600_000)
+    key = engine.client.keys("job", job_id)
+    engine.client.redis.hincrby(key, "enqueued_at", -3_600_000)
     assert '<td class="field-oldest">1 h 0 min</td>' in admin_client.get(QUEUES).content.decode()
 
 
@@ -118,8 +118,8 @@ def test_what_was_done_before_a_fault_is_counted_and_logged(
     with EmbeddedServer(tmp_path, socket=tmp_path / "redis.sock"):
         options = {"URL": f"unix://{tmp_path}/redis.sock?db=0"}
         settings.TASKS = settings.TASKS | {"archive": entry | {"OPTIONS": options}}
-        noop.using(backend="archive", enqueue_on_commit=False).enqueue()
-        client = get_engine("archive").connection.client
+        noop.using(backend="archive", on_commit=False).enqueue()
+        client = get_engine("archive").client.redis
         client.config_set("min-replicas-to-write", 1)
         response = act(admin_client, "pause", ["default/default", "archive/default"])
     assert any("min-replicas-to-write" in text for text in said(response))

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from tests.admin.conftest import Seed
-from tests.admin.pages import JOBS, QUEUES, page_of
+from tests.support.pages import JOBS, QUEUES, page_of
 
 ELSEWHERE = "//elsewhere.example/"
 ASKING = (

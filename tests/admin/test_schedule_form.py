@@ -12,16 +12,18 @@ from django.utils.html import escape
 
 from django_jobqueue import schedule
 from django_jobqueue.engine import Engine
-from django_jobqueue.jobs.job import State, new_id
+from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.redaction import HIDDEN
-from django_jobqueue.ledger import Schedule
+from django_jobqueue.jobs.result import result_of
+from django_jobqueue.jobs.states import State
+from django_jobqueue.models import Schedule
 from django_jobqueue.schedules import spec
 from django_jobqueue.schedules.cron import to_ms
-from django_jobqueue.schedules.spec import Entry
-from django_jobqueue.schedules.stored import current
-from tests.admin.pages import SCHEDULES, page_of, said
-from tests.admin.test_schedule_list import ADD, row_of
+from django_jobqueue.schedules.spec import ScheduleSpec
+from django_jobqueue.schedules.stored import current, enter_declared
 from tests.project.tasks import echo, noop
+from tests.support.pages import SCHEDULES, page_of, said
+from tests.support.schedule_rows import ADD, row_of
 
 pytestmark = pytest.mark.usefixtures("declarations", "engine")
 
@@ -75,26 +77,25 @@ def shown(response: Any) -> dict[str, Any]:
     return sent
 
 
-def fire(engine: Engine, entry: Entry, nominal: int) -> Any:
+def fire(engine: Engine, entry: ScheduleSpec, nominal: int) -> Any:
     """Fire a schedule for one of its times, and return its job; None: it was left out."""
-    rule = entry.timetable.times.rule
-
-    def store(job: Any) -> int | None:
-        return engine.schedules.fire(entry.name, rule, nominal, job, overlap="skip").at
-
-    call = (entry.task, entry.args, entry.kwargs)
-    return entry.task.get_backend().store_by(store, *call, schedule=entry.name, nominal_at=nominal)
+    rule, backend = entry.timetable.times.rule, entry.task.get_backend()
+    prepared = backend.prepare_scheduled(
+        entry.task, entry.args, entry.kwargs, schedule=entry.name, nominal_at=nominal
+    )
+    fired = engine.schedules.fire(entry.name, rule, nominal, prepared.job, overlap="skip")
+    return None if fired.at is None else result_of(prepared.job, prepared.result.task)
 
 
 def change_page(row: Schedule) -> str:
     return page_of("schedule", str(row.pk))
 
 
-def in_code(client: Client, **given: Any) -> Schedule:
-    """Declare a schedule and let the list enter it."""
+def in_code(**given: Any) -> Schedule:
+    """Declare a schedule and enter it, as a scheduler does."""
     values: dict[str, Any] = {"args": ["x"], "cron": "0 3 * * *", "timezone": "UTC"} | given
     schedule("nightly", echo, **values)
-    client.get(SCHEDULES)
+    enter_declared("default")
     return Schedule.objects.get(name="nightly")
 
 
@@ -117,7 +118,7 @@ def test_a_schedule_is_added(staff: Any) -> None:
     assert (row.cron, row.timezone, row.every_seconds) == ("30 2 * * *", "Europe/Berlin", None)
     assert (row.catch_up, row.catch_up_max, row.overlap) == ("all", 7, "skip")
     assert row.enabled_since is not None
-    (entry,) = current("default").entries
+    (entry,) = current("default").specs
     assert entry.name == "sum"
     assert LogEntry.objects.get().action_flag == ADDITION
 
@@ -242,9 +243,9 @@ def test_the_page_shows_the_next_fires_and_what_was_so_far(
     admin_client: Client, engine: Engine
 ) -> None:
     row = row_of("sum", every_seconds=3600)
-    (entry,) = current("default").entries
+    (entry,) = current("default").specs
     rule = entry.timetable.times.rule
-    engine.schedules.look("test", {"sum": rule})
+    engine.schedules.register("test", {"sum": rule})
     nominal = 4_000_000_000_000
     job = fire(engine, entry, nominal)
     assert fire(engine, entry, nominal + 1) is None
@@ -260,9 +261,9 @@ def test_the_job_says_which_schedule_stored_it_and_for_when(
     admin_client: Client, engine: Engine
 ) -> None:
     row = row_of("sum")
-    (entry,) = current("default").entries
+    (entry,) = current("default").specs
     nominal = to_ms(datetime(2027, 3, 28, 1, tzinfo=UTC))
-    engine.schedules.look("test", {"sum": entry.timetable.times.rule})
+    engine.schedules.register("test", {"sum": entry.timetable.times.rule})
     job = fire(engine, entry, nominal)
     text = admin_client.get(page_of("job", job.id)).content.decode()
     assert f'<a href="{change_page(row)}">sum</a>' in text
@@ -300,7 +301,7 @@ def test_enabling_on_the_page_begins_anew(admin_client: Client) -> None:
 
 def test_a_renamed_schedule_is_another_one(admin_client: Client, engine: Engine) -> None:
     row = row_of("sum")
-    engine.schedules.look("test", {"sum": "rule"})
+    engine.schedules.register("test", {"sum": "rule"})
     form = shown(admin_client.get(change_page(row))) | {"name": "total"}
     admin_client.post(change_page(row), form)
     assert Schedule.objects.get().name == "total"
@@ -335,7 +336,7 @@ def test_the_choice_has_all_tasks_by_package(admin_client: Client) -> None:
 
 
 def test_the_page_of_one_in_the_code_shows_its_definition(admin_client: Client) -> None:
-    row = in_code(admin_client, start=datetime(2027, 1, 1, 12, tzinfo=UTC))
+    row = in_code(start=datetime(2027, 1, 1, 12, tzinfo=UTC))
     page = admin_client.get(change_page(row))
     form = shown(page)
     assert (form["task"], form["args"], form["cron"]) == (echo.module_path, '["x"]', "0 3 * * *")
@@ -348,7 +349,7 @@ def test_the_page_of_one_in_the_code_shows_its_definition(admin_client: Client) 
 
 def test_unchanged_it_stays_as_in_the_code(admin_client: Client) -> None:
     """Also what a form can't show exactly: its times have no fractions of a second."""
-    row = in_code(admin_client, start=datetime(2027, 1, 1, 12, 0, 0, 500_000, tzinfo=UTC))
+    row = in_code(start=datetime(2027, 1, 1, 12, 0, 0, 500_000, tzinfo=UTC))
     form = shown(admin_client.get(change_page(row)))
     del form["enabled"]
     assert admin_client.post(change_page(row), form).status_code == 302
@@ -357,7 +358,7 @@ def test_unchanged_it_stays_as_in_the_code(admin_client: Client) -> None:
 
 
 def test_a_change_while_as_in_the_code_is_refused(admin_client: Client) -> None:
-    row = in_code(admin_client)
+    row = in_code()
     form = shown(admin_client.get(change_page(row))) | {"args": '["y"]', "cron": "0 4 * * *"}
     told = errors(admin_client.post(change_page(row), form))
     assert set(told) == {"args", "cron"}
@@ -366,17 +367,17 @@ def test_a_change_while_as_in_the_code_is_refused(admin_client: Client) -> None:
 
 
 def test_it_is_overridden_and_goes_back(admin_client: Client) -> None:
-    row = in_code(admin_client)
+    row = in_code()
     form = shown(admin_client.get(change_page(row))) | {"args": '["y"]'}
     del form["from_code"]
     assert admin_client.post(change_page(row), form).status_code == 302
-    (entry,) = current("default").entries
+    (entry,) = current("default").specs
     assert (entry.origin, entry.args, entry.name) == ("override", ["y"], "nightly")
     page = admin_client.get(change_page(row))
     assert "The code says: tests.project.tasks.echo" in page.content.decode()
     form = shown(page) | {"from_code": "on"}
     assert admin_client.post(change_page(row), form).status_code == 302
-    (entry,) = current("default").entries
+    (entry,) = current("default").specs
     assert (entry.origin, entry.args) == ("code", ["x"])
     assert Schedule.objects.get().args == []
 
@@ -385,23 +386,23 @@ def test_one_that_was_overridden_does_not_fire_under_both_names(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The code gives it another name; what was said of the old one fires nothing beside it."""
-    row = in_code(admin_client)
+    row = in_code()
     form = shown(admin_client.get(change_page(row)))
     del form["from_code"]
     assert admin_client.post(change_page(row), form).status_code == 302
     monkeypatch.setattr(spec, "_declared", {})
     schedule("nightly-report", echo, args=["x"], cron="0 3 * * *", timezone="UTC")
-    assert [found.name for found in current("default").entries] == ["nightly-report"]
+    assert [found.name for found in current("default").specs] == ["nightly-report"]
     page = admin_client.get(change_page(row))
     assert "overrides what the code that runs here declares no more" in page.content.decode()
     form = shown(page)
     assert admin_client.post(change_page(row), form).status_code == 302  # it is taken over
-    origins = {found.name: found.origin for found in current("default").entries}
+    origins = {found.name: found.origin for found in current("default").specs}
     assert origins == {"nightly": "database", "nightly-report": "code"}
 
 
 def test_the_name_of_one_in_the_code_stays(admin_client: Client) -> None:
-    row = in_code(admin_client)
+    row = in_code()
     form = shown(admin_client.get(change_page(row))) | {"name": "other"}
     admin_client.post(change_page(row), form)
     assert Schedule.objects.get().name == "nightly"
@@ -417,7 +418,7 @@ def test_one_that_is_gone_from_the_code_can_be_taken_over(admin_client: Client) 
     assert set(told) == {"args", "cron"}  # the page stands, with the same fields
     form |= {"args": "[1, 2]", "cron": "@daily"}
     assert admin_client.post(change_page(row), form).status_code == 302
-    assert current("default").entries[0].origin == "database"
+    assert current("default").specs[0].origin == "database"
 
 
 def test_one_that_is_gone_can_be_disabled(admin_client: Client) -> None:
@@ -470,7 +471,7 @@ def test_who_may_only_look_sees_also_what_is_of_the_code_or_broken(
     staff: Any, engine: Engine
 ) -> None:
     client = staff("view_schedule", "view_payload")
-    row = in_code(client, catch_up="all", catch_up_max=7, overlap="skip")
+    row = in_code(catch_up="all", catch_up_max=7, overlap="skip")
     text = view(client, row)
     assert "all, up to a number: 7" in text
     assert "leave this time out" in text
@@ -528,4 +529,4 @@ def test_a_row_with_half_a_character_is_shown_and_broken(admin_client: Client) -
     text = admin_client.get(change_page(row)).content.decode()
     assert r"\ud800" in text
     assert "text that is not valid Unicode" in text
-    assert current("default").entries == ()
+    assert current("default").specs == ()

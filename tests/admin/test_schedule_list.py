@@ -8,21 +8,17 @@ from django.test import Client
 
 from django_jobqueue import compat, schedule
 from django_jobqueue.engine import Engine
-from django_jobqueue.jobs.job import State
-from django_jobqueue.ledger import Schedule
-from tests.admin.pages import SCHEDULES, offered, page_of, said
-from tests.admin.test_escaping import EVIL, assert_harmless
+from django_jobqueue.jobs.states import State
+from django_jobqueue.models import Schedule
+from django_jobqueue.schedules.stored import enter_declared
+from tests.admin.hostile import EVIL, assert_harmless
 from tests.project.tasks import add, echo, noop
+from tests.support.pages import SCHEDULES, offered, page_of, said
+from tests.support.schedule_rows import ADD, row_of
 
 pytestmark = pytest.mark.usefixtures("declarations", "engine")
 
-ADD = "tests.project.tasks.add"
 MINUTE = 60_000
-
-
-def row_of(name: str, **given: Any) -> Schedule:
-    values = {"task": ADD, "args": [1, 2], "every_seconds": 60} | given
-    return Schedule.objects.create(name=name, **values)
 
 
 def cells(response: Any, name: str) -> dict[str, str]:
@@ -46,6 +42,7 @@ def act(client: Client, action: str, *rows: Schedule, **extra: Any) -> Any:
 
 def test_it_shows_schedules_of_code_and_database(admin_client: Client) -> None:
     schedule("nightly", noop, cron="30 2 * * *", timezone="Europe/Berlin")
+    enter_declared("default")
     row_of("sum", every_seconds=600)
     response = admin_client.get(SCHEDULES)
     nightly, here = cells(response, "nightly"), cells(response, "sum")
@@ -57,12 +54,21 @@ def test_it_shows_schedules_of_code_and_database(admin_client: Client) -> None:
     assert "Every 10 minutes" in response.content.decode()
 
 
-def test_a_schedule_of_the_code_gets_its_row_when_somebody_looks(admin_client: Client) -> None:
+def test_a_schedule_of_the_code_without_a_row_is_named(admin_client: Client) -> None:
+    """To look enters nothing; a scheduler and `migrate` do."""
     schedule("nightly", noop, every=60)
-    admin_client.get(SCHEDULES)
-    admin_client.get(SCHEDULES)
-    row = Schedule.objects.get()
-    assert (row.name, row.from_code, row.enabled) == ("nightly", True, True)
+    schedule("weekly", noop, cron="0 3 * * 1")
+    row_of("weekly")
+    no_scheduler, note = admin_client.get(SCHEDULES).context["notes"]
+    assert "No scheduler of “default” was ever seen" in no_scheduler
+    assert note == (
+        "Declared in the code, and not on this list yet: nightly. A scheduler enters them when it "
+        "starts, and so does manage.py migrate."
+    )
+    enter_declared("default")
+    response = admin_client.get(SCHEDULES)
+    assert cells(response, "nightly")["standing"] == "in the code"
+    assert response.context["notes"] == [no_scheduler]
 
 
 def test_it_tells_overrides_and_what_is_gone_from_the_code(admin_client: Client) -> None:
@@ -164,7 +170,7 @@ def test_what_its_alias_refuses_is_not_run(
     assert said(act(admin_client, "run", row))[0].endswith("TASKS[“here”] is no JobQueueBackend.")
     schedule("mail", noop.using(queue_name="mail"), every=60)
     settings.TASKS = {"default": settings.TASKS["default"] | {"QUEUES": ["default"]}}
-    admin_client.get(SCHEDULES)
+    enter_declared("default")
     (text, *_) = said(act(admin_client, "run", Schedule.objects.get(name="mail")))
     assert text.startswith("“mail” was not run")
     assert engine.inspector.count(State.QUEUED) == 0
@@ -216,9 +222,9 @@ def test_running_needs_the_permission_to_view_too(staff: Any, engine: Engine) ->
 
 
 def test_what_stands_in_the_code_is_not_deleted(admin_client: Client) -> None:
-    """It would come back with the next look."""
+    """It would come back with the next scheduler."""
     schedule("nightly", noop, every=60)
-    admin_client.get(SCHEDULES)
+    enter_declared("default")
     nightly, here = Schedule.objects.get(), row_of("sum")
     (text,) = said(act(admin_client, "delete", nightly, here, post="yes"))
     assert "Nothing was deleted: the code declares nightly" in text
@@ -254,6 +260,8 @@ def test_the_list_is_searched(admin_client: Client) -> None:
 def test_with_two_aliases_each_has_its_own(admin_client: Client, settings: Any) -> None:
     settings.TASKS = settings.TASKS | {"archive": settings.TASKS["default"]}
     schedule("nightly", noop.using(backend="archive"), every=60)
+    assert "“archive”" in admin_client.get(SCHEDULES).context["notes"][0]
+    enter_declared("archive")
     response = admin_client.get(SCHEDULES)
     assert cells(response, "nightly")["alias"] == "archive"
     assert "“archive”" in response.context["notes"][0]
@@ -287,11 +295,9 @@ def test_a_damaged_record_is_shown_as_far_as_it_can_be(
 ) -> None:
     """Who can write to Redis can't take the page down."""
     row = row_of("sum")
-    engine.schedules.look("test", {"sum": "rule"})
+    engine.schedules.register("test", {"sum": "rule"})
     words = {"fired_at": "9" * 16, "nominal": "x", "missed": "²", "overlapped": "-1", "job": EVIL}
-    engine.connection.client.hset(
-        engine.connection.keys("schedule", "sum"), mapping=dict(words.items())
-    )
+    engine.client.redis.hset(engine.client.keys("schedule", "sum"), mapping=dict(words.items()))
     response = admin_client.get(SCHEDULES)
     assert cells(response, "sum")["left_out"] == "–"
     assert_harmless_page(response)

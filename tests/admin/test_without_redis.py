@@ -9,9 +9,9 @@ from django.utils.html import escape
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.job import new_id
 from tests.admin.conftest import Seed
-from tests.admin.pages import JOBS, QUEUES, SCHEDULES, WORKERS, ids, page_of, said
-from tests.admin.test_schedule_list import row_of
 from tests.project.tasks import noop
+from tests.support.pages import JOBS, QUEUES, SCHEDULES, WORKERS, ids, page_of, said
+from tests.support.schedule_rows import row_of
 
 
 @pytest.fixture
@@ -116,13 +116,13 @@ def test_the_pages_of_another_alias_stand(
     seed.queued()
     here = settings.TASKS["default"]
     away = here | {"OPTIONS": {"URL": "unix:///no/such/socket"}}
-    seed.engine.workers.renew("worker-1", {"host": "mill", "pid": 1, "started_at": 1})
+    seed.engine.claims.renew("worker-1", {"host": "mill", "pid": 1, "started_at": 1})
     settings.TASKS = {"default": here, "archive": away}
     for page in (page_of("queue", "default_2Fdefault"), page_of("worker", "worker-1")):
         assert admin_client.get(page).status_code == 200
     assert "/no/such/socket" in said(admin_client.get(QUEUES))[0]
     settings.TASKS = {"default": here, "archive": here}
-    job = noop.using(backend="archive", enqueue_on_commit=False).enqueue().id
+    job = noop.using(backend="archive", on_commit=False).enqueue().id
     settings.TASKS = {"default": away, "archive": here}
     assert admin_client.get(page_of("job", job)).status_code == 200
     missing = admin_client.get(page_of("job", new_id()), follow=True)

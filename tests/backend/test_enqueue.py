@@ -11,8 +11,9 @@ from django_jobqueue import Exponential, compat, task
 from django_jobqueue.compat import TaskResultStatus
 from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import PayloadTooLarge, QueueUnavailable
-from django_jobqueue.jobs.job import State, is_id
+from django_jobqueue.jobs.job import is_id
 from django_jobqueue.jobs.payload import load_call
+from django_jobqueue.jobs.states import State
 from django_jobqueue.signals import enqueue_failed
 from django_jobqueue.task import as_task
 from tests.project import tasks
@@ -34,7 +35,7 @@ def test_returns_a_ready_result(engine: Engine) -> None:
     assert result.enqueued_at == datetime.fromtimestamp(job.enqueued_at / 1000, UTC)
     assert job.task == "tests.project.tasks.echo"
     data = engine.signer.verify(job.id, job.task, job.payload or b"")
-    assert load_call(data) == ([1], {"b": [2, 3]})
+    assert load_call(data) == ([1], {"b": [2, 3]}, {})
     assert tasks.echo.get_result(result.id) == result
 
 
@@ -43,8 +44,8 @@ def test_only_what_differs_from_the_defaults_is_stored(engine: Engine) -> None:
     plain = engine.inspector.job(tasks.noop.enqueue().id)
     using = tasks.noop.using(max_attempts=5, max_recoveries=0, priority=7, queue_name="mail")
     special = engine.inspector.job(using.enqueue().id)
-    key = engine.connection.keys("job", plain.id)
-    assert engine.connection.client.hkeys(key) == [b"state", b"queue", b"task", b"enqueued_at"]
+    key = engine.client.keys("job", plain.id)
+    assert engine.client.redis.hkeys(key) == [b"state", b"queue", b"task", b"enqueued_at"]
     assert (special.max_attempts, special.max_recoveries) == (5, 0)
     assert (special.priority, special.queue) == (7, "mail")
 
@@ -212,7 +213,7 @@ def test_a_plain_django_task_uses_the_defaults(engine: Engine) -> None:
 
     ours = as_task(plain.plain)
     assert ours.enqueue().max_attempts == 1
-    assert ours.enqueue_on_commit is False
+    assert ours.on_commit is False
 
 
 def test_the_signal_is_sent_after_the_job_was_stored(engine: Engine) -> None:

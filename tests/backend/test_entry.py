@@ -38,7 +38,7 @@ def test_it_is_declared_with_all_that_is_its_own() -> None:
         datetime(2027, 1, 1, 2, tzinfo=UTC),
         datetime(2027, 1, 2, 2, tzinfo=UTC),
     ]
-    assert __file__ in entry.place
+    assert __file__ in entry.declared_at
 
 
 def test_an_interval_begins_at_its_start_or_at_the_epoch() -> None:

@@ -12,14 +12,15 @@ from django.db import transaction
 from django.test import override_settings
 
 from django_jobqueue import Latest, compat, task
+from django_jobqueue.backend import prepare
 from django_jobqueue.cached import digest
 from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import QueueUnavailable
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 from django_jobqueue.testing import EagerBackend, assert_enqueued, captured_jobs, drain
-from tests.conftest import Clock
-from tests.engine.places import full_memory
 from tests.project import kept_tasks as tasks
+from tests.support.clock import Clock
+from tests.support.places import full_memory
 
 EAGER = {"default": {"BACKEND": "django_jobqueue.testing.EagerBackend", "OPTIONS": {}}}
 
@@ -195,15 +196,14 @@ def test_storm_is_over_when_the_job_has_run(engine: Engine, clock: Clock) -> Non
     drain()
     clock.move(3600)
     name = digest(tasks.fresh, [1], {})
-    slow_reader = engine.values.latest(name)
+    slow_reader = engine.cached_results.latest(name)
     tasks.fresh.latest(1)
     drain()
 
-    backend = tasks.fresh.get_backend()
-    prepared = backend._prepare(engine.options, engine.signer, tasks.fresh, [1], {})
-    backend._refresh(engine, name, slow_reader.refresh, prepared)
+    prepared = prepare(tasks.fresh, [1], {}, engine.options, engine.signer)
+    tasks.fresh.get_backend()._refresh(engine, name, slow_reader.refresh, prepared)
 
-    assert prepared[1].is_pending
+    assert prepared.result.is_pending
     assert open_jobs(engine) == 0
 
 
@@ -258,16 +258,16 @@ def test_value_ends_after_its_time(engine: Engine, clock: Clock) -> None:
     tasks.hourly.enqueue()
     drain()
     assert value_of(tasks.hourly.latest()) == "hourly"
-    client, name = engine.connection.client, digest(tasks.hourly, [], {})
-    assert 3590 < client.ttl(engine.connection.keys("latest", name)) <= 3600
+    client, name = engine.client.redis, digest(tasks.hourly, [], {})
+    assert 3590 < client.ttl(engine.client.keys("cached", name)) <= 3600
     clock.move(3601)
     assert tasks.hourly.latest() is None
 
 
 def test_damaged_value_is_none(engine: Engine) -> None:
     """Something else wrote there: no error of JSON comes out of a page."""
-    key = engine.connection.keys("latest", digest(tasks.total, [1], {}))
-    engine.connection.client.hset(key, mapping={"value": "{", "at": 1_700_000_000_000})
+    key = engine.client.keys("cached", digest(tasks.total, [1], {}))
+    engine.client.redis.hset(key, mapping={"value": "{", "at": 1_700_000_000_000})
     assert tasks.total.latest(1) is None
 
 

@@ -1,47 +1,54 @@
 """What is to be fired: the schedules of code and database together."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.exceptions import ValidationError
+from django.core.management import call_command
 from django.db import IntegrityError, transaction
+from django.db.models.signals import post_migrate
 from django.utils import timezone
 
-from django_jobqueue import schedule
-from django_jobqueue.ledger import Schedule
-from django_jobqueue.schedules.stored import current, definition, enter_declared
+from django_jobqueue import compat, schedule
+from django_jobqueue.models import Schedule
+from django_jobqueue.schedules.stored import current, enter_after_migrate, enter_declared, spec_of
 from tests.project.tasks import add, noop
+from tests.support.schedule_rows import ADD, row_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("declarations")]
 
-ADD = "tests.project.tasks.add"
-
-
-def row_of(name: str, **given: Any) -> Schedule:
-    values = {"task": ADD, "args": [1, 2], "every_seconds": 60} | given
-    return Schedule.objects.create(name=name, **values)
-
 
 def names(alias: str = "default") -> list[str]:
-    return [entry.name for entry in current(alias).entries]
+    return [entry.name for entry in current(alias).specs]
 
 
 def test_code_and_rows_are_fired() -> None:
     schedule("in-code", noop, every=60)
     row_of("here", queue="mail", priority=0, kwargs={}, overlap="skip")
-    in_code, here = sorted(current("default").entries, key=lambda entry: entry.origin)
+    in_code, here = sorted(current("default").specs, key=lambda entry: entry.origin)
     assert (in_code.name, in_code.origin) == ("in-code", "code")
     assert (here.name, here.origin) == ("here", "database")
     assert (here.task.module_path, here.args, here.kwargs) == (ADD, [1, 2], {})
     assert (here.task.queue_name, here.task.priority, here.overlap) == ("mail", 0, "skip")
 
 
+@pytest.fixture
+def enter_at_migrate() -> Iterator[None]:
+    """What the app connects when Django starts, and the other tests don't want."""
+    app = apps.get_app_config("django_jobqueue")
+    app.ready()
+    yield
+    assert post_migrate.disconnect(enter_after_migrate, sender=app)
+
+
 def test_a_row_wins_over_the_code() -> None:
     schedule("nightly", noop, cron="0 3 * * *")
     row_of("nightly")
-    (entry,) = current("default").entries
+    (entry,) = current("default").specs
     assert entry.origin == "override"
     assert entry.task.module_path == ADD
 
@@ -49,7 +56,7 @@ def test_a_row_wins_over_the_code() -> None:
 def test_a_row_as_in_the_code_says_only_whether_it_is_enabled() -> None:
     declared = schedule("nightly", noop, cron="0 3 * * *")
     enter_declared("default")
-    assert current("default").entries == (declared,)
+    assert current("default").specs == (declared,)
     row = Schedule.objects.get()
     assert (row.from_code, row.enabled, row.task) == (True, True, "tests.project.tasks.noop")
     row.enabled = False
@@ -78,11 +85,36 @@ def test_a_row_follows_its_code(settings: Any) -> None:
     assert (row.alias, row.task, row.enabled) == ("archive", "tests.project.tasks.noop", False)
 
 
+def test_migrate_enters_what_the_code_declares(enter_at_migrate: None, settings: Any) -> None:
+    """Not what belongs to a backend of others: no scheduler fires it."""
+    immediate = f"{compat.BaseTaskBackend.__module__.rpartition('.')[0]}.immediate.ImmediateBackend"
+    settings.TASKS = settings.TASKS | {"other": {"BACKEND": immediate}}
+    schedule("nightly", noop, every=60)
+    schedule("elsewhere", noop.using(backend="other"), every=60)
+    call_command("migrate", verbosity=0)
+    row = Schedule.objects.get()
+    assert (row.name, row.from_code, row.enabled) == ("nightly", True, True)
+
+
+def test_migrating_another_database_enters_nothing() -> None:
+    schedule("nightly", noop, every=60)
+    enter_after_migrate(using="another")
+    assert not Schedule.objects.exists()
+
+
+def test_migrating_without_the_table_enters_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule("nightly", noop, every=60)
+    with monkeypatch.context() as patch:
+        patch.setattr(Schedule._meta, "db_table", "no_such_table")
+        enter_after_migrate(using="default")
+    assert not Schedule.objects.exists()  # and the transaction goes on
+
+
 def test_what_is_gone_from_the_code_fires_nothing() -> None:
     row_of("gone", from_code=True, every_seconds=None)
-    assert current("default").entries == ()
+    assert current("default").specs == ()
     assert current("default").faults == ()
-    assert definition(Schedule.objects.get()) is None
+    assert spec_of(Schedule.objects.get()) is None
 
 
 def test_each_alias_has_its_own(settings: Any) -> None:
@@ -129,7 +161,7 @@ def test_a_broken_row_is_told_and_stops_no_other(given: dict[str, Any], says: st
     row_of("sound")
     row_of(given.pop("name", "broken"), **given)
     found = current("default")
-    assert [entry.name for entry in found.entries] == ["sound"]
+    assert [entry.name for entry in found.specs] == ["sound"]
     ((name, told),) = found.faults
     assert name in {"broken", "a b"}
     assert says in told
@@ -155,33 +187,33 @@ def test_nothing_before_it_was_enabled_is_ever_fired() -> None:
     again = Schedule.objects.get().enabled_since
     assert again is not None
     assert again > first
-    (entry,) = current("default").entries
+    (entry,) = current("default").specs
     assert entry.timetable.start == again
 
 
 def test_a_later_start_stays() -> None:
     start = timezone.now() + timedelta(days=1)
     row_of("nightly", start=start)
-    (entry,) = current("default").entries
+    (entry,) = current("default").specs
     assert entry.timetable.start == start
 
 
 def test_enabled_after_its_end_it_has_nothing_to_fire() -> None:
     row_of("past", end=datetime(2020, 1, 1, tzinfo=UTC))
     found = current("default")
-    assert (found.entries, found.faults) == ((), ())
+    assert (found.specs, found.faults) == ((), ())
 
 
 def test_a_schedule_of_the_code_owes_what_it_missed_before_it_had_a_row() -> None:
     """It was never disabled: entering it is no new beginning."""
     declared = schedule("nightly", noop, every=60, catch_up="last")
     enter_declared("default")
-    assert current("default").entries[0].timetable == declared.timetable
+    assert current("default").specs[0].timetable == declared.timetable
 
 
 def test_the_grid_of_an_interval_stays_when_it_is_enabled_again() -> None:
     row_of("grid", every_seconds=600)
-    (entry,) = current("default").entries
+    (entry,) = current("default").specs
     assert entry.timetable.next(datetime.now(UTC), 1)[0].minute % 10 == 0
 
 
@@ -223,6 +255,6 @@ def test_two_rows_of_one_name_can_not_be() -> None:
 
 def test_names_of_arguments_are_those_of_the_function() -> None:
     row_of("sum", args=[], kwargs={"a": 1, "b": 2})
-    (entry,) = current("default").entries
+    (entry,) = current("default").specs
     assert entry.kwargs == {"a": 1, "b": 2}
     assert entry.task.func is add.func

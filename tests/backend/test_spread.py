@@ -11,7 +11,7 @@ from django.test import override_settings
 
 from django_jobqueue import JobResult
 from django_jobqueue.engine import Engine
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 from django_jobqueue.testing import captured_jobs
 from tests.project import tasks
 

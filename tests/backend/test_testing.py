@@ -13,7 +13,8 @@ from django_jobqueue.compat import (
     task_backends,
 )
 from django_jobqueue.engine import Engine
-from django_jobqueue.jobs.job import State, new_id
+from django_jobqueue.jobs.job import new_id
+from django_jobqueue.jobs.states import State
 from django_jobqueue.testing import assert_enqueued, captured_jobs, drain
 from tests.project import tasks
 

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterator
 
-from django_jobqueue.jobs.attempt import Run
 from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.run import Run
 from tests.chaos.evidence import INTERRUPTED, Evidence, Violation, supervisor_of
 from tests.chaos.jobs import Kind
 from tests.chaos.tasks import KILL_GRACE, TIMEOUT, UNSTOPPABLE

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.keys import INDEXES
 from django_jobqueue.exceptions import JobNotFound
-from django_jobqueue.jobs.attempt import Run
 from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.run import Run
 from tests.chaos.faults import KINDS
 from tests.chaos.jobs import Kind, Planned, number_of
 from tests.chaos.load import Receipts
@@ -152,7 +152,7 @@ def gather(
 
 
 def _indexed(engine: Engine) -> Iterable[str]:
-    keys, client = engine.connection.keys, engine.connection.client
+    keys, client = engine.client.keys, engine.client.redis
     for queue in engine.inspector.queues():
         for index in INDEXES:
             yield from (i.decode() for i in client.zrange(keys(index, queue), 0, -1))

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from django_jobqueue.jobs.attempt import Run
+from django_jobqueue.jobs.run import Run
 from tests.chaos.evidence import DEAD_SLOT, INTERRUPTED, Evidence
 from tests.chaos.faults import KINDS
 from tests.chaos.oracle import Line

@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import Any
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.jobs import NewJob
 from django_jobqueue.jobs import payload
-from django_jobqueue.jobs.job import State, new_id
+from django_jobqueue.jobs.job import Job, new_id
+from django_jobqueue.jobs.states import State
 from tests.chaos import tasks
 from tests.chaos.options import Options
 
@@ -94,28 +94,28 @@ def shares(jobs: int) -> dict[Kind, int]:
     return counts
 
 
-def new_job(engine: Engine, planned: Planned) -> NewJob:
+def new_job(engine: Engine, planned: Planned) -> Job:
     """Return what is stored of a job, under an id that its caller knows before it is stored."""
-    job_id, path = new_id(), planned.task.module_path
-    call = payload.dump_call(payload.pure_call(planned.arguments, {}), engine.options.max_payload)
     recoveries = planned.task.max_recoveries
     if recoveries is None:
         recoveries = engine.options.max_recoveries
-    return NewJob(
-        job_id,
-        planned.queue,
-        path,
-        engine.signer.sign(job_id, path, call),
-        planned.priority,
-        None if planned.after is None else timedelta(seconds=planned.after),
-        ("max_attempts", planned.task.max_attempts, "max_recoveries", recoveries),
+    job = Job(
+        id=new_id(),
+        task=planned.task.module_path,
+        queue=planned.queue,
+        priority=planned.priority,
+        delay=None if planned.after is None else timedelta(seconds=planned.after),
+        max_attempts=planned.task.max_attempts,
+        max_recoveries=recoveries,
+        args=list(planned.arguments),
     )
+    job.seal(engine.signer, engine.options.max_payload)
+    return job
 
 
 def number_of(engine: Engine, job_id: str, path: str, data: bytes) -> int:
     """Return the number of the planned job that a stored one came from."""
-    args, _ = payload.load_call(engine.signer.verify(job_id, path, data))
-    return int(args[0])
+    return int(payload.load_call(engine.signer.verify(job_id, path, data))[0][0])
 
 
 def by_number(calls: list[list[Planned]]) -> dict[int, Planned]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 from tests.chaos.jobs import Planned, new_job
 
 T = TypeVar("T")
@@ -102,7 +102,7 @@ class Feeder(threading.Thread):
     def _store_repeatedly(self, call: list[Planned]) -> None:
         """Store jobs under ids of ours, until that is acknowledged."""
         new = [new_job(self._engine, planned) for planned in call]
-        if self._until_answered(lambda: self._engine.jobs.enqueue_many(new)):
+        if self._until_answered(lambda: self._engine.jobs.enqueue(new)):
             self._acknowledged({job.id: planned for job, planned in zip(new, call, strict=True)})
 
     def _acknowledged(self, jobs: dict[str, Planned]) -> None:

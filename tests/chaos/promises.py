@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 from tests.chaos import tasks
 from tests.chaos.site import Site
-from tests.rig import until
+from tests.support.processes import until
 
 VICTIMS = 6
 FOREVER = 600.0  # seconds; longer than all this takes
@@ -49,8 +49,8 @@ def worker_killed(site: Site, rng: random.Random) -> Measured:
         time.sleep(max(0.0, moment - time.monotonic()))  # the phase
         killed[number] = time.time()
         victims[number].kill()
-        index = site.engine.connection.keys("leases", names[number])
-        lease_ends[number] = site.engine.connection.client.zscore(index, jobs[number]) or 0.0
+        index = site.engine.client.keys("leases", names[number])
+        lease_ends[number] = site.engine.client.redis.zscore(index, jobs[number]) or 0.0
     found, faults = [], []
     for number, job in enumerate(jobs):
         again = site.start_of(job, 2).at

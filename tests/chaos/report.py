@@ -10,7 +10,7 @@ from django_jobqueue import __version__
 from tests.chaos.evidence import Evidence, Violation
 from tests.chaos.faults import KINDS
 from tests.chaos.options import Options
-from tests.system.servers import TcpServer
+from tests.support.servers import TcpServer
 
 SHOWN = 5  # violations of one check that are shown in full
 NEAR = 5.0  # seconds around a job's life in which faults are shown with it

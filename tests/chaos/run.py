@@ -19,7 +19,7 @@ from tests.chaos.oracle import Oracle
 from tests.chaos.scene import Scene, can_sleep, direct_engine
 from tests.chaos.storm import Storm
 from tests.chaos.verdict import judge
-from tests.consistency import assert_consistent
+from tests.support.consistency import assert_consistent
 
 
 def run(options: Options) -> int:

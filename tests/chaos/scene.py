@@ -14,14 +14,14 @@ from redis.exceptions import ResponseError
 
 from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine, close_engines
-from django_jobqueue.engine.client import Connection
+from django_jobqueue.engine.client import Client
 from embedded.server import find_server
 from tests.chaos.options import Options
 from tests.chaos.spent import Spent
 from tests.chaos.tasks import ORACLE
 from tests.chaos.workers import Kill, Worker
-from tests.system.proxy import FaultProxy
-from tests.system.servers import HOST, TcpServer
+from tests.support.proxy import FaultProxy
+from tests.support.servers import HOST, TcpServer
 
 STOP_WITHIN = 45.0  # seconds that a stop may take beyond the shutdown timeout: Redis may be slow
 
@@ -121,7 +121,7 @@ class Scene:
 
 def direct_engine(url: str) -> Engine:
     """Return an engine that goes to a server past every proxy."""
-    return Engine(Connection("default", replace(load("default"), url=url)))
+    return Engine(Client("default", replace(load("default"), url=url)))
 
 
 def can_sleep(server: TcpServer) -> bool:

@@ -11,8 +11,8 @@ from tests.chaos.oracle import Line, Oracle
 from tests.chaos.scene import direct_engine
 from tests.chaos.tasks import ORACLE
 from tests.chaos.workers import Worker
-from tests.rig import until
-from tests.system.servers import TcpServer
+from tests.support.processes import until
+from tests.support.servers import TcpServer
 
 
 class Site:
@@ -42,7 +42,7 @@ class Site:
     def close(self) -> None:
         for worker in self.workers:
             worker.kill()
-        self.engine.connection.close()
+        self.engine.client.close()
         self.server.close()
 
     def start_worker(self, *arguments: str) -> Worker:
@@ -67,7 +67,7 @@ class Site:
             number=0, kind=Kind.LONG, queue=queue, priority=0, task=task, argument=argument
         )
         job = new_job(self.engine, planned)
-        self.engine.jobs.enqueue(job)
+        self.engine.jobs.enqueue([job])
         return job.id
 
     def oracle(self) -> Oracle:

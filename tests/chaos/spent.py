@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tests.system.servers import TcpServer
+from tests.support.servers import TcpServer
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.jobs.job import FINAL
+from django_jobqueue.jobs.states import FINAL
 from tests.chaos.faults import Fault
 from tests.chaos.load import Feeder
 from tests.chaos.scene import Scene

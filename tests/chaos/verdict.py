@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from django_jobqueue.jobs.job import Job, State
+from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.states import State
 from tests.chaos import ends
 from tests.chaos.evidence import INTERRUPTED, Evidence, Violation
 from tests.chaos.jobs import Kind, Planned

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from embedded.tether import tethered
-from tests.rig import ROOT, WorkerProcess
+from tests.support.processes import ROOT, WorkerProcess
 
 _KILL = re.compile(r"^(\S+ \S+) WARNING Process (\d+) of slot \S+ was killed: (\w+)$", re.MULTILINE)
 

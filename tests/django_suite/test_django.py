@@ -44,7 +44,7 @@ class _Results:
 
 def _flush() -> None:
     close_engines()
-    get_engine("default").connection.client.flushall()
+    get_engine("default").client.redis.flushall()
 
 
 @override_settings(

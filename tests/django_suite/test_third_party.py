@@ -8,7 +8,7 @@ import pytest
 from django_jobqueue import compat
 from django_jobqueue.engine import Engine
 from django_jobqueue.task import Task
-from tests.rig import PATIENCE, WorkerProcess
+from tests.support.processes import PATIENCE, WorkerProcess
 
 library = pytest.importorskip("tests.project.library", reason="django-tasks is not installed")
 

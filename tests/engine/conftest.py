@@ -7,14 +7,13 @@ import pytest
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
-from django_jobqueue.jobs.attempt import Settlement
-from django_jobqueue.jobs.job import State
-
-from .places import Make, claimed, finish
+from django_jobqueue.jobs.run import RunResult
+from django_jobqueue.jobs.states import Outcome, State
+from tests.support.places import Make, claimed, finish
 
 
 @pytest.fixture
-def seed(engine: Engine, make_job: Make) -> Callable[..., str]:
+def job_in(engine: Engine, make_job: Make) -> Callable[..., str]:
     """Store a job, bring it into a state and return its id; no other may be queued."""
 
     def make(state: State, queue: str = "default", **given: object) -> str:
@@ -30,7 +29,7 @@ def seed(engine: Engine, make_job: Make) -> Callable[..., str]:
             job = claimed(engine, slot, queue)
             assert job.id == job_id
             if state is not State.RUNNING:
-                finish(engine, slot, job, Settlement(outcome=state.value))
+                finish(engine, slot, job, RunResult(Outcome(state.value)))
         return job_id
 
     return make
@@ -38,7 +37,7 @@ def seed(engine: Engine, make_job: Make) -> Callable[..., str]:
 
 def park(engine: Engine, job_id: str, queue: str) -> None:
     """Make a queued job wait, as a full concurrency key will."""
-    client, keys = engine.connection.client, engine.connection.keys
+    client, keys = engine.client.redis, engine.client.keys
     place = client.zscore(keys("queued", queue), job_id) or 0
     client.zrem(keys("queued", queue), job_id)
     client.zadd(keys("waiting", queue), {job_id: place})

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from django_jobqueue.engine.keys import INDEX_OF
-from django_jobqueue.jobs.job import FINAL, TRANSITIONS
+from django_jobqueue.jobs.states import FINAL, TRANSITIONS
 
 from .model_scripts import Call
 from .snapshot import Snapshot, touched
@@ -23,7 +23,7 @@ def _moves(script: str) -> set[Move]:
     moves: set[Move] = set(single)
     while more := {(a, d) for a, b in moves for c, d in single if b == c} - moves:
         moves |= more
-    if script in ("renew", "progress", "log", "cancel", "resign"):
+    if script in ("renew", "progress", "log", "cancel", "re_sign"):
         moves.add(("running", "running"))
     return moves
 
@@ -57,7 +57,7 @@ class Auditor:
                 seen.pop(job_id, None)
         if call.script in ("claim", "finish") and "job" in reply:
             self._claimed(before, now, call, reply[reply.index("job") :])
-        if call.script == "finish" and reply[0] in ("again", "stale"):  # a refused finish
+        if call.script == "finish" and reply[0] in ("repeated", "stale"):  # a refused finish
             refused = {call.given["id"]} & changed - self.damaged
             assert all(
                 one in reply or _is_promoted(one, before, now) or self._unheard(one, before, call)
@@ -106,7 +106,7 @@ class Auditor:
 
     def _keys(self, now: Snapshot) -> None:
         """Only counters and values expire (9); what is claimable is told; lists are bounded."""
-        assert all(key.startswith(("minute:", "latest:")) for key in now.expiring)
+        assert all(key.startswith(("minute:", "cached:")) for key in now.expiring)
         for queue, tokens in now.named("wake").items():
             assert len(tokens) <= 64, queue
         for queue, ids in now.named("queued").items():
@@ -142,7 +142,7 @@ class Auditor:
     def _may_end(self, job_id: str, before: Snapshot, call: Call, clock: int) -> bool:
         """Tell whether a call may change a running job: its slot, or who takes it back."""
         job, given = before.fields(job_id), call.given
-        if call.script in ("cancel", "resign"):
+        if call.script in ("cancel", "re_sign"):
             return True  # whoever asks; neither takes the run away
         by_slot = call.script in ("claim", "finish", "release_slot")
         if by_slot and self._unheard(job_id, before, call):
@@ -166,8 +166,8 @@ class Auditor:
         _, job_id, queue, fence = given[:4]
         if job_id in self.damaged or before.fields(job_id).get("fence") == fence:
             return  # a repeated claim
-        place = float(now.fields(job_id)["place"])
-        assert all(place <= left for left in now.keys.get(f"queued:{queue}", {}).values())
+        score = float(now.fields(job_id)["score"])
+        assert all(score <= left for left in now.keys.get(f"queued:{queue}", {}).values())
         for earlier in call.rest[: call.rest.index(queue)]:
             assert earlier in now.keys.get("paused", ()) or f"queued:{earlier}" not in now.keys
 

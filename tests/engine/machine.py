@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from django_jobqueue.jobs.job import FINAL
+from django_jobqueue.jobs.states import FINAL
 
 from .machine_schedules import DAY, HOUR, MINUTE, QUEUES, ScheduleRules
 from .model_scripts import Call
@@ -79,12 +79,12 @@ class Machine(ScheduleRules):
     )
     def refresh(self, digest: str, queue: str, due: str, keep: int, looked: str) -> None:
         """A reader finds a value stale, and may be slow to ask for a new one."""
-        seen = self.ask("latest", digest=digest)[3] if looked == "now" else ""
+        seen = self.ask("get_cached", digest=digest)[3] if looked == "now" else ""
         job_id = self.new_id()
         job = (job_id, queue, "a.b", 0, due, f"payload of {job_id}", 0)
-        self.ask("refresh", job, digest=digest, seen=seen, keep=keep)
+        self.ask("refresh_cached", job, digest=digest, seen=seen, keep=keep)
 
-    @rule(data=st.data(), what=st.sampled_from(["cancel", "requeue", "delete", "show"]))
+    @rule(data=st.data(), what=st.sampled_from(["cancel", "requeue", "delete", "get_job"]))
     def operate(self, data: st.DataObject, what: str) -> None:
         given = {"reason": "by_hand"} if what == "cancel" else {}
         given |= {"nonce": f"nonce-{self.number('nonce')}"} if what == "requeue" else {}
@@ -118,7 +118,7 @@ class Machine(ScheduleRules):
         delay=st.sampled_from([0, MINUTE]),
         result=st.sampled_from(["", '"done"']),
         reason=st.sampled_from(["", "code"]),
-        latest=values,
+        cached=values,
         queues=orders | st.just(()),
         lost=st.booleans(),
     )
@@ -130,7 +130,8 @@ class Machine(ScheduleRules):
         before, slot = self.seen, self.slot(number)
         reply = self.ask("finish", queues, id=job_id, fence=fence, error=error, **settled, **slot)
         again = self.arrived(lost, reply)
-        assert again[0] == {"ok": "again", "cancelled": "again"}.get(reply[0], reply[0]) or not lost
+        known = "repeated" if reply[0] in ("ok", "cancelled") else reply[0]
+        assert again[0] == known or not lost
         self.begin(number, again, before)
 
     finish_too = finish  # what slots do most
@@ -182,7 +183,7 @@ class Machine(ScheduleRules):
         number = self.outrun()[0]
         if what == "finish":
             done = {"outcome": "succeeded", "delay": 0, "result": '"late"', "reason": "late"}
-            self.finish(number, queues=(), lost=False, latest="d1 0", **done)
+            self.finish(number, queues=(), lost=False, cached="d1 0", **done)
         elif what == "report":
             self.report(number)
         elif what == "renew":
@@ -257,7 +258,7 @@ class Machine(ScheduleRules):
     @rule(
         what=st.sampled_from(["scripts", "memory", "rename", "pause", "park", "forget"]),
         queue=st.sampled_from(["b", "c"]),  # work goes on in "a"
-        how=st.sampled_from(["upgrade", "adopt", "rotate"]),
+        how=st.sampled_from(["adopt", "rotate"]),
     )
     def disturb(self, what: str, queue: str, how: str) -> None:
         """Do one of what is seldom done."""
@@ -281,9 +282,6 @@ class Machine(ScheduleRules):
     def rename(self, how: str) -> None:
         """Give the keys another name or owner, so that all processes must attach anew."""
         given = {"schema": "1.0", "new_epoch": self.new_epoch()}
-        if how == "upgrade":
-            self.send(Call("begin_upgrade", given))
-            return
         former, self.owners = self.owners[0], (f"owner-{self.number('owner')}",)
         if how == "adopt":
             self.send(Call("adopt", given | {"owner": self.owners[0]}))
@@ -324,7 +322,7 @@ class Machine(ScheduleRules):
         self.runs.clear()
         self.claim(0, QUEUES, lost=False)
         done = {"outcome": "succeeded", "result": "", "reason": "", "error": "-", "delay": 0}
-        done |= {"latest": ""}
+        done |= {"cached": ""}
         while 0 in self.runs:
             (job_id, fence), before = self.runs[0], self.seen
             reply = self.ask("finish", QUEUES, id=job_id, fence=fence, **done, **self.slot(0))

@@ -19,8 +19,9 @@ class ScheduleRules(World):
         scheduler=st.sampled_from(["s1", "s2"]),
         schedules=st.lists(st.tuples(names, rules), max_size=3, unique_by=lambda pair: pair[0]),
     )
-    def look(self, scheduler: str, schedules: list[tuple[str, str]]) -> None:
-        self.ask("look", tuple(word for pair in schedules for word in pair), scheduler=scheduler)
+    def register(self, scheduler: str, schedules: list[tuple[str, str]]) -> None:
+        words = tuple(word for pair in schedules for word in pair)
+        self.ask("register_schedules", words, scheduler=scheduler)
 
     @rule(
         name=names,
@@ -29,7 +30,7 @@ class ScheduleRules(World):
         due=st.sampled_from(["", "", "+5000"]),
         later=st.sampled_from([-MINUTE, 0, 1, 1000, 2000]),
         overlap=st.sampled_from(["allow", "skip"]),
-        looked=st.sampled_from([True, True, False]),
+        registered=st.sampled_from([True, True, False]),
     )
     def fire(
         self,
@@ -39,11 +40,11 @@ class ScheduleRules(World):
         due: str,
         later: int,
         overlap: str,
-        looked: bool,
+        registered: bool,
     ) -> None:
-        """A scheduler fires a time that it thinks is due, and may have slept since it looked."""
-        if looked:
-            self.look("s1", [(name, rule)])
+        """A scheduler fires a time that it thinks is due, and may have slept before that."""
+        if registered:
+            self.register("s1", [(name, rule)])
         nominal = (self.model.since_of(name, rule) or self.model.now) + later
         job_id = self.new_id()
         job = (job_id, queue, "a.b", 0, due, f"payload of {job_id}", 2, "schedule", name)
@@ -52,10 +53,10 @@ class ScheduleRules(World):
     fire_too = fire  # what schedulers do most
 
     @rule(name=names, rule=rules, since=st.sampled_from([0, 0, 0, 1]), count=st.integers(1, 3))
-    def miss(self, name: str, rule: str, since: int, count: int) -> None:
+    def record_missed(self, name: str, rule: str, since: int, count: int) -> None:
         known = (self.model.since_of(name, rule) or 0) - since
         given = {"since": known, "nominal": known + 1000 * count, "count": count}
-        self.ask("miss", name=name, rule=rule, **given)
+        self.ask("record_missed", name=name, rule=rule, **given)
 
     @rule(name=names, queue=st.sampled_from(QUEUES))
     def run_now(self, name: str, queue: str) -> None:

@@ -78,14 +78,14 @@ class Moves:
 
     # Moves
 
-    def last_place(self, priority: str | None) -> int:
+    def next_score(self, priority: str | None) -> int:
         number = int(self.keys.get("sequence", "0")) + 1
         self.keys["sequence"] = str(number)
         return (100 - int(priority or 0)) * 10**13 + number
 
-    def to_queued(self, job_id: str, queue: str, place: float, /, **fields: Any) -> None:
+    def to_queued(self, job_id: str, queue: str, score: float, /, **fields: Any) -> None:
         self.hset(f"job:{job_id}", state="queued", **fields)
-        self.zadd(f"queued:{queue}", job_id, place)
+        self.zadd(f"queued:{queue}", job_id, score)
 
     def to_scheduled(self, job_id: str, queue: str, due: float, /, **fields: Any) -> None:
         self.hset(f"job:{job_id}", state="scheduled", **fields)
@@ -99,12 +99,12 @@ class Moves:
         task = self.fields(job_id).get("task")
         if state == "failed" and task:
             self.zadd(f"failed-of:{task}", job_id, self.now)
-        self.count(state, queue)
+        if state != "cancelled":
+            self.count(state, queue)
 
-    def misplaced(self, job_id: str, queue: str, state: str | None) -> None:
+    def quarantine(self, job_id: str, queue: str, state: str | None) -> None:
         """Judge an id taken out of an index whose state its record does not have."""
         if state:
-            self.increase("totals", "ghost")
             return
         if not isinstance(self.keys.get(f"job:{job_id}"), dict):
             self.keys.pop(f"job:{job_id}", None)
@@ -112,7 +112,7 @@ class Moves:
         at = self.fields(job_id).get("enqueued_at", self.now)
         self.to_final(job_id, queue, "failed", queue=queue, reason="damaged", enqueued_at=at)
 
-    def record(self, job_id: str, attempt: int, *words: Any, error: str = "-") -> None:
+    def append_attempt(self, job_id: str, attempt: int, *words: Any, error: str = "-") -> None:
         """Note a run: fence, worker, start, end, outcome."""
         runs = self.keys.get(f"attempts:{job_id}", [])
         line = " ".join(str(word) for word in (attempt, *words, error))
@@ -125,10 +125,10 @@ class Moves:
             self.drop(index, job_id)
             job = self.fields(job_id)
             if job.get("state") == "scheduled":
-                self.to_queued(job_id, queue, self.last_place(job.get("priority")))
+                self.to_queued(job_id, queue, self.next_score(job.get("priority")))
                 moved += 1
             else:
-                self.misplaced(job_id, queue, job.get("state"))
+                self.quarantine(job_id, queue, job.get("state"))
         self.wake(queue, moved)
         left = self.ordered(index)
         return moved, left[0][0] if left else None
@@ -137,7 +137,7 @@ class Moves:
         self.drop(f"leases:{queue}", job_id)
         job = self.fields(job_id)
         recoveries = int(job.get("recoveries", 0)) + lost
-        self.record(
+        self.append_attempt(
             job_id,
             int(job.get("attempts", 0)) + 1,
             *(job.get("fence", "-"), job.get("worker", "-"), job.get("attempted_at", "0")),
@@ -151,29 +151,29 @@ class Moves:
         if recoveries > int(job.get("max_recoveries", 2)):
             self.to_final(job_id, queue, "failed", recoveries=recoveries, reason=reason)
             return "failed"
-        place = float(job.get("place") or self.last_place(job.get("priority")))
-        self.to_queued(job_id, queue, place, recoveries=recoveries)
+        score = float(job.get("score") or self.next_score(job.get("priority")))
+        self.to_queued(job_id, queue, score, recoveries=recoveries)
         self.wake(queue)
         return "queued"
 
-    def handout(self, job_id: str, queue: str, fence: str, record: dict[str, str]) -> list[Any]:
+    def job_reply(self, job_id: str, queue: str, fence: str, record: dict[str, str]) -> list[Any]:
         payload = self.keys.get(f"payload:{job_id}")
         runs = self.keys.get(f"attempts:{job_id}", [])
         runs = [] if fence.startswith("1-") or not isinstance(runs, list) else list(runs)
         text = payload if isinstance(payload, str) else None
         return ["job", job_id, queue, fence, str(self.now), text, dict(record), runs]
 
-    def start(self, job_id: str, queue: str, place: float, slot: Sequence[Any]) -> list[Any]:
+    def start(self, job_id: str, queue: str, score: float, slot: Sequence[Any]) -> list[Any]:
         worker, name, nonce, lease = slot
         before = dict(self.fields(job_id))
         number = re.match(r"\d+", before.get("fence", ""))
         fence = f"{int(number[0] if number else 0) + 1}-{nonce[-12:]}"
         fields = {"worker": worker, "fence": fence, "attempted_at": self.now}
-        fields |= {"place": int(place), "started_at": before.get("started_at", self.now)}
+        fields |= {"score": int(score), "started_at": before.get("started_at", self.now)}
         self.hset(f"job:{job_id}", state="running", **fields)
         self.zadd(f"leases:{queue}", job_id, self.now + lease)
         self.hset(f"slots:{worker}", **{name: f"{nonce} {queue} {job_id} {fence}"})
-        return self.handout(job_id, queue, fence, before)
+        return self.job_reply(job_id, queue, fence, before)
 
     def held(self, worker: str, slot: str) -> tuple[str, ...] | None:
         """Return nonce, queue, id and fence of what a slot claimed last."""
@@ -189,7 +189,7 @@ class Moves:
         if job.get("state") != "running" or job.get("fence") != fence:
             return None
         if nonce == last:
-            return self.handout(job_id, queue, fence, job)
+            return self.job_reply(job_id, queue, fence, job)
         if nonce < last:
             return ["none", -1]
         self.recover(job_id, queue, 1, "lost")
@@ -203,12 +203,12 @@ class Moves:
             _, due = self.promote_due(queue, 50)
             dues += [due] if due is not None else []
             while waiting := self.ordered(f"queued:{queue}"):
-                place, job_id = waiting[0]
+                score, job_id = waiting[0]
                 self.drop(f"queued:{queue}", job_id)
                 state = self.fields(job_id).get("state")
                 if state == "queued":
-                    return self.start(job_id, queue, place, slot)
-                self.misplaced(job_id, queue, state)
+                    return self.start(job_id, queue, score, slot)
+                self.quarantine(job_id, queue, state)
                 moves += 1
                 if moves == 50:
                     return ["more"]

@@ -21,24 +21,24 @@ class WholeModel(Model):
         found = self.schedule(name)
         if f"since:{rule}" not in found:
             return None
-        return max(int(found[f"since:{rule}"]), int(found.get("mark", 0)))
+        return max(int(found[f"since:{rule}"]), int(found.get("high_water", 0)))
 
-    def look(self, schedules: Sequence[str] = (), *, scheduler: str) -> list[str]:
+    def register_schedules(self, schedules: Sequence[str] = (), *, scheduler: str) -> list[str]:
         if self.full:
             raise Refused("maxmemory")
         self.zadd("schedulers", scheduler, self.now)
         reply = [str(self.now)]
         for name, rule in zip(schedules[::2], schedules[1::2], strict=True):
-            place = f"schedule:{name}"
-            if not isinstance(self.keys.get(place), dict):
-                self.keys.pop(place, None)
+            schedule_key = f"schedule:{name}"
+            if not isinstance(self.keys.get(schedule_key), dict):
+                self.keys.pop(schedule_key, None)
             for field, seen in list(self.schedule(name).items()):
                 kind, _, other = field.partition(":")
                 if kind == "seen" and other != rule and self.now - int(seen) > MINUTE:
-                    self.drop(place, f"seen:{other}", f"since:{other}")
+                    self.drop(schedule_key, f"seen:{other}", f"since:{other}")
             if self.since_of(name, rule) is None:
-                self.hset(place, **{f"since:{rule}": self.now})
-            self.hset(place, **{f"seen:{rule}": self.now})
+                self.hset(schedule_key, **{f"since:{rule}": self.now})
+            self.hset(schedule_key, **{f"seen:{rule}": self.now})
             self.zadd("schedules", name, self.now)
             reply.append(str(self.since_of(name, rule)))
         return reply
@@ -51,25 +51,25 @@ class WholeModel(Model):
         since = self.since_of(name, rule)
         if since is None or nominal <= since:
             return ["known"]
-        place = f"schedule:{name}"
+        schedule_key = f"schedule:{name}"
         if overlap == "skip" and self.is_open(self.schedule(name).get("job", "")):
             if self.full:
                 raise Refused("maxmemory")
-            self.hset(place, mark=nominal)
-            self.increase(place, "overlapped")
+            self.hset(schedule_key, high_water=nominal)
+            self.increase(schedule_key, "overlapped")
             return ["overlap"]
         tokens = self.store(*job)
-        self.hset(place, mark=nominal, nominal=nominal, fired_at=self.now, job=job[0])
-        self.increase(place, "fired")
-        self.announce(job[1], 1, tokens)
+        self.hset(schedule_key, high_water=nominal, nominal=nominal, fired_at=self.now, job=job[0])
+        self.increase(schedule_key, "fired")
+        self.count_and_wake(job[1], 1, tokens)
         return ["fired", str(self.now)]
 
-    def miss(self, *, name: str, rule: str, since: int, nominal: int, count: int) -> int:
+    def record_missed(self, *, name: str, rule: str, since: int, nominal: int, count: int) -> int:
         if self.since_of(name, rule) != since:
             return 0
         if self.full:
             raise Refused("maxmemory")
-        self.hset(f"schedule:{name}", mark=nominal, missed_at=self.now)
+        self.hset(f"schedule:{name}", high_water=nominal, missed_at=self.now)
         self.increase(f"schedule:{name}", "missed", count)
         return 1
 
@@ -81,7 +81,7 @@ class WholeModel(Model):
             self.keys.pop(f"schedule:{name}", None)
         self.hset(f"schedule:{name}", job=job[0])
         self.zadd("schedules", name, self.now)
-        self.announce(job[1], 1, tokens)
+        self.count_and_wake(job[1], 1, tokens)
         return str(self.now)
 
     def forget_schedule(self, *, name: str, unseen: int, gone: int) -> int:

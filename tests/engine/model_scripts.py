@@ -39,20 +39,19 @@ class Model(WorkerScripts):
     ) -> list[Any]:
         meta = dict(self.keys.get("meta", {}))
         owner = meta.get("owner")
-        verdict = "foreign" if owner else "new"
+        ownership = "foreign" if owner else "new"
         if owner in owners:
-            verdict = "known" if owner == owners[0] else "rotated"
-        change = "upgrading" if "upgrading" in meta else ""
-        if verdict != "foreign":
-            if verdict == "new" and self.full:
+            ownership = "known" if owner == owners[0] else "rotated"
+        change = ""
+        if ownership != "foreign":
+            if ownership == "new" and self.full:
                 raise Refused("maxmemory")
             named = {"schema": schema, "epoch": new_epoch} | meta
             self.hset("meta", **named | {"owner": owners[0]})
             if known and known not in (meta.get("epoch"), meta.get("former")):
                 change = "replaced"
-                self.increase("totals", "replaced")
         found = [meta.get("schema", schema), meta.get("epoch", new_epoch)]
-        return [verdict, *found, owner or owners[0], change]
+        return [ownership, *found, owner or owners[0], change]
 
     def adopt(self, *, schema: str, new_epoch: str, owner: str) -> str:
         meta = dict(self.keys.get("meta", {}))
@@ -62,18 +61,6 @@ class Model(WorkerScripts):
         schema = meta.get("schema", schema)
         self.hset("meta", schema=schema, epoch=new_epoch, owner=owner, former=former)
         return meta.get("owner", "")
-
-    def begin_upgrade(self, *, schema: str, new_epoch: str) -> str:
-        meta = self.keys.get("meta", {})
-        if "upgrading" in meta:
-            return str(self.now - int(meta["upgrading"].split()[1]))
-        since, former = f"{schema} {self.now}", meta.get("epoch", "")
-        self.hset("meta", upgrading=since, epoch=new_epoch, former=former)
-        return "0"
-
-    def end_upgrade(self, *, schema: str) -> int:
-        self.hset("meta", schema=schema)
-        return int(self.keys["meta"].pop("upgrading", None) is not None)
 
     def enqueue(self, jobs: Sequence[Any]) -> list[str]:
         words, stored, added, tokens = list(jobs), [], dict[str, int](), dict[str, int]()
@@ -86,7 +73,7 @@ class Model(WorkerScripts):
                 tokens[queue] = tokens.get(queue, 0) + self.store(*job)
                 added[queue] = added.get(queue, 0) + 1
         for queue, number in added.items():
-            self.announce(queue, number, tokens[queue])
+            self.count_and_wake(queue, number, tokens[queue])
         return stored
 
     def store(
@@ -106,33 +93,33 @@ class Model(WorkerScripts):
         fields = {"queue": queue, "task": task, "enqueued_at": self.now}
         fields |= dict(zip(more[::2], more[1::2], strict=True))
         if due == "":
-            self.to_queued(job_id, queue, self.last_place(str(priority)), **fields)
+            self.to_queued(job_id, queue, self.next_score(str(priority)), **fields)
         else:
             at = self.now + int(due[1:]) if due[0] == "+" else int(due)
             self.to_scheduled(job_id, queue, at, **fields)
         self.keys[f"payload:{job_id}"] = payload
         return int(due == "")
 
-    def announce(self, queue: str, added: int, tokens: int) -> None:
+    def count_and_wake(self, queue: str, added: int, tokens: int) -> None:
         if self.count("enqueued", queue, added) and self.add("queues", queue):
             self.wake("*")
         self.wake(queue, tokens)
 
-    def refresh(self, job: Sequence[Any], *, digest: str, seen: str, keep: int) -> str:
+    def refresh_cached(self, job: Sequence[Any], *, digest: str, seen: str, keep: int) -> str:
         if known := self.fields(job[0]).get("enqueued_at"):
             return known
         noted = self.noted(digest)
         if noted != seen or self.is_open(noted):
             return ""
         tokens = self.store(*job)
-        if not isinstance(self.keys.get(f"latest:{digest}"), dict):
-            self.keys.pop(f"latest:{digest}", None)
-        self.hset(f"latest:{digest}", refresh=job[0])
-        self.announce(job[1], 1, tokens)
+        if not isinstance(self.keys.get(f"cached:{digest}"), dict):
+            self.keys.pop(f"cached:{digest}", None)
+        self.hset(f"cached:{digest}", refresh=job[0])
+        self.count_and_wake(job[1], 1, tokens)
         return str(self.now)
 
-    def latest(self, *, digest: str) -> list[Any]:
-        kept = self.keys.get(f"latest:{digest}")
+    def get_cached(self, *, digest: str) -> list[Any]:
+        kept = self.keys.get(f"cached:{digest}")
         kept = kept if isinstance(kept, dict) else {}
         noted = self.noted(digest)
         return [
@@ -145,7 +132,7 @@ class Model(WorkerScripts):
 
     def noted(self, digest: str) -> str:
         """Return the job that was stored last to refresh a value."""
-        kept = self.keys.get(f"latest:{digest}")
+        kept = self.keys.get(f"cached:{digest}")
         return str(kept.get("refresh", "")) if isinstance(kept, dict) else ""
 
     def is_open(self, job_id: str) -> bool:
@@ -160,7 +147,7 @@ class Model(WorkerScripts):
         if state == "running":
             self.hset(f"job:{id}", cancel=reason)
             if "worker" in job:
-                self.keys[f"call:{job['worker']}"] = "1"
+                self.keys[f"renew_now:{job['worker']}"] = "1"
             return [state, state]
         if state not in BEFORE_START:
             return [state, state]
@@ -185,8 +172,8 @@ class Model(WorkerScripts):
                 job.pop(name, None)
             for name in ("attempted_at", "held_since", "cancel"):
                 job.pop(name, None)
-            self.record(id, 0, "-", "-", self.now, self.now, "requeued")
-        self.to_queued(id, str(queue), self.last_place(job.get("priority")), requeued=nonce)
+            self.append_attempt(id, 0, "-", "-", self.now, self.now, "requeued")
+        self.to_queued(id, str(queue), self.next_score(job.get("priority")), requeued=nonce)
         self.wake(str(queue))
         return [state, "queued"]
 
@@ -216,10 +203,7 @@ class Model(WorkerScripts):
             ids = self.until(index, self.now - min(keep, 60_000))[:excess]
         for job_id in ids:
             self.drop(index, job_id)
-            actual = self.fields(job_id).get("state")
-            if actual and actual != state:
-                self.increase("totals", "ghost")
-            else:
+            if self.fields(job_id).get("state", state) == state:
                 self.remove(job_id, state)
         return len(ids)
 
@@ -240,7 +224,7 @@ class Model(WorkerScripts):
     def queues(self) -> list[str]:
         return sorted(self.keys.get("queues", ()))
 
-    def show(self, *, id: str) -> list[Any]:
+    def get_job(self, *, id: str) -> list[Any]:
         job = self.fields(id)
         if not job:
             return []

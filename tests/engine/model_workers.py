@@ -42,27 +42,27 @@ class WorkerScripts(Moves):
         **settled: Any,
     ) -> list[Any]:
         job = self.fields(id)
-        verdict = "stale"
+        reply = "stale"
         if job.get("state") == "running" and job.get("fence") == fence:
-            verdict = "ok"
+            reply = "ok"
             counted = settled["outcome"] != "released"
             if "cancel" in job and settled["outcome"] not in ("succeeded", "failed"):
-                verdict = "cancelled"
+                reply = "cancelled"
                 settled |= {"outcome": "cancelled", "reason": job["cancel"]}
             self.settle(id, job, fence, worker, counted, **settled)
         elif job.get("settled") == fence:
-            verdict = "again"
+            reply = "repeated"
         else:
             self.increase("totals", "stale")
         given: list[Any] | None = None
         if queues and self.attached(epoch):
-            if verdict != "ok":
+            if reply != "ok":
                 given = self.claimed_before(worker, slot, nonce)
             given = given or self.next_job((worker, slot, nonce, lease), queues)
-            return [verdict, str(self.now), *given]
-        if verdict in ("ok", "cancelled"):
+            return [reply, str(self.now), *given]
+        if reply in ("ok", "cancelled"):
             self.drop(f"slots:{worker}", slot)
-        return [verdict, str(self.now), *(["more"] if queues else [])]
+        return [reply, str(self.now), *(["more"] if queues else [])]
 
     def settle(
         self,
@@ -77,38 +77,41 @@ class WorkerScripts(Moves):
         reason: str,
         error: str,
         delay: int,
-        latest: str,
+        cached: str,
     ) -> None:
         queue, attempts, held = job["queue"], int(job.get("attempts", 0)), job.get("held_since", "")
         released = outcome == "released"
         self.drop(f"leases:{queue}", job_id)
         started = job.get("attempted_at", "0")
-        self.record(job_id, attempts + 1, fence, worker, started, self.now, outcome, error=error)
+        words = (fence, worker, started, self.now, outcome)
+        self.append_attempt(job_id, attempts + 1, *words, error=error)
         fields: dict[str, Any] = {"settled": fence, "attempts": attempts + counted}
         if reason or held:
             fields |= {"reason": reason, "held_since": (held or self.now) if released else ""}
         if outcome == "retried" or (released and delay > 0):
             self.to_scheduled(job_id, queue, self.now + delay, **fields)
-            self.count(outcome, queue)
+            if outcome == "retried":
+                self.count(outcome, queue)
         elif released:
-            place = float(job.get("place") or self.last_place(job.get("priority")))
-            self.to_queued(job_id, queue, place, **fields)
+            score = float(job.get("score") or self.next_score(job.get("priority")))
+            self.to_queued(job_id, queue, score, **fields)
             self.wake(queue)
         else:
             if result:
                 self.keys[f"result:{job_id}"] = result
-            if latest and outcome == "succeeded":
-                self.keep(latest.split()[0], result or "null", int(job.get("attempted_at", 0)))
+            if cached and outcome == "succeeded":
+                begun = int(job.get("attempted_at", 0))
+                self.keep_cached(cached.split()[0], result or "null", begun)
             self.to_final(job_id, queue, outcome, **fields)
 
-    def keep(self, digest: str, value: str, begun: int) -> None:
-        old = self.keys.pop(f"latest:{digest}", None)
+    def keep_cached(self, digest: str, value: str, begun: int) -> None:
+        old = self.keys.pop(f"cached:{digest}", None)
         old = old if isinstance(old, dict) else {}
         if begun < int(old.get("begun", 0)) <= self.now:
-            self.keys[f"latest:{digest}"] = old
+            self.keys[f"cached:{digest}"] = old
             return
         fields = {"value": value, "at": self.now, "begun": begun}
-        self.hset(f"latest:{digest}", **fields, refresh=old.get("refresh", ""))
+        self.hset(f"cached:{digest}", **fields, refresh=old.get("refresh", ""))
 
     def renew(self, info: Sequence[str], *, worker: str, lease: int) -> list[str]:
         self.zadd("workers", worker, self.now)
@@ -173,7 +176,7 @@ class WorkerScripts(Moves):
             self.drop("workers", one)
             self.keys.pop(f"worker:{one}", None)
             self.keys.pop(f"slots:{one}", None)
-            self.keys.pop(f"call:{one}", None)
+            self.keys.pop(f"renew_now:{one}", None)
         return len(gone)
 
     def holds_a_run(self, worker: str) -> bool:
@@ -210,6 +213,6 @@ class WorkerScripts(Moves):
                     state = self.recover(job_id, queue, 1, "lost")
                 else:
                     self.drop(f"leases:{queue}", job_id)
-                    self.misplaced(job_id, queue, state)
+                    self.quarantine(job_id, queue, state)
                 answer += [job_id, state or "failed"]
         return answer

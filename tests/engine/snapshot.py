@@ -71,7 +71,7 @@ def take(engine: Engine) -> Snapshot:
     """Read all keys; the clock of the test loader is left out."""
     keys: Keys = {}
     expiring = []
-    found: Any = engine.connection.client.eval(_READ, 0, engine.connection.keys.prefix)
+    found: Any = engine.client.redis.eval(_READ, 0, engine.client.keys.prefix)
     for name, kind, value, ttl in found:
         key = text(name)
         if key == "clock":
@@ -85,7 +85,7 @@ def take(engine: Engine) -> Snapshot:
 def read(script: str, reply: Any) -> Any:
     """Return a script's reply in a form that can be compared: text, fields as dicts, sorted."""
     words = text(reply)
-    if script == "show" and words:
+    if script == "get_job" and words:
         words[0] = _fields(words[0])
     elif script in ("claim", "finish") and "job" in words:
         words[words.index("job") + 6] = _fields(words[words.index("job") + 6])

@@ -6,13 +6,13 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.claims import Held, Nothing, Slot
+from django_jobqueue.engine.claims import Lease, NoJob, Slot
 from django_jobqueue.exceptions import JobNotFound
-from django_jobqueue.jobs.attempt import Settlement
-from django_jobqueue.jobs.job import State, new_id
-from tests.conftest import Clock
-
-from .places import (
+from django_jobqueue.jobs.job import new_id
+from django_jobqueue.jobs.run import RunResult
+from django_jobqueue.jobs.states import Outcome, State
+from tests.support.clock import Clock
+from tests.support.places import (
     DONE,
     FAILED,
     REAP,
@@ -20,7 +20,6 @@ from .places import (
     RETRIED,
     Make,
     claimed,
-    counted,
     everything,
     finish,
     full_memory,
@@ -30,9 +29,9 @@ from .places import (
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.SCHEDULED, State.WAITING])
-def test_job_that_has_not_started_is_cancelled(engine: Engine, seed: Make, state: State) -> None:
+def test_job_that_has_not_started_is_cancelled(engine: Engine, job_in: Make, state: State) -> None:
     """It leaves its index for that of the cancelled ones, with the reason."""
-    job_id, other = seed(state), seed(state)
+    job_id, other = job_in(state), job_in(state)
 
     assert engine.jobs.cancel(job_id, "by_user") is State.CANCELLED
 
@@ -40,13 +39,12 @@ def test_job_that_has_not_started_is_cancelled(engine: Engine, seed: Make, state
     job = engine.inspector.job(job_id)
     assert (job.state, job.reason) == (State.CANCELLED, "by_user")
     assert job.finished_at is not None
-    assert counted(engine, "cancelled") == 1
 
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
-def test_other_states_stay(engine: Engine, seed: Make, state: State) -> None:
+def test_other_states_stay(engine: Engine, job_in: Make, state: State) -> None:
     """The answer is the state that the job has."""
-    job_id = seed(state)
+    job_id = job_in(state)
     before = everything(engine)
 
     assert engine.jobs.cancel(job_id) is state
@@ -56,7 +54,7 @@ def test_other_states_stay(engine: Engine, seed: Make, state: State) -> None:
 def test_cancelled_job_is_never_claimed(engine: Engine, slot: Slot, make_job: Make) -> None:
     """There is nothing left to claim."""
     engine.jobs.cancel(make_job())
-    assert nothing(engine, slot) == Nothing()
+    assert nothing(engine, slot) == NoJob()
 
 
 def test_retry_can_be_cancelled(engine: Engine, slot: Slot, make_job: Make) -> None:
@@ -103,16 +101,28 @@ def test_running_job_is_told_to_end(engine: Engine, slot: Slot, make_job: Make) 
 
     assert places(engine) == {"leases": {"default": [job_id]}}
     assert engine.inspector.job(job_id).cancelling
-    assert engine.workers.is_called(slot.worker)
-    assert not engine.workers.is_called(slot.worker)
-    assert engine.workers.renew(slot.worker, {"pid": 1}) == [
-        Held(slot.name, job_id, job.fence, cancelled=True)
+    assert engine.claims.wants_renewal(slot.worker)
+    assert not engine.claims.wants_renewal(slot.worker)
+    assert engine.claims.renew(slot.worker, {"pid": 1}) == [
+        Lease(slot.name, job_id, job.fence, cancelled=True)
     ]
 
 
-@pytest.mark.parametrize("settled", [RETRIED, RELEASED, Settlement(outcome="cancelled")])
+def test_run_of_no_known_worker_is_told_to_end(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """Its record is damaged: nobody can be called, and the next renewal tells it."""
+    job_id = make_job()
+    job = claimed(engine, slot)
+    engine.client.redis.hdel(engine.client.keys("job", job_id), "worker")
+
+    assert engine.jobs.cancel(job_id) is State.RUNNING
+    assert engine.claims.renew(slot.worker, {"pid": 1}) == [
+        Lease(slot.name, job_id, job.fence, cancelled=True)
+    ]
+
+
+@pytest.mark.parametrize("settled", [RETRIED, RELEASED, RunResult(Outcome.CANCELLED)])
 def test_no_other_run_follows(
-    engine: Engine, slot: Slot, make_job: Make, settled: Settlement
+    engine: Engine, slot: Slot, make_job: Make, settled: RunResult
 ) -> None:
     """However this one ends, but for success and failure."""
     job_id = make_job()
@@ -125,12 +135,12 @@ def test_no_other_run_follows(
     found = engine.inspector.job(job_id)
     assert (found.state, found.reason, found.cancelling) == (State.CANCELLED, "by_user", False)
     assert found.attempts == (0 if settled == RELEASED else 1)
-    assert finish(engine, slot, job, settled) == "again"
+    assert finish(engine, slot, job, settled) == "repeated"
 
 
 @pytest.mark.parametrize("settled", [DONE, FAILED])
 def test_run_that_ends_first_counts(
-    engine: Engine, slot: Slot, make_job: Make, settled: Settlement
+    engine: Engine, slot: Slot, make_job: Make, settled: RunResult
 ) -> None:
     """The task had done its work, or failed for good."""
     job_id = make_job()
@@ -148,7 +158,7 @@ def test_lost_run_is_not_repeated(engine: Engine, slot: Slot, make_job: Make, lo
     claimed(engine, slot)
     engine.jobs.cancel(job_id, "by_user")
 
-    moved = engine.workers.release_slot(slot, lost=lost, reason="killed_9")
+    moved = engine.claims.release_slot(slot, lost=lost, reason="killed_9")
 
     assert moved == [job_id, "cancelled"]
     found = engine.inspector.job(job_id)
@@ -194,9 +204,9 @@ def test_worker_that_goes_takes_its_call_along(engine: Engine, slot: Slot, make_
     job = make_job()
     claimed(engine, slot)
     engine.jobs.cancel(job)
-    engine.workers.release_slot(slot, lost=False, reason="")
-    engine.workers.forget(slot.worker)
-    assert not any(name.startswith("call") for name in everything(engine))
+    engine.claims.release_slot(slot, lost=False, reason="")
+    engine.claims.forget(slot.worker)
+    assert not any(name.startswith("renew_now") for name in everything(engine))
 
 
 def test_command_cancels(engine: Engine, slot: Slot, make_job: Make) -> None:

@@ -5,11 +5,10 @@ from datetime import timedelta
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.claims import Nothing, Slot
-from django_jobqueue.jobs.job import State
-from tests.conftest import Clock
-
-from .places import (
+from django_jobqueue.engine.claims import NoJob, Slot
+from django_jobqueue.jobs.states import State
+from tests.support.clock import Clock
+from tests.support.places import (
     FAILED,
     REAP,
     RELEASED,
@@ -23,6 +22,7 @@ from .places import (
     full_memory,
     next_ids,
     nothing,
+    parts_of,
     places,
     record,
     score,
@@ -38,20 +38,20 @@ def test_queued_job_runs_under_a_lease(engine: Engine, slot: Slot, make_job: Mak
     job = claimed(engine, slot)
 
     assert places(engine) == {"leases": {"default": [job_id]}}
-    assert score(engine, "leases", job_id) == job.now + 30_000
+    assert score(engine, "leases", job_id) == job.attempted_at + 30_000
     fields = record(engine, job_id)
-    assert fields.pop("place") == "1000000000000001"
+    assert fields.pop("score") == "1000000000000001"
     assert fields == {
         "state": "running",
         "queue": "default",
         "task": "tests.project.tasks.noop",
         "enqueued_at": str(job.enqueued_at),
-        "started_at": str(job.now),
-        "attempted_at": str(job.now),
+        "started_at": str(job.attempted_at),
+        "attempted_at": str(job.attempted_at),
         "worker": "worker-1",
         "fence": f"1-{nonce[-12:]}",
     }
-    held = engine.connection.client.hgetall(engine.connection.keys("slots", "worker-1"))
+    held = engine.client.redis.hgetall(engine.client.keys("slots", "worker-1"))
     assert held == {b"0.0": f"{nonce} default {job_id} {job.fence}".encode()}
 
 
@@ -59,7 +59,7 @@ def test_claim_returns_all_that_is_needed_to_run(
     engine: Engine, slot: Slot, make_job: Make
 ) -> None:
     """The slot asks no second time."""
-    job_id = make_job(task="a.b", priority=5, fields=("max_attempts", 4))
+    job_id = make_job(task="a.b", priority=5, max_attempts=4)
 
     job = claimed(engine, slot)
 
@@ -71,7 +71,7 @@ def test_claim_returns_all_that_is_needed_to_run(
         4,
     )
     assert (job.attempts, job.attempt, job.recoveries, job.runs) == (0, 1, 0, ())
-    assert job.started_at == job.now
+    assert job.started_at == job.attempted_at
     assert job.held_since is None
     assert job.payload is not None
 
@@ -111,7 +111,7 @@ def test_lost_reply_of_a_reaped_job_gives_the_next_one(
     first, second = make_job(), make_job()
     nonce = slot.nonce
     claimed(engine, slot)
-    engine.workers.release_slot(slot, lost=True, reason="killed")
+    engine.claims.release_slot(slot, lost=True, reason="killed")
     assert claimed(engine, Slot("worker-2", "0.0")).id == first
     slot.nonce = nonce
 
@@ -166,7 +166,7 @@ def test_dead_process_claim_costs_no_lease(engine: Engine, make_job: Make) -> No
     """What it claims after its death goes back when its successor claims, and runs at once."""
     first, second = make_job(), make_job()
     dead, successor = Slot("worker-1", "0.0"), Slot("worker-1", "0.0")
-    assert engine.workers.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed_9") == []
+    assert engine.claims.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed_9") == []
     place = score(engine, "queued", first)
     unheard = claimed(engine, dead)
 
@@ -176,7 +176,7 @@ def test_dead_process_claim_costs_no_lease(engine: Engine, make_job: Make) -> No
     assert job.fence.partition("-")[0] == "2"
     assert [(run.outcome, run.fence) for run in job.runs] == [("recovered", unheard.fence)]
     assert places(engine) == {"leases": {"default": [first]}, "queued": {"default": [second]}}
-    assert record(engine, first)["place"] == str(place)
+    assert record(engine, first)["score"] == str(place)
     assert engine.inspector.totals() == {"recovered": 1}
 
 
@@ -213,7 +213,7 @@ def test_dead_process_job_that_was_to_be_cancelled_is(engine: Engine, make_job: 
 
 def test_dead_process_job_lost_too_often_fails(engine: Engine, make_job: Make) -> None:
     """As if its lease had ended."""
-    first = make_job(fields=("max_recoveries", 0))
+    first = make_job(max_recoveries=0)
     dead, successor = Slot("worker-1", "0.0"), Slot("worker-1", "0.0")
     claimed(engine, dead)
 
@@ -232,7 +232,7 @@ def test_dead_process_job_of_another_queue_wakes_others(engine: Engine, make_job
     engine.queues.pause("default")
     drop_tokens(engine)
 
-    assert nothing(engine, successor, "b") == Nothing()
+    assert nothing(engine, successor, "b") == NoJob()
 
     assert places(engine) == {"queued": {"default": [first]}}
     assert tokens(engine) == 1
@@ -254,10 +254,10 @@ def test_late_claim_leaves_its_slot_alone(engine: Engine, make_job: Make) -> Non
     job = claimed(engine, lives)
     before = everything(engine)
 
-    assert nothing(engine, late) == Nothing()
+    assert nothing(engine, late) == NoJob()
 
     assert everything(engine) == before
-    assert [(held.id, held.lost) for held in engine.workers.renew("worker-1", {"pid": 1})] == [
+    assert [(held.id, held.lost) for held in engine.claims.renew("worker-1", {"pid": 1})] == [
         (first, False)
     ]
     assert finish(engine, lives, job) == "ok"
@@ -282,8 +282,8 @@ def test_claim_leaves_what_its_slot_has_lost_alone(
     """Only a job that still runs under the slot's own fence goes back."""
     job_id, slot = make_job(), Slot("worker-1", "0.0")
     job = claimed(engine, slot)
-    key = engine.connection.keys("slots", "worker-1")
-    held = engine.connection.client.hget(key, "0.0")
+    key = engine.client.keys("slots", "worker-1")
+    held = engine.client.redis.hget(key, "0.0")
     if became in ("succeeded", "deleted"):
         finish(engine, slot, job)
     else:
@@ -293,7 +293,7 @@ def test_claim_leaves_what_its_slot_has_lost_alone(
         engine.jobs.delete(job_id)
     elif became == "another's":
         claimed(engine, Slot("worker-2", "0.0"))
-    engine.connection.client.hset(key, "0.0", held)
+    engine.client.redis.hset(key, "0.0", held)
     before = everything(engine)
 
     nothing(engine, slot, "b")
@@ -306,7 +306,7 @@ def test_one_job_goes_to_one_of_two_slots(engine: Engine, make_job: Make) -> Non
     """Who comes second gets nothing."""
     job_id = make_job()
     assert claimed(engine, Slot("worker-1", "0.0")).id == job_id
-    assert nothing(engine, Slot("worker-1", "0.1")) == Nothing()
+    assert nothing(engine, Slot("worker-1", "0.1")) == NoJob()
 
 
 def test_each_run_has_its_own_fence(engine: Engine, slot: Slot, make_job: Make) -> None:
@@ -326,7 +326,7 @@ def test_earlier_runs_come_with_the_job(
     engine: Engine, clock: Clock, slot: Slot, make_job: Make
 ) -> None:
     """The worker knows all errors so far, oldest first."""
-    make_job(fields=("max_attempts", 5))
+    make_job(max_attempts=5)
     finish(engine, slot, claimed(engine, slot), RETRIED)
     clock.move(61)
     finish(engine, slot, claimed(engine, slot), RELEASED)
@@ -335,7 +335,8 @@ def test_earlier_runs_come_with_the_job(
 
     assert [run.outcome for run in job.runs] == ["retried", "released"]
     assert (job.attempts, job.attempt) == (1, 2)
-    assert job.started_at < job.now
+    assert job.started_at is not None
+    assert job.started_at < job.attempted_at
 
 
 def test_higher_priority_goes_first(engine: Engine, make_job: Make) -> None:
@@ -349,7 +350,7 @@ def test_higher_priority_goes_first(engine: Engine, make_job: Make) -> None:
 
 def test_order_is_exact_at_a_high_sequence(engine: Engine, make_job: Make) -> None:
     """After a trillion jobs the places are still whole numbers apart."""
-    engine.connection.client.set(engine.connection.keys("sequence"), 9_000_000_000_000)
+    engine.client.redis.set(engine.client.keys("sequence"), 9_000_000_000_000)
     ids = [make_job(priority=-100) for _ in range(5)]
 
     assert next_ids(engine, 5) == ids
@@ -361,14 +362,41 @@ def test_queues_are_tried_in_order(engine: Engine, slot: Slot, make_job: Make) -
     high = [make_job(queue="a", priority=-100) for _ in range(2)]
 
     assert next_ids(engine, 3, "a", "b") == [*high, low]
-    assert nothing(engine, slot, "a", "b") == Nothing()
+    assert nothing(engine, slot, "a", "b") == NoJob()
+
+
+@pytest.mark.parametrize("queues", [("a", "b"), ("b", "a")])
+def test_empty_claim_tells_the_first_due_time_of_all_queues(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make, queues: tuple[str, ...]
+) -> None:
+    """The slot sleeps until then, whichever queue it is in."""
+    make_job(queue="a", due=timedelta(minutes=1))
+    make_job(queue="b", due=timedelta(minutes=2))
+    wait = nothing(engine, slot, *queues).wait_ms
+    assert wait is not None
+    assert 30_000 < wait <= 60_000
+
+
+def test_wait_is_never_negative(engine: Engine, slot: Slot) -> None:
+    """More ids that are due and can't run than one claim puts away: the next one is due at once."""
+    client, keys = engine.client.redis, engine.client.keys
+    strays = {f"stray-{number:02}": 1 for number in range(51)}
+    client.zadd(keys("scheduled", "default"), strays)
+    assert nothing(engine, slot).wait_ms == 0
+    client.flushall()
+
+
+def test_slot_of_no_queues_gets_nothing(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """It is an answer, and no error."""
+    make_job()
+    assert engine.claims.claim(slot, []) == NoJob()
 
 
 def test_only_the_given_queues_are_served(engine: Engine, slot: Slot, make_job: Make) -> None:
     """A worker's queues are its own choice."""
     job_id = make_job(queue="other")
 
-    assert nothing(engine, slot) == Nothing()
+    assert nothing(engine, slot) == NoJob()
     assert places(engine) == {"queued": {"other": [job_id]}}
 
 
@@ -379,7 +407,7 @@ def test_paused_queue_is_passed_over(engine: Engine, slot: Slot, make_job: Make)
     engine.queues.pause("default")
 
     assert claimed(engine, slot, "default", "b").id == other
-    assert nothing(engine, Slot("worker-1", "0.1"), "default", "b") == Nothing()
+    assert nothing(engine, Slot("worker-1", "0.1"), "default", "b") == NoJob()
     assert places(engine) == {
         "queued": {"default": [queued]},
         "scheduled": {"default": [due]},
@@ -456,6 +484,17 @@ def test_claim_that_leaves_more_passes_a_token_on(engine: Engine, make_job: Make
     assert tokens(engine) == 0
 
 
+def test_claim_that_leaves_one_passes_a_token_on(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """As for many: nobody else tells of the last one."""
+    for _ in range(2):
+        make_job()
+    drop_tokens(engine)
+    claimed(engine, slot)
+    assert tokens(engine) == 1
+
+
 def test_empty_claim_takes_the_tokens_away(engine: Engine, slot: Slot, make_job: Make) -> None:
     """Surplus tokens cost one empty claim, not sixty."""
     engine.jobs.cancel(make_job())
@@ -472,7 +511,7 @@ def test_empty_claim_clears_the_slot(engine: Engine, slot: Slot, make_job: Make)
     make_job()
     finish(engine, slot, claimed(engine, slot))
     nothing(engine, slot)
-    assert not engine.connection.client.exists(engine.connection.keys("slots", slot.worker))
+    assert not engine.client.redis.exists(engine.client.keys("slots", slot.worker))
 
 
 def test_empty_claim_clears_the_slot_of_a_lost_run(
@@ -487,13 +526,13 @@ def test_empty_claim_clears_the_slot_of_a_lost_run(
 
     nothing(engine, slot)
 
-    assert engine.workers.renew(slot.worker, {"pid": 1}) == []
+    assert engine.claims.renew(slot.worker, {"pid": 1}) == []
 
 
 def test_job_without_record_ends_as_failed(engine: Engine, slot: Slot, make_job: Make) -> None:
     """An id whose hash is gone is shown as damaged, and the next job runs."""
     gone, next_one = make_job(), make_job()
-    engine.connection.client.delete(engine.connection.keys("job", gone))
+    engine.client.redis.delete(engine.client.keys("job", gone))
 
     assert claimed(engine, slot).id == next_one
     assert places(engine) == {"failed": {"default": [gone]}, "leases": {"default": [next_one]}}
@@ -504,19 +543,33 @@ def test_job_without_record_ends_as_failed(engine: Engine, slot: Slot, make_job:
 def test_record_of_another_type_ends_as_failed(engine: Engine, slot: Slot, make_job: Make) -> None:
     """A string where the hash should be is replaced by the record of a failure."""
     broken, next_one = make_job(), make_job()
-    engine.connection.client.set(engine.connection.keys("job", broken), "nonsense")
+    engine.client.redis.set(engine.client.keys("job", broken), "nonsense")
 
     assert claimed(engine, slot).id == next_one
     assert places(engine) == {"failed": {"default": [broken]}, "leases": {"default": [next_one]}}
     assert record(engine, broken)["reason"] == "damaged"
 
 
+def test_damaged_job_keeps_the_time_at_which_it_was_stored(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """It tells for how long nobody ran it."""
+    broken = make_job()
+    engine.client.redis.hdel(engine.client.keys("job", broken), "state")
+    stored = record(engine, broken)["enqueued_at"]
+    clock.move(60)
+
+    nothing(engine, slot)
+    found = record(engine, broken)
+    assert (found["state"], found["enqueued_at"]) == ("failed", stored)
+
+
 def test_record_without_state_ends_as_failed(engine: Engine, slot: Slot, make_job: Make) -> None:
     """What is left of the record stays for people to see, and the task's index lists it."""
     broken = make_job(task="a.b")
-    engine.connection.client.hdel(engine.connection.keys("job", broken), "state")
+    engine.client.redis.hdel(engine.client.keys("job", broken), "state")
 
-    assert nothing(engine, slot) == Nothing()
+    assert nothing(engine, slot) == NoJob()
     assert places(engine) == {"failed": {"default": [broken]}, "failed-of": {"a.b": [broken]}}
     assert engine.inspector.job(broken).task == "a.b"
 
@@ -526,7 +579,7 @@ def test_missing_payload_reaches_the_worker_as_none(
 ) -> None:
     """The executor, which verifies payloads, fails the job with the reason."""
     job_id = make_job()
-    engine.connection.client.delete(engine.connection.keys("payload", job_id))
+    engine.client.redis.delete(engine.client.keys("payload", job_id))
 
     job = claimed(engine, slot)
     assert (job.id, job.payload) == (job_id, None)
@@ -542,17 +595,17 @@ def test_part_of_another_type_does_not_hold_the_slot(
     """A damaged part costs its own job, not the slot that claims it."""
     job_id = make_job()
     finish(engine, slot, claimed(engine, slot), RELEASED)
-    client, key = engine.connection.client, engine.connection.keys(kind, job_id)
+    client, key = engine.client.redis, engine.client.keys(kind, job_id)
     client.delete(key)
     client.hset(key, "not", "it")
 
     try:
-        engine.workers.claim(slot, ["default"])
-        engine.workers.claim(slot, ["default"])
+        engine.claims.claim(slot, ["default"])
+        engine.claims.claim(slot, ["default"])
     finally:
-        client.delete(*engine.connection.keys.parts(job_id))
+        client.delete(*parts_of(engine.client.keys, job_id))
         for index in ("queued", "leases", "failed"):
-            client.zrem(engine.connection.keys(index, "default"), job_id)
+            client.zrem(engine.client.keys(index, "default"), job_id)
 
 
 def test_due_job_of_another_type_does_not_stop_the_claim(
@@ -560,7 +613,7 @@ def test_due_job_of_another_type_does_not_stop_the_claim(
 ) -> None:
     """A damaged record among the due ones is counted and passed over."""
     broken, next_one = make_job(due=1000), make_job()
-    engine.connection.client.set(engine.connection.keys("job", broken), "nonsense")
+    engine.client.redis.set(engine.client.keys("job", broken), "nonsense")
 
     assert claimed(engine, slot).id == next_one
 
@@ -570,7 +623,7 @@ def test_due_job_without_record_is_not_forgotten(
 ) -> None:
     """It ends as failed like one that was queued, so that people see it."""
     gone = make_job(due=1000)
-    engine.connection.client.delete(engine.connection.keys("job", gone))
+    engine.client.redis.delete(engine.client.keys("job", gone))
 
     nothing(engine, slot)
 
@@ -578,24 +631,24 @@ def test_due_job_without_record_is_not_forgotten(
     assert engine.inspector.totals() == {"damaged": 1}
 
 
-def test_id_of_a_job_elsewhere_is_a_ghost(engine: Engine, slot: Slot, seed: Make) -> None:
+def test_id_of_a_job_elsewhere_is_dropped(engine: Engine, slot: Slot, job_in: Make) -> None:
     """An id that stands in two indexes counts where its record says."""
-    ghost = seed(State.SUCCEEDED)
-    engine.connection.client.zadd(engine.connection.keys("queued", "default"), {ghost: 1})
+    stray = job_in(State.SUCCEEDED)
+    engine.client.redis.zadd(engine.client.keys("queued", "default"), {stray: 1})
 
-    assert nothing(engine, slot) == Nothing()
-    assert places(engine) == {"succeeded": {"default": [ghost]}}
-    assert engine.inspector.totals() == {"ghost": 1}
+    assert nothing(engine, slot) == NoJob()
+    assert places(engine) == {"succeeded": {"default": [stray]}}
+    assert engine.inspector.totals() == {}
 
 
 def test_after_fifty_ids_the_claim_answers_more(engine: Engine, slot: Slot, make_job: Make) -> None:
     """One call's work is bounded; the slot calls again at once."""
-    client, keys = engine.connection.client, engine.connection.keys
+    client, keys = engine.client.redis, engine.client.keys
     for number in range(60):
-        client.zadd(keys("queued", "default"), {f"ghost-{number:02}": number})
+        client.zadd(keys("queued", "default"), {f"gone-{number:02}": number})
     job_id = make_job()
 
-    assert nothing(engine, slot) == Nothing(more=True)
+    assert nothing(engine, slot) == NoJob(more=True)
     assert counted(engine, "failed") == 50
     assert claimed(engine, slot).id == job_id
     assert engine.inspector.totals() == {"damaged": 60}
@@ -608,13 +661,13 @@ def test_claim_works_at_maxmemory(engine: Engine, slot: Slot, make_job: Make) ->
     with full_memory(engine):
         assert claimed(engine, slot).id == queued
         assert claimed(engine, Slot("worker-1", "0.1")).id == due
-        assert nothing(engine, Slot("worker-1", "0.2")) == Nothing()
+        assert nothing(engine, Slot("worker-1", "0.2")) == NoJob()
 
 
 def test_flushed_scripts_are_loaded_again(engine: Engine, slot: Slot, make_job: Make) -> None:
     """SCRIPT FLUSH before a claim is invisible."""
     job_id = make_job()
-    engine.connection.client.script_flush()
+    engine.client.redis.script_flush()
     assert claimed(engine, slot).id == job_id
 
 
@@ -625,11 +678,11 @@ def test_damaged_numbers_count_as_missing(
     """Also those that no date has: they would end the process."""
     job_id = make_job()
     names = ("enqueued_at", "started_at", "nominal", "held_since", "attempts", "priority")
-    engine.connection.client.hset(
-        engine.connection.keys("job", job_id), mapping=dict.fromkeys(names, damage)
+    engine.client.redis.hset(
+        engine.client.keys("job", job_id), mapping=dict.fromkeys(names, damage)
     )
 
     job = claimed(engine, slot)
 
-    assert (job.enqueued_at, job.started_at, job.nominal_at) == (0, job.now, None)
+    assert (job.enqueued_at, job.started_at, job.nominal_at) == (0, job.attempted_at, None)
     assert (job.held_since, job.attempts, job.priority) == (None, 0, 0)

@@ -19,31 +19,18 @@ from redis import Redis
 from django_jobqueue import engine as engines
 from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine, get_engine, new_engine
-from django_jobqueue.engine.client import Connection
-from django_jobqueue.engine.locate import QUICK, worker_timeouts
+from django_jobqueue.engine.client import Client
+from django_jobqueue.engine.locate import BEST_EFFORT_TIMEOUTS, worker_timeouts
 from django_jobqueue.exceptions import QueueUnavailable, ServerUnfit
 from django_jobqueue.jobs.job import new_id
 from embedded.server import EmbeddedServer
-from tests.rig import free_port, until
-
-from .places import Make, everything, places
+from tests.support.places import Make, everything, places
+from tests.support.processes import free_port, until
 
 BACKEND = "django_jobqueue.backend.JobQueueBackend"
 DJANGO = "django.core.cache.backends.redis.RedisCache"
 DJANGO_REDIS = "django_redis.cache.RedisCache"
 NOWHERE = "redis://user:hunter2@127.0.0.1:1"  # nothing listens there
-
-
-@pytest.fixture
-def configure(settings):
-    """Set the OPTIONS of the alias "default", and the caches."""
-
-    def set_options(caches: dict[str, Any] | None = None, **given: Any) -> None:
-        if caches is not None:
-            settings.CACHES = caches
-        settings.TASKS = {"default": {"BACKEND": BACKEND, "OPTIONS": given}}
-
-    return set_options
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +43,7 @@ def port_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Embe
 
 
 def kwargs_of(engine: Engine) -> dict[str, Any]:
-    return engine.connection.client.connection_pool.connection_kwargs
+    return engine.client.redis.connection_pool.connection_kwargs
 
 
 def client_of(name: str) -> Any:
@@ -78,9 +65,9 @@ def test_unix_socket_by_url(redis_server: EmbeddedServer, configure) -> None:
     ):
         configure(URL=url, **options)
         engine = get_engine("default")
-        assert engine.connection.client.ping()
-        assert engine.connection.client.client_info()["db"] == number
-        assert engine.connection.address() == f"{redis_server.socket}, database {number}"
+        assert engine.client.redis.ping()
+        assert engine.client.redis.client_info()["db"] == number
+        assert engine.client.address() == f"{redis_server.socket}, database {number}"
 
 
 def test_tcp_by_url(port_server: tuple[EmbeddedServer, int], configure) -> None:
@@ -89,10 +76,10 @@ def test_tcp_by_url(port_server: tuple[EmbeddedServer, int], configure) -> None:
     configure(URL=f"redis://:hunter2@127.0.0.1:{port}/2")
 
     engine = get_engine("default")
-    engine.connection.attach()
+    engine.client.attach()
 
-    assert engine.connection.client.client_info()["db"] == 2
-    assert engine.connection.address() == f"127.0.0.1:{port}, database 2"
+    assert engine.client.redis.client_info()["db"] == 2
+    assert engine.client.address() == f"127.0.0.1:{port}, database 2"
 
 
 @pytest.mark.parametrize("backend", [DJANGO, DJANGO_REDIS])
@@ -102,11 +89,11 @@ def test_tcp_by_cache(port_server: tuple[EmbeddedServer, int], configure, backen
     configure({"default": cache(f"redis://:hunter2@127.0.0.1:{port}/0", backend)})
 
     engine = get_engine("default")
-    engine.connection.attach()
+    engine.client.attach()
 
     client = client_of("default") if backend == DJANGO_REDIS else None
-    assert client is None or client.connection_pool is not engine.connection.client.connection_pool
-    assert engine.connection.client.client_info()["db"] == 1
+    assert client is None or client.connection_pool is not engine.client.redis.connection_pool
+    assert engine.client.redis.client_info()["db"] == 1
     assert kwargs_of(engine)["socket_timeout"] == 5.0
 
 
@@ -119,8 +106,8 @@ def test_unix_socket_by_cache(redis_server: EmbeddedServer, configure, backend: 
         DB=4,
     )
     engine = get_engine("default")
-    engine.connection.attach()
-    assert engine.connection.client.client_info()["db"] == 4
+    engine.client.attach()
+    assert engine.client.redis.client_info()["db"] == 4
 
 
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
@@ -145,7 +132,7 @@ def test_tls_and_login_come_from_the_cache(configure) -> None:
     """What the cache needs to connect, we need too."""
     configure({"default": cache("rediss://me:hunter2@host:6390/0", DJANGO_REDIS, SOCKET_TIMEOUT=1)})
     given = kwargs_of(get_engine("default"))
-    pool = get_engine("default").connection.client.connection_pool
+    pool = get_engine("default").client.redis.connection_pool
 
     assert (given["host"], given["port"], given["username"], given["password"], given["db"]) == (
         "host",
@@ -179,13 +166,13 @@ def test_sentinel_by_cache(configure) -> None:
     configure({"default": by_sentinels([("127.0.0.1", 1), ("127.0.0.1", 2)])}, DB=2)
     with override_settings(**SENTINELS):
         engine = get_engine("default")
-    pool: Any = engine.connection.client.connection_pool
+    pool: Any = engine.client.redis.connection_pool
 
     assert pool.service_name == "main"
     assert pool.is_master
     assert pool is not client_of("default").connection_pool
     assert pool.connection_kwargs["db"] == 2
-    assert engine.connection.address() == "sentinel service main, database 2"
+    assert engine.client.address() == "sentinel service main, database 2"
 
 
 @pytest.mark.parametrize(
@@ -214,7 +201,7 @@ def test_url_wins_over_the_cache(configure) -> None:
 def test_making_an_engine_connects_to_nothing(configure) -> None:
     """Importing tasks works while Redis is away."""
     configure(URL=NOWHERE)
-    assert get_engine("default").connection.epoch == ""
+    assert get_engine("default").client.epoch == ""
 
 
 def test_unreachable_server_is_told(configure) -> None:
@@ -234,7 +221,7 @@ def test_wrong_password_is_told(port_server: tuple[EmbeddedServer, int], configu
     for login in (":secret-but-wrong@", ""):
         configure(URL=f"redis://{login}127.0.0.1:{port}")
         with pytest.raises(QueueUnavailable, match="Check user, password and ACL") as caught:
-            get_engine("default").connection.attach()
+            get_engine("default").client.attach()
         assert "secret-but-wrong" not in str(caught.value)
 
 
@@ -264,9 +251,9 @@ def test_user_without_info_may_work(port_server: tuple[EmbeddedServer, int], con
     )
     configure(URL=f"redis://worker:pw@127.0.0.1:{port}")
 
-    get_engine("default").connection.attach()
+    get_engine("default").client.attach()
 
-    assert get_engine("default").connection.epoch
+    assert get_engine("default").client.epoch
 
 
 def test_user_without_rights_is_told(port_server: tuple[EmbeddedServer, int], configure) -> None:
@@ -279,18 +266,18 @@ def test_user_without_rights_is_told(port_server: tuple[EmbeddedServer, int], co
     configure(URL=f"redis://guest:pw@127.0.0.1:{port}")
 
     with pytest.raises(QueueUnavailable, match="ACL"):
-        get_engine("default").connection.attach()
+        get_engine("default").client.attach()
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-random"])
 def test_server_that_may_evict_is_refused(engine: Engine, policy: str) -> None:
     """A full server would throw waiting jobs away; nothing is stored there."""
-    client = engine.connection.client
+    client = engine.client.redis
     client.config_set("maxmemory-policy", policy)
     before = everything(engine)
     try:
         with pytest.raises(ServerUnfit, match=f"has maxmemory-policy {policy}"):
-            Connection("default", load("default")).call("queues")
+            Client("default", load("default")).run("queues")
     finally:
         client.config_set("maxmemory-policy", "noeviction")
     assert everything(engine) == before
@@ -299,20 +286,11 @@ def test_server_that_may_evict_is_refused(engine: Engine, policy: str) -> None:
 @pytest.mark.parametrize("policy", ["volatile-lru", "noeviction"])
 def test_server_that_evicts_no_jobs_is_accepted(engine: Engine, policy: str) -> None:
     """Nothing of ours that matters has a time to live."""
-    engine.connection.client.config_set("maxmemory-policy", policy)
+    engine.client.redis.config_set("maxmemory-policy", policy)
     try:
-        Connection("default", load("default")).attach()
+        Client("default", load("default")).attach()
     finally:
-        engine.connection.client.config_set("maxmemory-policy", "noeviction")
-
-
-class OldServer(Redis):
-    """A server that says that it is old: none can be run here."""
-
-    version = "6.0.16"
-
-    def info(self, *args: Any, **kwargs: Any) -> Any:
-        return super().info(*args, **kwargs) | {"redis_version": self.version}
+        engine.client.redis.config_set("maxmemory-policy", "noeviction")
 
 
 @pytest.mark.parametrize(
@@ -320,9 +298,11 @@ class OldServer(Redis):
 )
 def test_old_server_is_refused(engine: Engine, version: str, fit: bool) -> None:
     """The message names the version and what is needed."""
-    connection = Connection("default", load("default"))
-    connection.client = OldServer(connection_pool=connection.client.connection_pool)
-    connection.client.version = version
+    connection = Client("default", load("default"))
+    read = connection.redis.response_callbacks["INFO"]
+    connection.redis.set_response_callback(
+        "INFO", lambda reply, **options: read(reply, **options) | {"redis_version": version}
+    )
     if fit:
         connection.attach()
         return
@@ -358,8 +338,8 @@ def test_aliases_have_engines_of_their_own(engine: Engine, settings) -> None:
 
     mail.queues.pause("default")
 
-    assert default.connection.client.connection_pool is not mail.connection.client.connection_pool
-    assert mail.connection.keys("job", "x") == "djq:{mail}:job:x"
+    assert default.client.redis.connection_pool is not mail.client.redis.connection_pool
+    assert mail.client.keys("job", "x") == "djq:{mail}:job:x"
     assert not any(stats.paused for stats in default.inspector.queue_stats())
 
 
@@ -371,7 +351,7 @@ def test_forked_child_has_engines_of_its_own(engine: Engine, make_job: Make) -> 
     if pid == 0:
         try:
             own = get_engine("default")
-            fresh = own is not engine and own.connection.client is not engine.connection.client
+            fresh = own is not engine and own.client.redis is not engine.client.redis
             own.queues.pause("of the child")
             os.write(write, b"1" if fresh else b"0")
         finally:
@@ -418,15 +398,15 @@ def test_worker_waits_longer_and_repeats_nothing(engine: Engine) -> None:
     assert given["socket_timeout"] == 10.0
     assert given["retry"]._retries == 0  # get_retries() came later than redis-py 5.1
     assert worker is not get_engine("default")
-    worker.connection.close()
+    worker.client.close()
 
 
 def test_quick_engine_gives_up_soon(engine: Engine) -> None:
     """For what may fail: progress."""
-    quick = new_engine("default", QUICK)
+    quick = new_engine("default", BEST_EFFORT_TIMEOUTS)
     assert kwargs_of(quick)["socket_timeout"] == 0.1
     until(partial(answers, quick))
-    quick.connection.close()
+    quick.client.close()
 
 
 @pytest.mark.parametrize("way", ["cluster", "sentinel"])
@@ -441,7 +421,7 @@ def test_quick_engine_asks_nobody_for_long(configure, way: str) -> None:
             known = [("127.0.0.1", one.getsockname()[1]) for one in silent]
             configure({"default": by_sentinels(known)})
         with override_settings(**SENTINELS):
-            quick = new_engine("default", QUICK)
+            quick = new_engine("default", BEST_EFFORT_TIMEOUTS)
         began = time.monotonic()
 
         with pytest.raises(QueueUnavailable):
@@ -457,14 +437,14 @@ def test_lost_connection_attaches_anew(tmp_path: Path, configure) -> None:
     with server:
         engine = get_engine("default")
         engine.queues.pause("gone")
-        first = engine.connection.epoch
+        first = engine.client.epoch
         server.kill()
         with pytest.raises(QueueUnavailable):
             engine.queues.names()
         server.start()
 
         assert engine.queues.names() == ["default"]
-        assert engine.connection.epoch not in ("", first)
+        assert engine.client.epoch not in ("", first)
 
 
 def test_failures_use_up_no_connections(tmp_path: Path, configure) -> None:
@@ -478,7 +458,7 @@ def test_failures_use_up_no_connections(tmp_path: Path, configure) -> None:
             admin.client_kill_filter(_type="normal", skipme=True)
             answers(worker)
         until(partial(answers, worker))
-        worker.connection.close()
+        worker.client.close()
 
 
 def answers(engine: Engine) -> bool:
@@ -489,20 +469,20 @@ def answers(engine: Engine) -> bool:
 
 def test_refused_calls_keep_their_connection(engine: Engine) -> None:
     """An error of the server is a reply: nothing has to be connected anew."""
-    client = engine.connection.client
+    client = engine.client.redis
     before = client.info("stats")["total_connections_received"]
     for _ in range(5):
-        client.set(engine.connection.keys("paused"), "not a set")
+        client.set(engine.client.keys("paused"), "not a set")
         with pytest.raises(QueueUnavailable, match="WRONGTYPE"):
             engine.queues.pause("default")
-        client.delete(engine.connection.keys("paused"))
+        client.delete(engine.client.keys("paused"))
         engine.queues.names()
     assert client.info("stats")["total_connections_received"] <= before + 1
 
 
 def test_threads_that_follow_each_other_share_connections(engine: Engine) -> None:
     """A server of many short threads opens no more connections than run at once."""
-    client = engine.connection.client
+    client = engine.client.redis
     engine.queues.names()
     before = client.info("stats")["total_connections_received"]
     for _ in range(20):

@@ -5,9 +5,9 @@ import pytest
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.exceptions import JobNotFound
-from django_jobqueue.jobs.job import State, new_id
-
-from .places import Make, claimed, everything, finish, full_memory, places
+from django_jobqueue.jobs.job import new_id
+from django_jobqueue.jobs.states import State
+from tests.support.places import Make, claimed, everything, finish, full_memory, places
 
 
 def parts(engine: Engine, job_id: str) -> list[str]:
@@ -15,9 +15,9 @@ def parts(engine: Engine, job_id: str) -> list[str]:
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.RUNNING])
-def test_job_leaves_nothing(engine: Engine, seed: Make, state: State) -> None:
+def test_job_leaves_nothing(engine: Engine, job_in: Make, state: State) -> None:
     """Record, payload, result, runs and every index entry go; others stay."""
-    job_id, other = seed(state), seed(state)
+    job_id, other = job_in(state), job_in(state)
     before = places(engine)
 
     assert engine.jobs.delete(job_id)
@@ -28,9 +28,9 @@ def test_job_leaves_nothing(engine: Engine, seed: Make, state: State) -> None:
     }
 
 
-def test_running_job_stays(engine: Engine, seed: Make) -> None:
+def test_running_job_stays(engine: Engine, job_in: Make) -> None:
     """What runs can't be deleted under the feet of its worker."""
-    job_id = seed(State.RUNNING)
+    job_id = job_in(State.RUNNING)
     before = everything(engine)
 
     assert not engine.jobs.delete(job_id)
@@ -51,9 +51,9 @@ def test_progress_and_log_go_too(engine: Engine, slot: Slot, make_job: Make) -> 
     assert parts(engine, job_id) == []
 
 
-def test_same_call_again_finds_nothing(engine: Engine, seed: Make) -> None:
+def test_same_call_again_finds_nothing(engine: Engine, job_in: Make) -> None:
     """The second call says that there is no such job, and changes nothing."""
-    job_id = seed(State.QUEUED)
+    job_id = job_in(State.QUEUED)
     engine.jobs.delete(job_id)
     before = everything(engine)
 
@@ -69,17 +69,17 @@ def test_unknown_id_is_refused(engine: Engine) -> None:
         engine.jobs.delete(job_id)
 
 
-def test_deleted_id_can_be_stored_again(engine: Engine, make_job: Make, seed: Make) -> None:
+def test_deleted_id_can_be_stored_again(engine: Engine, make_job: Make, job_in: Make) -> None:
     """Nothing of the old job is left in the way."""
-    seed(State.FAILED)
+    job_in(State.FAILED)
     (job_id,) = places(engine)["failed"]["default"]
     engine.jobs.delete(job_id)
     make_job()
     assert list(places(engine)) == ["queued"]
 
 
-def test_delete_works_at_maxmemory(engine: Engine, seed: Make) -> None:
+def test_delete_works_at_maxmemory(engine: Engine, job_in: Make) -> None:
     """What frees memory is never refused."""
-    job_id = seed(State.QUEUED)
+    job_id = job_in(State.QUEUED)
     with full_memory(engine):
         assert engine.jobs.delete(job_id)

@@ -7,12 +7,13 @@ import pytest
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
-from django_jobqueue.engine.jobs import CHUNK, NewJob
+from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.exceptions import QueueUnavailable
-from django_jobqueue.jobs.job import State, new_id
-from tests.conftest import Clock
-
-from .places import (
+from django_jobqueue.jobs.job import Job, new_id
+from django_jobqueue.jobs.states import State
+from tests.support.clock import Clock
+from tests.support.jobs import new_job
+from tests.support.places import (
     Make,
     claimed,
     counted,
@@ -29,16 +30,16 @@ from .places import (
 TASK = "tests.project.tasks.noop"
 
 
-def new(**given: Any) -> NewJob:
+def new(**given: Any) -> Job:
     fields: dict[str, Any] = {"id": new_id(), "queue": "default", "task": TASK, "payload": b"x"}
-    return NewJob(**fields | given)
+    return new_job(**fields | given)
 
 
 def test_job_without_a_time_is_queued(engine: Engine) -> None:
     """The id stands in the queue's index, the small fields in the record."""
     job = new()
 
-    at = engine.jobs.enqueue(job)
+    [at] = engine.jobs.enqueue([job])
 
     assert places(engine) == {"queued": {"default": [job.id]}}
     assert record(engine, job.id) == {
@@ -54,7 +55,7 @@ def test_job_with_a_time_is_scheduled(engine: Engine) -> None:
     """A time in ms is the score, to the millisecond."""
     job = new(due=4_000_000_000_123)
 
-    engine.jobs.enqueue(job)
+    engine.jobs.enqueue([job])
 
     assert places(engine) == {"scheduled": {"default": [job.id]}}
     assert score(engine, "scheduled", job.id) == 4_000_000_000_123
@@ -66,7 +67,7 @@ def test_relative_time_counts_from_the_servers_now(engine: Engine, delay: float,
     """The caller's clock has no say; a time before now is now."""
     job = new(due=timedelta(seconds=delay))
 
-    at = engine.jobs.enqueue(job)
+    [at] = engine.jobs.enqueue([job])
 
     assert score(engine, "scheduled", job.id) == at + ms
 
@@ -74,10 +75,10 @@ def test_relative_time_counts_from_the_servers_now(engine: Engine, delay: float,
 def test_relative_time_follows_a_moved_clock(engine: Engine, clock: Clock) -> None:
     """An hour's shift of the server moves what is stored by an hour."""
     first, second = new(due=timedelta(seconds=10)), new(due=timedelta(seconds=10))
-    early = engine.jobs.enqueue(first)
+    [early] = engine.jobs.enqueue([first])
     clock.move(3600)
 
-    late = engine.jobs.enqueue(second)
+    [late] = engine.jobs.enqueue([second])
 
     assert late - early >= 3_600_000
     assert score(engine, "scheduled", second.id) == late + 10_000
@@ -86,7 +87,7 @@ def test_relative_time_follows_a_moved_clock(engine: Engine, clock: Clock) -> No
 def test_time_in_the_past_is_claimed_at_once(engine: Engine, slot: Slot) -> None:
     """A due time that is over does not strand the job."""
     job = new(due=1000)
-    engine.jobs.enqueue(job)
+    engine.jobs.enqueue([job])
 
     assert claimed(engine, slot).id == job.id
 
@@ -94,21 +95,21 @@ def test_time_in_the_past_is_claimed_at_once(engine: Engine, slot: Slot) -> None
 def test_known_id_changes_nothing(engine: Engine, clock: Clock) -> None:
     """The same call again, its reply lost, tells when the job was stored first."""
     job = new(due=timedelta(hours=1))
-    first = engine.jobs.enqueue(job)
+    [first] = engine.jobs.enqueue([job])
     before = everything(engine)
     clock.move(90)
 
-    assert engine.jobs.enqueue(job) == first
+    assert engine.jobs.enqueue([job]) == [first]
     assert everything(engine) == before
 
 
 @pytest.mark.parametrize("state", list(State))
-def test_known_id_is_left_alone_in_every_state(engine: Engine, seed: Make, state: State) -> None:
+def test_known_id_is_left_alone_in_every_state(engine: Engine, job_in: Make, state: State) -> None:
     """Even other contents under the same id change nothing."""
-    job_id = seed(state)
+    job_id = job_in(state)
     before = everything(engine)
 
-    engine.jobs.enqueue(new(id=job_id, payload=b"other", priority=9, due=5))
+    engine.jobs.enqueue([new(id=job_id, payload=b"other", priority=9, due=5)])
 
     assert everything(engine) == before
 
@@ -117,7 +118,7 @@ def test_same_id_twice_in_one_call_is_one_job(engine: Engine) -> None:
     """The first of two counts."""
     job = new()
 
-    first, second = engine.jobs.enqueue_many([job, job])
+    first, second = engine.jobs.enqueue([job, job])
 
     assert first == second
     assert places(engine) == {"queued": {"default": [job.id]}}
@@ -128,7 +129,7 @@ def test_chunk_is_stored_in_order_in_one_call(engine: Engine) -> None:
     """500 jobs keep their order, over several queues."""
     jobs = [new(queue=f"q{n % 2}") for n in range(CHUNK)]
 
-    at = engine.jobs.enqueue_many(jobs)
+    at = engine.jobs.enqueue(jobs)
 
     assert at == [at[0]] * CHUNK
     assert places(engine) == {
@@ -141,21 +142,21 @@ def test_chunk_is_stored_in_order_in_one_call(engine: Engine) -> None:
 def test_more_than_a_chunk_is_refused(engine: Engine) -> None:
     """One script call must not hold up the server for long."""
     with pytest.raises(ValueError, match="501 jobs in one call; at most 500"):
-        engine.jobs.enqueue_many([new()] * (CHUNK + 1))
+        engine.jobs.enqueue([new()] * (CHUNK + 1))
     assert places(engine) == {}
 
 
 def test_no_jobs_are_no_call(engine: Engine) -> None:
     """An empty list is stored as such."""
-    assert engine.jobs.enqueue_many([]) == []
+    assert engine.jobs.enqueue([]) == []
 
 
 @pytest.mark.parametrize("due", [None, timedelta(hours=1)])
 def test_priority_and_further_fields_are_kept(engine: Engine, due: timedelta | None) -> None:
     """Only what differs from the defaults costs memory."""
-    job = new(priority=-7, due=due, fields=("max_attempts", 5, "max_recoveries", 0))
+    job = new(priority=-7, due=due, max_attempts=5, max_recoveries=0)
 
-    engine.jobs.enqueue(job)
+    engine.jobs.enqueue([job])
 
     fields = record(engine, job.id)
     assert (fields["priority"], fields["max_attempts"], fields["max_recoveries"]) == (
@@ -170,7 +171,7 @@ def test_queue_stands_in_order_of_priority_then_arrival(engine: Engine) -> None:
     priorities = [0, -100, 100, 1, -1, 99, -99, 0, 100, -100]
     jobs = [new(priority=priority) for priority in priorities]
 
-    engine.jobs.enqueue_many(jobs)
+    engine.jobs.enqueue(jobs)
 
     wanted = [job.id for job in sorted(jobs, key=lambda job: -job.priority)]  # a stable sort
     assert places(engine) == {"queued": {"default": wanted}}
@@ -201,8 +202,8 @@ def test_each_job_pushes_a_wake_token(engine: Engine, make_job: Make) -> None:
 
 def test_tokens_are_capped(engine: Engine) -> None:
     """Tokens are hints: 64 a queue are enough."""
-    engine.jobs.enqueue_many([new() for _ in range(70)])
-    engine.jobs.enqueue(new())
+    engine.jobs.enqueue([new() for _ in range(70)])
+    engine.jobs.enqueue([new()])
 
     assert tokens(engine) == 64
 
@@ -237,7 +238,7 @@ def test_full_server_refuses_and_keeps_nothing(
     before = everything(engine)
 
     with full_memory(engine), pytest.raises(QueueUnavailable, match="maxmemory"):
-        engine.jobs.enqueue_many([new(due=due), new(due=due)])
+        engine.jobs.enqueue([new(due=due), new(due=due)])
 
     assert everything(engine) == before
 
@@ -245,7 +246,7 @@ def test_full_server_refuses_and_keeps_nothing(
 def test_flushed_scripts_are_loaded_again(engine: Engine, make_job: Make) -> None:
     """SCRIPT FLUSH between two calls is invisible."""
     first = make_job()
-    engine.connection.client.script_flush()
+    engine.client.redis.script_flush()
 
     assert places(engine) == {"queued": {"default": [first]}}
     second = make_job()
@@ -255,11 +256,11 @@ def test_flushed_scripts_are_loaded_again(engine: Engine, make_job: Make) -> Non
 def test_repeat_after_damage_stays_failed(engine: Engine, slot: Slot, make_job: Make) -> None:
     """A job that ended as damaged is known: the same enqueue again stores no second one."""
     job_id = make_job()
-    engine.connection.client.delete(engine.connection.keys("job", job_id))
-    engine.workers.claim(slot, ["default"])
+    engine.client.redis.delete(engine.client.keys("job", job_id))
+    engine.claims.claim(slot, ["default"])
     assert places(engine) == {"failed": {"default": [job_id]}}
 
-    engine.jobs.enqueue(new(id=job_id))
+    engine.jobs.enqueue([new(id=job_id)])
 
     assert places(engine) == {"failed": {"default": [job_id]}}
 

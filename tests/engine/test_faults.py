@@ -6,17 +6,17 @@ from redis._parsers.base import BaseParser
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.errors import (
-    AWAY,
     BY_WORD,
     CERTIFICATE,
+    FORBIDDEN,
     LOGIN,
     MOVED,
     MOVING,
     REFUSED,
+    UNREACHABLE,
     fault_of,
 )
-from django_jobqueue.engine.wires import Wires
-from tests import acl
+from tests.support import acl
 
 WRAPPED = "ERR Error running script (call to f_1): @user_script:46: @user_script: 46: -"  # by 6.2
 REPLIES = {
@@ -36,10 +36,10 @@ REPLIES = {
     "MOVED 3999 127.0.0.1:6381": MOVED,
     "NOAUTH Authentication required.": LOGIN,
     "WRONGPASS invalid username-password pair": LOGIN,
-    "NOPERM this user has no permissions to run the 'eval' command": LOGIN,
-    "ERR ACL failure in script: User u has no permissions to run the 'set' command": LOGIN,
-    "ERR The user executing the script can't run this command or subcommand": LOGIN,
-    "ERR Error running script: @user_script: 1: The user executing the script can't access": LOGIN,
+    "NOPERM this user has no permissions to run the 'eval' command": FORBIDDEN,
+    "ERR ACL failure in script: User u has no permissions to run the 'set' command": FORBIDDEN,
+    "ERR The user executing the script can't run this command or subcommand": FORBIDDEN,
+    "ERR Error running script: @user_script: 1: The user executing the script can't": FORBIDDEN,
     f"{WRAPPED}READONLY You can't write against a read only replica.": BY_WORD["READONLY"],
     f"{WRAPPED}OOM command not allowed when used memory > 'maxmemory'.": BY_WORD["OOM"],
     f"{WRAPPED}MISCONF Redis is configured to save RDB snapshots": BY_WORD["MISCONF"],
@@ -62,8 +62,8 @@ def test_reply_is_known_by_class_or_text(reply: str) -> None:
 )
 def test_silence_means_away(error: errors.RedisError) -> None:
     """Whatever the reason, another server may have taken over."""
-    assert fault_of(error) == AWAY
-    assert AWAY.elsewhere
+    assert fault_of(error) == UNREACHABLE
+    assert UNREACHABLE.server_may_have_changed
 
 
 def test_certificate_that_is_not_trusted_is_told() -> None:
@@ -75,7 +75,7 @@ def test_certificate_that_is_not_trusted_is_told() -> None:
 
 def test_what_a_failover_says_leads_elsewhere() -> None:
     """And nothing else does: a full server is still the right one."""
-    elsewhere = {word for word, fault in BY_WORD.items() if fault.elsewhere}
+    elsewhere = {word for word, fault in BY_WORD.items() if fault.server_may_have_changed}
     assert elsewhere == {
         "CLUSTERDOWN",
         "MASTERDOWN",
@@ -101,42 +101,42 @@ asks_for_numbers = pytest.mark.skipif(acl.WANTED, reason="CLIENT is an administr
 @pytest.mark.parametrize("words", [("SET", "x", "1"), ("EVAL", WRITES, 1, "x")])
 def test_demoted_server_is_left(engine: Engine, words: tuple[str | int, ...]) -> None:
     """READONLY: the next command takes a new connection, which may lead to another server."""
-    wires = Wires(engine.connection.client.connection_pool)
-    client = engine.connection.client
-    before = wires.execute("CLIENT", "ID")
-    assert wires.execute("CLIENT", "ID") == before
+    far = engine.client
+    client = engine.client.redis
+    before = far.execute("CLIENT", "ID")
+    assert far.execute("CLIENT", "ID") == before
     client.replicaof("127.0.0.1", "1")
     try:
         with pytest.raises(errors.ResponseError, match="can't write against a read only replica"):
-            wires.execute(*words)
-        assert wires.execute("CLIENT", "ID") != before
+            far.execute(*words)
+        assert far.execute("CLIENT", "ID") != before
     finally:
         client.replicaof("NO", "ONE")
-        wires.close()
+        far.close()
 
 
 @asks_for_numbers
 def test_refusal_keeps_the_connection(engine: Engine) -> None:
     """Its reply was read to the end."""
-    wires = Wires(engine.connection.client.connection_pool)
-    before = wires.execute("CLIENT", "ID")
+    far = engine.client
+    before = far.execute("CLIENT", "ID")
     with pytest.raises(errors.ResponseError):
-        wires.execute("NO-SUCH-COMMAND")
-    assert wires.execute("CLIENT", "ID") == before
-    wires.close()
+        far.execute("NO-SUCH-COMMAND")
+    assert far.execute("CLIENT", "ID") == before
+    far.close()
 
 
 @asks_for_numbers
 def test_one_broken_connection_ends_all_idle_ones(engine: Engine) -> None:
     """A server that restarted costs one failed try, not one for each idle connection."""
-    wires = Wires(engine.connection.client.connection_pool)
-    ids = [wires.execute("CLIENT", "ID")]
-    held = [wires._idle.pop()]  # in use by another thread
-    ids.append(wires.execute("CLIENT", "ID"))
-    wires._idle.extend(held)
+    far = engine.client
+    ids = [far.execute("CLIENT", "ID")]
+    held = [far._idle.pop()]  # in use by another thread
+    ids.append(far.execute("CLIENT", "ID"))
+    far._idle.extend(held)
     for client_id in ids:
-        engine.connection.client.client_kill_filter(_id=client_id)
+        engine.client.redis.client_kill_filter(_id=client_id)
 
-    assert wires.execute("CLIENT", "ID") not in ids
-    assert len(wires._idle) == 1
-    wires.close()
+    assert far.execute("CLIENT", "ID") not in ids
+    assert len(far._idle) == 1
+    far.close()

@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.claims import Nothing, Slot
-from django_jobqueue.jobs.attempt import Claimed, Settlement
-from django_jobqueue.jobs.job import State
-from tests.conftest import Clock
-
-from .places import (
+from django_jobqueue.engine.claims import NoJob, Slot
+from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.run import RunResult
+from django_jobqueue.jobs.states import Outcome, State
+from tests.support.clock import Clock
+from tests.support.places import (
     DONE,
     FAILED,
     REAP,
@@ -29,7 +29,7 @@ from .places import (
     tokens,
 )
 
-HELD = Settlement(outcome="released", reason="unknown_task", delay_ms=30_000)
+HELD = RunResult(Outcome.RELEASED, reason="unknown_task", delay_ms=30_000)
 
 
 def test_success_keeps_the_result(engine: Engine, slot: Slot, make_job: Make) -> None:
@@ -37,7 +37,7 @@ def test_success_keeps_the_result(engine: Engine, slot: Slot, make_job: Make) ->
     job_id = make_job()
     data = b'{"list":[],"big":12345678901234567}'
 
-    assert finish(engine, slot, claimed(engine, slot), DONE._replace(result=data)) == "ok"
+    assert finish(engine, slot, claimed(engine, slot), DONE._replace(value=data)) == "ok"
 
     assert places(engine) == {"succeeded": {"default": [job_id]}}
     job = engine.inspector.job(job_id)
@@ -73,17 +73,16 @@ def test_failure_is_listed_by_task(engine: Engine, slot: Slot, make_job: Make) -
 def test_task_may_cancel_its_job(engine: Engine, slot: Slot, make_job: Make) -> None:
     """A run that ends as cancelled counts as an attempt."""
     job_id = make_job()
-    finish(engine, slot, claimed(engine, slot), Settlement(outcome="cancelled", reason="asked"))
+    finish(engine, slot, claimed(engine, slot), RunResult(Outcome.CANCELLED, reason="asked"))
 
     assert places(engine) == {"cancelled": {"default": [job_id]}}
     assert record(engine, job_id)["attempts"] == "1"
-    assert counted(engine, "cancelled") == 1
 
 
 def test_retry_is_scheduled_after_its_delay(engine: Engine, slot: Slot, make_job: Make) -> None:
     """The attempt counts; the due time is the server's now and the delay."""
     job_id = make_job()
-    _, now, _ = engine.workers.finish(slot, claimed(engine, slot), RETRIED, [])
+    _, now, _ = engine.claims.finish(slot, claimed(engine, slot), RETRIED, [])
 
     assert places(engine) == {"scheduled": {"default": [job_id]}}
     assert score(engine, "scheduled", job_id) == now + 60_000
@@ -119,13 +118,17 @@ def test_release_keeps_place_and_attempt(engine: Engine, slot: Slot, make_job: M
     assert [run.counts for run in engine.inspector.job(first).runs] == [False]
 
 
-def test_release_with_a_delay_keeps_the_attempt(engine: Engine, slot: Slot, make_job: Make) -> None:
+@pytest.mark.parametrize("delay", [1, 30_000])
+def test_release_with_a_delay_keeps_the_attempt(
+    engine: Engine, slot: Slot, make_job: Make, delay: int
+) -> None:
     """A job whose task is unknown here comes back later, and says since when."""
     job_id = make_job()
-    _, now, _ = engine.workers.finish(slot, claimed(engine, slot), HELD, [])
+    settled = HELD._replace(delay_ms=delay)
+    _, now, _ = engine.claims.finish(slot, claimed(engine, slot), settled, [])
 
     assert places(engine) == {"scheduled": {"default": [job_id]}}
-    assert score(engine, "scheduled", job_id) == now + 30_000
+    assert score(engine, "scheduled", job_id) == now + delay
     assert record(engine, job_id)["attempts"] == "0"
     assert engine.inspector.job(job_id).reason == "unknown_task"
 
@@ -135,7 +138,7 @@ def test_held_since_is_the_first_release(
 ) -> None:
     """Giving a job back again and again does not start its grace anew."""
     make_job()
-    _, first, _ = engine.workers.finish(slot, claimed(engine, slot), HELD, [])
+    _, first, _ = engine.claims.finish(slot, claimed(engine, slot), HELD, [])
     clock.move(31)
     job = claimed(engine, slot)
     assert job.held_since == first
@@ -158,7 +161,7 @@ def test_held_since_ends_with_a_real_run(
     job = claimed(engine, slot)
     assert job.held_since is None
 
-    _, again, _ = engine.workers.finish(slot, job, HELD, [])
+    _, again, _ = engine.claims.finish(slot, job, HELD, [])
     clock.move(31)
     assert claimed(engine, slot).held_since == again
 
@@ -180,10 +183,10 @@ def test_next_job_comes_with_the_verdict(engine: Engine, slot: Slot, make_job: M
     first, second = make_job(), make_job(queue="b")
     job = claimed(engine, slot)
 
-    verdict, now, found = engine.workers.finish(slot, job, DONE, ["default", "b"])
+    reply, now, found = engine.claims.finish(slot, job, DONE, ["default", "b"])
 
-    assert isinstance(found, Claimed)
-    assert (verdict, found.id, found.now) == ("ok", second, now)
+    assert isinstance(found, Job)
+    assert (reply, found.id, found.attempted_at) == ("ok", second, now)
     assert places(engine) == {"succeeded": {"default": [first]}, "leases": {"b": [second]}}
 
 
@@ -192,9 +195,9 @@ def test_released_job_may_come_back_at_once(engine: Engine, slot: Slot, make_job
     job_id = make_job()
     job = claimed(engine, slot)
 
-    _, _, again = engine.workers.finish(slot, job, RELEASED, ["default"])
+    _, _, again = engine.claims.finish(slot, job, RELEASED, ["default"])
 
-    assert isinstance(again, Claimed)
+    assert isinstance(again, Job)
     assert again.id == job_id
     assert again.fence != job.fence
 
@@ -210,7 +213,7 @@ def test_due_jobs_that_a_finish_promotes_wake_slots(
     clock.move(2)
     drop_tokens(engine)
 
-    engine.workers.finish(slot, job, DONE, ["default"])
+    engine.claims.finish(slot, job, DONE, ["default"])
 
     assert len(places(engine)["queued"]["default"]) == 2
     assert tokens(engine) >= 1
@@ -221,16 +224,16 @@ def test_late_finish_leaves_its_slot_alone(engine: Engine, slot: Slot, make_job:
     make_job()
     following, _ = make_job(), make_job()
     job, nonce = claimed(engine, slot), slot.nonce
-    _, _, second = engine.workers.finish(slot, job, DONE, ["default"])
-    assert isinstance(second, Claimed)
+    _, _, second = engine.claims.finish(slot, job, DONE, ["default"])
+    assert isinstance(second, Job)
     third = make_job(priority=1)
-    _, _, running = engine.workers.finish(slot, second, DONE, ["default"])
-    assert isinstance(running, Claimed)
+    _, _, running = engine.claims.finish(slot, second, DONE, ["default"])
+    assert isinstance(running, Job)
     assert (second.id, running.id) == (following, third)
     before = everything(engine)
     slot.nonce = nonce
 
-    assert engine.workers.finish(slot, job, DONE, ["default"])[::2] == ("again", Nothing())
+    assert engine.claims.finish(slot, job, DONE, ["default"])[::2] == ("repeated", NoJob())
     assert everything(engine) == before
 
 
@@ -246,10 +249,10 @@ def test_stale_finish_gives_back_what_nobody_runs(
     assert claimed(engine, Slot("worker-2", "0.0")).id == first
     assert claimed(engine, late).id == second
 
-    verdict, _, found = engine.workers.finish(slot, old, DONE, ["default"])
+    reply, _, found = engine.claims.finish(slot, old, DONE, ["default"])
 
-    assert isinstance(found, Claimed)
-    assert (verdict, found.id, found.recoveries) == ("stale", second, 1)
+    assert isinstance(found, Job)
+    assert (reply, found.id, found.recoveries) == ("stale", second, 1)
     assert {*places(engine)["leases"]["default"]} == {first, second}
 
 
@@ -259,9 +262,9 @@ def test_stopping_slot_claims_nothing(engine: Engine, slot: Slot, make_job: Make
     job = claimed(engine, slot)
     waits = make_job()
 
-    assert engine.workers.finish(slot, job, DONE, [])[2] == Nothing()
+    assert engine.claims.finish(slot, job, DONE, [])[2] == NoJob()
     assert places(engine)["queued"] == {"default": [waits]}
-    assert not engine.connection.client.exists(engine.connection.keys("slots", slot.worker))
+    assert not engine.client.redis.exists(engine.client.keys("slots", slot.worker))
 
 
 def test_last_finish_that_comes_late_leaves_its_slot_alone(
@@ -276,7 +279,7 @@ def test_last_finish_that_comes_late_leaves_its_slot_alone(
     before = everything(engine)
     slot.nonce = nonce
 
-    assert finish(engine, slot, job) == "again"
+    assert finish(engine, slot, job) == "repeated"
 
     assert everything(engine) == before
     assert successor.id == following
@@ -284,21 +287,21 @@ def test_last_finish_that_comes_late_leaves_its_slot_alone(
 
 @pytest.mark.parametrize("settled", [DONE, FAILED, RELEASED, RETRIED], ids=lambda s: s.outcome)
 def test_lost_reply_is_settled_once(
-    engine: Engine, slot: Slot, make_job: Make, settled: Settlement
+    engine: Engine, slot: Slot, make_job: Make, settled: RunResult
 ) -> None:
     """The same call again says so, changes nothing and gives the same next job."""
     make_job()
     job, nonce = claimed(engine, slot), slot.nonce
     make_job()
-    _, _, following = engine.workers.finish(slot, job, settled, ["default"])
+    _, _, following = engine.claims.finish(slot, job, settled, ["default"])
     before = everything(engine)
     slot.nonce = nonce
 
-    verdict, _, again = engine.workers.finish(slot, job, settled, ["default"])
+    reply, _, again = engine.claims.finish(slot, job, settled, ["default"])
 
-    assert isinstance(following, Claimed)
-    assert isinstance(again, Claimed)
-    assert (verdict, again.id, again.fence) == ("again", following.id, following.fence)
+    assert isinstance(following, Job)
+    assert isinstance(again, Job)
+    assert (reply, again.id, again.fence) == ("repeated", following.id, following.fence)
     assert everything(engine) == before
 
 
@@ -311,7 +314,7 @@ def test_replay_with_another_outcome_changes_nothing(
     finish(engine, slot, job)
     before = everything(engine)
 
-    assert finish(engine, slot, job, FAILED) == "again"
+    assert finish(engine, slot, job, FAILED) == "repeated"
     assert everything(engine) == before
 
 
@@ -319,11 +322,11 @@ def test_old_fence_is_stale(engine: Engine, slot: Slot, make_job: Make) -> None:
     """A run that lost its lease can't touch its successor; the attempt is counted."""
     job_id = make_job()
     old = claimed(engine, slot)
-    engine.workers.release_slot(slot, lost=True, reason="killed")
+    engine.claims.release_slot(slot, lost=True, reason="killed")
     new = claimed(engine, Slot("worker-2", "0.0"))
     before = record(engine, job_id)
 
-    assert finish(engine, slot, old, DONE._replace(result=b"1")) == "stale"
+    assert finish(engine, slot, old, DONE._replace(value=b"1")) == "stale"
 
     assert record(engine, job_id) == before
     assert engine.inspector.job(job_id).result is None
@@ -337,7 +340,7 @@ def test_reaped_run_is_stale_before_the_next_claim(
     """A queued job takes no result from a run it no longer has."""
     job_id = make_job()
     old = claimed(engine, slot)
-    engine.workers.release_slot(slot, lost=True, reason="killed")
+    engine.claims.release_slot(slot, lost=True, reason="killed")
 
     assert finish(engine, slot, old) == "stale"
     assert places(engine) == {"queued": {"default": [job_id]}}
@@ -358,12 +361,12 @@ def test_stale_run_still_gets_its_next_job(engine: Engine, slot: Slot, make_job:
     """The slot works on after it lost a lease."""
     make_job()
     old = claimed(engine, slot)
-    engine.workers.release_slot(slot, lost=True, reason="killed")
+    engine.claims.release_slot(slot, lost=True, reason="killed")
 
-    verdict, _, found = engine.workers.finish(slot, old, DONE, ["default"])
+    reply, _, found = engine.claims.finish(slot, old, DONE, ["default"])
 
-    assert isinstance(found, Claimed)
-    assert (verdict, found.id) == ("stale", old.id)
+    assert isinstance(found, Job)
+    assert (reply, found.id) == ("stale", old.id)
 
 
 def test_twenty_runs_are_remembered(engine: Engine, slot: Slot, make_job: Make) -> None:
@@ -383,28 +386,28 @@ def test_run_record_tells_its_times(
     job_id = make_job()
     job = claimed(engine, slot)
     clock.move(12)
-    _, now, _ = engine.workers.finish(slot, job, DONE, [])
+    _, now, _ = engine.claims.finish(slot, job, DONE, [])
 
     (run,) = engine.inspector.job(job_id).runs
-    assert (run.started_at, run.finished_at) == (job.now, now)
-    assert now - job.now >= 12_000
+    assert (run.started_at, run.finished_at) == (job.attempted_at, now)
+    assert now - job.attempted_at >= 12_000
 
 
 @pytest.mark.parametrize("settled", [DONE, FAILED, RELEASED, RETRIED], ids=lambda s: s.outcome)
 def test_finish_works_at_maxmemory(
-    engine: Engine, slot: Slot, make_job: Make, settled: Settlement
+    engine: Engine, slot: Slot, make_job: Make, settled: RunResult
 ) -> None:
     """A running job can end, with its result, and the next one starts."""
     job_id, following = make_job(), make_job()
     job = claimed(engine, slot)
 
     with full_memory(engine):
-        verdict, _, found = engine.workers.finish(
-            slot, job, settled._replace(result=b'"result"'), ["default"]
+        reply, _, found = engine.claims.finish(
+            slot, job, settled._replace(value=b'"result"'), ["default"]
         )
 
-    assert isinstance(found, Claimed)
-    assert (verdict, found.id) == ("ok", job_id if settled is RELEASED else following)
+    assert isinstance(found, Job)
+    assert (reply, found.id) == ("ok", job_id if settled is RELEASED else following)
 
 
 def test_full_server_keeps_the_records_of_runs(engine: Engine, slot: Slot, make_job: Make) -> None:
@@ -424,7 +427,7 @@ def test_stale_finish_works_at_maxmemory(engine: Engine, slot: Slot, make_job: M
     """A slot that lost its lease hears so, and does not call for ever."""
     make_job()
     old = claimed(engine, slot)
-    engine.workers.release_slot(slot, lost=True, reason="killed")
+    engine.claims.release_slot(slot, lost=True, reason="killed")
 
     with full_memory(engine):
         assert finish(engine, slot, old) == "stale"
@@ -434,78 +437,99 @@ def test_flushed_scripts_are_loaded_again(engine: Engine, slot: Slot, make_job: 
     """SCRIPT FLUSH while a job runs is invisible."""
     make_job()
     job = claimed(engine, slot)
-    engine.connection.client.script_flush()
+    engine.client.redis.script_flush()
     assert finish(engine, slot, job) == "ok"
 
 
-KEPT = DONE._replace(result=b'{"n":1}', latest="d 0")
+KEPT = DONE._replace(value=b'{"n":1}', cache="d 0")
 
 
 def latest(engine: Engine) -> tuple[bytes | None, int]:
     """Return the latest value under the digest "d", and when its run ended."""
-    kept = engine.values.latest("d")
+    kept = engine.cached_results.latest("d")
     return kept.value, kept.at
 
 
 @pytest.mark.parametrize(
-    ("field", "settled"), [("attempted_at", KEPT), ("place", RELEASED), ("priority", RELEASED)]
+    ("field", "settled"), [("attempted_at", KEPT), ("score", RELEASED), ("priority", RELEASED)]
 )
 def test_damaged_field_keeps_no_run_from_ending(
-    engine: Engine, slot: Slot, make_job: Make, field: str, settled: Settlement
+    engine: Engine, slot: Slot, make_job: Make, field: str, settled: RunResult
 ) -> None:
     """What is no number counts as missing."""
     job_id = make_job()
     job = claimed(engine, slot)
-    record_key = engine.connection.keys("job", job_id)
-    engine.connection.client.hset(record_key, field, "nonsense")
+    record_key = engine.client.keys("job", job_id)
+    engine.client.redis.hset(record_key, field, "nonsense")
     if field == "priority":
-        engine.connection.client.hdel(record_key, "place")
+        engine.client.redis.hdel(record_key, "score")
 
     assert finish(engine, slot, job, settled) == "ok"
     state = "succeeded" if settled is KEPT else "queued"
     assert places(engine) == {state: {"default": [job_id]}}
 
 
+def test_run_of_unknown_times_ends(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """When it began is lost: its record has a zero."""
+    job_id = make_job()
+    job = claimed(engine, slot)
+    engine.client.redis.hdel(engine.client.keys("job", job_id), "attempted_at")
+
+    assert finish(engine, slot, job) == "ok"
+    (line,) = everything(engine)[f"attempts:{job_id}"]
+    assert line.split()[3] == b"0"
+
+
+def test_cancelled_run_leaves_its_slot_empty(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """A slot that stops names no job any more, however the last one ended."""
+    job_id = make_job()
+    job = claimed(engine, slot)
+    engine.jobs.cancel(job_id)
+
+    assert finish(engine, slot, job, RELEASED) == "cancelled"
+    assert f"slots:{slot.worker}" not in everything(engine)
+
+
 def test_success_may_be_the_latest_value(engine: Engine, slot: Slot, make_job: Make) -> None:
     """It is kept beside the job's own result, and beyond it."""
     job_id = make_job()
     run = claimed(engine, slot)
-    _, now, _ = engine.workers.finish(slot, run, KEPT, [])
+    _, now, _ = engine.claims.finish(slot, run, KEPT, [])
 
-    fields = engine.connection.client.hgetall(engine.connection.keys("latest", "d"))
-    times = {b"at": str(now).encode(), b"begun": str(run.now).encode()}
+    fields = engine.client.redis.hgetall(engine.client.keys("cached", "d"))
+    times = {b"at": str(now).encode(), b"begun": str(run.attempted_at).encode()}
     assert fields == {b"value": b'{"n":1}', b"refresh": b"", **times}
     assert engine.inspector.job(job_id).result == b'{"n":1}'
     engine.jobs.delete(job_id)
     assert latest(engine) == (b'{"n":1}', now)
-    assert engine.connection.client.ttl(engine.connection.keys("latest", "d")) == -1
+    assert engine.client.redis.ttl(engine.client.keys("cached", "d")) == -1
 
 
 def test_null_is_a_value_too(engine: Engine, slot: Slot, make_job: Make) -> None:
     """A task that returns None has been calculated all the same."""
     make_job()
-    finish(engine, slot, claimed(engine, slot), KEPT._replace(result=b""))
+    finish(engine, slot, claimed(engine, slot), KEPT._replace(value=b""))
     assert latest(engine)[0] == b"null"
 
 
 def test_nothing_is_kept_unasked(engine: Engine, slot: Slot, make_job: Make) -> None:
     """The steady state has no such key."""
     make_job()
-    finish(engine, slot, claimed(engine, slot), DONE._replace(result=b"1"))
-    assert not [key for key in everything(engine) if key.startswith("latest")]
+    finish(engine, slot, claimed(engine, slot), DONE._replace(value=b"1"))
+    assert not [key for key in everything(engine) if key.startswith("cached")]
 
 
 @pytest.mark.parametrize("settled", [FAILED, RELEASED, RETRIED], ids=lambda s: s.outcome)
 def test_other_outcomes_leave_the_latest_value(
-    engine: Engine, slot: Slot, make_job: Make, settled: Settlement
+    engine: Engine, slot: Slot, make_job: Make, settled: RunResult
 ) -> None:
     """What did not come to a value is none."""
     make_job()
     finish(engine, slot, claimed(engine, slot), KEPT)
-    before = engine.values.latest("d")[1:]
+    before = engine.cached_results.latest("d")[1:]
     make_job()
-    finish(engine, slot, claimed(engine, slot), settled._replace(latest="d 0", result=b"2"))
-    assert engine.values.latest("d")[1:] == before
+    finish(engine, slot, claimed(engine, slot), settled._replace(cache="d 0", value=b"2"))
+    assert engine.cached_results.latest("d")[1:] == before
 
 
 def test_run_that_began_later_wins(
@@ -517,10 +541,10 @@ def test_run_that_began_later_wins(
     clock.move(10)
     other = Slot("worker-2", "0.0")
     quick = claimed(engine, other)
-    _, at, _ = engine.workers.finish(other, quick, KEPT._replace(result=b'"new"'), [])
+    _, at, _ = engine.claims.finish(other, quick, KEPT._replace(value=b'"new"'), [])
     clock.move(10)
 
-    assert finish(engine, slot, slow, KEPT._replace(result=b'"old"')) == "ok"
+    assert finish(engine, slot, slow, KEPT._replace(value=b'"old"')) == "ok"
 
     assert latest(engine) == (b'"new"', at)
     assert engine.inspector.job(slow.id).result == b'"old"'
@@ -528,20 +552,22 @@ def test_run_that_began_later_wins(
 
 def test_runs_of_one_instant_take_turns(engine: Engine, make_job: Make) -> None:
     """Of two that began in the same millisecond, the one that ends last is kept."""
-    key = engine.connection.keys("latest", "d")
+    key = engine.client.keys("cached", "d")
     make_job()
     slot = Slot("worker-1", "0.0")
     run = claimed(engine, slot)
-    engine.connection.client.hset(key, mapping={"value": "0", "at": run.now, "begun": run.now})
+    engine.client.redis.hset(
+        key, mapping={"value": "0", "at": run.attempted_at, "begun": run.attempted_at}
+    )
     finish(engine, slot, run, KEPT)
     assert latest(engine)[0] == b'{"n":1}'
 
 
 def test_value_from_times_to_come_gives_way(engine: Engine, slot: Slot, make_job: Make) -> None:
     """The clock was set back, or another server took over: values do not stand still till then."""
-    key = engine.connection.keys("latest", "d")
+    key = engine.client.keys("cached", "d")
     to_come = 4_000_000_000_000
-    engine.connection.client.hset(key, mapping={"value": "0", "at": to_come, "begun": to_come})
+    engine.client.redis.hset(key, mapping={"value": "0", "at": to_come, "begun": to_come})
     make_job()
     finish(engine, slot, claimed(engine, slot), KEPT)
     assert latest(engine)[0] == b'{"n":1}'
@@ -549,9 +575,9 @@ def test_value_from_times_to_come_gives_way(engine: Engine, slot: Slot, make_job
 
 def test_value_is_kept_for_a_time(engine: Engine, slot: Slot, make_job: Make) -> None:
     """It expires by the server's own means; a later value without a time takes that back."""
-    client, key = engine.connection.client, engine.connection.keys("latest", "d")
+    client, key = engine.client.redis, engine.client.keys("cached", "d")
     make_job()
-    finish(engine, slot, claimed(engine, slot), KEPT._replace(latest="d 600"))
+    finish(engine, slot, claimed(engine, slot), KEPT._replace(cache="d 600"))
     assert 590 < client.ttl(key) <= 600
     make_job()
     finish(engine, slot, claimed(engine, slot), KEPT)
@@ -562,9 +588,9 @@ def test_value_leaves_the_note_of_a_refresh(engine: Engine, slot: Slot, make_job
     """Another run than the refresh may bring it, and there is still one refresh."""
     make_job()
     run = claimed(engine, slot)
-    engine.connection.client.hset(engine.connection.keys("latest", "d"), "refresh", "somebody")
+    engine.client.redis.hset(engine.client.keys("cached", "d"), "refresh", "somebody")
     finish(engine, slot, run, KEPT)
-    assert engine.values.latest("d").refresh == "somebody"
+    assert engine.cached_results.latest("d").refresh == "somebody"
 
 
 def test_repeated_finish_leaves_the_latest_value(
@@ -577,7 +603,7 @@ def test_repeated_finish_leaves_the_latest_value(
     before = everything(engine)
     clock.move(60)
 
-    assert finish(engine, slot, run, KEPT._replace(result=b"2")) == "again"
+    assert finish(engine, slot, run, KEPT._replace(value=b"2")) == "repeated"
     assert everything(engine) == before
 
 
@@ -587,7 +613,7 @@ def test_run_without_its_lease_leaves_the_latest_value(
     """Its successor will bring one."""
     make_job()
     run = claimed(engine, slot)
-    engine.workers.release_slot(slot, lost=True, reason="killed")
+    engine.claims.release_slot(slot, lost=True, reason="killed")
     assert finish(engine, slot, run, KEPT) == "stale"
     assert latest(engine) == (None, 0)
 
@@ -596,7 +622,7 @@ def test_key_of_another_type_does_not_stop_a_finish(
     engine: Engine, slot: Slot, make_job: Make
 ) -> None:
     """Something else wrote where the latest value belongs: it gives way."""
-    engine.connection.client.set(engine.connection.keys("latest", "d"), "nonsense")
+    engine.client.redis.set(engine.client.keys("cached", "d"), "nonsense")
     job_id = make_job()
     assert finish(engine, slot, claimed(engine, slot), KEPT) == "ok"
     assert places(engine) == {"succeeded": {"default": [job_id]}}
@@ -609,7 +635,7 @@ def test_name_that_is_none_does_not_stop_a_finish(
 ) -> None:
     """Another client's mistake costs its value, not its job."""
     job_id = make_job()
-    assert finish(engine, slot, claimed(engine, slot), KEPT._replace(latest=name)) == "ok"
+    assert finish(engine, slot, claimed(engine, slot), KEPT._replace(cache=name)) == "ok"
     assert places(engine) == {"succeeded": {"default": [job_id]}}
 
 

@@ -7,13 +7,12 @@ import pytest
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
-from django_jobqueue.engine.schedules import Fire
+from django_jobqueue.engine.schedules import Fired, FireReply
 from django_jobqueue.exceptions import QueueUnavailable
-from django_jobqueue.jobs.job import State
-from tests.conftest import Clock
-
-from .firing import OTHER, RULE, TASK, fire, known, look, new, rules
-from .places import (
+from django_jobqueue.jobs.run import RunResult
+from django_jobqueue.jobs.states import Outcome, State
+from tests.support.clock import Clock
+from tests.support.places import (
     DONE,
     FAILED,
     RETRIED,
@@ -27,15 +26,19 @@ from .places import (
     tokens,
 )
 
+from .firing import OTHER, RULE, TASK, fire, known, look, new, rules
+
+CANCELLED = RunResult(Outcome.CANCELLED)
+
 
 def test_time_stores_a_job(engine: Engine) -> None:
     """As by enqueue, counted and told; what was fired is noted."""
     since = look(engine)
-    job = new(priority=7, fields=("schedule", "nightly", "nominal", since + 1))
+    job = new(priority=7, schedule="nightly", nominal_at=since + 1)
 
     found = fire(engine, since + 1, job)
 
-    assert found.verdict == "fired"
+    assert found.reply == "fired"
     assert places(engine) == {"queued": {"default": [job.id]}}
     assert record(engine, job.id) == {
         "state": "queued",
@@ -47,7 +50,7 @@ def test_time_stores_a_job(engine: Engine) -> None:
         "nominal": str(since + 1),
     }
     assert known(engine) == {
-        "mark": str(since + 1),
+        "high_water": str(since + 1),
         "nominal": str(since + 1),
         "fired_at": str(found.at),
         "job": job.id,
@@ -64,7 +67,7 @@ def test_one_time_is_fired_once(engine: Engine) -> None:
     fire(engine, since + 1)
     before = everything(engine)
 
-    assert fire(engine, since + 1) == Fire("known")
+    assert fire(engine, since + 1) == Fired(FireReply.KNOWN)
     assert everything(engine) == before
 
 
@@ -72,8 +75,8 @@ def test_earlier_times_are_handled_with_a_later_one(engine: Engine) -> None:
     """Whoever fires one has passed over those before it."""
     since = look(engine)
     fire(engine, since + 2_000)
-    assert fire(engine, since + 1_000) == Fire("known")
-    assert fire(engine, since + 3_000).verdict == "fired"
+    assert fire(engine, since + 1_000) == Fired(FireReply.KNOWN)
+    assert fire(engine, since + 3_000).reply == "fired"
     assert known(engine)["fired"] == "2"
 
 
@@ -93,8 +96,8 @@ def test_same_call_again_is_its_own_fire(engine: Engine, clock: Clock, slot: Slo
 def test_times_before_the_rule_are_not_fired(engine: Engine) -> None:
     """A schedule that was entered now does not fire what lies before."""
     since = look(engine)
-    assert fire(engine, since) == Fire("known")
-    assert fire(engine, since - 86_400_000) == Fire("known")
+    assert fire(engine, since) == Fired(FireReply.KNOWN)
+    assert fire(engine, since - 86_400_000) == Fired(FireReply.KNOWN)
     assert places(engine) == {}
 
 
@@ -104,8 +107,8 @@ def test_rules_side_by_side_fire_one_instant_once(engine: Engine, clock: Clock) 
     since = look(engine, OTHER)
     clock.move(10)
     fire(engine, since + 5_000, rule=RULE)
-    assert fire(engine, since + 5_000, rule=OTHER) == Fire("known")
-    assert fire(engine, since + 6_000, rule=OTHER).verdict == "fired"
+    assert fire(engine, since + 5_000, rule=OTHER) == Fired(FireReply.KNOWN)
+    assert fire(engine, since + 6_000, rule=OTHER).reply == "fired"
 
 
 def test_changed_rule_fires_nothing_before_the_change(engine: Engine, clock: Clock) -> None:
@@ -113,8 +116,8 @@ def test_changed_rule_fires_nothing_before_the_change(engine: Engine, clock: Clo
     look(engine, RULE)
     clock.move(40)
     since = look(engine, OTHER)
-    assert fire(engine, since - 10_000, rule=OTHER) == Fire("known")
-    assert fire(engine, since - 10_000, rule=RULE).verdict == "fired"
+    assert fire(engine, since - 10_000, rule=OTHER) == Fired(FireReply.KNOWN)
+    assert fire(engine, since - 10_000, rule=RULE).reply == "fired"
 
 
 @pytest.mark.parametrize("what", ["never looked", "emptied", "forgotten", "changed"])
@@ -124,21 +127,21 @@ def test_unknown_rule_fires_nothing(engine: Engine, clock: Clock, what: str) -> 
     if what != "never looked":
         since = look(engine)
     if what == "emptied":
-        engine.connection.client.flushall()
+        engine.client.redis.flushall()
     elif what == "forgotten":
         engine.schedules.forget("nightly")
     elif what == "changed":
         clock.move(61)
         look(engine, OTHER)
-    assert fire(engine, since + 1_000) == Fire("known")
+    assert fire(engine, since + 1_000) == Fired(FireReply.KNOWN)
     assert places(engine) == {}
 
 
 def test_schedules_do_not_know_each_other(engine: Engine) -> None:
     """Two of one rule both fire."""
-    found = engine.schedules.look("s1", {"nightly": RULE, "other": RULE})
-    assert fire(engine, found.now + 1).verdict == "fired"
-    assert fire(engine, found.now + 1, name="other").verdict == "fired"
+    found = engine.schedules.register("s1", {"nightly": RULE, "other": RULE})
+    assert fire(engine, found.now + 1).reply == "fired"
+    assert fire(engine, found.now + 1, name="other").reply == "fired"
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING, State.SCHEDULED])
@@ -152,30 +155,31 @@ def test_overlap_leaves_a_time_out(engine: Engine, slot: Slot, state: State) -> 
             finish(engine, slot, run, RETRIED)
     before = places(engine)
 
-    assert fire(engine, since + 2, overlap="skip") == Fire("overlap")
+    assert fire(engine, since + 2, overlap="skip") == Fired(FireReply.OVERLAP)
 
     assert places(engine) == before
     assert known(engine)["overlapped"] == "1"
-    assert (known(engine)["nominal"], known(engine)["mark"]) == (str(since + 1), str(since + 2))
-    assert engine.connection.client.exists(engine.connection.keys("job", job.id))
+    assert known(engine)["nominal"] == str(since + 1)
+    assert known(engine)["high_water"] == str(since + 2)
+    assert engine.client.redis.exists(engine.client.keys("job", job.id))
 
 
 def test_overlap_that_is_allowed(engine: Engine) -> None:
     """Jobs of one schedule may stand side by side."""
     since = look(engine)
-    assert [fire(engine, since + n).verdict for n in (1, 2)] == ["fired", "fired"]
+    assert [fire(engine, since + n).reply for n in (1, 2)] == ["fired", "fired"]
 
 
-@pytest.mark.parametrize("settled", [DONE, FAILED], ids=lambda settled: settled.outcome)
+@pytest.mark.parametrize("settled", [DONE, FAILED, CANCELLED], ids=lambda settled: settled.outcome)
 def test_overlap_ends_with_the_job(engine: Engine, slot: Slot, settled: Any) -> None:
     """However it ended, or when an operator deleted it."""
     since = look(engine)
     fire(engine, since + 1)
     finish(engine, slot, claimed(engine, slot), settled)
     job = new()
-    assert fire(engine, since + 2, job, overlap="skip").verdict == "fired"
+    assert fire(engine, since + 2, job, overlap="skip").reply == "fired"
     engine.jobs.delete(job.id)
-    assert fire(engine, since + 3, overlap="skip").verdict == "fired"
+    assert fire(engine, since + 3, overlap="skip").reply == "fired"
 
 
 def test_time_that_was_left_out_stays_so(engine: Engine, slot: Slot) -> None:
@@ -185,27 +189,27 @@ def test_time_that_was_left_out_stays_so(engine: Engine, slot: Slot) -> None:
     fire(engine, since + 2, job, overlap="skip")
     finish(engine, slot, claimed(engine, slot))
     before = everything(engine)
-    assert fire(engine, since + 2, job, overlap="skip") == Fire("known")
-    assert fire(engine, since + 2) == Fire("known")
+    assert fire(engine, since + 2, job, overlap="skip") == Fired(FireReply.KNOWN)
+    assert fire(engine, since + 2) == Fired(FireReply.KNOWN)
     assert everything(engine) == before
 
 
 def test_many_schedulers_at_once(engine: Engine) -> None:
     """Of eight that fire the same twenty times, each time has one winner."""
-    since, verdicts = look(engine), list[str]()
+    since, replies = look(engine), list[str]()
 
     def run() -> None:
-        verdicts.extend(fire(engine, since + number).verdict for number in range(1, 21))
+        replies.extend(fire(engine, since + number).reply for number in range(1, 21))
 
     threads = [threading.Thread(target=run) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    fired = verdicts.count("fired")
+    fired = replies.count("fired")
     assert fired == len(places(engine)["queued"]["default"]) == int(known(engine)["fired"])
-    assert known(engine)["mark"] == str(since + 20)
-    assert verdicts.count("known") == 160 - fired
+    assert known(engine)["high_water"] == str(since + 20)
+    assert replies.count("known") == 160 - fired
 
 
 @pytest.mark.parametrize("overlap", ["allow", "skip"])
@@ -217,12 +221,12 @@ def test_fire_is_refused_at_maxmemory(engine: Engine, overlap: str) -> None:
     with full_memory(engine), pytest.raises(QueueUnavailable, match="maxmemory"):
         fire(engine, since + 2, overlap=overlap)
     assert everything(engine) == before
-    assert fire(engine, since + 2, overlap="allow").verdict == "fired"
+    assert fire(engine, since + 2, overlap="allow").reply == "fired"
 
 
 def test_key_of_another_type_fires_nothing(engine: Engine) -> None:
     """The next look puts it right."""
     since = look(engine)
-    engine.connection.client.set(engine.connection.keys("schedule", "nightly"), "nonsense")
-    assert fire(engine, since + 1) == Fire("known")
+    engine.client.redis.set(engine.client.keys("schedule", "nightly"), "nonsense")
+    assert fire(engine, since + 1) == Fired(FireReply.KNOWN)
     assert (look(engine) >= since, rules(engine)) == (True, 1)

@@ -1,10 +1,10 @@
 """forget_schedule: what is known of schedules and schedulers that are no more."""
 
 from django_jobqueue.engine import Engine
-from tests.conftest import Clock
+from tests.support.clock import Clock
+from tests.support.places import everything, full_memory, places
 
 from .firing import OTHER, RULE, fire, known, look, new, scores
-from .places import everything, full_memory, places
 
 DAY = 86_400
 
@@ -43,7 +43,7 @@ def test_schedules_not_seen_for_a_month_are_forgotten(engine: Engine, clock: Clo
 
 def test_many_are_forgotten_by_and_by(engine: Engine, clock: Clock) -> None:
     """A script holds up the whole server while it runs."""
-    engine.schedules.look("s1", {f"n{number}": RULE for number in range(130)})
+    engine.schedules.register("s1", {f"n{number}": RULE for number in range(130)})
     clock.move(31 * DAY)
     assert [engine.schedules.forget() for _ in range(3)] == [100, 30, 0]
 
@@ -61,6 +61,19 @@ def test_schedulers_not_seen_for_a_day_are_forgotten(engine: Engine, clock: Cloc
     clock.move(10 * DAY)
     engine.schedules.forget()
     assert set(scores(engine, "schedulers")) == {"second"}
+
+
+def test_many_schedulers_are_forgotten_by_and_by(engine: Engine, clock: Clock) -> None:
+    """As schedules are."""
+    for number in range(130):
+        look(engine, scheduler=f"s{number}")
+    clock.move(DAY + 1)
+    look(engine, scheduler="new")
+    left = []
+    for _ in range(2):
+        engine.schedules.forget()
+        left.append(len(scores(engine, "schedulers")))
+    assert left == [31, 1]
 
 
 def test_repeated_call_changes_nothing(engine: Engine) -> None:

@@ -8,15 +8,14 @@ import pytest
 from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
-from django_jobqueue.engine.client import UNATTACHED, Connection
+from django_jobqueue.engine.client import UNATTACHED, Client
 from django_jobqueue.engine.keys import SCHEMA
 from django_jobqueue.engine.scripts import standard
 from django_jobqueue.exceptions import QueueUnavailable, SchemaMismatch
+from tests.support.places import DONE, Make, claimed, everything, finish, places
 
-from .places import DONE, Make, claimed, everything, finish, places
-
-READING = {"latest", "queues", "show"}
-OTHERS = {"attach", "forget_worker", "rights"}
+READING = {"get_cached", "get_job", "queues"}
+OTHERS = {"acl_missing", "attach", "forget_worker"}
 # Arguments that would work if the script were not refused.
 GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "cancel": ([], {"id": "x", "reason": "cancelled"}),
@@ -28,30 +27,30 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
         {"name": "n", "rule": "r", "nominal": 5, "overlap": "allow"},
     ),
     "forget_schedule": ([], {"name": "n", "unseen": 1, "gone": 1}),
-    "look": (["n", "r"], {"scheduler": "s"}),
-    "miss": ([], {"name": "n", "rule": "r", "since": 1, "nominal": 5, "count": 1}),
+    "register_schedules": (["n", "r"], {"scheduler": "s"}),
+    "record_missed": ([], {"name": "n", "rule": "r", "since": 1, "nominal": 5, "count": 1}),
     "pause": ([], {"queue": "default"}),
     "promote": (["default"], {"limit": 1}),
     "reap": (["default"], {"limit": 1, "interval": 1, "grace": 1, "lease": 1}),
-    "refresh": (
+    "refresh_cached": (
         ["y", "default", "a.b", 0, "", b"1.x.{}", 0],
         {"digest": "d", "seen": "", "keep": 0},
     ),
     "requeue": ([], {"id": "x", "nonce": "n"}),
-    "resign": (["x", b"1.old.", b"1.new."], {}),
+    "re_sign": (["x", b"1.old.", b"1.new."], {}),
     "resume": ([], {"queue": "default"}),
     "run_now": (["y", "default", "a.b", 0, "", b"1.x.{}", 0], {"name": "n"}),
     "trim": ([], {"queue": "default", "state": "failed", "keep": 1, "most": 1, "limit": 1}),
 }
 
 
-def fresh() -> Connection:
-    return Connection("default", load("default"))
+def fresh() -> Client:
+    return Client("default", load("default"))
 
 
 def rename(engine: Engine, name: str = "another") -> None:
     """Give the keys another name, as an emptied server has."""
-    engine.connection.client.hset(engine.connection.keys("meta"), "epoch", name)
+    engine.client.redis.hset(engine.client.keys("meta"), "epoch", name)
 
 
 def test_every_script_is_gated_or_has_a_reason_not_to_be() -> None:
@@ -67,35 +66,32 @@ def test_stranger_changes_nothing(engine: Engine, make_job: Make, name: str) -> 
     make_job()
     before = everything(engine)
     rest, given = GIVEN[name]
-    script = getattr(standard(), name)
+    engine.client.epoch = "of yesterday"
     with pytest.raises(Exception, match=r"^DETACHED"):
-        script(engine.connection.execute, engine.connection.keys.prefix, rest,
-               epoch="of yesterday", **given)  # fmt: skip
+        engine.client._evaluate(name, rest, dict(given))
     assert everything(engine) == before
 
 
 def test_call_attaches_anew_and_goes_on(engine: Engine, make_job: Make, caplog) -> None:
-    """An emptied server is noticed at the next call, told loudly, counted, and used."""
+    """An emptied server is noticed at the next call, told loudly, and used."""
     make_job()
-    known = engine.connection.epoch
-    engine.connection.client.flushall()
+    known = engine.client.epoch
+    engine.client.redis.flushall()
 
     job_id = make_job()
 
     assert places(engine) == {"queued": {"default": [job_id]}}
-    assert engine.connection.epoch not in (known, "")
+    assert engine.client.epoch not in (known, "")
     (line,) = [line for line in caplog.records if "emptied or replaced" in line.message]
     assert line.levelname == "CRITICAL"
-    assert engine.inspector.totals() == {"replaced": 1}
 
 
 def test_each_process_tells_once(engine: Engine, make_job: Make, caplog) -> None:
     """The next calls are silent again."""
-    engine.connection.client.flushall()
+    engine.client.redis.flushall()
     for _ in range(3):
         make_job()
     assert caplog.text.count("emptied or replaced") == 1
-    assert engine.inspector.totals() == {"replaced": 1}
 
 
 def test_worker_goes_on_with_another_epoch(engine: Engine, make_job: Make, slot: Slot) -> None:
@@ -104,12 +100,12 @@ def test_worker_goes_on_with_another_epoch(engine: Engine, make_job: Make, slot:
     job = claimed(engine, slot)
     rename(engine)
 
-    verdict, _, found = engine.workers.finish(slot, job, DONE, ["default"])
+    reply, _, found = engine.claims.finish(slot, job, DONE, ["default"])
 
-    assert (verdict, found.more) == ("ok", True)
+    assert (reply, found.more) == ("ok", True)
     assert places(engine) == {"succeeded": {"default": [mine]}, "queued": {"default": [waits]}}
     assert claimed(engine, slot).id == waits
-    assert engine.connection.epoch == "another"
+    assert engine.client.epoch == "another"
 
 
 def test_runs_end_well_while_the_keys_are_closed(
@@ -118,35 +114,35 @@ def test_runs_end_well_while_the_keys_are_closed(
     """Another schema, and no attach: what began well is renewed and finished."""
     job_id = make_job()
     job = claimed(engine, slot)
-    engine.connection.client.hset(engine.connection.keys("meta"), "schema", "2.0")
+    engine.client.redis.hset(engine.client.keys("meta"), "schema", "2.0")
     rename(engine)
     with pytest.raises(SchemaMismatch):
         engine.queues.promote(["default"])
 
-    assert [held.lost for held in engine.workers.renew(slot.worker, {"pid": 1})] == [False]
+    assert [held.lost for held in engine.claims.renew(slot.worker, {"pid": 1})] == [False]
     assert engine.jobs.progress(job_id, job.fence, 1, 2, "half")
     assert engine.jobs.log(job_id, job.fence, "half")
     assert finish(engine, slot, job) == "ok"
     assert places(engine)["succeeded"] == {"default": [job_id]}
-    engine.connection.client.hset(engine.connection.keys("meta"), "schema", SCHEMA)
+    engine.client.redis.hset(engine.client.keys("meta"), "schema", SCHEMA)
 
 
 def test_keys_renamed_for_ever_end_in_an_error(engine: Engine, monkeypatch) -> None:
     """A server that answers DETACHED whatever one does is told as unavailable."""
-    monkeypatch.setattr(engine.connection, "attach", lambda: None)
+    monkeypatch.setattr(engine.client, "attach", lambda: None)
     rename(engine)
     with pytest.raises(QueueUnavailable, match="DETACHED"):
         engine.queues.pause("default")
-    engine.connection.client.delete(engine.connection.keys("meta"))
+    engine.client.redis.delete(engine.client.keys("meta"))
 
 
 def test_threads_attach_once(engine: Engine) -> None:
     """Many threads that meet new keys at once agree on one name."""
-    engine.connection.client.flushall()
+    engine.client.redis.flushall()
     threads = [threading.Thread(target=engine.queues.pause, args=[f"q{n}"]) for n in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert engine.queues.names() == ["default", *(f"q{n}" for n in range(8))]
-    assert fresh().call("queues")
+    assert fresh().run("queues")

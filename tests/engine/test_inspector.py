@@ -8,11 +8,11 @@ from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.inspector import MERGE_DEPTH
 from django_jobqueue.exceptions import QueueUnavailable
-from django_jobqueue.jobs.attempt import Settlement
-from django_jobqueue.jobs.job import State, new_id
-from tests.conftest import Clock
-
-from .places import FAILED, Make, claimed, everything, finish
+from django_jobqueue.jobs.job import new_id
+from django_jobqueue.jobs.run import RunResult
+from django_jobqueue.jobs.states import Outcome, State
+from tests.support.clock import Clock
+from tests.support.places import FAILED, Make, claimed, everything, finish, parts_of
 
 
 def page(engine: Engine, state: State, start: int = 0, stop: int = 100, **how: object) -> list[str]:
@@ -21,9 +21,9 @@ def page(engine: Engine, state: State, start: int = 0, stop: int = 100, **how: o
 
 
 @pytest.mark.parametrize("state", list(State))
-def test_each_state_is_counted_and_listed(engine: Engine, seed: Make, state: State) -> None:
+def test_each_state_is_counted_and_listed(engine: Engine, job_in: Make, state: State) -> None:
     """In its own place and nowhere else."""
-    job_id = seed(state)
+    job_id = job_in(state)
     before = everything(engine)
 
     assert page(engine, state) == [job_id]
@@ -121,10 +121,10 @@ def test_final_jobs_are_listed_as_they_finished(
     assert page(engine, State.SUCCEEDED) == ids[::-1]
 
 
-def test_failures_are_listed_by_task(engine: Engine, seed: Make) -> None:
+def test_failures_are_listed_by_task(engine: Engine, job_in: Make) -> None:
     """Over all queues."""
-    mine = [seed(State.FAILED, queue=queue, task="a.b") for queue in ("x", "y")]
-    seed(State.FAILED, task="c.d")
+    mine = [job_in(State.FAILED, queue=queue, task="a.b") for queue in ("x", "y")]
+    job_in(State.FAILED, task="c.d")
 
     assert {job.id for job in engine.inspector.failed_of("a.b", 0, 10)} == set(mine)
     assert engine.inspector.count_failed_of("a.b") == 2
@@ -178,7 +178,7 @@ def test_workers_show_what_they_run(engine: Engine, make_job: Make) -> None:
         "started_at": 1000,
         "stopping": 0,
     }
-    engine.workers.renew("worker-1", info)
+    engine.claims.renew("worker-1", info)
 
     (worker,) = engine.inspector.workers()
 
@@ -207,32 +207,31 @@ def test_minutes_count_events_by_queue(engine: Engine, slot: Slot, make_job: Mak
         ("enqueued", "b"): 1,
         ("succeeded", "a"): 1,
         ("failed", "a"): 1,
-        ("cancelled", "b"): 1,
     }
 
 
 def test_minutes_are_kept_a_day(engine: Engine, make_job: Make) -> None:
     """The only keys with a time to live."""
     make_job()
-    client = engine.connection.client
-    (key,) = client.scan_iter(match=engine.connection.keys("minute", "*"))
+    client = engine.client.redis
+    (key,) = client.scan_iter(match=engine.client.keys("minute", "*"))
     assert 86_400 < client.ttl(key) <= 90_000
 
 
 def test_released_jobs_are_no_failures(engine: Engine, slot: Slot, make_job: Make) -> None:
     """A deployment does not show in the counters of failed and succeeded."""
     make_job()
-    finish(engine, slot, claimed(engine, slot), Settlement(outcome="released"))
-    (key,) = engine.connection.client.scan_iter(match=engine.connection.keys("minute", "*"))
-    events = {name.decode().partition(":")[0] for name in engine.connection.client.hkeys(key)}
-    assert events <= {"enqueued", "released"}
+    finish(engine, slot, claimed(engine, slot), RunResult(Outcome.RELEASED))
+    (key,) = engine.client.redis.scan_iter(match=engine.client.keys("minute", "*"))
+    events = {name.decode().partition(":")[0] for name in engine.client.redis.hkeys(key)}
+    assert events == {"enqueued"}
 
 
 @pytest.mark.parametrize("damage", ["string", "state", "number", "progress"])
 def test_one_damaged_record_hides_no_other(engine: Engine, make_job: Make, damage: str) -> None:
     """A page shows the sound jobs; the broken one is left out or shown as well as it goes."""
     broken, sound = make_job(), make_job()
-    client, keys = engine.connection.client, engine.connection.keys
+    client, keys = engine.client.redis, engine.client.keys
     if damage == "string":
         client.set(keys("job", broken), "nonsense")
     elif damage == "state":
@@ -247,7 +246,7 @@ def test_one_damaged_record_hides_no_other(engine: Engine, make_job: Make, damag
         (stats,) = engine.inspector.queue_stats()
         assert stats.counts[State.QUEUED] == 2
     finally:
-        client.delete(*keys.parts(broken))
+        client.delete(*parts_of(keys, broken))
         client.zrem(keys("queued", "default"), broken)
 
 

@@ -5,10 +5,9 @@ import pytest
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.exceptions import QueueUnavailable
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import MAX_LINES
-
-from .places import RETRIED, Make, claimed, everything, finish, full_memory, record
+from tests.support.places import RETRIED, Make, claimed, everything, finish, full_memory, record
 
 
 def texts(engine: Engine, job_id: str) -> list[str]:
@@ -27,7 +26,7 @@ def test_lines_are_shown_in_their_order(engine: Engine, slot: Slot, make_job: Ma
     assert texts(engine, job_id) == lines
     times = [at for at, _ in engine.inspector.job(job_id).log]
     assert times == sorted(times)
-    assert job.now <= times[0] < job.now + 60_000
+    assert job.attempted_at <= times[0] < job.attempted_at + 60_000
     assert "log" not in record(engine, job_id)
 
 
@@ -76,7 +75,7 @@ def test_repeated_line_of_an_old_fence_hears_that(
     job_id = make_job()
     job = claimed(engine, slot)
     engine.jobs.log(job_id, job.fence, "half", nonce="first")
-    engine.workers.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed")
+    engine.claims.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed")
 
     assert not engine.jobs.log(job_id, job.fence, "half", nonce="first")
     assert texts(engine, job_id) == ["half"]
@@ -99,9 +98,9 @@ def test_lines_of_all_runs_stay_together(engine: Engine, slot: Slot, make_job: M
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.RUNNING])
-def test_job_that_does_not_run_takes_none(engine: Engine, seed: Make, state: State) -> None:
+def test_job_that_does_not_run_takes_none(engine: Engine, job_in: Make, state: State) -> None:
     """A run that lost its lease hears so."""
-    job_id = seed(state)
+    job_id = job_in(state)
     before = everything(engine)
 
     fence = record(engine, job_id).get("fence", "1-0")
@@ -115,7 +114,7 @@ def test_old_fence_does_not_write_among_its_successors_lines(
     """Only the holder of the lease does."""
     job_id = make_job()
     old = claimed(engine, slot)
-    engine.workers.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed")
+    engine.claims.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed")
     new = claimed(engine, slot)
     engine.jobs.log(job_id, new.fence, "new")
 
@@ -148,8 +147,8 @@ def test_line_that_others_wrote_is_left_out(
     """It hides neither the job nor the other lines."""
     job_id = make_job()
     job = claimed(engine, slot)
-    key = engine.connection.keys("log", job_id)
-    engine.connection.client.rpush(key, stored, b"1700000000000 \xff")
+    key = engine.client.keys("log", job_id)
+    engine.client.redis.rpush(key, stored, b"1700000000000 \xff")
     engine.jobs.log(job_id, job.fence, "ours")
 
     assert texts(engine, job_id) == ["�", "ours"]
@@ -159,7 +158,7 @@ def test_key_of_another_type_hides_nothing(engine: Engine, slot: Slot, make_job:
     """The page of the job stands, without lines."""
     job_id = make_job()
     claimed(engine, slot)
-    engine.connection.client.set(engine.connection.keys("log", job_id), "no list")
+    engine.client.redis.set(engine.client.keys("log", job_id), "no list")
 
     assert texts(engine, job_id) == []
-    engine.connection.client.delete(engine.connection.keys("log", job_id))
+    engine.client.redis.delete(engine.client.keys("log", job_id))

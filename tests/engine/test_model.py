@@ -1,6 +1,7 @@
 """The engine against a model: random calls, repeated at once or late, and never a difference.
 
-`CHAOS_EXAMPLES=5000` makes more of it, `CHAOS_SEED=…` the same again.
+`CHAOS_EXAMPLES=5000` makes more of it, `CHAOS_SEED=…` the same again; with `CHAOS_SHRINK=0` a case
+is shown as it was found.
 """
 
 import os
@@ -15,10 +16,10 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 
 from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.client import Connection
+from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.keys import INDEXES
 from django_jobqueue.engine.scripts import Scripts
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 
 from .invariants import Auditor
 from .machine import Machine
@@ -27,6 +28,7 @@ from .snapshot import take
 from .world import SLOTS, START
 
 EXAMPLES = int(os.environ.get("CHAOS_EXAMPLES", "60"))
+SHRINK = os.environ.get("CHAOS_SHRINK", "1") == "1"
 STILL_CLOCK = "local function now() return redis.call('GET', KEYS[1] .. 'clock') end"
 
 
@@ -79,7 +81,7 @@ class DamagedMachine(Machine):
     @rule(digest=st.sampled_from(["d1", "d2"]))
     def break_value(self, digest: str) -> None:
         """It becomes a string where a hash should be."""
-        self.put(f"latest:{digest}", "nonsense")
+        self.put(f"cached:{digest}", "nonsense")
 
     @rule(name=names)
     def break_schedule(self, name: str) -> None:
@@ -106,7 +108,7 @@ class DamagedMachine(Machine):
 @pytest.fixture
 def still(engine: Engine) -> Iterator[Engine]:
     """The engine of the alias "default" with a clock that only the test moves."""
-    connection = Connection("default", load("default"), scripts=Scripts(clock=STILL_CLOCK))
+    connection = Client("default", load("default"), scripts=Scripts(clock=STILL_CLOCK))
     yield Engine(connection)
     connection.close()
 
@@ -125,7 +127,7 @@ def run(machine: type[Machine], engine: Engine) -> None:
             max_examples=EXAMPLES,
             stateful_step_count=100,
             deadline=None,
-            phases=[Phase.generate, Phase.shrink],
+            phases=[Phase.generate, *[Phase.shrink] * SHRINK],
             report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
             database=None,

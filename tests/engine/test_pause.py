@@ -1,9 +1,17 @@
 """pause: no claims from a queue."""
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.claims import Nothing, Slot
-
-from .places import DONE, Make, claimed, everything, finish, full_memory, nothing, places
+from django_jobqueue.engine.claims import NoJob, Slot
+from tests.support.places import (
+    DONE,
+    Make,
+    claimed,
+    everything,
+    finish,
+    full_memory,
+    nothing,
+    places,
+)
 
 
 def test_paused_queue_gives_no_job(engine: Engine, slot: Slot, make_job: Make) -> None:
@@ -12,7 +20,7 @@ def test_paused_queue_gives_no_job(engine: Engine, slot: Slot, make_job: Make) -
 
     assert engine.queues.pause("default")
 
-    assert nothing(engine, slot) == Nothing()
+    assert nothing(engine, slot) == NoJob()
     assert places(engine) == {"queued": {"default": [job_id]}}
     (stats,) = engine.inspector.queue_stats()
     assert stats.paused
@@ -24,7 +32,7 @@ def test_running_jobs_go_on(engine: Engine, slot: Slot, make_job: Make) -> None:
     job = claimed(engine, slot)
     engine.queues.pause("default")
 
-    assert engine.workers.renew("worker-1", {"pid": 1})[0].lost is False
+    assert engine.claims.renew("worker-1", {"pid": 1})[0].lost is False
     assert finish(engine, slot, job) == "ok"
     assert places(engine) == {"succeeded": {"default": [job_id]}, "queued": {"default": [waits]}}
 
@@ -38,7 +46,7 @@ def test_finish_claims_nothing_from_a_paused_queue(
     job = claimed(engine, slot)
     engine.queues.pause("default")
 
-    assert engine.workers.finish(slot, job, DONE, ["default"])[2] == Nothing()
+    assert engine.claims.finish(slot, job, DONE, ["default"])[2] == NoJob()
 
 
 def test_same_call_again_is_no_news(engine: Engine) -> None:

@@ -4,9 +4,8 @@ import pytest
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
-from django_jobqueue.jobs.job import State
-
-from .places import Make, claimed, everything, finish, record
+from django_jobqueue.jobs.states import State
+from tests.support.places import Make, claimed, everything, finish, record
 
 
 def test_progress_is_shown(engine: Engine, slot: Slot, make_job: Make) -> None:
@@ -32,9 +31,9 @@ def test_progress_stays_with_the_finished_job(engine: Engine, slot: Slot, make_j
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.RUNNING])
-def test_job_that_does_not_run_takes_none(engine: Engine, seed: Make, state: State) -> None:
+def test_job_that_does_not_run_takes_none(engine: Engine, job_in: Make, state: State) -> None:
     """A run that lost its lease hears so."""
-    job_id = seed(state)
+    job_id = job_in(state)
     before = everything(engine)
 
     fence = record(engine, job_id).get("fence", "1-0")
@@ -48,7 +47,7 @@ def test_old_fence_does_not_overwrite_its_successor(
     """Only the holder of the lease reports."""
     job_id = make_job()
     old = claimed(engine, slot)
-    engine.workers.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed")
+    engine.claims.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed")
     new = claimed(engine, slot)
     engine.jobs.progress(job_id, new.fence, 1, 2, "new")
 

@@ -4,13 +4,13 @@ from datetime import timedelta
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
-from django_jobqueue.engine.jobs import NewJob
 from django_jobqueue.engine.queues import PROMOTED
-from django_jobqueue.jobs.job import State, new_id
+from django_jobqueue.jobs.job import new_id
+from django_jobqueue.jobs.states import State
 from django_jobqueue.worker.maintenance import Maintenance
-from tests.conftest import Clock
-
-from .places import (
+from tests.support.clock import Clock
+from tests.support.jobs import new_job
+from tests.support.places import (
     RETRIED,
     Make,
     claimed,
@@ -76,8 +76,8 @@ def test_limit_bounds_the_call(engine: Engine, clock: Clock, make_job: Make) -> 
 def test_many_at_one_instant_go_step_by_step(engine: Engine, slot: Slot) -> None:
     """Whoever calls, a call moves a bounded number, and the order is that of their enqueues."""
     due, number = 1_700_000_000_000, 2 * PROMOTED + 80
-    jobs = [NewJob(new_id(), "default", "a.b", b"x", due=due) for _ in range(number)]
-    engine.jobs.enqueue_many(jobs)
+    jobs = [new_job(new_id(), "default", "a.b", b"x", due=due) for _ in range(number)]
+    engine.jobs.enqueue(jobs)
     ids = [job.id for job in jobs]
 
     assert engine.queues.promote(["default"]) == PROMOTED
@@ -135,20 +135,20 @@ def test_several_queues_share_the_limit(engine: Engine, make_job: Make) -> None:
     assert [engine.queues.promote(["a", "b"], limit=3) for _ in range(3)] == [3, 1, 0]
 
 
-def test_id_of_a_job_elsewhere_is_a_ghost(engine: Engine, seed: Make) -> None:
-    """The record decides; the stray id goes and is counted."""
-    ghost = seed(State.SUCCEEDED)
-    engine.connection.client.zadd(engine.connection.keys("scheduled", "default"), {ghost: 1})
+def test_id_of_a_job_elsewhere_is_dropped(engine: Engine, job_in: Make) -> None:
+    """The record decides; the stray id goes."""
+    stray = job_in(State.SUCCEEDED)
+    engine.client.redis.zadd(engine.client.keys("scheduled", "default"), {stray: 1})
 
     assert engine.queues.promote(["default"]) == 0
-    assert places(engine) == {"succeeded": {"default": [ghost]}}
-    assert engine.inspector.totals() == {"ghost": 1}
+    assert places(engine) == {"succeeded": {"default": [stray]}}
+    assert engine.inspector.totals() == {}
 
 
 def test_damaged_record_does_not_stop_the_rest(engine: Engine, make_job: Make) -> None:
     """It ends as failed, where people see it."""
     broken, gone, fine = (make_job(due=n) for n in (1, 2, 3))
-    client, keys = engine.connection.client, engine.connection.keys
+    client, keys = engine.client.redis, engine.client.keys
     client.set(keys("job", broken), "nonsense")
     client.delete(keys("job", gone))
 
@@ -161,7 +161,7 @@ def test_damaged_record_does_not_stop_the_rest(engine: Engine, make_job: Make) -
 def test_damaged_priority_loses_no_job(engine: Engine, make_job: Make) -> None:
     """What is no number counts as missing."""
     job_id = make_job(due=1)
-    engine.connection.client.hset(engine.connection.keys("job", job_id), "priority", "nonsense")
+    engine.client.redis.hset(engine.client.keys("job", job_id), "priority", "nonsense")
 
     assert engine.queues.promote(["default"]) == 1
     assert places(engine) == {"queued": {"default": [job_id]}}

@@ -1,8 +1,7 @@
 """queues: the names of all queues ever used."""
 
 from django_jobqueue.engine import Engine
-
-from .places import Make
+from tests.support.places import Make
 
 
 def test_default_is_always_there_and_first(engine: Engine, make_job: Make) -> None:
@@ -21,7 +20,7 @@ def test_name_stays_when_the_queue_is_empty(engine: Engine, make_job: Make) -> N
 
 def test_name_that_is_no_text_is_read_all_the_same(engine: Engine) -> None:
     """Every worker reads the names again and again: one that is damaged must not end them all."""
-    key = engine.connection.keys("queues", "").removesuffix(":")
-    engine.connection.client.sadd(key, b"\xff")
+    key = engine.client.keys("queues", "").removesuffix(":")
+    engine.client.redis.sadd(key, b"\xff")
     assert engine.queues.names() == ["default", "\ufffd"]
-    engine.connection.client.srem(key, b"\xff")
+    engine.client.redis.srem(key, b"\xff")

@@ -4,9 +4,8 @@ import pytest
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
-from tests.conftest import Clock
-
-from .places import (
+from tests.support.clock import Clock
+from tests.support.places import (
     REAP,
     Make,
     claimed,
@@ -15,6 +14,7 @@ from .places import (
     everything,
     finish,
     full_memory,
+    parts_of,
     places,
     record,
     score,
@@ -23,7 +23,7 @@ from .places import (
 
 
 def release(engine: Engine, *, lost: bool = True, slot: str = "0.0") -> list[str]:
-    return engine.workers.release_slot(Slot("worker-1", slot), lost=lost, reason="process_killed")
+    return engine.claims.release_slot(Slot("worker-1", slot), lost=lost, reason="process_killed")
 
 
 @pytest.mark.parametrize(
@@ -68,14 +68,14 @@ def test_job_lost_too_often_fails(engine: Engine, slot: Slot, make_job: Make) ->
 
 def test_jobs_own_limit_counts(engine: Engine, slot: Slot, make_job: Make) -> None:
     """max_recoveries=0: the first death fails the job."""
-    job_id = make_job(fields=("max_recoveries", 0))
+    job_id = make_job(max_recoveries=0)
     claimed(engine, slot)
     assert release(engine) == [job_id, "failed"]
 
 
 def test_stop_never_fails_a_job(engine: Engine, slot: Slot, make_job: Make) -> None:
     """Deployments may stop a job as often as they like."""
-    job_id = make_job(fields=("max_recoveries", 0))
+    job_id = make_job(max_recoveries=0)
     for _ in range(5):
         claimed(engine, slot)
         assert release(engine, lost=False) == [job_id, "queued"]
@@ -87,7 +87,7 @@ def test_slot_holds_nothing_afterwards(engine: Engine, slot: Slot, make_job: Mak
     claimed(engine, slot)
     release(engine)
 
-    assert engine.workers.renew("worker-1", {"pid": 1}) == []
+    assert engine.claims.renew("worker-1", {"pid": 1}) == []
 
 
 def test_same_call_again_finds_nothing(engine: Engine, slot: Slot, make_job: Make) -> None:
@@ -129,11 +129,11 @@ def test_job_that_another_slot_holds_stays_there(
     """A release that comes late does not touch the successor's run."""
     job_id = make_job()
     claimed(engine, slot)
-    key = engine.connection.keys("slots", "worker-1")
-    held = engine.connection.client.hget(key, "0.0")
+    key = engine.client.keys("slots", "worker-1")
+    held = engine.client.redis.hget(key, "0.0")
     release(engine)
     new = claimed(engine, Slot("worker-2", "0.0"))
-    engine.connection.client.hset(key, "0.0", held)
+    engine.client.redis.hset(key, "0.0", held)
 
     assert release(engine) == []
     assert places(engine) == {"leases": {"default": [job_id]}}
@@ -146,11 +146,11 @@ def test_late_release_leaves_the_successors_job(engine: Engine, make_job: Make) 
     claimed(engine, Slot("worker-1", "0.0"))
     found_dead, successor = Slot("worker-1", "0.0"), Slot("worker-1", "0.0")
     for moved in ([first, "queued"], []):
-        assert engine.workers.release_slot(found_dead, lost=True, reason="killed_9") == moved
+        assert engine.claims.release_slot(found_dead, lost=True, reason="killed_9") == moved
     job = claimed(engine, successor)
     before = everything(engine)
 
-    assert engine.workers.release_slot(found_dead, lost=True, reason="killed_9") == []
+    assert engine.claims.release_slot(found_dead, lost=True, reason="killed_9") == []
 
     assert everything(engine) == before
     assert finish(engine, successor, job) == "ok"
@@ -184,12 +184,12 @@ def test_record_of_another_type_is_no_error(engine: Engine, slot: Slot, make_job
     """The supervisor goes on; the lease's end brings the damage to light."""
     job_id = make_job()
     claimed(engine, slot)
-    client, keys = engine.connection.client, engine.connection.keys
+    client, keys = engine.client.redis, engine.client.keys
     client.set(keys("job", job_id), "nonsense")
 
     try:
         release(engine)
     finally:
-        client.delete(*keys.parts(job_id))
+        client.delete(*parts_of(keys, job_id))
         for index in ("leases", "queued", "failed"):
             client.zrem(keys(index, "default"), job_id)

@@ -1,10 +1,9 @@
 """renew: a worker shows that it lives, and its slots keep their leases."""
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.claims import Held, Slot
-from tests.conftest import Clock
-
-from .places import (
+from django_jobqueue.engine.claims import Lease, Slot
+from tests.support.clock import Clock
+from tests.support.places import (
     REAP,
     Make,
     claimed,
@@ -12,6 +11,7 @@ from .places import (
     everything,
     finish,
     full_memory,
+    parts_of,
     places,
     record,
     score,
@@ -29,22 +29,22 @@ def test_leases_of_all_slots_are_extended(engine: Engine, clock: Clock, make_job
     other = claimed(engine, Slot("worker-2", "0.0"))
     clock.move(20)
 
-    held = engine.workers.renew("worker-1", INFO)
+    held = engine.claims.renew("worker-1", INFO)
 
     assert sorted(held, key=lambda one: one.slot) == [
-        Held("0.0", jobs[0].id, jobs[0].fence, lost=False),
-        Held("0.1", jobs[1].id, jobs[1].fence, lost=False),
+        Lease("0.0", jobs[0].id, jobs[0].fence, lost=False),
+        Lease("0.1", jobs[1].id, jobs[1].fence, lost=False),
     ]
     for job in jobs:
-        assert (score(engine, "leases", job.id, job.queue) or 0) >= job.now + 50_000
-    assert score(engine, "leases", foreign) == other.now + 30_000
+        assert (score(engine, "leases", job.id, job.queue) or 0) >= job.attempted_at + 50_000
+    assert score(engine, "leases", foreign) == other.attempted_at + 30_000
 
 
 def test_worker_shows_itself(engine: Engine, clock: Clock) -> None:
     """The record says what the worker is and when it was last seen."""
-    engine.workers.renew("worker-1", INFO)
+    engine.claims.renew("worker-1", INFO)
     clock.move(10)
-    engine.workers.renew("worker-1", INFO | {"stopping": 1})
+    engine.claims.renew("worker-1", INFO | {"stopping": 1})
 
     (worker,) = engine.inspector.workers()
     assert (worker.id, worker.host, worker.pid, worker.queues) == (
@@ -54,13 +54,13 @@ def test_worker_shows_itself(engine: Engine, clock: Clock) -> None:
         ("default", "b"),
     )
     assert worker.stopping
-    index = engine.connection.keys("workers")
-    assert engine.connection.client.zscore(index, "worker-1") == worker.seen_at
+    index = engine.client.keys("workers")
+    assert engine.client.redis.zscore(index, "worker-1") == worker.seen_at
 
 
 def test_idle_worker_has_nothing_to_renew(engine: Engine) -> None:
     """It is seen all the same."""
-    assert engine.workers.renew("worker-1", INFO) == []
+    assert engine.claims.renew("worker-1", INFO) == []
     assert len(engine.inspector.workers()) == 1
 
 
@@ -68,10 +68,10 @@ def test_same_call_again_is_harmless(engine: Engine, slot: Slot, make_job: Make)
     """A repeated renewal answers the same and moves nothing."""
     make_job()
     claimed(engine, slot)
-    first = engine.workers.renew("worker-1", INFO)
+    first = engine.claims.renew("worker-1", INFO)
     before = places(engine)
 
-    assert engine.workers.renew("worker-1", INFO) == first
+    assert engine.claims.renew("worker-1", INFO) == first
     assert places(engine) == before
 
 
@@ -83,7 +83,7 @@ def test_expired_lease_that_nobody_reaped_lives_on(
     claimed(engine, slot)
     clock.move(300)
 
-    assert [held.lost for held in engine.workers.renew("worker-1", INFO)] == [False]
+    assert [held.lost for held in engine.claims.renew("worker-1", INFO)] == [False]
     assert engine.queues.reap(["default"], **REAP) == {}
     assert places(engine) == {"leases": {"default": [job_id]}}
 
@@ -97,9 +97,9 @@ def test_lost_lease_is_told(engine: Engine, clock: Clock, slot: Slot, make_job: 
     new = claimed(engine, Slot("worker-2", "0.0"))
     before = everything(engine)["leases:default"]
 
-    held = engine.workers.renew("worker-1", INFO)
+    held = engine.claims.renew("worker-1", INFO)
 
-    assert held == [Held("0.0", job.id, job.fence, lost=True)]
+    assert held == [Lease("0.0", job.id, job.fence, lost=True)]
     assert everything(engine)["leases:default"] == before
     assert record(engine, job.id)["fence"] == new.fence
 
@@ -108,12 +108,12 @@ def test_settled_job_gets_no_lease(engine: Engine, slot: Slot, make_job: Make) -
     """A renewal that crosses a finish does not bring the job back."""
     job_id = make_job()
     job = claimed(engine, slot)
-    key = engine.connection.keys("slots", "worker-1")
-    held = engine.connection.client.hget(key, "0.0")
+    key = engine.client.keys("slots", "worker-1")
+    held = engine.client.redis.hget(key, "0.0")
     finish(engine, slot, job)
-    engine.connection.client.hset(key, "0.0", held)
+    engine.client.redis.hset(key, "0.0", held)
 
-    assert [one.lost for one in engine.workers.renew("worker-1", INFO)] == [True]
+    assert [one.lost for one in engine.claims.renew("worker-1", INFO)] == [True]
     assert places(engine) == {"succeeded": {"default": [job_id]}}
 
 
@@ -121,10 +121,10 @@ def test_deleted_record_is_a_lost_lease(engine: Engine, slot: Slot, make_job: Ma
     """A job whose hash vanished while it runs is told as lost."""
     job_id = make_job()
     claimed(engine, slot)
-    engine.connection.client.delete(*engine.connection.keys.parts(job_id))
-    engine.connection.client.delete(engine.connection.keys("leases", "default"))
+    engine.client.redis.delete(*parts_of(engine.client.keys, job_id))
+    engine.client.redis.delete(engine.client.keys("leases", "default"))
 
-    assert [one.lost for one in engine.workers.renew("worker-1", INFO)] == [True]
+    assert [one.lost for one in engine.claims.renew("worker-1", INFO)] == [True]
 
 
 def test_record_of_another_type_costs_no_other_job_its_lease(
@@ -134,16 +134,16 @@ def test_record_of_another_type_costs_no_other_job_its_lease(
     broken, fine = make_job(), make_job()
     for name in ("0.0", "0.1"):
         claimed(engine, Slot("worker-1", name))
-    client, keys = engine.connection.client, engine.connection.keys
+    client, keys = engine.client.redis, engine.client.keys
     client.set(keys("job", broken), "nonsense")
     before = score(engine, "leases", fine)
     clock.move(20)
 
     try:
-        engine.workers.renew("worker-1", INFO)
+        engine.claims.renew("worker-1", INFO)
         assert score(engine, "leases", fine) != before
     finally:
-        client.delete(*keys.parts(broken))
+        client.delete(*parts_of(keys, broken))
         client.zrem(keys("leases", "default"), broken)
 
 
@@ -153,12 +153,12 @@ def test_unreadable_entry_costs_no_other_slot_its_lease(
     """The slot of which nothing is known any more is passed over."""
     job_id = make_job()
     claimed(engine, slot)
-    entries = engine.connection.keys("slots", slot.worker)
-    engine.connection.client.hset(entries, "0.9", "nonsense")
+    entries = engine.client.keys("slots", slot.worker)
+    engine.client.redis.hset(entries, "0.9", "nonsense")
 
-    held = engine.workers.renew(slot.worker, INFO)
+    held = engine.claims.renew(slot.worker, INFO)
 
-    engine.connection.client.hdel(entries, "0.9")
+    engine.client.redis.hdel(entries, "0.9")
     assert [one.id for one in held] == [job_id]
 
 
@@ -169,5 +169,5 @@ def test_renew_works_at_maxmemory(engine: Engine, slot: Slot, make_job: Make) ->
     drop_tokens(engine)
 
     with full_memory(engine):
-        assert [held.lost for held in engine.workers.renew("worker-1", INFO)] == [False]
-        assert engine.workers.renew("worker-2", INFO) == []
+        assert [held.lost for held in engine.claims.renew("worker-1", INFO)] == [False]
+        assert engine.claims.renew("worker-2", INFO) == []

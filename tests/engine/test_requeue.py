@@ -5,10 +5,10 @@ import pytest
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.exceptions import JobNotFound
-from django_jobqueue.jobs.job import FINAL, State, new_id
-from tests.conftest import Clock
-
-from .places import (
+from django_jobqueue.jobs.job import new_id
+from django_jobqueue.jobs.states import FINAL, State
+from tests.support.clock import Clock
+from tests.support.places import (
     DONE,
     FAILED,
     RETRIED,
@@ -25,9 +25,9 @@ from .places import (
 
 
 @pytest.mark.parametrize("state", sorted(FINAL))
-def test_final_job_goes_to_the_end_of_its_queue(engine: Engine, seed: Make, state: State) -> None:
+def test_final_job_goes_to_the_end_of_its_queue(engine: Engine, job_in: Make, state: State) -> None:
     """Index, record and the task's failures agree."""
-    job_id, other = seed(state), seed(State.QUEUED)
+    job_id, other = job_in(state), job_in(State.QUEUED)
     drop_tokens(engine)
 
     assert engine.jobs.requeue(job_id) is State.QUEUED
@@ -38,16 +38,16 @@ def test_final_job_goes_to_the_end_of_its_queue(engine: Engine, seed: Make, stat
 
 def test_requeued_job_starts_from_zero(engine: Engine, slot: Slot, make_job: Make) -> None:
     """Attempts and recoveries are given anew; what happened stays on record."""
-    job_id = make_job(fields=("max_recoveries", 0))
+    job_id = make_job(max_recoveries=0)
     first = claimed(engine, slot)
-    engine.workers.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed")
+    engine.claims.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed")
     assert record(engine, job_id)["state"] == "failed"
 
     engine.jobs.requeue(job_id)
 
     job = engine.inspector.job(job_id)
     assert (job.attempts, job.recoveries, job.reason) == (0, 0, "")
-    assert (job.started_at, job.attempted_at, job.finished_at) == (None, None, None)
+    assert (job.started_at, job.attempted_at, job.finished_at) == (None, 0, None)
     assert [run.outcome for run in job.runs] == ["recovered", "requeued"]
     assert job.current_runs == ()
     again = claimed(engine, slot)
@@ -73,7 +73,7 @@ def test_old_result_and_progress_go(engine: Engine, slot: Slot, make_job: Make) 
     job_id = make_job()
     job = claimed(engine, slot)
     engine.jobs.progress(job_id, job.fence, 1, 2, "half")
-    finish(engine, slot, job, DONE._replace(result=b"1"))
+    finish(engine, slot, job, DONE._replace(value=b"1"))
 
     engine.jobs.requeue(job_id)
 
@@ -92,7 +92,7 @@ def test_late_finish_of_the_first_life_changes_nothing(
     new = claimed(engine, Slot("worker-2", "0.0"))
     before = everything(engine)
 
-    assert finish(engine, slot, old) == "again"
+    assert finish(engine, slot, old) == "repeated"
     assert everything(engine) == before
     assert finish(engine, Slot("worker-2", "0.0"), new) == "ok"
 
@@ -120,18 +120,29 @@ def test_priority_is_kept(engine: Engine, slot: Slot, make_job: Make) -> None:
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING, State.WAITING])
-def test_other_states_stay(engine: Engine, seed: Make, state: State) -> None:
+def test_other_states_stay(engine: Engine, job_in: Make, state: State) -> None:
     """The answer is the state that the job has."""
-    job_id = seed(state)
+    job_id = job_in(state)
     before = everything(engine)
 
     assert engine.jobs.requeue(job_id) is state
     assert everything(engine) == before
 
 
-def test_same_call_again_changes_nothing(engine: Engine, clock: Clock, seed: Make) -> None:
+def test_failed_job_of_no_known_task_is_requeued(engine: Engine, job_in: Make) -> None:
+    """Its record is damaged: what runs it says so."""
+    job_id = job_in(State.FAILED)
+    client, keys = engine.client.redis, engine.client.keys
+    client.delete(keys("failed-of", record(engine, job_id)["task"]))
+    client.hdel(keys("job", job_id), "task")
+
+    assert engine.jobs.requeue(job_id) is State.QUEUED
+    assert places(engine) == {"queued": {"default": [job_id]}}
+
+
+def test_same_call_again_changes_nothing(engine: Engine, clock: Clock, job_in: Make) -> None:
     """A lost reply does not move the job once more."""
-    job_id = seed(State.FAILED)
+    job_id = job_in(State.FAILED)
     engine.jobs.requeue(job_id)
     before = everything(engine)
     clock.move(90)
@@ -141,10 +152,10 @@ def test_same_call_again_changes_nothing(engine: Engine, clock: Clock, seed: Mak
 
 
 def test_same_call_again_after_the_run_changes_nothing(
-    engine: Engine, slot: Slot, seed: Make
+    engine: Engine, slot: Slot, job_in: Make
 ) -> None:
     """A client repeats its call when the reply was lost; a slot may be quicker than that."""
-    job_id = seed(State.FAILED)
+    job_id = job_in(State.FAILED)
     engine.jobs.requeue(job_id, nonce="once")
     finish(engine, slot, claimed(engine, slot))
     before = everything(engine)
@@ -173,8 +184,8 @@ def test_unknown_id_is_refused(engine: Engine) -> None:
         engine.jobs.requeue(job_id)
 
 
-def test_requeue_works_at_maxmemory(engine: Engine, seed: Make) -> None:
+def test_requeue_works_at_maxmemory(engine: Engine, job_in: Make) -> None:
     """The job is stored already."""
-    job_id = seed(State.FAILED)
+    job_id = job_in(State.FAILED)
     with full_memory(engine):
         assert engine.jobs.requeue(job_id) is State.QUEUED

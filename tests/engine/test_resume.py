@@ -1,8 +1,7 @@
 """resume: claims from a paused queue again."""
 
 from django_jobqueue.engine import Engine
-
-from .places import Make, drop_tokens, everything, full_memory, next_ids, tokens
+from tests.support.places import Make, drop_tokens, everything, full_memory, next_ids, tokens
 
 
 def test_resumed_queue_gives_its_jobs(engine: Engine, make_job: Make) -> None:

@@ -7,18 +7,17 @@ import pytest
 from django_jobqueue.conf import DEFAULT_RETENTION
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
-from django_jobqueue.jobs.job import FINAL, State
-from tests.conftest import Clock
-
-from .places import Make, claimed, everything, finish, full_memory, places
+from django_jobqueue.jobs.states import FINAL, State
+from tests.support.clock import Clock
+from tests.support.places import Make, claimed, everything, finish, full_memory, parts_of, places
 
 DAY = 86_400
 
 
 def retain(engine: Engine, *, seconds: float = DAY, count: int = 10_000) -> None:
     """Set the retention of the engine's alias."""
-    options = engine.connection.options
-    engine.connection.options = replace(
+    options = engine.client.options
+    engine.client.options = replace(
         options, retention=dict.fromkeys(options.retention, seconds), retention_count=count
     )
 
@@ -29,11 +28,11 @@ def jobs(engine: Engine) -> set[str]:
 
 @pytest.mark.parametrize("state", sorted(FINAL))
 def test_final_job_goes_after_its_time(
-    engine: Engine, clock: Clock, seed: Make, state: State
+    engine: Engine, clock: Clock, job_in: Make, state: State
 ) -> None:
     """One second earlier it stays; then nothing of it is left."""
     keep = DEFAULT_RETENTION[state]
-    job_id = seed(state)
+    job_id = job_in(state)
     clock.move(keep - 1)
     assert engine.queues.trim("default") == 0
     assert job_id in places(engine)[state]["default"]
@@ -63,10 +62,10 @@ def test_what_its_runs_told_goes_too(
 
 @pytest.mark.parametrize("state", [state for state in State if state not in FINAL])
 def test_what_is_not_final_never_goes(
-    engine: Engine, clock: Clock, seed: Make, state: State
+    engine: Engine, clock: Clock, job_in: Make, state: State
 ) -> None:
     """A job waits and runs as long as it must."""
-    seed(state)
+    job_in(state)
     before = places(engine)
     clock.move(400 * DAY)
 
@@ -74,12 +73,12 @@ def test_what_is_not_final_never_goes(
     assert places(engine) == before
 
 
-def test_oldest_go_when_there_are_too_many(engine: Engine, clock: Clock, seed: Make) -> None:
+def test_oldest_go_when_there_are_too_many(engine: Engine, clock: Clock, job_in: Make) -> None:
     """The count cap keeps the newest."""
     retain(engine, count=2)
     ids = []
     for _ in range(5):
-        ids.append(seed(State.FAILED))
+        ids.append(job_in(State.FAILED))
         clock.move(1)
     clock.move(60)
 
@@ -88,46 +87,46 @@ def test_oldest_go_when_there_are_too_many(engine: Engine, clock: Clock, seed: M
     assert list(places(engine)["failed-of"].values()) == [ids[3:]]
 
 
-def test_young_jobs_stay_whatever_their_number(engine: Engine, clock: Clock, seed: Make) -> None:
+def test_young_jobs_stay_whatever_their_number(engine: Engine, clock: Clock, job_in: Make) -> None:
     """For a minute everybody may read the result of a job."""
     retain(engine, count=1)
-    old = [seed(State.SUCCEEDED) for _ in range(3)]
+    old = [job_in(State.SUCCEEDED) for _ in range(3)]
     clock.move(61)
-    young = [seed(State.SUCCEEDED) for _ in range(3)]
+    young = [job_in(State.SUCCEEDED) for _ in range(3)]
 
     assert engine.queues.trim("default") == 3
     assert sorted(places(engine)["succeeded"]["default"]) == sorted(young)
     assert not set(old) & {name.partition(":")[2] for name in jobs(engine)}
 
 
-def test_short_retention_wins_over_the_minute(engine: Engine, clock: Clock, seed: Make) -> None:
+def test_short_retention_wins_over_the_minute(engine: Engine, clock: Clock, job_in: Make) -> None:
     """Who asks for no retention gets none."""
     retain(engine, seconds=0)
-    seed(State.SUCCEEDED)
+    job_in(State.SUCCEEDED)
     clock.move(1)
 
     assert engine.queues.trim("default") == 1
 
 
 def test_too_many_of_a_short_retention_go_as_one_by_one(
-    engine: Engine, clock: Clock, seed: Make
+    engine: Engine, clock: Clock, job_in: Make
 ) -> None:
     """A count cap takes none away from what the retention lets go."""
     retain(engine, seconds=10, count=0)
     for _ in range(2):
-        seed(State.SUCCEEDED)
+        job_in(State.SUCCEEDED)
     clock.move(20)
-    young = seed(State.SUCCEEDED)
+    young = job_in(State.SUCCEEDED)
 
     assert engine.queues.trim("default") == 2
     assert places(engine) == {"succeeded": {"default": [young]}}
 
 
-def test_limit_bounds_the_call(engine: Engine, clock: Clock, seed: Make) -> None:
+def test_limit_bounds_the_call(engine: Engine, clock: Clock, job_in: Make) -> None:
     """By age and by count the oldest go first, so many a call."""
     ids = []
     for _ in range(5):
-        ids.append(seed(State.CANCELLED))
+        ids.append(job_in(State.CANCELLED))
         clock.move(1)
     clock.move(2 * DAY)
     assert engine.queues.trim("default", limit=2) == 2
@@ -137,9 +136,9 @@ def test_limit_bounds_the_call(engine: Engine, clock: Clock, seed: Make) -> None
     assert [engine.queues.trim("default", limit=2) for _ in range(3)] == [2, 1, 0]
 
 
-def test_same_call_again_finds_nothing(engine: Engine, clock: Clock, seed: Make) -> None:
+def test_same_call_again_finds_nothing(engine: Engine, clock: Clock, job_in: Make) -> None:
     """A lost reply does no harm."""
-    seed(State.SUCCEEDED)
+    job_in(State.SUCCEEDED)
     clock.move(2 * DAY)
     engine.queues.trim("default")
     before = everything(engine)
@@ -148,10 +147,10 @@ def test_same_call_again_finds_nothing(engine: Engine, clock: Clock, seed: Make)
     assert everything(engine) == before
 
 
-def test_other_queues_stay(engine: Engine, clock: Clock, seed: Make) -> None:
+def test_other_queues_stay(engine: Engine, clock: Clock, job_in: Make) -> None:
     """Each queue is trimmed by itself."""
-    seed(State.SUCCEEDED)
-    other = seed(State.SUCCEEDED, queue="other")
+    job_in(State.SUCCEEDED)
+    other = job_in(State.SUCCEEDED, queue="other")
     clock.move(2 * DAY)
     engine.queues.trim("default")
 
@@ -161,7 +160,7 @@ def test_other_queues_stay(engine: Engine, clock: Clock, seed: Make) -> None:
 def test_stray_id_does_not_delete_a_living_job(engine: Engine, make_job: Make) -> None:
     """An id that an index holds by mistake leaves it; the job itself stays."""
     lives = make_job()
-    engine.connection.client.zadd(engine.connection.keys("succeeded", "default"), {lives: 1})
+    engine.client.redis.zadd(engine.client.keys("succeeded", "default"), {lives: 1})
 
     engine.queues.trim("default")
 
@@ -169,10 +168,10 @@ def test_stray_id_does_not_delete_a_living_job(engine: Engine, make_job: Make) -
     assert engine.inspector.job(lives).state is State.QUEUED
 
 
-def test_damaged_records_go_too(engine: Engine, seed: Make) -> None:
+def test_damaged_records_go_too(engine: Engine, job_in: Make) -> None:
     """A record that is gone, or is no hash, does not stop the others."""
-    broken, gone, fine = (seed(State.FAILED) for _ in range(3))
-    client, keys = engine.connection.client, engine.connection.keys
+    broken, gone, fine = (job_in(State.FAILED) for _ in range(3))
+    client, keys = engine.client.redis, engine.client.keys
     client.set(keys("job", broken), "nonsense")
     client.delete(keys("job", gone))
     retain(engine, seconds=0)
@@ -184,12 +183,12 @@ def test_damaged_records_go_too(engine: Engine, seed: Make) -> None:
     finally:  # nothing leads from a lost record to the index of its task
         client.delete(keys("failed", "default"), keys("failed-of", "tests.project.tasks.noop"))
         for job_id in (broken, gone, fine):
-            client.delete(*keys.parts(job_id))
+            client.delete(*parts_of(keys, job_id))
 
 
-def test_trim_works_at_maxmemory(engine: Engine, clock: Clock, seed: Make) -> None:
+def test_trim_works_at_maxmemory(engine: Engine, clock: Clock, job_in: Make) -> None:
     """What frees memory is never refused."""
-    seed(State.SUCCEEDED)
+    job_in(State.SUCCEEDED)
     clock.move(2 * DAY)
     with full_memory(engine):
         assert engine.queues.trim("default") == 1

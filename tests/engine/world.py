@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine
-from redis.exceptions import ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 from django_jobqueue.engine import Engine
 
@@ -33,8 +33,8 @@ class World(RuleBasedStateMachine):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()
-        self.client, self.scripts = engine.connection.client, engine.connection.scripts
-        self.engine, self.prefix = engine, engine.connection.keys.prefix
+        self.client, self.scripts = engine.client.redis, engine.client.scripts
+        self.engine, self.prefix = engine, engine.client.keys.prefix
         self.client.flushall()
         self.model, self.auditor = WholeModel(START), Auditor()
         self.move_clock(0)
@@ -67,9 +67,13 @@ class World(RuleBasedStateMachine):
 
     def answer(self, call: Call) -> Any:
         """Call the server; an error comes as the word that all servers have in it."""
+        script, execute = self.scripts.all[call.script], self.engine.client.execute
+        words = script.arguments(self.prefix, call.rest, call.given)
         try:
-            script = getattr(self.scripts, call.script)
-            reply = script(self.engine.connection.execute, self.prefix, call.rest, **call.given)
+            try:
+                reply = execute("EVALSHA", script.sha, *words)
+            except NoScriptError:
+                reply = execute("EVAL", script.source, *words)
         except ResponseError as error:
             return ["error", next(word for word in ERRORS if word in str(error))]
         return read(call.script, reply)
@@ -100,8 +104,6 @@ class World(RuleBasedStateMachine):
             self.attach()
             return
         self.epoch = reply[2]
-        if reply[4] == "upgrading":  # it would not work on; the operator ends the upgrade
-            self.send(Call("end_upgrade", {"schema": "1.0"}))
 
     def number(self, kind: str) -> int:
         self.numbers[kind] = self.numbers.get(kind, 0) + 1

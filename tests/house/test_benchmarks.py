@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig import PATIENCE, ROOT
+from tests.support.processes import PATIENCE, ROOT
 
 
 def benchmarks(*arguments: str) -> str:
@@ -42,4 +42,4 @@ def test_profile_names_functions(what: str) -> None:
     text = benchmarks("--profile", what, "--jobs", "200", "--no-pin")
 
     assert "in the server" in text
-    assert "scripts.py" in text
+    assert "client.py" in text

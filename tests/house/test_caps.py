@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from django_jobqueue import exceptions, retry
-from django_jobqueue.admin import display, job_actions
+from django_jobqueue.admin import display
+from django_jobqueue.admin.jobs import actions
 from django_jobqueue.conf import NAMES, Options
 from django_jobqueue.engine import jobs
 from django_jobqueue.jobs import job, payload, text
@@ -21,11 +22,15 @@ OPTION = {field: Options.__dataclass_fields__[field].default for field in NAMES.
 CAPS = {
     "arguments of a job": OPTION["max_payload"],
     "return value": OPTION["max_result"],
+    "metadata": payload.MAX_METADATA,
     "nesting of a value": payload.MAX_DEPTH,
     "length of an integer": payload.MAX_BITS,
     "traceback of a run": executor.MAX_TRACEBACK,
     "records of runs": int(
-        re.findall(r"length > (\d+)", (PACKAGE / "engine/lua/prelude.lua").read_text())[0]
+        re.findall(
+            r"local MAX_ATTEMPT_RECORDS, .* = (\d+),",
+            (PACKAGE / "engine/lua/shared/prelude.lua").read_text(),
+        )[0]
     ),
     "progress text, line of the log": text.MAX_LINE,
     "lines in the log": text.MAX_LINES,
@@ -34,12 +39,21 @@ CAPS = {
     "`Retry(after=…)`": exceptions.YEAR,
     "`backoff`": retry.MAX_DELAY,
     "value shown": display.LONGEST,
-    "jobs changed by one action": job_actions.INLINE,
+    "jobs changed by one action": actions.INLINE,
     "final jobs that are kept": OPTION["retention_count"],
 }
-# Constants that are no caps on what users give: two defaults, and an end for loops in tests.
-OTHERS = {"MAX_ATTEMPTS", "MAX_RECOVERIES", "MAX_RUNS"}
-LISTED = {"MAX_BITS", "MAX_DELAY", "MAX_DEPTH", "MAX_LINE", "MAX_LINES", "MAX_TRACEBACK"}
+# Constants that are no caps on what users give: two defaults, a bound on stored numbers, and an end
+# for loops in tests.
+OTHERS = {"MAX_ATTEMPTS", "MAX_RECOVERIES", "MAX_NUMBER", "MAX_RUNS"}
+LISTED = {
+    "MAX_BITS",
+    "MAX_DELAY",
+    "MAX_DEPTH",
+    "MAX_LINE",
+    "MAX_LINES",
+    "MAX_METADATA",
+    "MAX_TRACEBACK",
+}
 
 
 def rows() -> dict[str, str]:

@@ -13,15 +13,14 @@ import pytest
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
-from django_jobqueue.engine.jobs import NewJob
 from django_jobqueue.engine.keys import KINDS, SCHEMA
 from django_jobqueue.jobs import payload
-from django_jobqueue.jobs.attempt import Claimed, Settlement
-from django_jobqueue.jobs.job import new_id
-from django_jobqueue.jobs.payload import Signer
-
-from .pages import ROOT, blocks
-from .test_docs import table_rows
+from django_jobqueue.jobs.job import Job, new_id
+from django_jobqueue.jobs.run import RunResult
+from django_jobqueue.jobs.signing import Signer
+from django_jobqueue.jobs.states import Outcome
+from tests.support.docs import ROOT, blocks, table_rows
+from tests.support.jobs import new_job
 
 PAGE = ROOT / "docs" / "reference" / "protocol.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -39,35 +38,33 @@ READS = {
 @pytest.fixture
 def lived(engine: Engine, make_job: Callable[..., str], slot: Slot) -> Engine:
     """A store in which jobs have been in every state that there is a way to."""
-    workers, queues = engine.workers, ["default"]
-    fields = ("max_attempts", 5, "max_recoveries", 3)
+    workers, queues = engine.claims, ["default"]
     for outcome in ("retried", "released", "failed", "succeeded", "cancelled"):
-        make_job(priority=7, fields=fields)
+        make_job(priority=7, max_attempts=5, max_recoveries=3)
         job = workers.claim(slot, queues)
-        assert isinstance(job, Claimed)
+        assert isinstance(job, Job)
         engine.jobs.progress(job.id, job.fence, 1, 2, "half")
         engine.jobs.log(job.id, job.fence, "half of it")
         delay = 60_000 if outcome in {"retried", "released"} else 0
-        settled = Settlement(
-            outcome=outcome,
-            result=b"1",
+        settled = RunResult(
+            Outcome(outcome),
+            value=b"1",
             reason="why",
             exception="a.B",
             traceback="line",
             delay_ms=delay,
-            latest="d 3600",
+            cache="d 3600",
         )
         workers.finish(slot, job, settled, [])
     make_job()
     workers.claim(slot, queues)
     workers.release_slot(slot, lost=True, reason="killed_9")
     running = workers.claim(slot, queues)
-    assert isinstance(running, Claimed)
+    assert isinstance(running, Job)
     engine.jobs.cancel(running.id)
     workers.renew(slot.worker, {"host": "h", "pid": 1})
-    nominal = engine.schedules.look("s1", {"nightly": "rule"}).now + 1
-    pairs = ("schedule", "nightly", "nominal", nominal)
-    fired = NewJob(new_id(), "default", "a.b", b"payload", fields=pairs)
+    nominal = engine.schedules.register("s1", {"nightly": "rule"}).now + 1
+    fired = new_job(new_id(), "default", "a.b", b"payload", schedule="nightly", nominal_at=nominal)
     engine.schedules.fire("nightly", "rule", nominal, fired, overlap="allow")
     engine.jobs.requeue(make_job(due=timedelta(hours=1)))
     engine.queues.pause("default")
@@ -76,16 +73,16 @@ def lived(engine: Engine, make_job: Callable[..., str], slot: Slot) -> Engine:
 
 def test_job_fields(lived: Engine) -> None:
     """The table has exactly the fields that jobs get."""
-    keys = lived.connection.keys
-    client: Any = lived.connection.client
+    keys = lived.client.keys
+    client: Any = lived.client.redis
     found = {name for key in client.keys(f"{keys('job')}:*") for name in client.hkeys(key)}
     assert {name.decode() for name in found} == set(dict(table_rows(PAGE, "field")))
 
 
 def test_types_of_keys(lived: Engine) -> None:
     """Each key is of a kind in the table, has its type, and a TTL only if the table says so."""
-    prefix = lived.connection.keys.prefix
-    client: Any = lived.connection.client
+    prefix = lived.client.keys.prefix
+    client: Any = lived.client.redis
     seen = set()
     for key in client.keys("*"):
         name = key.decode()
@@ -100,8 +97,8 @@ def test_types_of_keys(lived: Engine) -> None:
 def test_records_of_runs(lived: Engine) -> None:
     """A record is seven words, with an outcome of the table, then the traceback."""
     outcomes = set(re.findall(r"`(\w+)`", _section("### Attempts").partition("| outcome |")[2]))
-    keys = lived.connection.keys
-    client: Any = lived.connection.client
+    keys = lived.client.keys
+    client: Any = lived.client.redis
     seen = set()
     for key in client.keys(f"{keys('attempts')}:*"):
         for record in client.lrange(key, 0, -1):
@@ -131,7 +128,7 @@ def test_signature_example() -> None:
 
 def test_digest_example() -> None:
     """The example of a latest value follows from the page's own words, and from the code."""
-    rows = dict(re.findall(r"^\| (\w+) \| `(.*)` \|$", _section("## Latest values"), re.M))
+    rows = dict(re.findall(r"^\| (\w+) \| `(.*)` \|$", _section("## Cached values"), re.M))
     data = f"{rows['task']}\x1f{rows['arguments']}".encode()
     assert rows["digest"] == hashlib.sha256(data).hexdigest()
     arguments = json.loads(rows["arguments"])
@@ -140,7 +137,7 @@ def test_digest_example() -> None:
 
 def test_numbers_and_strings_of_the_digest() -> None:
     """Each form that the page shows is the one that is taken."""
-    section = _section("## Latest values")
+    section = _section("## Cached values")
     for number in (1.0, 0.0001, 0.00001, 1.5e16):
         assert f"`{payload._sorted(number)}`" in section
     escaped = re.findall(r"`(\\[^u`])`", section)
@@ -151,8 +148,8 @@ def test_numbers_and_strings_of_the_digest() -> None:
 
 def test_latest_values_have_their_fields(lived: Engine) -> None:
     """The table has exactly what stands there."""
-    client: Any = lived.connection.client
-    found = {name.decode() for name in client.hkeys(lived.connection.keys("latest", "d"))}
+    client: Any = lived.client.redis
+    found = {name.decode() for name in client.hkeys(lived.client.keys("cached", "d"))}
     assert found == set(dict(table_rows(PAGE, "name")))
 
 
@@ -162,7 +159,7 @@ def test_schema_is_the_present_one() -> None:
 
 def test_redis_cli_commands(lived: Engine) -> None:
     """Each suits the type of the key that it names, and runs."""
-    client: Any = lived.connection.client
+    client: Any = lived.client.redis
     (block,) = (block for block in blocks(PAGE) if block.mark == "redis")
     assert len(block.commands) > 5
     for line in block.commands:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.apps import AppConfig
 
-from django_jobqueue.worker import ends, process, slot, supervisor
+from django_jobqueue.worker import process, process_control, slot, supervisor
 
 
 class Hurry(AppConfig):
@@ -15,8 +15,9 @@ class Hurry(AppConfig):
 
     def ready(self) -> None:
         slot.BLOCK = float(os.environ.get("TEST_BLOCK", slot.BLOCK))
-        process.LEAVE = float(os.environ.get("TEST_LEAVE", process.LEAVE))
-        supervisor.READY = float(os.environ.get("TEST_READY", supervisor.READY))
+        process.EXIT_TIMEOUT = float(os.environ.get("TEST_EXIT_TIMEOUT", process.EXIT_TIMEOUT))
+        start_timeout = os.environ.get("TEST_START_TIMEOUT", supervisor.START_TIMEOUT)
+        supervisor.START_TIMEOUT = float(start_timeout)
         if hang := os.environ.get("TEST_HANG"):
             _hang_once(Path(hang))
         if mark := os.environ.get("TEST_BREAK"):
@@ -38,11 +39,11 @@ def _hang_once(mark: Path) -> None:
 
 def _break_at(mark: Path) -> None:
     """Let the supervisor break down when a file is there."""
-    look = ends.MemoryWatch.look
+    look = process_control.OomWatch.look
 
-    def break_down(watch: ends.MemoryWatch) -> None:
+    def break_down(watch: process_control.OomWatch) -> None:
         if mark.exists():
             raise RuntimeError("It breaks down.")
         look(watch)
 
-    ends.MemoryWatch.look = break_down  # type: ignore[assignment, method-assign]
+    process_control.OomWatch.look = break_down  # type: ignore[assignment, method-assign]

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests import acl
+from tests.support import acl
 
 BASE = Path(__file__).parent
 SOCKET = Path(tempfile.gettempdir()) / f"djq-tests-{os.getpid()}" / "redis.sock"

@@ -1,16 +1,16 @@
-"""Fixtures: PostgreSQL, for what SQLite can't show."""
+"""Fixtures: files by which tasks and tests speak; PostgreSQL, for what SQLite can't show."""
 
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.rig import ROOT
-
-from .postgres import Postgres, PostgresNotFound
+from tests.support.postgres import Postgres, PostgresNotFound
+from tests.support.processes import ROOT
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +34,15 @@ def postgres() -> Iterator[Postgres]:
             check=True,
         )
         yield server
+
+
+@pytest.fixture
+def oracle(tmp_path: Path) -> Path:
+    """The file to which the tasks note what they do."""
+    return tmp_path / "oracle"
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    """A file: the task `hold` ends when it is there."""
+    return tmp_path / "gate"

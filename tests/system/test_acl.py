@@ -16,19 +16,21 @@ from redis.exceptions import NoPermissionError, ResponseError
 from django_jobqueue.checks import check_servers
 from django_jobqueue.engine import Engine, get_engine, new_engine
 from django_jobqueue.engine.claims import Slot
+from django_jobqueue.engine.handshake import adopt
 from django_jobqueue.engine.inspector import Inspector
-from django_jobqueue.engine.jobs import NewJob
-from django_jobqueue.engine.key_rotation import Rotation
-from django_jobqueue.engine.locate import CALLER
+from django_jobqueue.engine.key_rotation import KeyRotation
+from django_jobqueue.engine.locate import CALLER_TIMEOUTS
 from django_jobqueue.engine.scripts import standard
-from django_jobqueue.engine.upgrade import Upgrade
 from django_jobqueue.exceptions import QueueUnavailable
-from django_jobqueue.jobs.job import State, new_id
+from django_jobqueue.jobs.job import Job, new_id
+from django_jobqueue.jobs.states import State
 from django_jobqueue.management.commands.jobqueue import Command
 from embedded.server import EmbeddedServer
-from tests import acl
-from tests.admin.pages import JOBS, QUEUES, WORKERS, page_of
-from tests.engine.places import (
+from tests.project import tasks
+from tests.support import acl
+from tests.support.jobs import new_job
+from tests.support.pages import JOBS, QUEUES, WORKERS, page_of
+from tests.support.places import (
     DONE,
     FAILED,
     REAP,
@@ -39,8 +41,7 @@ from tests.engine.places import (
     finish,
     nothing,
 )
-from tests.project import tasks
-from tests.rig import PATIENCE, WorkerProcess, free_port, lines, until
+from tests.support.processes import PATIENCE, WorkerProcess, free_port, lines, until
 
 FOREIGN = "cache:1"  # a key of somebody else
 
@@ -80,7 +81,7 @@ def user(engine: Engine, guarded: Guarded, settings: Any) -> Iterator[Engine]:
     guarded.admin.script_flush()
     guarded.refused()
     mine = get_engine("default")
-    mine.connection.client = acl.hands(mine.connection.client)
+    mine.client.redis = acl.hands(mine.client.redis)
     vars(engine).update(vars(mine))  # the same object, for the fixtures
     yield engine
     assert guarded.refused() == []
@@ -88,23 +89,21 @@ def user(engine: Engine, guarded: Guarded, settings: Any) -> Iterator[Engine]:
 
 def test_the_way_in(user: Engine, guarded: Guarded) -> None:
     """Log-in, choice of the database and INFO; the client is not an administrator's."""
-    connection = new_engine("default", CALLER).connection
-    connection.client = Redis(connection_pool=connection.client.connection_pool)
-    connection.attach()
-    assert connection.server is not None
+    client = new_engine("default", CALLER_TIMEOUTS).client
+    client.redis = Redis(connection_pool=client.pool)
+    client.attach()
+    assert "redis_version" in client.redis.info("server")
     (name,) = {entry["user"] for entry in guarded.admin.client_list() if entry["user"] != "default"}
     assert name == acl.USER
 
 
 def test_every_script_runs(user: Engine, guarded: Guarded, make_job: Make, slot: Slot) -> None:
     """Each is one of those that the server has got to know."""
+    user.client.check_rights()
     run_writers(user, make_job, slot)
     look_after(user, make_job, slot)
     fire_and_refresh(user)
-    upgrade = Upgrade(user.connection)
-    upgrade.begin_upgrade()
-    upgrade.end_upgrade()
-    upgrade.adopt()
+    adopt(user.client.run, user.client.options)
     scripts = standard().all
     known = guarded.admin.script_exists(*(script.sha for script in scripts.values()))
     assert dict(zip(scripts, known, strict=True)) == dict.fromkeys(scripts, True)
@@ -112,12 +111,12 @@ def test_every_script_runs(user: Engine, guarded: Guarded, make_job: Make, slot:
 
 def run_writers(user: Engine, make_job: Make, slot: Slot) -> None:
     """Take jobs through all states, and one through more runs than are kept."""
-    for end in (DONE._replace(result=b"1"), FAILED, RELEASED, RETRIED):
+    for end in (DONE._replace(value=b"1"), FAILED, RELEASED, RETRIED):
         make_job(priority=5)
         job = claimed(user, slot)
         user.jobs.progress(job.id, job.fence, 1, 2, "half")
         user.jobs.log(job.id, job.fence, "half of it")
-        user.workers.renew(slot.worker, {"pid": 1})
+        user.claims.renew(slot.worker, {"pid": 1})
         assert finish(user, slot, job, end) == "ok"
         user.jobs.cancel(job.id)
         user.jobs.requeue(job.id)
@@ -129,8 +128,8 @@ def run_writers(user: Engine, make_job: Make, slot: Slot) -> None:
         job = claimed(user, slot) if not number else job
         user.jobs.log(often, job.fence, f"line {number}")
     user.jobs.cancel(often)
-    user.workers.is_called(slot.worker)
-    user.workers.held(slot.worker, slot.name)
+    user.claims.wants_renewal(slot.worker)
+    user.claims.held(slot.worker, slot.name)
     finish(user, slot, job, FAILED)
     nothing(user, slot)
 
@@ -143,35 +142,33 @@ def look_after(user: Engine, make_job: Make, slot: Slot) -> None:
     make_job(queue="mail", due=timedelta(hours=1))
     until(lambda: user.queues.promote(["default"]))
     claimed(user, slot)
-    user.workers.release_slot(slot, lost=True, reason="killed_9")
+    user.claims.release_slot(slot, lost=True, reason="killed_9")
     lost = claimed(user, slot)
     assert user.inspector.job(lost.id).state is State.RUNNING
     assert user.queues.names() == ["default", "mail"]
-    client, keys = user.connection.client, user.connection.keys
+    client, keys = user.client.redis, user.client.keys
     client.zadd(keys("leases", "default"), {lost.id: 1})
     assert user.queues.reap(["default"], **REAP)
     client.zadd(keys("cancelled", "default"), {make_job(queue="old"): 1})
     user.queues.trim("default")
-    user.workers.forget(slot.worker)
+    user.claims.forget(slot.worker)
     resigned = make_job(queue="old")
     stored: Any = client.get(keys("payload", resigned))
     head, _, _ = stored.rpartition(b".")
-    Rotation(user.connection).resign([(resigned, head, head)])
+    KeyRotation(user.client).re_sign([(resigned, head, head)])
 
 
 def fire_and_refresh(user: Engine) -> None:
     """Do what schedulers do, and who reads latest values."""
 
-    def new() -> NewJob:
-        return NewJob(new_id(), "default", "a.b", b"payload", fields=("schedule", "a"))
+    def new() -> Job:
+        return new_job(new_id(), "default", "a.b", b"payload", schedule="a")
 
-    schedules, values = user.schedules, user.values
-    since = schedules.look("s1", {"a": "rule"}).now
-    verdicts = [
-        schedules.fire("a", "rule", since + n, new(), overlap="skip").verdict for n in (1, 2)
-    ]
-    assert verdicts == ["fired", "overlap"]
-    assert schedules.miss("a", "rule", since=since + 2, nominal=since + 9, count=3)
+    schedules, values = user.schedules, user.cached_results
+    since = schedules.register("s1", {"a": "rule"}).now
+    replies = [schedules.fire("a", "rule", since + n, new(), overlap="skip").reply for n in (1, 2)]
+    assert replies == ["fired", "overlap"]
+    assert schedules.record_missed("a", "rule", since=since + 2, nominal=since + 9, count=3)
     assert schedules.run_now("a", new())
     assert user.inspector.schedules.stats(["a"])["a"].missed == 3
     assert user.inspector.schedules.seen_at() == since
@@ -183,7 +180,7 @@ def fire_and_refresh(user: Engine) -> None:
 def test_everything_can_be_read(user: Engine, make_job: Make, slot: Slot) -> None:
     """All methods of the inspector, with jobs in several states."""
     job_id = make_job()
-    user.workers.renew(slot.worker, {"pid": 1})
+    user.claims.renew(slot.worker, {"pid": 1})
     finish(user, slot, claimed(user, slot), FAILED)
     queued = make_job(queue="mail")
     inspector = user.inspector
@@ -250,15 +247,29 @@ def test_worker(
     assert "Trying again" not in worker.output()
 
 
+@pytest.mark.parametrize("command", ["jobworker", "jobscheduler"])
+def test_without_a_right_nothing_starts(
+    guarded: Guarded, request: pytest.FixtureRequest, command: str
+) -> None:
+    """The message names the command, before the first process starts or the first look."""
+    start = request.getfixturevalue(command.removeprefix("job") + "_process")
+    guarded.admin.execute_command("ACL", "SETUSER", "less", *acl.RULES, "-zpopmin")
+    worker = start(TEST_REDIS_URL=guarded.url.replace(acl.USER, "less"))
+    assert worker.wait() == 1
+    assert "may not run ZPOPMIN at" in worker.output()
+    assert "Traceback" not in worker.output()
+    guarded.admin.execute_command("ACL", "DELUSER", "less")
+    guarded.refused()
+
+
 def test_commands(user: Engine, make_job: Make, settings: Any) -> None:
     """Each action of `manage.py jobqueue`, and the checks."""
     job_id = make_job()
     output = io.StringIO()
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "of tomorrow", [settings.SECRET_KEY]
     arguments: dict[str, list[str]] = {
-        "upgrade": [],
         "adopt": ["--noinput"],
-        "resign": [],
+        "re-sign": [],
         "cancel": [job_id],
     }
     (actions,) = (
@@ -269,7 +280,7 @@ def test_commands(user: Engine, make_job: Make, settings: Any) -> None:
     assert set(actions or ()) == set(arguments)
     for action, more in arguments.items():
         call_command("jobqueue", action, *more, stdout=output)
-    assert [message.id for message in check_servers()] in ([], ["jobqueue.W006"])
+    assert check_servers() == []
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = settings.SECRET_KEY_FALLBACKS[0], []
     call_command("jobqueue", "adopt", "--noinput", stdout=output)
 

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.claims import Nothing, Slot
-from django_jobqueue.jobs.attempt import Claimed, Settlement
-from django_jobqueue.jobs.job import State
+from django_jobqueue.engine.claims import NoJob, Slot
+from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.run import RunResult
+from django_jobqueue.jobs.states import Outcome, State
 from embedded.tether import tethered
 from tests.chaos import ends, faults, jobs, tasks
 from tests.chaos.evidence import gather
@@ -28,22 +29,23 @@ from tests.chaos.run import inconsistencies
 from tests.chaos.storm import Event
 from tests.chaos.verdict import CHECKS, judge
 from tests.chaos.workers import Kill
-from tests.conftest import Clock
-from tests.rig import PATIENCE, ROOT
+from tests.support.clock import Clock
+from tests.support.places import parts_of
+from tests.support.processes import PATIENCE, ROOT
 
 SHORT = ["--jobs", "300", "--minutes", "0.2", "--threads", "4", "--drain", "60"]
 
 
 @pytest.fixture
-def seed() -> int:
+def chaos_seed() -> int:
     number = int(os.environ.get("CHAOS_SEED") or random.randrange(1, 1_000_000))
     print(f"CHAOS_SEED={number}")  # noqa: T201 - shown if the test fails
     return number
 
 
-def test_a_short_storm_breaks_no_promise(seed: int) -> None:
+def test_a_short_storm_breaks_no_promise(chaos_seed: int) -> None:
     """Each kind of fault once, 300 jobs: all of them end as they should."""
-    command = [sys.executable, "-m", "tests.chaos", *SHORT, "--seed", str(seed)]
+    command = [sys.executable, "-m", "tests.chaos", *SHORT, "--seed", str(chaos_seed)]
     done = subprocess.run(
         tethered(command, signal.SIGKILL),
         cwd=ROOT,
@@ -52,13 +54,13 @@ def test_a_short_storm_breaks_no_promise(seed: int) -> None:
         timeout=4 * PATIENCE,
     )
     print(done.stderr)  # noqa: T201 - shown if the test fails
-    assert done.returncode == 0, f"CHAOS_SEED={seed}\n{done.stdout}"
+    assert done.returncode == 0, f"CHAOS_SEED={chaos_seed}\n{done.stdout}"
     assert "| acknowledged jobs | 300 |" in done.stdout
 
 
-def test_the_seed_decides_load_and_faults(seed: int) -> None:
+def test_the_seed_decides_load_and_faults(chaos_seed: int) -> None:
     """The same seed gives the same plan; faults end in time, one at a time on the road."""
-    for number in range(seed, seed + 50):
+    for number in range(chaos_seed, chaos_seed + 50):
         options = Options(jobs=100, seed=number, minutes=0.2)
         one, two = (jobs.plan(options, random.Random(number)) for _ in range(2))
         assert one == two
@@ -87,18 +89,18 @@ class Past:
     complaints: list[str] = field(default_factory=list)
     kills: list[Kill] = field(default_factory=list)
     passed: float = 0.0  # seconds that did not really pass
-    claimed: Claimed = field(init=False)  # last
+    claimed: Job = field(init=False)  # last
 
     def store(self, planned: Planned) -> str:
         job = new_job(self.engine, planned)
-        self.engine.jobs.enqueue(job)
+        self.engine.jobs.enqueue([job])
         self.receipts.jobs[job.id] = planned
         return job.id
 
     def start(self, *, silently: bool = False) -> tuple[str, str]:
         """Claim a job and start it, as the process 99 does; return id and fence."""
-        found = self.engine.workers.claim(self.slot, ["default"])
-        assert not isinstance(found, Nothing)
+        found = self.engine.claims.claim(self.slot, ["default"])
+        assert not isinstance(found, NoJob)
         self.claimed = found
         if not silently:
             self.write("START", found.id, found.fence)
@@ -110,13 +112,13 @@ class Past:
         if line:
             self.write(line, job.id, job.fence)
         timed_out = line != "FAIL" and outcome in {"retried", "failed"}
-        settled = Settlement(
-            outcome=outcome,
-            result=f'"{job.fence}"'.encode() if outcome == "succeeded" else b"",
+        settled = RunResult(
+            Outcome(outcome),
+            value=f'"{job.fence}"'.encode() if outcome == "succeeded" else b"",
             reason=reason,
-            exception=ends.TIMED_OUT if timed_out else "-",
+            exception=ends.TIMED_OUT if timed_out else "",
         )
-        verdict, _, _ = self.engine.workers.finish(self.slot, job, settled, [])
+        verdict, _, _ = self.engine.claims.finish(self.slot, job, settled, [])
         assert verdict in {"ok", "cancelled"}
 
     def note(self, what: str) -> None:
@@ -158,7 +160,7 @@ class Past:
 
     def lose(self) -> None:
         """Let the slot's process die with its job, as its supervisor sees it."""
-        self.engine.workers.release_slot(self.slot, lost=True, reason="killed_9")
+        self.engine.claims.release_slot(self.slot, lost=True, reason="killed_9")
 
     def verdict(self) -> dict[str, int]:
         """Return each check that found something, and how much."""
@@ -212,7 +214,7 @@ def past(engine: Engine, clock: Clock, tmp_path: Path) -> Iterator[Past]:
     assert engine.jobs.cancel(job) == State.CANCELLED
     past.receipts.cancelled.add(job)
     yield past
-    engine.connection.client.flushall()  # the damage is not the engine's
+    engine.client.redis.flushall()  # the damage is not the engine's
 
 
 def test_a_past_without_fault_is_acquitted(past: Past) -> None:
@@ -222,12 +224,12 @@ def test_a_past_without_fault_is_acquitted(past: Past) -> None:
 
 def lose_record(past: Past) -> None:
     job = next(iter(past.receipts.jobs))
-    past.engine.connection.client.delete(*past.engine.connection.keys.parts(job))
+    past.engine.client.redis.delete(*parts_of(past.engine.client.keys, job))
 
 
 def lose_place(past: Past) -> None:
     job = next(iter(past.receipts.jobs))
-    past.engine.connection.client.zrem(past.engine.connection.keys("succeeded", "default"), job)
+    past.engine.client.redis.zrem(past.engine.client.keys("succeeded", "default"), job)
 
 
 def forget_a_job_that_ran(past: Past) -> None:
@@ -238,7 +240,7 @@ def forget_a_job_that_ran(past: Past) -> None:
 
 def put_into_two_places(past: Past) -> None:
     job = next(iter(past.receipts.jobs))
-    past.engine.connection.client.zadd(past.engine.connection.keys("queued", "default"), {job: 1})
+    past.engine.client.redis.zadd(past.engine.client.keys("queued", "default"), {job: 1})
 
 
 def leave_one_running(past: Past) -> None:
@@ -262,14 +264,12 @@ def run_off_the_record(past: Past) -> None:
 
 
 def end_by_an_old_run(past: Past) -> None:
-    key = past.engine.connection.keys("job", past.claimed.id)
-    past.engine.connection.client.hset(key, "fence", "7-x")
+    key = past.engine.client.keys("job", past.claimed.id)
+    past.engine.client.redis.hset(key, "fence", "7-x")
 
 
 def keep_the_result_of_an_old_run(past: Past) -> None:
-    past.engine.connection.client.set(
-        past.engine.connection.keys("result", past.claimed.id), '"1-x"'
-    )
+    past.engine.client.redis.set(past.engine.client.keys("result", past.claimed.id), '"1-x"')
 
 
 def end_otherwise_than_planned(past: Past) -> None:
@@ -302,9 +302,7 @@ def fail_for_another_reason(past: Past) -> None:
 def count_an_attempt_twice(past: Past) -> None:
     past.overrun()
     past.end()
-    past.engine.connection.client.hset(
-        past.engine.connection.keys("job", past.claimed.id), "attempts", 2
-    )
+    past.engine.client.redis.hset(past.engine.client.keys("job", past.claimed.id), "attempts", 2)
 
 
 def time_out_in_silence(past: Past) -> None:

@@ -13,11 +13,10 @@ import pytest
 
 from django_jobqueue import JobResult
 from django_jobqueue.engine import Engine
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 from tests.project import tasks
-from tests.rig import AT_ONCE, PATIENCE, WorkerProcess, lines, until
-
-from .postgres import Postgres
+from tests.support.postgres import Postgres
+from tests.support.processes import AT_ONCE, PATIENCE, WorkerProcess, lines, until
 
 POOL = {"min_size": 1, "max_size": 2}
 KINDS: dict[str, dict[str, Any]] = {
@@ -185,7 +184,7 @@ def test_what_was_open_before_the_processes_start_is_closed(
     bench: Bench, engine: Engine, database: dict[str, Any]
 ) -> None:
     """An app that queries in ready() leaves no connection, nor a pool without its threads."""
-    bench.start("--processes", "2", app="tests.system.postgres.Early", **database)
+    bench.start("--processes", "2", app="tests.support.postgres.Early", **database)
     held = bench.hold(tasks.query, 2)
     assert len(held.connections) == 2
     until(lambda: len(bench.open()) == 2, AT_ONCE)
@@ -220,10 +219,10 @@ def test_an_idle_worker_closes_what_got_too_old(bench: Bench, engine: Engine) ->
     held = bench.hold(tasks.query)
     assert bench.open() == ["idle"]
     assert held.end() == [WELL]
-    wake = engine.connection.keys("wake", "default")
+    wake = engine.client.keys("wake", "default")
 
     def closed_by_then() -> bool:
-        engine.connection.client.lpush(wake, "1")  # ends the wait, as a surplus token does
+        engine.client.redis.lpush(wake, "1")  # ends the wait, as a surplus token does
         return not bench.open()
 
     until(closed_by_then)
@@ -231,7 +230,7 @@ def test_an_idle_worker_closes_what_got_too_old(bench: Bench, engine: Engine) ->
 
 def test_receivers_of_signals_keep_no_connection(bench: Bench, engine: Engine) -> None:
     """What task_finished opens is closed before the slot waits for the next job."""
-    bench.start("--processes", "1", app="tests.system.postgres.Listener")
+    bench.start("--processes", "1", app="tests.support.postgres.Listener")
     for jobs in range(1, 4):  # the wait after the first may be cut short
         assert bench.hold(tasks.query).end() == [WELL]
         until(partial(bench.has_heard, jobs))

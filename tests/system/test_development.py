@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.jobs import NewJob
-from django_jobqueue.jobs.job import State, new_id
+from django_jobqueue.jobs.job import new_id
+from django_jobqueue.jobs.states import State
 from tests.project import tasks
-from tests.rig import PATIENCE, ROOT, WorkerProcess, lines, until
+from tests.support.jobs import new_job
+from tests.support.processes import PATIENCE, ROOT, WorkerProcess, lines, until
 
 SETTINGS = """
 from tests.project.settings import *
@@ -41,7 +42,7 @@ def ask_version(engine: Engine) -> object:
     """Run the live task once and return what it says."""
     job_id, path = new_id(), "live.tasks.version"
     payload = engine.signer.sign(job_id, path, b'{"args":[],"kwargs":{}}')
-    engine.jobs.enqueue(NewJob(job_id, "default", path, payload))
+    engine.jobs.enqueue([new_job(job_id, "default", path, payload)])
     until(lambda: engine.inspector.job(job_id).state.is_final)
     return engine.inspector.job(job_id).result
 

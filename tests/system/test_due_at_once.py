@@ -5,9 +5,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 from tests.project import tasks
-from tests.rig import WorkerProcess, until
+from tests.support.processes import WorkerProcess, until
 
 JOBS = 5000
 CHUNK = 500
@@ -31,8 +31,8 @@ def test_all_start_once_in_the_order_of_their_times(
     until(lambda: engine.inspector.count(State.SUCCEEDED) == JOBS, timeout=150)
     worker.stop()
 
-    names = ("fence", "attempts", "place", "attempted_at")
-    pipe, keys = engine.connection.client.pipeline(transaction=False), engine.connection.keys
+    names = ("fence", "attempts", "score", "attempted_at")
+    pipe, keys = engine.client.redis.pipeline(transaction=False), engine.client.keys
     for job_id in wanted:
         pipe.hmget(keys("job", job_id), *names)
         pipe.get(keys("result", job_id))
@@ -40,8 +40,8 @@ def test_all_start_once_in_the_order_of_their_times(
     records, results = replies[::2], replies[1::2]
     assert all(fence.startswith(b"1-") and attempts == b"1" for fence, attempts, *_ in records)
     assert [json.loads(result)[0] for result in results] == [r.args for r in early + late]
-    places = [int(place) for _, _, place, _ in records]
-    assert places == sorted(places)
+    scores = [int(score) for _, _, score, _ in records]
+    assert scores == sorted(scores)
     starts = [int(at) for *_, at in records]
     assert starts == sorted(starts)
     assert starts[0] >= due.timestamp() * 1000 - 1

@@ -20,7 +20,7 @@ from embedded.server import (
     answers,
     find_server,
 )
-from tests.rig import until
+from tests.support.processes import until
 
 
 @pytest.fixture

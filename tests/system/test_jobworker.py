@@ -11,28 +11,21 @@ from pathlib import Path
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 from tests.project import tasks
-from tests.rig import AT_ONCE, PATIENCE, PROMPT, WorkerProcess, alive, lines, until
+from tests.support.processes import (
+    AT_ONCE,
+    PATIENCE,
+    PROMPT,
+    WorkerProcess,
+    alive,
+    lines,
+    started,
+    until,
+)
 
 Start = Callable[..., WorkerProcess]
 SHORT_LEASE = "2"  # seconds
-
-
-@pytest.fixture
-def oracle(tmp_path: Path) -> Path:
-    """The file to which the tasks note what they do."""
-    return tmp_path / "oracle"
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    """A file: the task `hold` ends when it is there."""
-    return tmp_path / "gate"
-
-
-def started(oracle: Path, times: int = 1) -> None:
-    until(lambda: sum(line.startswith("start") for line in lines(oracle)) >= times)
 
 
 def until_stopping(engine: Engine) -> None:
@@ -291,10 +284,10 @@ def test_a_long_job_outlives_its_lease(
     held = tasks.hold.enqueue(str(oracle), str(gate))
     worker_process("--processes", "1", TEST_LEASE="1")
     started(oracle)
-    leases = engine.connection.keys("leases", "default")
+    leases = engine.client.keys("leases", "default")
 
     def deadline() -> float:
-        return engine.connection.client.zscore(leases, held.id) or 0.0
+        return engine.client.redis.zscore(leases, held.id) or 0.0
 
     first = deadline()
     until(lambda: deadline() > first + 2500)
@@ -315,15 +308,15 @@ def test_redis_may_go_and_come_back(
     worker_process: Start, engine: Engine, oracle: Path, gate: Path, redis_server
 ) -> None:
     """A worker waits while the server is away, keeps its job and finishes it afterwards."""
-    engine.connection.client.config_set("appendonly", "yes")
+    engine.client.redis.config_set("appendonly", "yes")
     held = tasks.hold.enqueue(str(oracle), str(gate))
     worker = worker_process("--processes", "2")
     started(oracle)
-    engine.connection.client.execute_command("SAVE")
+    engine.client.redis.execute_command("SAVE")
     redis_server.kill()
     until(lambda: "Trying again" in worker.output())
     redis_server.start()
-    engine.connection.close()
+    engine.client.close()
     gate.touch()
     assert held.wait(PATIENCE) == "held"
     assert engine.inspector.job(held.id).recoveries == 0
@@ -341,8 +334,8 @@ def test_a_worker_waits_for_redis_and_stops_without_it(worker_process: Start, tm
 
 def test_another_projects_queue_is_refused(worker_process: Start, engine: Engine) -> None:
     """The owner of the keys does not match: the worker says what to set and exits with 1."""
-    keys = engine.connection.keys
-    engine.connection.client.hset(keys("meta"), "owner", "somebodyelse")
+    keys = engine.client.keys
+    engine.client.redis.hset(keys("meta"), "owner", "somebodyelse")
     worker = worker_process()
     assert worker.wait() == 1
     assert "belong to another project" in worker.output()

@@ -10,23 +10,14 @@ from pathlib import Path
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.jobs.job import Job, State
+from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.states import State
 from tests.project import limited_tasks, tasks
-from tests.rig import PATIENCE, WorkerProcess, lines, until
+from tests.support.processes import PATIENCE, WorkerProcess, lines, started, until
 
 Start = Callable[..., WorkerProcess]
 SOON = 8.0  # seconds; the worker would hear of it at its next renewal, 10 s after the first
 THREADS = ("--processes", "1", "--threads", "2")
-
-
-@pytest.fixture
-def oracle(tmp_path: Path) -> Path:
-    """The file to which the tasks note what they do."""
-    return tmp_path / "oracle"
-
-
-def started(oracle: Path, times: int = 1) -> None:
-    until(lambda: sum(line.startswith("start") for line in lines(oracle)) >= times)
 
 
 def final(engine: Engine, job_id: str) -> Job:

@@ -13,13 +13,14 @@ from django.db import transaction
 from django_jobqueue import QueueUnavailable
 from django_jobqueue import engine as engines
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.jobs import NewJob
-from django_jobqueue.jobs.job import State, new_id
-from django_jobqueue.jobs.payload import Signer
+from django_jobqueue.jobs.job import new_id
+from django_jobqueue.jobs.signing import Signer
+from django_jobqueue.jobs.states import State
 from django_jobqueue.testing import drain
 from embedded.server import EmbeddedServer
 from tests.project import elsewhere, tasks
-from tests.rig import PATIENCE, WorkerProcess, until
+from tests.support.jobs import new_job
+from tests.support.processes import PATIENCE, WorkerProcess, until
 
 MARK, PASSWORD = "argument-4711", "password-0815"
 CLOSED = {"requirepass": PASSWORD, "appendonly": "no"}
@@ -43,7 +44,7 @@ def store(engine: Engine, task: str, payload: bytes | None = None) -> str:
     """Store a job of any task, with a payload that nobody signed if one is given."""
     job_id = new_id()
     signed = engine.signer.sign(job_id, task, CALL) if payload is None else payload
-    engine.jobs.enqueue(NewJob(job_id, "default", task, signed))
+    engine.jobs.enqueue([new_job(job_id, "default", task, signed)])
     return job_id
 
 
@@ -82,7 +83,7 @@ def test_worker_logs_nothing_private(
         gate.touch()
         until(lambda: "The lease was lost" in log.read_text())  # the server forgot all
 
-        client: Any = use(settings, address(server)).connection.client
+        client: Any = use(settings, address(server)).client.redis
         client.config_set("requirepass", f"{PASSWORD}-2")
         for slot in worker.slots():
             os.kill(slot, signal.SIGKILL)
@@ -104,7 +105,7 @@ def test_caller_logs_nothing_private(settings, tmp_path: Path, engine: Engine, c
     with EmbeddedServer(tmp_path, config=CLOSED) as server:
         there = use(settings, address(server))
         elsewhere.whisper.enqueue(MARK, token=MARK)
-        there.connection.client.flushall()
+        there.client.redis.flushall()
         elsewhere.whisper.enqueue(MARK, token=MARK)
         server.kill()
         with transaction.atomic():
@@ -120,12 +121,12 @@ def test_server_that_quotes_what_it_does_not_know(settings, tmp_path: Path, engi
     """An old one, or a proxy, answers HELLO with the log-in that came along."""
     with EmbeddedServer(tmp_path, config={"rename-command": 'HELLO ""'}) as server:
         there = use(settings, f"{address(server)}&protocol=3")
-        for ask in (there.queues.names, there.inspector.queues, there.connection.attach):
+        for ask in (there.queues.names, there.inspector.queues, there.client.attach):
             with pytest.raises(QueueUnavailable, match=r"(?i)unknown command .HELLO.\.") as caught:
                 ask()
             assert_nothing_private(f"{caught.value} {caught.value.__cause__!r}")
         with pytest.raises(Exception, match=r"(?i)unknown command .HELLO.\.?$") as plain:
-            there.connection.execute("BLPOP", "x", 1)
+            there.client.execute("BLPOP", "x", 1)
         assert_nothing_private(str(plain.value))
 
 
@@ -134,7 +135,7 @@ def test_names_that_others_wrote_stay_on_their_line(engine: Engine, make_job, ca
     caplog.set_level("DEBUG", "django_jobqueue")
     evil = "x\nERROR forged\r\x1b[31m"
     job_id = new_id()
-    engine.jobs.enqueue(NewJob(job_id, "default", evil, b"1.x.{}"))
+    engine.jobs.enqueue([new_job(job_id, "default", evil, b"1.x.{}")])
     assert drain() == 1
     assert [line.levelname for line in caplog.records] == ["INFO", "ERROR", "INFO"]
     for line in caplog.records:

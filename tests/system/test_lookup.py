@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 from tests.project import elsewhere, tasks
-from tests.rig import PATIENCE, ROOT, WorkerProcess
+from tests.support.processes import PATIENCE, ROOT, WorkerProcess
 
 Start = Callable[..., WorkerProcess]
 

@@ -16,10 +16,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from embedded.server import EmbeddedServer
-from tests.rig import PATIENCE, free_port, until
-
-from .proxy import FaultProxy
-from .resp import value_end
+from tests.support.processes import PATIENCE, free_port, until
+from tests.support.proxy import FaultProxy
+from tests.support.resp import value_end
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ import pytest
 
 from django_jobqueue import JobResult
 from django_jobqueue.engine import Engine
-from django_jobqueue.jobs.job import Job, State
+from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.states import State
 from tests.project import race_tasks
-from tests.rig import WorkerProcess, lines, until
-
-from .postgres import Postgres
+from tests.support.postgres import Postgres
+from tests.support.processes import WorkerProcess, lines, until
 
 Start = Callable[..., WorkerProcess]
 JOBS = int(os.environ.get("TEST_RACES", "200"))

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 from django_jobqueue.worker import process, slot, supervisor
-from tests import rig
 from tests.project import limited_tasks, tasks
-from tests.rig import AT_ONCE, PATIENCE, WorkerProcess, alive, children, lines, until
+from tests.support import processes
+from tests.support.processes import AT_ONCE, PATIENCE, WorkerProcess, alive, children, lines, until
 
 Start = Callable[..., WorkerProcess]
 HURRY = "tests.project.hurry.Hurry"
@@ -113,7 +113,7 @@ def test_worker_that_is_process_1_collects_orphans(
     alone = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
     if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False).returncode:
         pytest.skip("no namespace of processes can be made here")
-    monkeypatch.setattr(rig, "BEFORE", alone)
+    monkeypatch.setattr(processes, "BEFORE", alone)
     worker = worker_process("--processes", "1")
     for _ in range(5):
         tasks.leave_orphan.enqueue().wait(PATIENCE)
@@ -123,7 +123,9 @@ def test_worker_that_is_process_1_collects_orphans(
 
 def test_process_that_does_not_end_is_killed(worker_process: Start, engine: Engine) -> None:
     """A thread of a task keeps it; its job is done, and others run in the new one."""
-    worker = worker_process("--processes", "1", "--max-jobs", "1", TEST_APPS=HURRY, TEST_LEAVE="1")
+    worker = worker_process(
+        "--processes", "1", "--max-jobs", "1", TEST_APPS=HURRY, TEST_EXIT_TIMEOUT="1"
+    )
     stuck = limited_tasks.leave_a_thread.enqueue(60).wait(PATIENCE)
     until(lambda: not alive(stuck), what="the process is killed")
     other = limited_tasks.own_pid.enqueue().wait(PATIENCE)
@@ -137,7 +139,7 @@ def test_process_that_does_not_start_is_killed(
 ) -> None:
     """It hangs before its first claim; the next one comes up."""
     waits = limited_tasks.own_pid.enqueue()
-    hurry = {"TEST_APPS": HURRY, "TEST_READY": "1", "TEST_HANG": str(tmp_path / "hung")}
+    hurry = {"TEST_APPS": HURRY, "TEST_START_TIMEOUT": "1", "TEST_HANG": str(tmp_path / "hung")}
     worker = worker_process("--processes", "1", **hurry)
     assert waits.wait(PATIENCE) > 0
     assert "neither starts nor ends" in worker.output()
@@ -191,6 +193,6 @@ def test_nonsense_is_refused(worker_process: Start, engine: Engine, text: str) -
 
 def test_patience_is_longer_than_a_slow_machine_needs() -> None:
     """The defaults, which some tests shorten and others count on."""
-    assert (supervisor.READY, process.LEAVE) == (60.0, 30.0)
+    assert (supervisor.START_TIMEOUT, process.EXIT_TIMEOUT) == (60.0, 30.0)
     assert slot.BLOCK > AT_ONCE
     assert signal.SIGUSR1 not in process.STOP_SIGNALS

@@ -13,11 +13,11 @@ import pytest
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.keys import SCHEMA
-from django_jobqueue.jobs.job import State
-from tests.conftest import Clock
-from tests.engine.places import REAP, RETRIED, claimed, finish, record
+from django_jobqueue.jobs.states import State
 from tests.project import tasks
-from tests.rig import WorkerProcess, lines, until
+from tests.support.clock import Clock
+from tests.support.places import REAP, RETRIED, claimed, finish, record
+from tests.support.processes import WorkerProcess, lines, until
 
 Start = Callable[..., WorkerProcess]
 NEWER: dict[Any, Any] = {"colour": "blue", "zone": "b"}
@@ -27,7 +27,7 @@ OPTIONAL = (
     "attempts",
     "enqueued_at",
     "held_since",
-    "place",
+    "score",
     "recoveries",
     "started_at",
     "worker",
@@ -36,8 +36,8 @@ OPTIONAL = (
 
 def make_newer(engine: Engine, job_id: str) -> None:
     """Add to a job what a version to come may store."""
-    client: Any = engine.connection.client
-    keys = engine.connection.keys
+    client: Any = engine.client.redis
+    keys = engine.client.keys
     client.hset(keys("job", job_id), mapping=NEWER)
     runs = client.lrange(keys("attempts", job_id), 0, -1)
     for number, run in enumerate(runs):
@@ -48,7 +48,7 @@ def make_newer(engine: Engine, job_id: str) -> None:
 @pytest.fixture
 def newer(engine: Engine) -> None:
     """Let the keys look as if a newer version had been here first."""
-    client, keys = engine.connection.client, engine.connection.keys
+    client, keys = engine.client.redis, engine.client.keys
     major, minor = SCHEMA.split(".")
     client.hset(keys("meta"), mapping={"schema": f"{major}.{int(minor) + 7}", "shade": "grey"})
     client.zadd(keys("workers"), {"newer": 9e12})
@@ -78,7 +78,7 @@ def test_older_worker_meets_newer_records(
     assert retried.return_value == [2, retried.id, "again"]
     assert [error.traceback for error in retried.errors] == ["Traceback: it broke\n"]
     assert [line.split()[0] for line in lines(Path(oracle))] == ["fresh"]
-    meta: dict[Any, Any] = engine.connection.client.hgetall(engine.connection.keys("meta"))
+    meta: dict[Any, Any] = engine.client.redis.hgetall(engine.client.keys("meta"))
     assert (meta[b"shade"], meta[b"schema"]) == (b"grey", b"1.7")
     assert "newer" in {one.id for one in engine.inspector.workers()}
 
@@ -91,13 +91,13 @@ def test_older_worker_recovers_a_newer_ones_job(
     job_id = make_job()
     job = claimed(engine, slot)
     make_newer(engine, job_id)
-    slots = engine.connection.keys("slots", slot.worker)
-    held: Any = engine.connection.client.hget(slots, slot.name)
-    engine.connection.client.hset(slots, slot.name, held + b" furtherword")
+    slots = engine.client.keys("slots", slot.worker)
+    held: Any = engine.client.redis.hget(slots, slot.name)
+    engine.client.redis.hset(slots, slot.name, held + b" furtherword")
 
-    (found,) = engine.workers.renew(slot.worker, {"pid": 1})
+    (found,) = engine.claims.renew(slot.worker, {"pid": 1})
     assert (found.id, found.fence, found.lost) == (job_id, job.fence, False)
-    moved = engine.workers.release_slot(slot, lost=True, reason="killed_9")
+    moved = engine.claims.release_slot(slot, lost=True, reason="killed_9")
     assert moved == [job_id, "queued"]
     worker_process("--processes", "1", "--burst").wait()
     assert engine.inspector.job(job_id).state is State.SUCCEEDED
@@ -107,7 +107,7 @@ def test_newer_worker_meets_older_records(
     worker_process: Start, engine: Engine, clock: Clock, slot: Slot, make_job: Callable[..., str]
 ) -> None:
     """What is missing has its default: queued, scheduled, running and lost jobs end well."""
-    client, keys = engine.connection.client, engine.connection.keys
+    client, keys = engine.client.redis, engine.client.keys
     running = make_job()
     job = claimed(engine, slot)
     lost = make_job()
@@ -117,7 +117,7 @@ def test_newer_worker_meets_older_records(
         client.hdel(keys("job", job_id), *OPTIONAL)
     client.hset(keys("meta"), "schema", "1.0")
     clock.move(20)
-    assert not engine.workers.renew(slot.worker, {"pid": 1})[0].lost
+    assert not engine.claims.renew(slot.worker, {"pid": 1})[0].lost
     clock.move(15)
 
     assert engine.queues.reap(["default"], **REAP) == {lost: "queued"}

@@ -18,14 +18,14 @@ from django.test import Client
 
 from demo.seeds import plant
 from django_jobqueue.engine import Engine
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 from homework.answers import AnswerSheet, UnreadableFile, decode, read_answers
 from homework.grading import KeyLine, judge, notes
 from homework.models import Assignment, Question, Submission
 from homework.tasks import grade_submission, mail_mark
 from homework.views import SAMPLES
 from pages.tasks import is_page_ok
-from tests.rig import PATIENCE
+from tests.support.processes import PATIENCE
 
 Capture = Callable[..., Any]
 HAND_IN = "/homework/assignments/computing-basics/"
@@ -323,8 +323,8 @@ def test_a_job_that_ended_without_a_word_is_settled_by_the_page(handed_in: Submi
 def test_a_submission_that_the_queue_lost_can_be_enqueued_again(
     handed_in: Submission, engine: Engine, django_capture_on_commit_callbacks: Capture
 ) -> None:
-    engine.connection.client.flushdb()
-    engine.connection.attach()
+    engine.client.redis.flushdb()
+    engine.client.attach()
     url = handed_in.get_absolute_url()
     assert "Send it to the grader again" in logged_in().get(url).content.decode()
     assert logged_in("other").post(f"{url}again/").status_code == 404

@@ -10,31 +10,14 @@ from django.core.management.base import SystemCheckError
 from django_jobqueue.backend import JobQueueBackend
 from django_jobqueue.checks import check_configuration, check_servers
 from django_jobqueue.engine import Engine, close_engines
-from django_jobqueue.engine.server import Server
 
 BACKEND = "django_jobqueue.backend.JobQueueBackend"
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 NOWHERE = "redis://:hunter2@127.0.0.1:1"  # nothing listens there
 
 
-@pytest.fixture
-def configure(settings):
-    """Set the OPTIONS of the alias "default", and the caches."""
-
-    def set_options(caches: dict[str, Any] | None = None, **given: Any) -> None:
-        settings.CACHES = caches or {"default": LOCMEM}
-        settings.TASKS = {"default": {"BACKEND": BACKEND, "OPTIONS": given}}
-
-    return set_options
-
-
 def redis_cache(location: str) -> dict[str, Any]:
     return {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": location}
-
-
-def of_servers() -> list[checks.CheckMessage]:
-    """Return what is said of the server of the tests, but for its age."""
-    return [message for message in check_servers() if message.id != "jobqueue.W006"]
 
 
 def ids(messages: list[checks.CheckMessage]) -> list[str]:
@@ -106,10 +89,10 @@ def test_cache_elsewhere_is_no_fault(configure, location: str) -> None:
 def test_e004_server_that_may_evict(engine: Engine) -> None:
     """Waiting jobs could vanish: an error of `check --deploy`."""
     close_engines()
-    client = engine.connection.client
+    client = engine.client.redis
     client.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        (message,) = of_servers()
+        (message,) = check_servers()
     finally:
         client.config_set("maxmemory-policy", "noeviction")
     assert message.id == "jobqueue.E004"
@@ -119,14 +102,14 @@ def test_e004_server_that_may_evict(engine: Engine) -> None:
 def test_e004_keys_of_another_project(engine: Engine, settings) -> None:
     """The message says what to set."""
     settings.SECRET_KEY = "of another project"
-    (message,) = of_servers()
+    (message,) = check_servers()
     assert message.id == "jobqueue.E004"
     assert "set PREFIX" in message.msg
 
 
 def test_fit_server_is_silent(engine: Engine) -> None:
     """Nothing to say of a server of the right kind."""
-    assert of_servers() == []
+    assert check_servers() == []
 
 
 def test_w004_unreachable_server(configure) -> None:
@@ -158,18 +141,6 @@ def test_w005_open_way(configure, url: str, what: str) -> None:
     assert "0.0.0.0:1" in way.msg
     assert "rediss://" in str(way.hint)
     assert "hunter2" not in f"{way}{server}"
-
-
-def test_w006_weak_server(engine: Engine) -> None:
-    """Which weaknesses, and what to do if the distribution mended them: a warning, no refusal."""
-    engine.connection.server = Server("Redis", (7, 2, 11), (7, 2, 11), "noeviction")
-    (message,) = check_servers()
-    assert message.id == "jobqueue.W006"
-    assert not message.is_serious()
-    assert "says that it is Redis 7.2.11" in message.msg
-    assert "CVE-2026-23479 (a client that blocks may run code)" in message.msg
-    assert "CVE-2025-49844" not in message.msg
-    assert "SILENCED_SYSTEM_CHECKS" in str(message.hint)
 
 
 def test_faulty_configuration_is_told_once(configure) -> None:

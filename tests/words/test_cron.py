@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from django_jobqueue.schedules.cron import ALIASES, EPOCH, Cron, Every
-from tests.wallclock import Spec, fires, transitions, utc
+from tests.support.wallclock import Spec, fires, transitions, utc
 
 ZONES = {
     "Europe/Berlin": 4,

@@ -6,8 +6,9 @@ import uuid
 import pytest
 
 from django_jobqueue.engine.keys import INDEX_OF, INDEXES
-from django_jobqueue.jobs.attempt import Run, since_requeue
-from django_jobqueue.jobs.job import FINAL, QUEUE_PATTERN, TRANSITIONS, State, is_id, new_id
+from django_jobqueue.jobs.job import QUEUE_PATTERN, is_id, new_id
+from django_jobqueue.jobs.run import Run, since_requeue
+from django_jobqueue.jobs.states import FINAL, TRANSITIONS, State
 
 ID = "0190a5b2-7c3d-7abc-8def-0123456789"
 

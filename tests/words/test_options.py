@@ -12,16 +12,6 @@ from django_jobqueue.conf import DEFAULT_RETENTION, NAMES, faults, load
 BACKEND = "django_jobqueue.backend.JobQueueBackend"
 
 
-@pytest.fixture
-def configure(settings):
-    """Set the OPTIONS of the alias "default"."""
-
-    def set_options(**given: Any) -> None:
-        settings.TASKS = {"default": {"BACKEND": BACKEND, "OPTIONS": given}}
-
-    return set_options
-
-
 def test_defaults(settings) -> None:
     """An alias without OPTIONS has sensible ones."""
     settings.TASKS = {"default": {"BACKEND": BACKEND}}
@@ -139,6 +129,7 @@ def test_sound_options_have_no_faults() -> None:
         "PREFIX": "shop-1",
         "ENQUEUE_ON_COMMIT": False,
         "DATABASE": "other",
+        "MIDDLEWARE": ["shop.jobs.Timing"],
         "SENSITIVE": [],
         "SIGNING_KEYS": ("a",),
         "MAX_PAYLOAD": 1,

@@ -14,7 +14,8 @@ import pytest
 from django_jobqueue.exceptions import BadSignature, PayloadTooLarge
 from django_jobqueue.jobs import payload
 from django_jobqueue.jobs.job import new_id
-from django_jobqueue.jobs.payload import MAX_DEPTH, Signer, load_call, load_value, pure, pure_call
+from django_jobqueue.jobs.payload import MAX_DEPTH, load_call, load_value, pure, pure_call
+from django_jobqueue.jobs.signing import Signer
 
 CAP = 65_536
 TASK = "shop.tasks.send"
@@ -22,7 +23,7 @@ TASK = "shop.tasks.send"
 
 def dump_call(args: list[Any], kwargs: dict[str, Any], cap: int) -> bytes:
     """Take both steps of a caller."""
-    return payload.dump_call(pure_call(args, kwargs), cap)
+    return payload.dump_call(*pure_call(args, kwargs), {}, cap)
 
 
 def dump_value(value: object, cap: int) -> bytes:
@@ -64,7 +65,7 @@ class Row:
 )
 def test_json_comes_back_as_it_was(value: object) -> None:
     """Plain values survive, types included."""
-    args, kwargs = load_call(dump_call([value], {"name": value}, CAP))
+    args, kwargs, _ = load_call(dump_call([value], {"name": value}, CAP))
 
     assert args == [value]
     assert kwargs == {"name": value}
@@ -213,7 +214,7 @@ def test_call_of_another_shape_is_refused(data: bytes) -> None:
 
 def test_parts_of_a_call_may_be_missing() -> None:
     """A later writer may leave out what is empty."""
-    assert load_call(b"{}") == ([], {})
+    assert load_call(b"{}") == ([], {}, {})
 
 
 def test_missing_value_is_none() -> None:

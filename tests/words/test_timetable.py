@@ -6,7 +6,7 @@ import pytest
 
 from django_jobqueue.schedules.cron import Cron, Every
 from django_jobqueue.schedules.timetable import COUNTED, GRACE, Due, Timetable
-from tests.wallclock import utc
+from tests.support.wallclock import utc
 
 S = timedelta(seconds=1)
 NOON = utc(2026, 6, 1, 12)

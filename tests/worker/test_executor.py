@@ -1,62 +1,25 @@
 """One job → one outcome, without Redis."""
 
 import logging
-import multiprocessing
 import sys
 from dataclasses import replace
 
 import pytest
 
 from django_jobqueue import compat
-from django_jobqueue.backend import JobQueueBackend
-from django_jobqueue.conf import load
-from django_jobqueue.jobs.attempt import Claimed, Run
-from django_jobqueue.jobs.job import State, new_id
-from django_jobqueue.jobs.payload import Signer
-from django_jobqueue.testing import Unheard
-from django_jobqueue.worker.board import Board
-from django_jobqueue.worker.executor import MAX_TRACEBACK, Executor, Outcome
-from django_jobqueue.worker.interrupt import Interrupt
-
-PATH = "tests.project.tasks."
-options = load("default")
-signer = Signer(options.signing_keys)
-executor = Executor("default", options, signer, JobQueueBackend)
-
-
-def claimed(name: str, data: bytes = b'{"args":[],"kwargs":{}}', **given: object) -> Claimed:
-    job_id = new_id()
-    task = given.pop("path", PATH + name)
-    fields = {
-        "id": job_id,
-        "queue": "default",
-        "fence": "1-abc",
-        "now": 2_000_000,
-        "payload": signer.sign(job_id, task, data),  # type: ignore[arg-type]
-        "task": task,
-        "attempts": 0,
-        "recoveries": 0,
-        "max_attempts": 1,
-        "priority": 0,
-        "enqueued_at": 1_000_000,
-        "started_at": 2_000_000,
-        "held_since": None,
-    }
-    return Claimed(**(fields | given))  # type: ignore[arg-type]
-
-
-def run(job: Claimed) -> Outcome:
-    interrupt = Interrupt(Board(multiprocessing, ["0.0"]).row("0.0"))
-    return executor.execute(job, "worker", Unheard(), interrupt)
+from django_jobqueue.jobs.run import Run
+from django_jobqueue.jobs.states import State
+from django_jobqueue.worker.executor import MAX_TRACEBACK
+from tests.worker.execution import claimed, ended, executor, run
 
 
 def test_a_value_is_kept_as_json() -> None:
     """None is stored as nothing."""
-    assert run(claimed("echo", b'{"args":[1],"kwargs":{"b":[]}}')).settlement.result == (
+    assert run(claimed("echo", b'{"args":[1],"kwargs":{"b":[]}}')).result.value == (
         b'[[1],{"b":[]}]'
     )
     outcome = run(claimed("noop"))
-    assert (outcome.settlement.outcome, outcome.settlement.result) == ("succeeded", b"")
+    assert (outcome.result.outcome, outcome.result.value) == ("succeeded", b"")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +32,7 @@ def test_a_value_is_kept_as_json() -> None:
 )
 def test_any_exception_is_a_failure_with_its_traceback(name: str, exception: str) -> None:
     """Also SystemExit, and a value that JSON does not have."""
-    settled = run(claimed(name)).settlement
+    settled = run(claimed(name)).result
     assert (settled.outcome, settled.reason, settled.exception) == (
         "failed",
         "exception",
@@ -80,29 +43,29 @@ def test_any_exception_is_a_failure_with_its_traceback(name: str, exception: str
 
 def test_wrong_arguments_fail_the_job() -> None:
     """A call that does not fit the function is a TypeError of the job."""
-    settled = run(claimed("add", b'{"args":[1,2,3],"kwargs":{}}')).settlement
+    settled = run(claimed("add", b'{"args":[1,2,3],"kwargs":{}}')).result
     assert settled.exception == "builtins.TypeError"
 
 
 def test_attempts_are_retried_while_there_are_any() -> None:
     """The delay is the task's backoff; the last attempt fails."""
     first = run(claimed("fail_twice", b'{"args":["/nowhere/x"],"kwargs":{}}', max_attempts=3))
-    assert (first.settlement.outcome, first.settlement.delay_ms) == ("retried", 50)
+    assert (first.result.outcome, first.result.delay_ms) == ("retried", 50)
     last = claimed("fail_twice", b'{"args":["/nowhere/x"],"kwargs":{}}', max_attempts=3, attempts=2)
-    assert run(last).settlement.outcome == "failed"
-    assert run(claimed("fail_for_good", max_attempts=3)).settlement.outcome == "failed"
+    assert run(last).result.outcome == "failed"
+    assert run(claimed("fail_for_good", max_attempts=3)).result.outcome == "failed"
 
 
 def test_retry_and_cancel_are_obeyed() -> None:
     """Retry runs again even without attempts left; Cancel ends the job."""
-    retried = run(claimed("ask_for_retry")).settlement
+    retried = run(claimed("ask_for_retry")).result
     assert (retried.outcome, retried.delay_ms) == ("retried", 50)
-    assert run(claimed("cancel_itself")).settlement.outcome == "cancelled"
+    assert run(claimed("cancel_itself")).result.outcome == "cancelled"
 
 
 def test_a_retry_of_a_class_of_ones_own_is_one() -> None:
     """Also if its __init__ forgets that of Retry: it takes the task's backoff."""
-    settled = run(claimed("ask_in_own_words", max_attempts=1)).settlement
+    settled = run(claimed("ask_in_own_words", max_attempts=1)).result
     assert (settled.outcome, settled.delay_ms) == ("retried", 50)
 
 
@@ -113,29 +76,29 @@ def test_a_retry_of_a_class_of_ones_own_is_one() -> None:
 def test_what_is_not_signed_is_not_run(payload: bytes | None) -> None:
     """A lost or forged payload fails the job, and the task is not reached."""
     outcome = run(claimed("kill_own_process", payload=payload))
-    assert outcome.settlement.outcome == "failed"
-    assert outcome.settlement.reason in {"bad_signature", "damaged"}
-    assert executor.conclude(outcome, 3_000_000) is None
+    assert outcome.result.outcome == "failed"
+    assert outcome.result.reason in {"bad_signature", "damaged"}
+    assert outcome.task is None
 
 
 def test_a_payload_of_another_job_or_task_is_not_run() -> None:
     """The signature binds id and task."""
     own = claimed("noop")
-    other_task = claimed("add", payload=own.payload, id=own.id)
-    assert run(other_task).settlement.reason == "bad_signature"
-    assert run(claimed("noop", payload=own.payload)).settlement.reason == "bad_signature"
+    other_task = replace(claimed("add"), payload=own.payload, id=own.id)
+    assert run(other_task).result.reason == "bad_signature"
+    assert run(claimed("noop", payload=own.payload)).result.reason == "bad_signature"
 
 
 def test_signed_nonsense_is_damage() -> None:
     """JSON of another shape fails the job with the reason."""
     for data in (b"nonsense", b"[]", b'{"args":{}}', b"\xff"):
-        assert run(claimed("noop", data)).settlement.reason == "damaged"
+        assert run(claimed("noop", data)).result.reason == "damaged"
 
 
 def test_an_unsigned_path_is_never_imported() -> None:
     """Only after the signature has been verified is a module looked up."""
     job = claimed("x", path="tests.project.trap.task", payload=b"1.x.{}")
-    assert run(job).settlement.reason == "bad_signature"
+    assert run(job).result.reason == "bad_signature"
     assert "tests.project.trap" not in sys.modules
 
 
@@ -145,19 +108,19 @@ def test_an_unsigned_path_is_never_imported() -> None:
 def test_an_unknown_task_is_held_then_failed(path: str) -> None:
     """30 s, growing to 10 minutes, until the grace of an hour is over; no attempt is used."""
     now = 10_000_000
-    held = run(claimed("", path=path, now=now)).settlement
+    held = run(claimed("", path=path, attempted_at=now)).result
     assert (held.outcome, held.reason, held.delay_ms) == ("released", "task_unknown", 30_000)
-    later = run(claimed("", path=path, now=now, held_since=now - 1_200_000)).settlement
+    later = run(claimed("", path=path, attempted_at=now, held_since=now - 1_200_000)).result
     assert later.delay_ms == 600_000
-    ended = run(claimed("", path=path, now=now, held_since=now - 3_600_000)).settlement
-    assert (ended.outcome, ended.reason) == ("failed", "task_unknown")
-    assert path in ended.traceback
+    failed = run(claimed("", path=path, attempted_at=now, held_since=now - 3_600_000)).result
+    assert (failed.outcome, failed.reason) == ("failed", "task_unknown")
+    assert path in failed.traceback
 
 
 def test_a_long_traceback_keeps_its_end() -> None:
     """At most 16 KiB, with the message at the end."""
     data = b'{"args":["' + b"x" * 20_000 + b' the end"],"kwargs":{}}'
-    text = run(claimed("fail", data)).settlement.traceback
+    text = run(claimed("fail", data)).result.traceback
     assert len(text.encode()) <= MAX_TRACEBACK
     assert text.startswith("[…]")
     assert text.endswith("the end\n")
@@ -166,7 +129,7 @@ def test_a_long_traceback_keeps_its_end() -> None:
 def test_a_large_result_fails_the_job() -> None:
     """The message names both sizes."""
     data = b'{"args":["' + b"x" * 300_000 + b'"],"kwargs":{}}'
-    settled = run(claimed("echo", data)).settlement
+    settled = run(claimed("echo", data)).result
     assert settled.exception == "django_jobqueue.exceptions.PayloadTooLarge"
     assert "262144 allowed" in settled.traceback
 
@@ -174,7 +137,7 @@ def test_a_large_result_fails_the_job() -> None:
 def test_the_context_knows_attempt_and_id() -> None:
     """Earlier runs that counted are counted; recovered ones are not."""
     job = claimed("attempt_of")
-    assert run(job).settlement.result == f'[1,"{job.id}",""]'.encode()
+    assert run(job).result.value == f'[1,"{job.id}",""]'.encode()
     record = Run(
         attempt=1,
         fence="1-a",
@@ -186,10 +149,9 @@ def test_the_context_knows_attempt_and_id() -> None:
         traceback="…",
     )
     runs = (record, replace(record, outcome="recovered", exception=""))
-    outcome = run(job._replace(attempts=1, runs=runs))
-    assert outcome.settlement.result == f'[2,"{job.id}",""]'.encode()
-    result = executor.conclude(outcome, 3_000_000)
-    assert result is not None
+    outcome = run(replace(job, attempts=1, runs=runs))
+    assert outcome.result.value == f'[2,"{job.id}",""]'.encode()
+    result = ended(outcome)
     assert result.worker_ids == ["other", "worker"]
     assert len(result.errors) == 1
 
@@ -215,8 +177,7 @@ def test_signals_come_in_order_and_their_errors_are_not_the_jobs() -> None:
         compat.signals.task_started.disconnect(started)
         compat.signals.task_finished.disconnect(finished)
     assert seen[1] == (compat.TaskResultStatus.FAILED, ValueError)
-    result = executor.conclude(outcome, 3_000_000)
-    assert result is not None
+    result = ended(outcome)
     assert result.state == State.FAILED
     assert [error.exception_class for error in result.errors] == [ValueError]
 
@@ -236,5 +197,5 @@ def test_the_framework_itself_listens_once_to_each_signal() -> None:
 @pytest.mark.parametrize("seconds", [b"-1", b"1e99", b"31622401"])
 def test_an_impossible_delay_fails_the_job(seconds: bytes) -> None:
     """Retry refuses it where the task can see it."""
-    settled = run(claimed("retry_after", b'{"args":[%b],"kwargs":{}}' % seconds)).settlement
+    settled = run(claimed("retry_after", b'{"args":[%b],"kwargs":{}}' % seconds)).result
     assert (settled.outcome, settled.exception) == ("failed", "builtins.ValueError")

@@ -5,58 +5,51 @@ import multiprocessing
 import time
 from pathlib import Path
 
-import pytest
-
-from django_jobqueue.worker.board import NEVER, Board, Row
-from django_jobqueue.worker.health import LEASES, Health
-from tests.rig import until
+from django_jobqueue.worker.health import UNHEALTHY_AFTER_LEASES, Health
+from django_jobqueue.worker.limits.shared_state import NEVER, SharedState, SlotState
+from tests.support.processes import until
 
 LEASE = 0.5
 
 
-@pytest.fixture
-def row() -> Row:
-    return Board(multiprocessing, ["0.0"]).row("0.0")
+def make(state: SlotState, file: Path | None = None, lease: float = LEASE) -> Health:
+    shared = SharedState(multiprocessing, ["0.0"])
+    shared.slot = lambda name: state  # type: ignore[method-assign]
+    return Health(shared, ["0.0"], lease, file)
 
 
-def make(row: Row, file: Path | None = None, lease: float = LEASE) -> Health:
-    board = Board(multiprocessing, ["0.0"])
-    board.row = lambda slot: row  # type: ignore[method-assign]
-    return Health(board, ["0.0"], lease, file)
-
-
-def test_slot_that_hears_nothing_is_a_fault(row: Row) -> None:
-    row.reset(NEVER)
-    health = make(row)
+def test_slot_that_hears_nothing_is_a_fault(state: SlotState) -> None:
+    state.reset(NEVER)
+    health = make(state)
     assert health.faults() == []
-    health.renewed()
-    until(lambda: time.monotonic() - row.heard_at > LEASES * LEASE)
+    health.note_renewal()
+    until(lambda: time.monotonic() - state.last_reply_at > UNHEALTHY_AFTER_LEASES * LEASE)
     assert health.faults()[0] == "slot 0.0 has neither claimed nor polled for 1 s"
-    row.hear()
-    health.renewed()
+    state.note_reply()
+    health.note_renewal()
     assert health.faults() == []
 
 
-def test_running_job_is_healthy_for_days(row: Row) -> None:
-    row.work(1.0)
-    health = make(row, lease=0.0)
+def test_running_job_is_healthy_for_days(state: SlotState) -> None:
+    state.begin_run(1)
+    health = make(state, lease=0.0)
     assert not any("slot" in fault for fault in health.faults())
 
 
-def test_missing_renewals_are_a_fault(row: Row) -> None:
-    row.work(1.0)
-    health = make(row)
+def test_missing_renewals_are_a_fault(state: SlotState) -> None:
+    state.begin_run(1)
+    health = make(state)
     until(health.faults)
     assert health.faults() == ["leases could not be renewed for 1 s"]
-    health.renewed()
+    health.note_renewal()
     assert health.faults() == []
 
 
-def test_file_is_touched_only_while_healthy(row: Row, tmp_path: Path, caplog) -> None:
+def test_file_is_touched_only_while_healthy(state: SlotState, tmp_path: Path, caplog) -> None:
     """And the change is told once in either direction."""
     file = tmp_path / "health"
-    row.work(1.0)
-    health = make(row, file)
+    state.begin_run(1)
+    health = make(state, file)
     with caplog.at_level(logging.WARNING, "django_jobqueue"):
         health.show()
         assert file.exists()
@@ -65,7 +58,7 @@ def test_file_is_touched_only_while_healthy(row: Row, tmp_path: Path, caplog) ->
         health.show()
         health.show()
         assert not file.exists()
-        health.renewed()
+        health.note_renewal()
         health.show()
         assert file.exists()
     assert [line.levelname for line in caplog.records] == ["ERROR", "WARNING"]
@@ -73,11 +66,13 @@ def test_file_is_touched_only_while_healthy(row: Row, tmp_path: Path, caplog) ->
     assert not file.exists()
 
 
-def test_file_that_can_not_be_touched_ends_nothing(row: Row, tmp_path: Path, caplog) -> None:
+def test_file_that_can_not_be_touched_ends_nothing(
+    state: SlotState, tmp_path: Path, caplog
+) -> None:
     """It is told once until it works again."""
     folder = tmp_path / "gone"
-    row.work(1.0)
-    health = make(row, folder / "health", lease=60)
+    state.begin_run(1)
+    health = make(state, folder / "health", lease=60)
     for _ in range(3):
         health.show()
     folder.mkdir()

@@ -6,7 +6,7 @@ import pytest
 
 from django_jobqueue.jobs.redaction import HIDDEN
 from django_jobqueue.worker.executor import MAX_TRACEBACK
-from tests.worker.test_executor import claimed, run
+from tests.worker.execution import claimed, run
 
 PATH = "tests.project.elsewhere.spill"
 SECRET = "4711-secret-0815"
@@ -14,7 +14,7 @@ SECRET = "4711-secret-0815"
 
 def traceback_of(*args: object, **kwargs: object) -> str:
     data = json.dumps({"args": args, "kwargs": kwargs}).encode()
-    settled = run(claimed("", data, path=PATH)).settlement
+    settled = run(claimed("", data, path=PATH)).result
     assert settled.exception == "builtins.ValueError"
     return settled.traceback
 
@@ -49,7 +49,7 @@ def test_result_for_listeners_has_the_same_text() -> None:
     """`errors` of task_finished's result is what is stored."""
     data = json.dumps({"args": [50, SECRET], "kwargs": {}}).encode()
     from_run = run(claimed("", data, path=PATH))
-    assert SECRET not in from_run.settlement.error
+    assert SECRET not in from_run.result.error
     assert isinstance(from_run.exception, ValueError)
     assert SECRET in str(from_run.exception)  # it is the task's own
 
@@ -65,7 +65,7 @@ def test_result_for_listeners_has_the_same_text() -> None:
 )
 def test_refusal_does_not_quote_the_payload(payload: bytes, caplog) -> None:
     """What nobody signed may hold anything."""
-    settled = run(claimed("", path=PATH, payload=payload)).settlement
+    settled = run(claimed("", path=PATH, payload=payload)).result
     assert settled.reason == "bad_signature"
     assert SECRET[:4] not in settled.error + caplog.text
 
@@ -73,14 +73,14 @@ def test_refusal_does_not_quote_the_payload(payload: bytes, caplog) -> None:
 @pytest.mark.parametrize("data", [b"%s", b'["%s"]', b'{"args":"%s"}', b'{"args":["%s"'])
 def test_damage_does_not_quote_the_payload(data: bytes, caplog) -> None:
     """The same for what was signed and is no call."""
-    settled = run(claimed("", data % SECRET.encode(), path=PATH)).settlement
+    settled = run(claimed("", data % SECRET.encode(), path=PATH)).result
     assert settled.reason == "damaged"
     assert SECRET[:4] not in settled.error + caplog.text
 
 
 def test_refused_value_is_not_quoted() -> None:
     """Of a return value that JSON does not have, its type is told, and nothing of what it holds."""
-    settled = run(claimed("", path="tests.project.elsewhere.returns_what_is_no_json")).settlement
+    settled = run(claimed("", path="tests.project.elsewhere.returns_what_is_no_json")).result
     assert settled.exception == "builtins.TypeError"
     assert "tests.project.elsewhere.Odd" in settled.traceback
     assert SECRET not in settled.traceback

@@ -14,10 +14,10 @@ from django_jobqueue import engine as engines
 from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import QueueUnavailable
 from django_jobqueue.jobs.job import Job
-from tests.consistency import assert_consistent
-from tests.rig import PATIENCE, lines, until
-from tests.system.proxy import FaultProxy
-from tests.system.servers import HOST, TcpServer
+from tests.support.consistency import assert_consistent
+from tests.support.processes import PATIENCE, lines, until
+from tests.support.proxy import FaultProxy
+from tests.support.servers import HOST, TcpServer
 
 
 class Oracle:
@@ -67,7 +67,7 @@ def engine(server: TcpServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engin
     options = entry["OPTIONS"] | {"URL": server.url}
     with override_settings(TASKS={"default": entry | {"OPTIONS": options}}):
         engine = engines.get_engine("default")
-        engine.connection.attach()
+        engine.client.attach()
         yield engine
         if server.running:
             assert_consistent(engine)
@@ -82,14 +82,9 @@ def proxy(server: TcpServer, engine: Engine) -> Iterator[FaultProxy]:
 
 
 @pytest.fixture
-def oracle(tmp_path: Path) -> Oracle:
-    return Oracle(tmp_path / "oracle")
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    """A file: the task `hold` ends when it is there."""
-    return tmp_path / "gate"
+def oracle(oracle: Path) -> Oracle:
+    """The same file, with what is read of it."""
+    return Oracle(oracle)
 
 
 def open_for(pid: int, gate: Path) -> None:

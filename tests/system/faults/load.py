@@ -8,10 +8,10 @@ from types import TracebackType
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 from tests.project import fault_tasks
-from tests.rig import until
-from tests.system.servers import TcpServer
+from tests.support.processes import until
+from tests.support.servers import TcpServer
 
 from .conftest import Oracle
 
@@ -98,7 +98,7 @@ class Caller:
 
         Each of those has run.
         """
-        engine.connection.close()  # an idle connection may still lead to the former master
+        engine.client.close()  # an idle connection may still lead to the former master
         until(lambda: not _unfinished(engine), what="all jobs are final")
         starts = self._oracle.starts()
         lost, repeated = [], []

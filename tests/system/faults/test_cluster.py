@@ -10,12 +10,12 @@ from django.test import override_settings
 
 from django_jobqueue import engine as engines
 from django_jobqueue.engine import Engine
-from django_jobqueue.jobs.job import State
-from tests.consistency import assert_consistent
+from django_jobqueue.jobs.states import State
 from tests.project import fault_tasks
 from tests.project.replicated import CLUSTER_ALIASES, as_cluster
-from tests.rig import PROMPT, WorkerProcess, until
-from tests.system.servers import Cluster, TcpServer
+from tests.support.consistency import assert_consistent
+from tests.support.processes import PROMPT, WorkerProcess, until
+from tests.support.servers import Cluster, TcpServer
 
 from .conftest import Oracle, until_final
 from .load import Caller, until_resumed
@@ -91,7 +91,7 @@ def test_all_resume_when_a_replica_takes_over(
     held = fault_tasks.hold.enqueue(oracle.path, str(gate))
     worker = worker_process("--processes", "3", DJANGO_SETTINGS_MODULE=SETTINGS)
     oracle.until_started(1)
-    key = engine.connection.keys("meta")
+    key = engine.client.keys("meta")
     with Caller(oracle) as caller:
         caller.until_accepted(100)
         old = cluster.master_of(key)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 from tests.project import tasks
-from tests.rig import WorkerProcess, until
-from tests.system.servers import TcpServer
+from tests.support.processes import WorkerProcess, until
+from tests.support.servers import TcpServer
 
 from .conftest import Oracle
 

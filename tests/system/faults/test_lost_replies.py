@@ -9,17 +9,21 @@ import pytest
 
 from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.claims import Nothing, Slot
-from django_jobqueue.engine.client import Connection
-from django_jobqueue.engine.jobs import NewJob
-from django_jobqueue.engine.key_rotation import Rotation
-from django_jobqueue.engine.locate import CALLER, worker_timeouts
+from django_jobqueue.engine.claims import NoJob, Slot
+from django_jobqueue.engine.client import Client
+from django_jobqueue.engine.handshake import adopt as adopt_keys
+from django_jobqueue.engine.key_rotation import KeyRotation
+from django_jobqueue.engine.keys import SCHEMA
+from django_jobqueue.engine.locate import CALLER_TIMEOUTS, worker_timeouts
 from django_jobqueue.engine.scripts import standard
-from django_jobqueue.engine.upgrade import Upgrade
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
-from django_jobqueue.jobs.attempt import Claimed, Settlement
-from django_jobqueue.jobs.job import State, new_id
-from tests.engine.places import (
+from django_jobqueue.jobs.job import Job, new_id
+from django_jobqueue.jobs.run import RunResult
+from django_jobqueue.jobs.signing import Signer
+from django_jobqueue.jobs.states import Outcome, State
+from tests.project import fault_tasks
+from tests.support.jobs import new_job
+from tests.support.places import (
     DONE,
     FAILED,
     REAP,
@@ -30,9 +34,8 @@ from tests.engine.places import (
     everything,
     finish,
 )
-from tests.project import fault_tasks
-from tests.rig import WorkerProcess
-from tests.system.proxy import FaultProxy
+from tests.support.processes import WorkerProcess
+from tests.support.proxy import FaultProxy
 
 from .conftest import Oracle, until_final
 
@@ -40,7 +43,7 @@ Call = Callable[[Engine], Any]  # on the engine whose reply is lost
 Check = Callable[[Any], object]  # of what the repeated call answers
 Prepare = Callable[[Engine, Make], tuple[Call, Check]]
 CASES: dict[str, tuple[str, Prepare]] = {}  # name → the script, and what prepares its call
-CHANGES_NOTHING = {"attach", "latest", "queues", "rights", "show"}
+CHANGES_NOTHING = {"acl_missing", "attach", "get_cached", "get_job", "queues"}
 
 
 def case(script: str) -> Callable[[Prepare], Prepare]:
@@ -53,39 +56,41 @@ def case(script: str) -> Callable[[Prepare], Prepare]:
 
 @case("attach")
 def attach(engine: Engine, make_job: Make) -> tuple[Call, Check]:
-    known = engine.connection.epoch
+    known = engine.client.epoch
 
     def call(far: Engine) -> str:
-        far.connection.detach()
-        far.connection.attach()
-        return far.connection.epoch
+        far.client.detach()
+        far.client.attach()
+        return far.client.epoch
 
     return call, known.__eq__
 
 
-@case("rights")
-def rights(engine: Engine, make_job: Make) -> tuple[Call, Check]:
-    return attach(engine, make_job)  # which asks for them at first
+@case("acl_missing")
+def acl_missing(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    return lambda far: far.client.check_rights(), lambda nothing: nothing is None
 
 
 @case("enqueue")
 def enqueue(engine: Engine, make_job: Make) -> tuple[Call, Check]:
-    job = NewJob(new_id(), "default", "a.b", b"payload")
-    return lambda far: far.jobs.enqueue(job), int
+    job = new_job(new_id(), "default", "a.b", b"payload")
+    return lambda far: far.jobs.enqueue([job])[0], int
 
 
 @case("enqueue")
 def enqueue_many(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     due = timedelta(hours=1)
-    jobs = [NewJob(new_id(), "default", "a.b", b"payload", n % 2, due) for n in range(50)]
-    return lambda far: far.jobs.enqueue_many(jobs), lambda answer: len(answer) == 50
+    jobs = [
+        new_job(new_id(), "default", "a.b", b"payload", priority=n % 2, due=due) for n in range(50)
+    ]
+    return lambda far: far.jobs.enqueue(jobs), lambda answer: len(answer) == 50
 
 
 @case("claim")
 def claim(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     first, _ = make_job(), make_job()
     slot = Slot("worker-1", "0.0")
-    return lambda far: far.workers.claim(slot, ["default"]), lambda job: job.id == first
+    return lambda far: far.claims.claim(slot, ["default"]), lambda job: job.id == first
 
 
 @case("finish")
@@ -96,27 +101,27 @@ def finish_and_claim(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     job = claimed(engine, slot)
 
     def call(far: Engine) -> Any:
-        return far.workers.finish(slot, job, DONE, ["default"])
+        return far.claims.finish(slot, job, DONE, ["default"])
 
-    def check(answer: tuple[str, int, Claimed | Nothing]) -> bool:
-        verdict, _, found = answer
-        return verdict == "again" and isinstance(found, Claimed) and found.id == second
+    def check(answer: tuple[str, int, Job | NoJob]) -> bool:
+        reply, _, found = answer
+        return reply == "repeated" and isinstance(found, Job) and found.id == second
 
     return call, check
 
 
-def settled(outcome: Settlement) -> Prepare:
+def settled(outcome: RunResult) -> Prepare:
     def prepare(engine: Engine, make_job: Make) -> tuple[Call, Check]:
         make_job()
         slot = Slot("worker-1", "0.0")
         job = claimed(engine, slot)
-        return lambda far: finish(far, slot, job, outcome), "again".__eq__
+        return lambda far: finish(far, slot, job, outcome), "repeated".__eq__
 
     prepare.__name__ = f"finish_{outcome.outcome}"
     return prepare
 
 
-for outcome in (DONE, FAILED, RELEASED, RETRIED, Settlement(outcome="cancelled", reason="asked")):
+for outcome in (DONE, FAILED, RELEASED, RETRIED, RunResult(Outcome.CANCELLED, reason="asked")):
     case("finish")(settled(outcome))
 
 
@@ -128,7 +133,7 @@ def renew(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     def check(held: list[Any]) -> bool:
         return [(one.id, one.lost) for one in held] == [(job_id, False)]
 
-    return lambda far: far.workers.renew("worker-1", {"pid": 1}), check
+    return lambda far: far.claims.renew("worker-1", {"pid": 1}), check
 
 
 @case("release_slot")
@@ -140,7 +145,7 @@ def release_slot(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     found_dead = Slot("worker-1", "0.0")
 
     def call(far: Engine) -> list[str]:
-        return far.workers.release_slot(found_dead, lost=True, reason="killed_9")
+        return far.claims.release_slot(found_dead, lost=True, reason="killed_9")
 
     return call, lambda moved: moved == []
 
@@ -150,7 +155,7 @@ def reap(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     """The job is in its old place once, with one recovery."""
     job_id = make_job()
     claimed(engine, Slot("worker-1", "0.0"))
-    engine.connection.client.zadd(engine.connection.keys("leases", "default"), {job_id: 1})
+    engine.client.redis.zadd(engine.client.keys("leases", "default"), {job_id: 1})
     return lambda far: far.queues.reap(["default"], **REAP), lambda moved: moved == {}
 
 
@@ -192,7 +197,7 @@ def delete(engine: Engine, make_job: Make) -> tuple[Call, Check]:
 def trim(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     job_id = make_job()
     engine.jobs.cancel(job_id)
-    engine.connection.client.zadd(engine.connection.keys("cancelled", "default"), {job_id: 1})
+    engine.client.redis.zadd(engine.client.keys("cancelled", "default"), {job_id: 1})
     return lambda far: far.queues.trim("default"), lambda moved: moved == 0
 
 
@@ -224,12 +229,12 @@ def log(engine: Engine, make_job: Make) -> tuple[Call, Check]:
 
 @case("forget_worker")
 def forget_worker(engine: Engine, make_job: Make) -> tuple[Call, Check]:
-    engine.workers.renew("worker-1", {"pid": 1})
-    return lambda far: far.workers.forget("worker-1"), lambda gone: gone in (0, 1)
+    engine.claims.renew("worker-1", {"pid": 1})
+    return lambda far: far.claims.forget("worker-1"), lambda gone: gone in (0, 1)
 
 
-@case("show")
-def show(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+@case("get_job")
+def get_job(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     job_id = make_job()
     return lambda far: far.inspector.job(job_id), lambda job: job.id == job_id
 
@@ -243,73 +248,65 @@ def queues(engine: Engine, make_job: Make) -> tuple[Call, Check]:
 @case("adopt")
 def adopt(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     """Those who knew the keys before don't take them for others."""
-    engine.connection.client.hset(engine.connection.keys("meta"), "owner", "somebodyelse")
+    known = engine.client.epoch
+    engine.client.redis.hset(engine.client.keys("meta"), "owner", "somebodyelse")
 
     def check(former: str) -> bool:
-        make_job()  # attaches anew
-        return "replaced" not in engine.inspector.totals()
+        owners = Signer(engine.options.signing_keys).owners()
+        given = {"schema": SCHEMA, "new_epoch": "another", "known": known}
+        reply = engine.client.run("attach", owners, **given)
+        return bool(reply[0] == b"known" and reply[4] == b"")
 
-    return lambda far: Upgrade(far.connection).adopt(), check
-
-
-@case("begin_upgrade")
-def begin_upgrade(engine: Engine, make_job: Make) -> tuple[Call, Check]:
-    return lambda far: Upgrade(far.connection).begin_upgrade(), lambda ago: ago >= 0
+    return lambda far: adopt_keys(far.client.run, far.client.options), check
 
 
-@case("resign")
-def resign(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+@case("re_sign")
+def re_sign(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     """The second call finds the new signature, and leaves it."""
     job_id = make_job()
-    payload: Any = engine.connection.client.get(engine.connection.keys("payload", job_id))
+    payload: Any = engine.client.redis.get(engine.client.keys("payload", job_id))
     old = payload[: payload.index(b".", 2) + 1]
     heads = [(job_id, old, old.swapcase())]
-    return lambda far: Rotation(far.connection).resign(heads), (0).__eq__
+    return lambda far: KeyRotation(far.client).re_sign(heads), (0).__eq__
 
 
-@case("end_upgrade")
-def end_upgrade(engine: Engine, make_job: Make) -> tuple[Call, Check]:
-    Upgrade(engine.connection).begin_upgrade()
-
-    def check(nothing: None) -> bool:
-        return bool(make_job())
-
-    return lambda far: Upgrade(far.connection).end_upgrade(), check
-
-
-@case("look")
-def look(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+@case("register_schedules")
+def register_schedules(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     """A rule that began with the lost reply began then."""
-    return lambda far: far.schedules.look("s1", {"nightly": "rule"}).since, bool
+    return lambda far: far.schedules.register("s1", {"nightly": "rule"}).since, bool
 
 
 def due(engine: Engine) -> int:
     """Return a time of a schedule."""
-    return engine.schedules.look("s1", {"nightly": "rule"}).now + 1
+    return engine.schedules.register("s1", {"nightly": "rule"}).now + 1
 
 
 @case("fire")
 def fire(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     """It is told that it was this call that fired."""
-    nominal, job = due(engine), NewJob(new_id(), "default", "a.b", b"payload")
+    nominal, job = due(engine), new_job(new_id(), "default", "a.b", b"payload")
 
     def call(far: Engine) -> str:
-        return far.schedules.fire("nightly", "rule", nominal, job, overlap="skip").verdict
+        return far.schedules.fire("nightly", "rule", nominal, job, overlap="skip").reply
 
     return call, "fired".__eq__
 
 
-@case("miss")
-def miss(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+@case("record_missed")
+def record_missed(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     """The second call finds that they were passed over."""
     nominal = due(engine)
     given = {"since": nominal - 1, "nominal": nominal, "count": 1}
-    return lambda far: far.schedules.miss("nightly", "rule", **given), lambda news: news is False
+
+    def call(far: Engine) -> bool:
+        return far.schedules.record_missed("nightly", "rule", **given)
+
+    return call, lambda news: news is False
 
 
 @case("run_now")
 def run_now(engine: Engine, make_job: Make) -> tuple[Call, Check]:
-    job = NewJob(new_id(), "default", "a.b", b"payload")
+    job = new_job(new_id(), "default", "a.b", b"payload")
     return lambda far: far.schedules.run_now("nightly", job), bool
 
 
@@ -319,34 +316,34 @@ def forget_schedule(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     return lambda far: far.schedules.forget("nightly"), bool
 
 
-@case("refresh")
-def refresh(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+@case("refresh_cached")
+def refresh_cached(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     """It is told again when the job was stored."""
-    job = NewJob(new_id(), "default", "a.b", b"payload")
-    return lambda far: far.values.refresh("digest", job, seen="", keep=0), bool
+    job = new_job(new_id(), "default", "a.b", b"payload")
+    return lambda far: far.cached_results.refresh("digest", job, seen="", keep=0), bool
 
 
-@case("latest")
-def latest(engine: Engine, make_job: Make) -> tuple[Call, Check]:
-    return lambda far: far.values.latest("digest").now, bool
+@case("get_cached")
+def get_cached(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    return lambda far: far.cached_results.latest("digest").now, bool
 
 
 @pytest.fixture
 def far(engine: Engine, proxy: FaultProxy) -> Iterator[Callable[[dict[str, Any]], Engine]]:
     """Make an engine that reaches the server through the proxy, with the given time-outs."""
     for script in standard().all.values():  # so that no reply is "no such script"
-        engine.connection.client.script_load(script.source)
+        engine.client.redis.script_load(script.source)
     made: list[Engine] = []
 
     def make(timeouts: dict[str, Any]) -> Engine:
         options = replace(load("default"), url=proxy.url)
-        made.append(Engine(Connection("default", options, timeouts=timeouts)))
-        made[-1].connection.attach()
+        made.append(Engine(Client("default", options, timeouts=timeouts)))
+        made[-1].client.attach()
         return made[-1]
 
     yield make
     for engine in made:
-        engine.connection.close()
+        engine.client.close()
 
 
 def lasting(engine: Engine) -> dict[str, Any]:
@@ -404,7 +401,7 @@ def test_a_caller_does_not_notice(
 ) -> None:
     """With a caller's time-outs redis-py repeats the call: no error, the answer of the second."""
     script, prepare = CASES[name]
-    caller = far(CALLER)
+    caller = far(CALLER_TIMEOUTS)
     call, check = prepare(engine, make_job)
     proxy.drop_replies(of=standard().all[script].sha.encode())
     assert check(call(caller))

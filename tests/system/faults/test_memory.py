@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 from tests.project import guarded_tasks, tasks
-from tests.rig import WorkerProcess, until
+from tests.support.processes import WorkerProcess, until
 
 from .conftest import until_final
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.client import Connection
-from django_jobqueue.engine.locate import QUICK
+from django_jobqueue.engine.client import Client
+from django_jobqueue.engine.locate import BEST_EFFORT_TIMEOUTS
 from django_jobqueue.exceptions import QueueUnavailable
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 from tests.project import fault_tasks
-from tests.rig import PATIENCE, PROMPT, WorkerProcess, until
-from tests.system.proxy import FaultProxy
+from tests.support.processes import PATIENCE, PROMPT, WorkerProcess, until
+from tests.support.proxy import FaultProxy
 
 from .conftest import Oracle, open_for, until_final
 
@@ -142,11 +142,11 @@ def test_a_server_that_refuses_connections(
 def test_threads_wait_for_one_time_out_together(engine: Engine, proxy: FaultProxy) -> None:
     """Behind a cut cable each caller is told as soon as if it was alone."""
     options = replace(engine.options, url=proxy.url)
-    quick = QUICK | {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
-    far = Engine(Connection("default", options, timeouts=quick))
+    quick = BEST_EFFORT_TIMEOUTS | {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
+    far = Engine(Client("default", options, timeouts=quick))
     far.queues.names()
-    far.connection.close()
-    far.connection.detach()
+    far.client.close()
+    far.client.detach()
     proxy.black_hole()
     start, told = threading.Barrier(10), list[float]()
 
@@ -167,7 +167,7 @@ def test_threads_wait_for_one_time_out_together(engine: Engine, proxy: FaultProx
     assert len(told) == 10
     assert max(told) < 5.0  # ten time-outs, one after the other, take 10 s
     assert far.queues.names() == ["default"]
-    far.connection.close()
+    far.client.close()
 
 
 def test_a_stop_in_a_black_hole_does_not_wait_for_each_process(
@@ -176,7 +176,7 @@ def test_a_stop_in_a_black_hole_does_not_wait_for_each_process(
     """All are idle and end at once; a call that asks whether one held a job fails after 3 s."""
     number = 12
     worker = worker_process("--processes", str(number), TEST_REDIS_URL=proxy.url)
-    client = engine.connection.client
+    client = engine.client.redis
     until(lambda: client.info("clients")["blocked_clients"] == number, what="all are idle")
     proxy.black_hole()
     began = time.monotonic()

@@ -12,11 +12,11 @@ import pytest
 from django_jobqueue import Task
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.scripts import standard
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 from tests.project import fault_tasks, limited_tasks
-from tests.rig import WorkerProcess, lines, until
-from tests.system.proxy import FaultProxy
-from tests.system.servers import TcpServer
+from tests.support.processes import WorkerProcess, lines, until
+from tests.support.proxy import FaultProxy
+from tests.support.servers import TcpServer
 
 from .conftest import Oracle, open_for, until_final
 
@@ -133,7 +133,7 @@ def test_a_storm_of_stops_costs_nothing(
 def hold_claims(engine: Engine, proxy: FaultProxy, many: int) -> None:
     """Hold back the next claims on their way to the server."""
     script = standard().all["claim"]
-    engine.connection.client.script_load(script.source)
+    engine.client.redis.script_load(script.source)
     proxy.hold_requests(many, script.sha.encode())
 
 
@@ -180,8 +180,8 @@ def test_claim_that_arrives_after_its_successor_began_changes_nothing(
     until(lambda: proxy.connections < connections, what="the dead process' claim is through")
 
     def lease() -> float:
-        leases = engine.connection.keys("leases", "default")
-        return engine.connection.client.zscore(leases, held.id) or 0
+        leases = engine.client.keys("leases", "default")
+        return engine.client.redis.zscore(leases, held.id) or 0
 
     end = lease()
     until(lambda: lease() > end + 1000 * LEASE, what="it is renewed more than once")

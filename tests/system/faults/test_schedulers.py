@@ -13,10 +13,10 @@ from django.core.management import call_command
 from django.db import connections
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.ledger import Schedule
-from tests.rig import PATIENCE, PROMPT, WorkerProcess, alive, children, until
-from tests.system.proxy import FaultProxy
-from tests.system.servers import TcpServer
+from django_jobqueue.models import Schedule
+from tests.support.processes import PATIENCE, PROMPT, WorkerProcess, alive, children, until
+from tests.support.proxy import FaultProxy
+from tests.support.servers import TcpServer
 
 Start = Callable[..., WorkerProcess]
 SECONDS = int(os.environ.get("TEST_SCHEDULERS", "9"))  # 60 for a minute of it
@@ -48,8 +48,8 @@ def enter(ledger: Any, name: str, **given: Any) -> Schedule:
 
 def fired(engine: Engine, name: str) -> list[int]:
     """Return the times (ms) for which jobs of a schedule stand in Redis, sorted."""
-    client: Any = engine.connection.client
-    keys = engine.connection.keys
+    client: Any = engine.client.redis
+    keys = engine.client.keys
     found: list[int] = []
     for state in ("queued", "succeeded"):
         for job_id in client.zrange(keys(state, "default"), 0, -1):
@@ -81,7 +81,7 @@ def test_each_second_once(
     scheduler_process(TEST_REDIS_URL=proxy.url)
     for name in ("a", "b"):
         until_fired(engine, name)
-    until(lambda: engine.connection.client.zcard(engine.connection.keys("schedulers")) == 3)
+    until(lambda: engine.client.redis.zcard(engine.client.keys("schedulers")) == 3)
     proxy.drop_replies(10**9, b"EVALSHA", every=7)
 
     until_fired(engine, "a", SECONDS // 3)
@@ -165,8 +165,8 @@ def test_emptied_server_fires_nothing_by_itself(
     scheduler_process()
     scheduler_process()
     until_fired(engine, "seconds", 2)
-    seconds, micros = engine.connection.client.time()
-    engine.connection.client.flushall()
+    seconds, micros = engine.client.redis.time()
+    engine.client.redis.flushall()
     until_fired(engine, "seconds", 3)
     times = fired(engine, "seconds")
     assert times[0] > seconds * 1000 + micros // 1000
@@ -204,7 +204,7 @@ def test_scheduler_stops_at_once(
     enter(ledger, "a")
     sleeper = scheduler_process()
     waiter = scheduler_process(TEST_REDIS_URL=proxy.url)
-    until(lambda: engine.connection.client.zcard(engine.connection.keys("schedulers")) == 2)
+    until(lambda: engine.client.redis.zcard(engine.client.keys("schedulers")) == 2)
     proxy.black_hole()
     until_fired(engine, "a", 2)
     for worker in (sleeper, waiter):

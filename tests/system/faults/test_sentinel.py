@@ -10,13 +10,13 @@ from django.test import override_settings
 
 from django_jobqueue import engine as engines
 from django_jobqueue.engine import Engine
-from django_jobqueue.jobs.job import State
+from django_jobqueue.jobs.states import State
 from django_jobqueue.worker.slot import BLOCK
-from tests.consistency import assert_consistent
 from tests.project import fault_tasks
 from tests.project.replicated import by_sentinel
-from tests.rig import PROMPT, WorkerProcess, until
-from tests.system.servers import Sentinels
+from tests.support.consistency import assert_consistent
+from tests.support.processes import PROMPT, WorkerProcess, until
+from tests.support.servers import Sentinels
 
 from .conftest import Oracle, until_final
 from .load import Caller, until_resumed

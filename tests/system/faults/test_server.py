@@ -10,11 +10,11 @@ import pytest
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import QueueUnavailable
-from django_jobqueue.jobs.job import State
-from tests.engine.places import score
+from django_jobqueue.jobs.states import State
 from tests.project import fault_tasks
-from tests.rig import PATIENCE, PROMPT, WorkerProcess, alive, until
-from tests.system.servers import TcpServer
+from tests.support.places import score
+from tests.support.processes import PATIENCE, PROMPT, WorkerProcess, alive, until
+from tests.support.servers import TcpServer
 
 from .conftest import Oracle, until_final
 
@@ -194,7 +194,7 @@ def test_a_full_server_refuses_new_jobs_alone(
 def claim_and_vanish(engine: Engine) -> None:
     """Claim the next job as a worker that is never seen again."""
     names = {"worker": "gone", "slot": "0.0", "nonce": "0" * 16}
-    engine.connection.call("claim", ["default"], lease=100, **names)
+    engine.client.run("claim", ["default"], lease=100, **names)
 
 
 def test_a_deaf_server_starts_no_storm(

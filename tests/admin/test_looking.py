@@ -1,0 +1,85 @@
+"""To look at a page writes nothing, neither into the database nor into Redis."""
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.db import connection
+from django.test import Client
+
+from django_jobqueue import schedule
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.inspector import Inspector
+from django_jobqueue.jobs.signing import Signer
+from django_jobqueue.models import Schedule
+from tests.admin.conftest import Seed
+from tests.project.tasks import noop
+from tests.support.pages import JOBS, QUEUES, SCHEDULES, WORKERS, page_of
+
+pytestmark = pytest.mark.usefixtures("declarations")
+
+
+def refuse_writes(execute: Any, sql: str, *rest: Any) -> Any:
+    assert re.match(r"SELECT|SAVEPOINT|RELEASE|PRAGMA", sql) or "django_session" in sql, sql
+    return execute(sql, *rest)
+
+
+def stored(engine: Engine) -> dict[Any, Any]:
+    client = engine.client.redis
+    return {key: client.dump(key) for key in client.keys("*")}
+
+
+def test_no_page_writes_on_get(admin_client: Client, seed: Seed, engine: Engine) -> None:
+    """Also not a schedule that the code declares and that nobody has entered yet."""
+    schedule("nightly", noop, every=60)
+    row = str(Schedule.objects.create(name="sum", task=noop.module_path, every_seconds=60).pk)
+    made = seed.one_of_each()
+    engine.claims.renew("worker-1", {"host": "mill", "pid": 1, "started_at": 1})
+    urls = ["/admin/", "/admin/django_jobqueue/", JOBS, QUEUES, WORKERS, SCHEDULES]
+    urls += [f"{JOBS}?state=failed&order=oldest", f"{JOBS}?q=tasks.noop", f"{SCHEDULES}?q=sum"]
+    urls += [f"{JOBS}?task=tests.project.tasks.noop", f"{SCHEDULES}add/"]
+    for model, pk in (
+        *(("job", job_id) for job_id in made.values()),
+        ("queue", "default"),
+        ("worker", "worker-1"),
+        ("schedule", row),
+    ):
+        urls += [page_of(model, pk), page_of(model, pk, "history"), page_of(model, pk, "delete")]
+    urls += [page_of("job", made["failed"], action) for action in ("requeue", "cancel")]
+    urls += [page_of("schedule", row, "run")]
+    before = stored(engine)
+    with connection.execute_wrapper(refuse_writes):
+        codes = {admin_client.get(url).status_code for url in urls}
+    assert codes == {200, 403, 405}  # 403: nobody deletes a queue; 405: a button needs POST
+    assert stored(engine) == before
+
+
+def test_the_page_of_a_job_verifies_its_signature_once(
+    staff: Any, seed: Seed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = seed.succeeded(data=b'{"args":[1],"kwargs":{}}', result=b'{"token":1}')
+    client, seen, verify = staff("view_job", "view_payload"), [], Signer.verify
+
+    def count(self: Signer, *given: Any) -> bytes:
+        seen.append(given)
+        return verify(self, *given)
+
+    monkeypatch.setattr(Signer, "verify", count)
+    assert client.get(page_of("job", job_id)).status_code == 200
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("action", "state"), [("requeue", "failed"), ("cancel", "queued"), ("delete", "failed")]
+)
+def test_an_action_on_one_job_reads_its_small_fields_only(
+    admin_client: Client, seed: Seed, monkeypatch: pytest.MonkeyPatch, action: str, state: str
+) -> None:
+    """Neither its arguments and result, nor its tracebacks."""
+    job_id = getattr(seed, state)()
+    with monkeypatch.context() as patch:
+        patch.setattr(Inspector, "job", lambda *_: pytest.fail("all of the job was read"))
+        answer = admin_client.post(page_of("job", job_id, action), {"post": "yes"})
+    assert answer.status_code == 302
+    assert LogEntry.objects.get().object_id == job_id

@@ -1,0 +1,113 @@
+"""The auditor: does each job stand in exactly one place, and is all of it there?"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.keys import INDEX_OF, INDEXES, JOB_PARTS, KINDS
+from django_jobqueue.jobs.states import State
+
+LONG = ("task", "schedule")  # names that people give
+
+
+def assert_consistent(engine: Engine) -> None:
+    """Fail with every violation found among the keys of an alias.
+
+    Looks at all keys, so it belongs to tests alone.
+    """
+    found = list(_violations(engine))
+    assert not found, "\n".join(found)
+
+
+def _violations(engine: Engine) -> Iterator[str]:
+    client, prefix = engine.client.redis, engine.client.keys.prefix
+    names: dict[str, list[str]] = defaultdict(list)
+    for key in client.scan_iter(match=prefix.replace("[", "\\[") + "*", count=1000):
+        kind, _, name = key.decode().removeprefix(prefix).partition(":")
+        if kind == "clock":  # of the test loader
+            continue
+        names[kind].append(name)
+        if kind not in KINDS:
+            yield f"{key!r}: unknown kind of key"
+            continue
+        actual = client.type(key).decode().upper()
+        if actual != KINDS[kind].type:
+            yield f"{key!r}: is a {actual}, not a {KINDS[kind].type}"
+        if kind not in ("minute", "cached") and client.ttl(key) != -1:
+            yield f"{key!r}: has a time to live"
+    yield from _jobs(engine, names)
+    yield from _slots(engine, names)
+    yield from _schedules(engine, names)
+    for name in names["wake"]:
+        if client.llen(engine.client.keys("wake", name)) > 64:
+            yield f"wake:{name}: more than 64 tokens"
+
+
+def _jobs(engine: Engine, names: dict[str, list[str]]) -> Iterator[str]:
+    client, keys = engine.client.redis, engine.client.keys
+    places = _places(engine, names)
+    records: dict[str, dict[str, str]] = {}
+    for job_id in names["job"]:
+        fields = {k.decode(): v.decode() for k, v in client.hgetall(keys("job", job_id)).items()}
+        records[job_id] = fields
+        state, queue = fields.get("state", "?"), fields.get("queue", "?")
+        if places.get(job_id, []) != [(INDEX_OF.get(state, "?"), queue)]:
+            yield f"job {job_id} is {state} of {queue}, but stands in {places.get(job_id)}"
+        if job_id not in names["payload"] and fields.get("reason") != "damaged":
+            yield f"job {job_id} has no payload"
+        long = {
+            name: value for name, value in fields.items() if len(value) > 64 and name not in LONG
+        }
+        if long:
+            yield f"job {job_id} has long values {long}"
+    for job_id in set(places) - set(records):
+        yield f"{job_id} stands in {places[job_id]}, but has no record"
+    for kind in JOB_PARTS[1:]:
+        for job_id in set(names[kind]) - set(records):
+            yield f"{kind}:{job_id} belongs to no job"
+    yield from _failed(engine, names, records)
+
+
+def _places(engine: Engine, names: dict[str, list[str]]) -> dict[str, list[tuple[str, str]]]:
+    """Return each id with the indexes and queues in which it stands."""
+    places: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for index in INDEXES:
+        for queue in names[index]:
+            key = engine.client.keys(index, queue)
+            for job_id in engine.client.redis.zrange(key, 0, -1):
+                places[job_id.decode()].append((index, queue))
+    return places
+
+
+def _failed(
+    engine: Engine, names: dict[str, list[str]], records: dict[str, dict[str, str]]
+) -> Iterator[str]:
+    failed: dict[str, set[str]] = defaultdict(set)
+    for job_id, fields in records.items():
+        if fields.get("state") == State.FAILED and "task" in fields:
+            failed[fields["task"]].add(job_id)
+    for task in {*names["failed-of"], *failed}:
+        key = engine.client.keys("failed-of", task)
+        listed = {job_id.decode() for job_id in engine.client.redis.zrange(key, 0, -1)}
+        if listed != failed[task]:
+            yield f"failed-of:{task} lists {listed}, failed are {failed[task]}"
+
+
+def _schedules(engine: Engine, names: dict[str, list[str]]) -> Iterator[str]:
+    key = engine.client.keys("schedules")
+    listed = {name.decode() for name in engine.client.redis.zrange(key, 0, -1)}
+    if listed != set(names["schedule"]):
+        yield f"schedules lists {listed}, records are of {set(names['schedule'])}"
+
+
+def _slots(engine: Engine, names: dict[str, list[str]]) -> Iterator[str]:
+    client, keys = engine.client.redis, engine.client.keys
+    holders: dict[str, str] = {}
+    for worker in names["slots"]:
+        for slot, held in client.hgetall(keys("slots", worker)).items():
+            _, _, job_id, fence = held.decode().split(" ")
+            if client.hget(keys("job", job_id), "fence") != fence.encode():
+                continue  # a run that lost its lease
+            if job_id in holders:
+                yield f"job {job_id} is held by {holders[job_id]} and {worker} {slot.decode()}"
+            holders[job_id] = f"{worker} {slot.decode()}"

@@ -1,0 +1,23 @@
+"""Jobs as a caller makes them, with nothing but what a test wants to say."""
+
+from datetime import timedelta
+from typing import Any
+
+from django_jobqueue.jobs.job import Job
+
+
+def new_job(
+    id: str,
+    queue: str = "default",
+    task: str = "a.b",
+    payload: bytes = b"x",
+    *,
+    due: int | timedelta | None = None,
+    **fields: Any,
+) -> Job:
+    """Return a job to store; `due` is a time in ms, or a delay."""
+    if isinstance(due, timedelta):
+        fields["delay"] = due
+    elif due is not None:
+        fields["due_at"] = due
+    return Job(id=id, queue=queue, task=task, payload=payload, **fields)
