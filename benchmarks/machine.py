@@ -65,5 +65,5 @@ def _hiredis() -> str:
 
 def _parser(engine: Engine) -> str:
     """Return the class that really reads the replies."""
-    connection: Any = engine.connection.client.connection_pool.make_connection()
+    connection: Any = engine.client.redis.connection_pool.make_connection()
     return type(connection._parser).__name__.lstrip("_")

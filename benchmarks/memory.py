@@ -28,7 +28,7 @@ class Memory:
 
 def measure(engine: Engine, server: str, jobs: int) -> Memory:
     """Enqueue jobs on an empty server and return what they cost."""
-    client, keys = engine.connection.client, engine.connection.keys
+    client, keys = engine.client.redis, engine.client.keys
     last = fill(1)[0]  # loads the script and makes the keys that there is one of
     before = _used(engine)
     for start in range(0, jobs, STEP):
@@ -46,4 +46,4 @@ def measure(engine: Engine, server: str, jobs: int) -> Memory:
 
 
 def _used(engine: Engine) -> int:
-    return int(engine.connection.client.info("memory")["used_memory"])
+    return int(engine.client.redis.info("memory")["used_memory"])

@@ -23,7 +23,7 @@ class ScriptCalls:
 
 
 def script_calls(engine: Engine) -> ScriptCalls:
-    found = engine.connection.client.info("commandstats").get("cmdstat_evalsha", {})
+    found = engine.client.redis.info("commandstats").get("cmdstat_evalsha", {})
     return ScriptCalls(found.get("calls", 0), found.get("usec_per_call", 0.0))
 
 
@@ -33,8 +33,8 @@ def raw(engine: Engine, calls: int) -> float:
 
 
 def raw_call(engine: Engine) -> Callable[[], object]:
-    client = engine.connection.client
-    sha, key = client.script_load("return 1"), engine.connection.keys("raw")
+    client = engine.client.redis
+    sha, key = client.script_load("return 1"), engine.client.keys("raw")
     return lambda: client.evalsha(sha, 1, key)
 
 
@@ -76,7 +76,7 @@ def fill(
 def _rate(engine: Engine, times: int, call: Callable[[], object], warm_up: int = WARM_UP) -> float:
     for _ in range(warm_up):
         call()
-    engine.connection.client.config_resetstat()
+    engine.client.redis.config_resetstat()
     began = time.perf_counter()
     for _ in range(times):
         call()

@@ -12,9 +12,9 @@ from benchmarks.tasks import noop
 from django_jobqueue.engine import Engine, new_engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.jobs import CHUNK
-from django_jobqueue.engine.locate import QUICK, worker_timeouts
-from django_jobqueue.worker.board import Board
+from django_jobqueue.engine.locate import BEST_EFFORT_TIMEOUTS, worker_timeouts
 from django_jobqueue.worker.executor import Executor
+from django_jobqueue.worker.limits.shared_state import SharedState
 from django_jobqueue.worker.process import backend_class
 from django_jobqueue.worker.slot import BLOCK, SlotLoop, StopFlag
 
@@ -44,7 +44,7 @@ def show(what: str, engine: Engine, jobs: int) -> None:
 
 def _split(engine: Engine, work: Callable[[], None], jobs: int) -> tuple[float, float, float]:
     """Return µs per job: computing here, scripts in the server, and all else."""
-    engine.connection.client.config_resetstat()
+    engine.client.redis.config_resetstat()
     began, cpu = time.perf_counter(), time.process_time()
     work()
     cpu_usec = (time.process_time() - cpu) / jobs * 1e6
@@ -86,15 +86,15 @@ def _drain(jobs: int) -> Callable[[], None]:
     """Return the loop of one slot, as a worker's process runs it, on a queue of so many jobs."""
     fill(jobs)
     engine = new_engine("default", worker_timeouts(BLOCK))
-    engine.connection.attach()
+    engine.client.attach()
     loop = SlotLoop(
         engine,
         Executor("default", engine.options, engine.signer, backend_class("default")),
         Slot("profile", "0.0"),
         None,
         StopFlag(),
-        Board(multiprocessing, ["0.0"]).row("0.0"),
+        SharedState(multiprocessing, ["0.0"]).slot("0.0"),
         burst=True,
-        reports=new_engine("default", QUICK).jobs,
+        reports=new_engine("default", BEST_EFFORT_TIMEOUTS).jobs,
     )
     return loop.run

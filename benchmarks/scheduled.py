@@ -36,7 +36,7 @@ class Scheduled:
 
 def measure(engine: Engine, jobs: int, cores: Set) -> Scheduled:
     """Enqueue jobs for one instant to come, and watch a worker run them."""
-    client = engine.connection.client
+    client = engine.client.redis
     with working(["--processes", str(PROCESSES), "--threads", "1"], cores) as process:
         for _ in range(20):  # both processes are up, and have run something
             stamp.enqueue().wait(30)
@@ -76,7 +76,7 @@ def _sleep_until(due: datetime) -> None:
 
 def _enqueue_meanwhile(engine: Engine) -> list[float]:
     """Enqueue elsewhere now and then until all have run; return ms of each call, sorted."""
-    client, keys = engine.connection.client, engine.connection.keys
+    client, keys = engine.client.redis, engine.client.keys
     aside, found = noop.using(queue_name="aside", run_after=timedelta(days=1)), []
     deadline = time.monotonic() + LIMIT
     while any(client.zcard(keys(index, "default")) for index in INDEXES):
@@ -91,10 +91,10 @@ def _enqueue_meanwhile(engine: Engine) -> list[float]:
 
 def _lateness(engine: Engine, ids: list[str], due: datetime) -> list[float]:
     """Return how many seconds late each job started, by its own record; each ran once."""
-    keys, at = engine.connection.keys, due.timestamp()
+    keys, at = engine.client.keys, due.timestamp()
     late: list[float] = []
     for start in range(0, len(ids), PAGE):
-        pipe = engine.connection.client.pipeline(transaction=False)
+        pipe = engine.client.redis.pipeline(transaction=False)
         for job_id in ids[start : start + PAGE]:
             pipe.hmget(keys("job", job_id), "state", "fence", "attempted_at")
         for state, fence, started in pipe.execute():
@@ -106,7 +106,7 @@ def _lateness(engine: Engine, ids: list[str], due: datetime) -> list[float]:
 
 def _longest_call(engine: Engine) -> float:
     """Return ms of the longest script call; what is too short to be told counts as `SLOW`."""
-    entries = engine.connection.client.slowlog_get(1000)
+    entries = engine.client.redis.slowlog_get(1000)
     scripts = (entry for entry in entries if entry["command"].startswith(b"EVAL"))
     return max((entry["duration"] for entry in scripts), default=SLOW) / 1000
 

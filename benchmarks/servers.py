@@ -68,8 +68,8 @@ def use(server: Server) -> Engine:
     tasks["default"]["OPTIONS"]["URL"] = server.url
     close_engines()
     engine = get_engine("default")
-    engine.connection.client.flushall()
-    engine.connection.attach()
+    engine.client.redis.flushall()
+    engine.client.attach()
     return engine
 
 

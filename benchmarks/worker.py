@@ -32,7 +32,7 @@ class Drained:
 def drain(engine: Engine, jobs: int, processes: int, cores: Set) -> Drained:
     """Enqueue jobs, then let a worker run them all."""
     ids = fill(jobs)
-    engine.connection.client.config_resetstat()
+    engine.client.redis.config_resetstat()
     with working(["--processes", str(processes), "--threads", "1", "--burst"], cores) as process:
         if process.wait(LIMIT) != 0:
             raise RuntimeError(f"jobworker ended with exit code {process.returncode}.")
@@ -74,7 +74,7 @@ def working(arguments: Sequence[str], cores: Set) -> Iterator[subprocess.Popen[b
 
 def _elapsed_ms(engine: Engine, ids: Sequence[str]) -> int:
     """Return ms from the first start to the last finish, by the jobs' own records."""
-    pipe, keys = engine.connection.client.pipeline(transaction=False), engine.connection.keys
+    pipe, keys = engine.client.redis.pipeline(transaction=False), engine.client.keys
     for job_id in ids:
         pipe.hmget(keys("job", job_id), "state", "attempts", "attempted_at", "finished_at")
     records = pipe.execute()

@@ -8,7 +8,7 @@ from pathlib import Path
 from django.core.management import execute_from_command_line
 
 if __name__ == "__main__":
-    # The package lies beside this project; when it is installed, this changes nothing.
+    # The package is in the parent folder; if it is also installed, this changes nothing.
     sys.path.append(str(Path(__file__).resolve().parent.parent))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     execute_from_command_line(sys.argv)

@@ -23,7 +23,7 @@ if not apps.ready:
 
 from django_jobqueue.engine.keys import KINDS
 from django_jobqueue.engine.scripts import Script, standard
-from django_jobqueue.jobs.job import TRANSITIONS
+from django_jobqueue.jobs.states import TRANSITIONS, Reason
 from django_jobqueue.management.commands import jobscheduler, jobworker
 
 PAGES = Path(__file__).parent
@@ -61,6 +61,12 @@ def transitions() -> str:
     return table(("script", "moves"), rows)
 
 
+def reasons() -> str:
+    """Return the table of what becomes of jobs, and why."""
+    rows = [(f"`{reason}`", reason.states, reason.cause) for reason in Reason]
+    return table(("reason", "state", "cause"), rows)
+
+
 def diagram() -> str:
     """Return the transitions as a state diagram."""
     edges: dict[tuple[str, str], list[str]] = {}
@@ -92,7 +98,7 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _script(script: Script) -> str:
-    path = f"lua/{script.name}.lua"
+    path = f"lua/{script.path}"
     first = script.source.rpartition("\n-- Moves:")[0].rpartition("\n-- ")[2]
     words = {name: _text(text) for name, text in script.header.items()}
     lines = [f"### `{script.name}`", "", first, "", f"- Moves: {words['Moves']}"]
@@ -127,6 +133,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "keys": keys,
     "scripts": scripts,
     "transitions": transitions,
+    "reasons": reasons,
     "diagram": diagram,
     "jobworker": partial(options, jobworker.Command(), "jobworker"),
     "jobscheduler": partial(options, jobscheduler.Command(), "jobscheduler"),

@@ -8,14 +8,14 @@ from django.core.management.utils import get_random_secret_key
 
 
 def folder(project: Path) -> Path:
-    """Return the data folder, made if it is missing: $DEMO_DATA, or .data in the project."""
+    """Return the data folder, $DEMO_DATA or .data in the project; create it if it is missing."""
     path = Path(os.environ.get("DEMO_DATA") or project / ".data").absolute()
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
 
 
 def secret_key(data: Path) -> str:
-    """Return $SECRET_KEY, or the key that is made once and kept in the data folder."""
+    """Return $SECRET_KEY, or a key that is generated once and kept in the data folder."""
     given = os.environ.get("SECRET_KEY")
     if given:
         return given
@@ -24,7 +24,7 @@ def secret_key(data: Path) -> str:
         fresh = data / f"secret_key.{os.getpid()}"
         fresh.touch(mode=0o600)
         fresh.write_text(get_random_secret_key(), encoding="ascii")
-        with suppress(FileExistsError):  # Whole or not at all, and the first process wins.
+        with suppress(FileExistsError):  # The key appears complete, and the first process wins.
             kept.hardlink_to(fresh)
         fresh.unlink()
     return kept.read_text(encoding="ascii")

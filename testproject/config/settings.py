@@ -3,10 +3,10 @@
 DEMO_DATA                  folder for everything the demo keeps (default: .data)
 REDIS_URL                  a server to use instead of the embedded one
 SECRET_KEY                 the signing key (default: made once, kept in the data folder)
-DEMO_URL                   where the demo's pages are (set by `manage.py demo`)
-DEMO_SECONDS_PER_QUESTION  how long the grader takes for a question, to be watched at work
-DEMO_WATCH_SECONDS         how often the demo checks its own pages
-DEMO_LEASE                 seconds until the job of a killed worker is given to another one
+DEMO_URL                   address of the demo's pages (set by `manage.py demo`)
+DEMO_SECONDS_PER_QUESTION  seconds that the grader spends on a question, so it can be watched
+DEMO_WATCH_SECONDS         seconds between two checks of the demo's own pages
+DEMO_LEASE                 seconds until another worker gets the job of a killed one
 """
 
 import os
@@ -28,7 +28,7 @@ DEMO_WATCH_SECONDS = float(os.environ.get("DEMO_WATCH_SECONDS", "60"))
 DEMO_MAILS = DATA / "mails"
 
 SECRET_KEY = data.secret_key(DATA)
-DEBUG = True  # A demo for one's own machine: it serves its static files and shows its errors.
+DEBUG = True  # The demo is for the user's own machine: it serves static files and shows errors.
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", urlsplit(DEMO_URL).hostname or "localhost"]
 
 INSTALLED_APPS = [
@@ -61,7 +61,7 @@ DATABASES = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": DATA / "demo.sqlite3",
         "OPTIONS": {
-            # The web server and the worker write to one file: wait for each other, do not fail.
+            # The web server and the worker write to one file, so they wait for each other.
             "timeout": 20,
             "transaction_mode": "IMMEDIATE",
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",

@@ -14,6 +14,6 @@ urlpatterns = [
     path("login/", LoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
-    # The admin's pages name no icon, so browsers ask for this one.
+    # The admin's pages name no icon, so browsers request this one.
     path("favicon.ico", RedirectView.as_view(url=static("demo/icon.svg"))),
 ]

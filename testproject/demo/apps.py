@@ -2,6 +2,6 @@ from django.apps import AppConfig
 
 
 class DemoConfig(AppConfig):
-    """The demo's frame: its look, its first data, and the command that brings it all up."""
+    """The demo's look, its first data, and the command that starts everything."""
 
     name = "demo"

@@ -1,6 +1,6 @@
-"""Drive the demo from outside, as its user would: for the system tests.
+"""Drive the demo from outside, as its user would, for the system tests.
 
-Start it by its command, read what it prints, hand in homework over HTTP, kill parts of it.
+Start it by its command, read its output, hand in homework over HTTP, and kill parts of it.
 """
 
 import http.cookiejar
@@ -25,7 +25,7 @@ import redis
 from embedded.place import socket_for, url_for
 from inbox.folder import Mail, mails
 
-PATIENCE = 60.0  # seconds; generous, for machines that are busy with other things too
+PATIENCE = 60.0  # seconds; generous, because the machine may be busy
 TESTPROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -48,7 +48,7 @@ class Demo:
         self._reader.start()
 
     def until(self, pattern: str, times: int = 1, timeout: float = PATIENCE) -> re.Match[str]:
-        """Wait until so many lines of output match, and return the last match."""
+        """Wait until `times` lines of output match, and return the last of these matches."""
 
         def found() -> re.Match[str] | None:
             hits = [hit for line in list(self.lines) if (hit := re.search(pattern, line))]
@@ -63,11 +63,11 @@ class Demo:
         return self
 
     def worker_pid(self, start: int = 1) -> int:
-        """Return the pid of the worker's supervisor, as started for the n-th time."""
+        """Return the pid of the worker's supervisor after start number `start`."""
         return int(self.until(r"^worker: pid (\d+)", start)[1])
 
     def family(self) -> set[int]:
-        """Return the pids of the demo and all that it started, directly or not."""
+        """Return the pids of the demo and of all its descendants."""
         children: dict[int, list[int]] = {}
         for pid, parent, _ in _processes():
             children.setdefault(parent, []).append(pid)
@@ -88,7 +88,7 @@ class Demo:
         return code
 
     def close(self) -> None:
-        """Stop it, by force if it hangs."""
+        """Stop the demo, by force if it hangs."""
         if self._process.poll() is None:
             self._process.terminate()
         try:
@@ -104,7 +104,7 @@ class Demo:
                 self.lines.extend(output)
 
     def submission(self) -> dict[str, Any]:
-        """Return the newest submission as it stands in the database."""
+        """Return the newest submission in the database."""
         with closing(sqlite3.connect(self.data / "demo.sqlite3", timeout=PATIENCE)) as connection:
             connection.row_factory = sqlite3.Row
             query = "SELECT * FROM homework_submission ORDER BY id DESC LIMIT 1"
@@ -168,7 +168,7 @@ def _part(name: str, value: str, filename: str | None = None) -> str:
 def eventually(
     look: Callable[[], Any], timeout: float = PATIENCE, tell: Callable[[], str] = lambda: ""
 ) -> Any:
-    """Look until there is something to see, and return it; fail at the deadline."""
+    """Call `look` until it returns something true, and return that; fail after `timeout`."""
     deadline = time.monotonic() + timeout
     while not (seen := look()):
         if time.monotonic() > deadline:
@@ -186,14 +186,14 @@ def _processes() -> list[tuple[int, int, str]]:
         return [(int(pid), int(parent), state) for pid, parent, state in rows]
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # It has ended since.
+        with suppress(OSError):  # The process has ended meanwhile.
             state, parent = stat.read_text().rpartition(")")[2].split()[:2]
             found.append((int(stat.parent.name), int(parent), state))
     return found
 
 
 def gone(pids: set[int]) -> bool:
-    """Tell whether none of the processes lives; one that only awaits its parent does not."""
+    """Return whether all of the processes have ended; a zombie counts as ended."""
     return not {pid for pid, _, state in _processes() if not state.startswith("Z")} & pids
 
 
@@ -205,6 +205,6 @@ def _free_port() -> int:
 
 
 def _clean_environment() -> dict[str, str]:
-    """Return the environment without what these tests themselves were started with."""
+    """Return the environment without the variables that configure the demo."""
     unwanted = ("DJANGO_", "DEMO_", "REDIS_URL", "SECRET_KEY")
     return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}

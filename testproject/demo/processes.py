@@ -1,4 +1,4 @@
-"""The demo's child processes: started tethered to the demo, their output passed on by line."""
+"""The demo's child processes, which end with the demo and pass it their output by line."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
 class Child:
     """A `manage.py` command in a process of its own, which does not outlive the demo.
 
-    It has its own session, so that Ctrl+C reaches the demo alone, which stops it in order.
+    It has its own session, so Ctrl+C reaches only the demo, which stops its children in order.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class Child:
         *,
         on_owner_death: signal.Signals = signal.SIGKILL,
     ) -> None:
-        """Say is called with each line of output, from a thread."""
+        """Prepare a child; a thread will call `say` with each line of its output."""
         self.name = name
         self._arguments = arguments
         self._say = say
@@ -47,11 +47,11 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code, negative for a signal; None while it runs or before it was started."""
+        """Return the exit code, negative for a signal; None while it runs or before its start."""
         return None if self._process is None else self._process.poll()
 
     def start(self) -> None:
-        """Start it, or start it again. Call from the main thread: see embedded.tether."""
+        """Start or restart the child. Call this from the main thread: see embedded.tether."""
         command = [sys.executable, str(MANAGE), *self._arguments]
         self._process = subprocess.Popen(
             tethered(command, self._on_owner_death),
@@ -69,12 +69,12 @@ class Child:
         self._reader.start()
 
     def ask_to_stop(self) -> None:
-        """Send SIGTERM; nothing happens if it has ended."""
+        """Send SIGTERM to the child, if it is running."""
         if self._process is not None:
             self._process.terminate()
 
     def kill(self) -> None:
-        """Kill it, with what it started: they share its session and so its process group."""
+        """Kill the child and its descendants, which share its session and process group."""
         if self._process is None:
             return
         if self._process.poll() is None:

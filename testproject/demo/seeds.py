@@ -1,4 +1,4 @@
-"""The demo's first users and assignments. What is there already stays as it is."""
+"""The demo's first users and assignments. Existing ones are not changed."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ CHOICE, NUMBER, TEXT = Question.Kind.CHOICE, Question.Kind.NUMBER, Question.Kind
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A demo user; the password is the name, so never use these elsewhere."""
+    """A demo user, whose password is the name: never use these users elsewhere."""
 
     name: str
     first_name: str

@@ -1,4 +1,4 @@
-"""Everything that runs in the demo: what is started, watched, started again and stopped, and when.
+"""Start, watch, restart and stop the processes of the demo.
 
 Start: Redis server, worker, scheduler, web server.
 Stop: worker (warm) and scheduler, web server, Redis server last.
@@ -16,12 +16,12 @@ from demo.processes import Child, how_it_ended
 from embedded.server import EmbeddedServer
 
 WARM_STOP = 45.0  # seconds for the worker: its own limit is 30
-HASTY_STOP = 5.0  # seconds for anything after it was asked twice
+HASTY_STOP = 5.0  # seconds for the web server, and for the workers after a second signal
 STOPPERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class WebServerEnded(RuntimeError):
-    """The web server ended by itself, so there is nothing left to see."""
+    """The web server ended by itself or does not answer, so the demo can't go on."""
 
 
 class Stage:
@@ -34,17 +34,17 @@ class Stage:
         workers: Sequence[Child],
         say: Callable[[str], None],
     ) -> None:
-        """The server runs already, and its owner stops it; None: it is not ours."""
+        """Prepare the stage; `server` runs already and its owner stops it, None: not ours."""
         self._server = server
         self.web = web
         self.workers = [_Restarted(worker, say) for worker in workers]
         self._say = say
-        self._asked = 0  # how often it was asked to stop
+        self._asked = 0  # number of stop signals so far
         self._wake = threading.Event()
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take the signals that stop the demo, and give them back afterwards."""
+        """Handle the signals that stop the demo, and restore their handlers afterwards."""
         before = {signum: signal.signal(signum, self._on_signal) for signum in STOPPERS}
         try:
             yield
@@ -67,7 +67,7 @@ class Stage:
             self._wake.wait(0.05)
 
     def watch(self) -> None:
-        """Start again what ended, until the demo is asked to stop."""
+        """Restart the Redis server and the workers when they end, until the demo is to stop."""
         while not self._asked:
             self._check_server()
             self._check_web()
@@ -76,7 +76,7 @@ class Stage:
             self._wake.wait(0.2)
 
     def stop(self) -> None:
-        """Stop the workers, then the web server; hurry when asked a second time."""
+        """Stop the workers, then the web server; hurry after a second signal."""
         for worker in self.workers:
             worker.child.ask_to_stop()
         self._wait_for([worker.child for worker in self.workers], WARM_STOP)
@@ -114,7 +114,7 @@ class Stage:
 
 
 class _Restarted:
-    """A child that is started again when it ends; less often when it keeps ending."""
+    """A child that is restarted when it ends, after longer pauses if it keeps ending."""
 
     def __init__(self, child: Child, say: Callable[[str], None]) -> None:
         self.child = child

@@ -1,4 +1,4 @@
-"""Where the server of a data directory listens: settings can name it before it runs."""
+"""The socket path of the server of a data directory, which settings need before it runs."""
 
 import hashlib
 import os
@@ -10,10 +10,10 @@ MAX_SOCKET_BYTES = 100
 
 
 def socket_for(directory: Path) -> Path:
-    """Return the socket of the server whose data are in directory.
+    """Return the socket of the server whose data are in `directory`.
 
-    It is in the directory itself, or, if that path is too long for a Unix socket, in a
-    short directory of this user's that is named after it.
+    It is in the directory itself or, if that path is too long for a Unix socket, in a
+    temporary directory whose short name has this user's id and a hash of the path.
     """
     directory = directory.absolute()
     inside = directory / "redis.sock"
@@ -29,7 +29,7 @@ def url_for(socket: Path) -> str:
 
 
 def prepare(socket: Path) -> None:
-    """Make the socket's directory, and refuse one that another user could tamper with."""
+    """Create the socket's directory, and refuse one that another user could tamper with."""
     socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = socket.parent.stat()
     if found.st_uid != os.getuid() or found.st_mode & 0o022:

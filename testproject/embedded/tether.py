@@ -1,12 +1,12 @@
 """Run a command that does not outlive the process that started it.
 
-The kernel of Linux sends a signal to a process whose parent ended (`PR_SET_PDEATHSIG`), even
-when the parent was killed. It can only be asked for by the child itself, so the child starts
-here and then becomes the command by `exec`: same pid, nothing in between. (Doing this in
+The Linux kernel can send a signal to a process whose parent has ended (`PR_SET_PDEATHSIG`), even
+if the parent was killed. Only the child itself can request this, so the child starts in this
+module and then becomes the command by `exec`, with the same pid. (Doing this in
 `Popen(preexec_fn=…)` is not safe in a process with threads.) "Parent" means the *thread* that
 started the child: start it from a thread that lives as long as the child should.
 
-Elsewhere there is no such signal: the command runs as it is, and only an orderly stop ends it.
+Other systems have no such signal: there the command runs unchanged, and only its owner stops it.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def tethered(command: Sequence[str], on_owner_death: signal.Signals) -> list[str]:
-    """Return the command that runs command and gets the signal when the caller has ended."""
+    """Return a command that runs `command`, which gets the signal when the caller ends."""
     if not sys.platform.startswith("linux"):
         return list(command)
     head = [sys.executable, "-I", "-S", os.path.abspath(__file__)]
@@ -31,7 +31,7 @@ def main(owner: int, signum: int, command: Sequence[str]) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, signum, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-    if os.getppid() != owner:  # It ended before it could be asked for.
+    if os.getppid() != owner:  # The owner ended before the request.
         sys.exit(1)
     os.execvp(command[0], list(command))  # noqa: S606
 

@@ -1,6 +1,6 @@
-"""Read a student's file: bytes to text, and text to answers by question.
+"""Read a student's file: decode bytes to text, and parse text into answers by question.
 
-Nothing here knows the key, Django's models or a queue.
+The module uses neither the key, nor Django's models, nor a queue.
 """
 
 import csv
@@ -25,7 +25,7 @@ class UnreadableFile(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class AnswerSheet:
-    """What stands in a file: every answer to a question in order, and what was no answer."""
+    """The contents of a file: the answers to each question in order, and the unread lines."""
 
     answers: dict[str, list[str]] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)  # such as 'line 3: "hello"'
@@ -35,9 +35,9 @@ class AnswerSheet:
 
 
 def decode(data: bytes) -> str:
-    """Return the text of an uploaded file: UTF-16 with its mark, UTF-8, else Latin-1.
+    """Return the text of an uploaded file: UTF-16 with a byte order mark, UTF-8, else Latin-1.
 
-    Raises: UnreadableFile, if it is empty, too large or no text.
+    Raises: UnreadableFile if it is empty, too large or not text.
     """
     if len(data) > MAX_BYTES:
         raise UnreadableFile(f"The file is larger than 1 MB. {ACCEPTED}")
@@ -60,7 +60,7 @@ def _decoded(data: bytes) -> str:
             return data.decode("utf-16")
         except UnicodeDecodeError:
             raise UnreadableFile(f"The file begins as UTF-16 but is damaged. {ACCEPTED}") from None
-    for encoding in ("utf-8-sig", "cp1252"):  # The second is Latin-1 as Windows writes it.
+    for encoding in ("utf-8-sig", "cp1252"):  # cp1252 is Latin-1 as Windows writes it.
         try:
             return data.decode(encoding)
         except UnicodeDecodeError:
@@ -73,7 +73,7 @@ def _decoded(data: bytes) -> str:
 def read_answers(text: str) -> AnswerSheet:
     """Return the answers in a text.
 
-    Raises: UnreadableFile, if there is no answer in it at all.
+    Raises: UnreadableFile if the text has no answer.
     """
     lines = text.splitlines()
     table = _table(lines)
@@ -89,7 +89,7 @@ def read_answers(text: str) -> AnswerSheet:
 
 
 def _plain(lines: list[str]) -> Iterator[tuple[int, str, str]]:
-    """Yield (line number, label, answer) per line; without a label for what is no answer."""
+    """Yield (line number, label, answer) per line; the label is empty if it is no answer."""
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -131,6 +131,6 @@ def _unquoted(answer: str) -> str:
 
 
 def shortened(text: str, most: int = 60) -> str:
-    """Return text in one line of at most so many characters."""
+    """Return a text as one line of at most `most` characters."""
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,4 +1,4 @@
-"""The upload form: what can be told about a file before anyone reads its answers."""
+"""The upload form, which checks a file before its answers are read."""
 
 from pathlib import PurePath
 
@@ -14,7 +14,7 @@ class HandInForm(forms.Form):
     file = forms.FileField(
         label="Your answers",
         help_text=ACCEPTED,
-        allow_empty_file=True,  # so that the message for it is ours
+        allow_empty_file=True,  # so that `decode` gives the message
         error_messages={"required": f"Choose the file with your answers first. {ACCEPTED}"},
         widget=forms.ClearableFileInput(attrs={"accept": ".csv,.txt,.tsv,text/plain,text/csv"}),
     )

@@ -1,4 +1,4 @@
-"""Grade answers against a key: pure functions, no database and no queue."""
+"""Grade answers against a key, with pure functions that use no database and no queue."""
 
 import math
 import re
@@ -16,7 +16,7 @@ CLOSE_NUMBER = 10  # tolerances within which a number still earns half of the po
 
 
 class BrokenKey(ValueError):
-    """An assignment's key can't be graded against; its author must mend it."""
+    """An assignment's key is invalid; its author must correct it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class KeyLine:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one answer is worth, and why."""
+    """The outcome and the points of one answer, with a comment."""
 
     label: str
     text: str
@@ -46,7 +46,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The verdicts of a submission, and what there is to say about the file."""
+    """The verdicts of a submission, and notes about its file."""
 
     verdicts: list[Verdict]
     notes: list[str] = field(default_factory=list)
@@ -71,7 +71,7 @@ def grade(key: Sequence[KeyLine], sheet: AnswerSheet) -> Iterator[Verdict]:
 
 
 def judge(line: KeyLine, given: Sequence[str]) -> Verdict:
-    """Return the verdict on what was answered to one question; the last answer counts."""
+    """Return the verdict on the answers to one question; the last answer counts."""
     answer = given[-1] if given else ""
     if not answer.strip():
         outcome, share, comment = MISSING, 0.0, "Not answered."
@@ -87,7 +87,7 @@ def judge(line: KeyLine, given: Sequence[str]) -> Verdict:
 
 
 def notes(key: Sequence[KeyLine], sheet: AnswerSheet) -> list[str]:
-    """Return what the student should know about the file itself."""
+    """Return notes for the student about the file itself."""
     known = {line.label.lower() for line in key}
     unknown = [label for label in sheet.answers if label not in known]
     found = []
@@ -101,7 +101,7 @@ def notes(key: Sequence[KeyLine], sheet: AnswerSheet) -> list[str]:
 
 
 def _choice(line: KeyLine, answer: str) -> tuple[float, str]:
-    """Each right letter counts for, each wrong one against."""
+    """Return the share of the points and a comment; each wrong letter cancels a right one."""
     right = _letters(line.answer)
     if right is None:
         raise BrokenKey(f"The key of question {line.label} is {line.answer!r}: not letters A to H.")
@@ -159,7 +159,7 @@ def number(text: str) -> float | None:
 
 
 def _decimal_point(digits: str) -> str:
-    """Return digits with a decimal point only: a comma is one too, unless it groups thousands."""
+    """Return digits with a decimal point only; a comma is one too unless it groups thousands."""
     digits = digits.rstrip(",.")
     if "," in digits and "." in digits:
         last = max(digits.rfind(","), digits.rfind("."))

@@ -7,7 +7,7 @@ from homework.models import Submission
 
 
 def outcome_mail(submission: Submission) -> EmailMessage:
-    """Return the mail for a submission that is graded or given up, not yet sent."""
+    """Return the unsent mail for a submission that is graded or given up."""
     graded = submission.state == Submission.State.GRADED
     what = f"{submission.assignment}"
     subject = f"Your mark for “{what}”" if graded else f"“{what}” could not be graded"
@@ -20,6 +20,6 @@ def outcome_mail(submission: Submission) -> EmailMessage:
 
 
 def message_id(submission: Submission) -> str:
-    """Return the id that every copy of this submission's mail bears."""
+    """Return the id that every copy of this submission's mail has."""
     moment = submission.submitted_at.strftime("%Y%m%d%H%M%S%f")
     return f"<homework-{submission.pk}-{moment}@demo.example>"

@@ -1,4 +1,4 @@
-"""Assignments with their key, and what students handed in."""
+"""The assignments with their keys, and the submissions of students."""
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -58,14 +58,14 @@ class Question(models.Model):
         return f"{self.label}. {self.text}"
 
     def clean(self) -> None:
-        """Refuse a key that no answer could meet."""
+        """Refuse a key that the grader can't use."""
         try:
             judge(self.as_key(), [self.answer])
         except BrokenKey as fault:
             raise ValidationError({"answer": str(fault)}) from None
 
     def as_key(self) -> KeyLine:
-        """Return what the grader needs to know."""
+        """Return the question in the form that the grader uses."""
         return KeyLine(self.label, self.text, self.kind, self.answer, self.tolerance, self.points)
 
 
@@ -74,8 +74,8 @@ class Submission(models.Model):
 
     class State(models.TextChoices):
         HANDED_IN = "handed_in", "Handed in"  # to be graded
-        GRADED = "graded", "Graded"  # mark and feedback are there
-        UNGRADED = "ungraded", "Could not be graded"  # reason is there
+        GRADED = "graded", "Graded"  # mark and feedback are set
+        UNGRADED = "ungraded", "Could not be graded"  # reason is set
 
     student = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     assignment = models.ForeignKey(Assignment, models.CASCADE, related_name="submissions")
@@ -83,11 +83,11 @@ class Submission(models.Model):
     content = models.TextField()
     state = models.CharField(max_length=9, choices=State.choices, default=State.HANDED_IN)
     mark = models.FloatField(null=True, blank=True)  # points reached
-    out_of = models.PositiveIntegerField(null=True, blank=True)  # points to be had
+    out_of = models.PositiveIntegerField(null=True, blank=True)  # points of the whole key
     feedback = models.JSONField(default=dict, blank=True)  # see grading.Report.as_json
     reason = models.TextField(blank=True)  # why it could not be graded
     job_id = models.CharField(max_length=64, blank=True)
-    page = models.URLField(blank=True)  # of this submission, for the mail
+    page = models.URLField(blank=True)  # address of this submission, for the mail
     submitted_at = models.DateTimeField(auto_now_add=True)
     graded_at = models.DateTimeField(null=True, blank=True)
     mailed_at = models.DateTimeField(null=True, blank=True)
@@ -103,5 +103,5 @@ class Submission(models.Model):
 
     @property
     def is_open(self) -> bool:
-        """Whether the student still waits for an outcome."""
+        """Return whether the student still waits for an outcome."""
         return self.state == self.State.HANDED_IN

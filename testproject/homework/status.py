@@ -1,4 +1,4 @@
-"""Where a submission is on its way: what the database and the queue know together."""
+"""The status of a submission, from the database and from its job."""
 
 from dataclasses import dataclass
 
@@ -11,20 +11,20 @@ from homework.tasks import OUR_FAULT, grade_submission, mail_mark
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the page shows while the student waits."""
+    """The status that the page shows while the student waits."""
 
     text: str
     current: int | None = None  # questions done; None: not known
     total: int | None = None
-    done: bool = False  # the outcome is there
+    done: bool = False  # the outcome is known
     unknown: bool = False  # the queue does not know the job: it can be enqueued again
 
 
 def status_of(submission: Submission) -> Status:
     """Return the status of a submission.
 
-    A job that failed without a word (its worker was lost too often, it was cancelled) is
-    settled here, so that nobody waits for ever.
+    If the job failed without storing an outcome (its worker was lost too often, or it was
+    cancelled), give the submission up here, so that no student waits for ever.
     """
     if not submission.is_open:
         return Status(submission.get_state_display(), done=True)

@@ -1,4 +1,4 @@
-"""What the worker does with homework: grade it, then mail the mark."""
+"""The tasks for homework: grade it, mail the mark, and count the submissions."""
 
 import time
 
@@ -24,8 +24,8 @@ OUR_FAULT = (
 def grade_submission(context: JobContext, submission_pk: int) -> None:
     """Grade a submission, store the mark and enqueue the mail.
 
-    It may run more than once, after a worker was lost: the mark is stored once. The mail is
-    enqueued each time, because nobody knows how far the lost run came; it is sent once.
+    It may run again after a worker is lost: the mark is stored only once. The mail is enqueued
+    each time, because the lost run may have ended before its enqueue; it is sent only once.
     """
     submission = Submission.objects.select_related("assignment").get(pk=submission_pk)
     if submission.is_open:
@@ -34,7 +34,7 @@ def grade_submission(context: JobContext, submission_pk: int) -> None:
         except UnreadableFile as fault:
             give_up(submission_pk, str(fault))
         except Exception:
-            if context.attempt >= context.max_attempts:  # Nobody tries again: tell the student.
+            if context.attempt >= context.max_attempts:  # No attempt is left: tell the student.
                 give_up(submission_pk, OUR_FAULT)
                 mail_mark.enqueue(submission_pk)
             raise
@@ -49,18 +49,18 @@ def _report(context: JobContext, submission: Submission) -> Report:
     for verdict in grade(key, sheet):
         verdicts.append(verdict)
         context.progress(len(verdicts), len(key), f"Question {verdict.label}")
-        # A demo that grades in a millisecond can't be watched; 0 outside of it.
+        # The pause makes the grading visible in the demo; elsewhere it is 0.
         time.sleep(getattr(settings, "DEMO_SECONDS_PER_QUESTION", 0))
     return Report(verdicts, notes(key, sheet))
 
 
 @task(max_attempts=5, backoff=10)
 def mail_mark(submission_pk: int) -> bool:
-    """Mail the outcome to the student, and tell whether this run did it.
+    """Mail the outcome to the student, and return whether this run did it.
 
-    The compare-and-set and the mail are one transaction: a second run finds the mail sent, and
-    one that follows a failed or killed run sends it. Only a crash between the mail server's
-    answer and the commit can send it twice, then with the same Message-ID.
+    The update and the mail are in one transaction: a second run finds the mail sent, and a run
+    that follows a failed or killed one sends it. Only a crash between the mail server's
+    answer and the commit can cause a second mail, which has the same Message-ID.
     """
     with transaction.atomic():
         unsent = Submission.objects.filter(pk=submission_pk, mailed_at=None)
@@ -73,7 +73,7 @@ def mail_mark(submission_pk: int) -> bool:
 
 @task(takes_context=True)
 def count_submissions(context: JobContext) -> dict[str, int]:
-    """Count what was handed in until the nominal time, by what became of it."""
+    """Count the submissions from before the nominal time, by their state."""
     until = context.nominal_time or timezone.now()
     found = Submission.objects.filter(submitted_at__lt=until).values_list("state")
     return dict(found.annotate(count=Count("pk")).order_by("state"))

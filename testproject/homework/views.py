@@ -1,4 +1,4 @@
-"""The student's pages: assignments, handing in, and the submission until the mark is there."""
+"""The student's pages: the assignments, the upload, and the submission with its status."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +21,7 @@ SAMPLES_OF = "computing-basics"  # the assignment that the sample files answer
 
 
 class StudentRequest(HttpRequest):
-    """A request of someone who is logged in."""
+    """A request of a user who is logged in."""
 
     user: User
 
@@ -38,7 +38,7 @@ def assignments(request: StudentRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def hand_in(request: StudentRequest, slug: str) -> HttpResponse:
-    """Show the questions and take a file of answers."""
+    """Show the questions and accept a file of answers."""
     assignment = get_object_or_404(Assignment, slug=slug)
     form = HandInForm(request.POST, request.FILES) if request.method == "POST" else HandInForm()
     if form.is_valid():
@@ -79,7 +79,7 @@ def submission(request: StudentRequest, pk: int) -> HttpResponse:
 @login_required
 @never_cache
 def status(request: StudentRequest, pk: int) -> HttpResponse:
-    """Tell the page's script how far the grading is."""
+    """Return the status of the grading to the page's script."""
     return JsonResponse(asdict(status_of(_own(request.user, pk))))
 
 
@@ -96,7 +96,7 @@ def enqueue_again(request: StudentRequest, pk: int) -> HttpResponse:
 
 
 def _own(user: User, pk: int) -> Submission:
-    """Return a submission of this student; anyone else's does not exist."""
+    """Return a submission of this student; raise Http404 for anyone else's."""
     found: Submission = get_object_or_404(
         Submission.objects.select_related("assignment"), pk=pk, student=user
     )

@@ -2,6 +2,6 @@ from django.apps import AppConfig
 
 
 class InboxConfig(AppConfig):
-    """Shows the mails that the demo sent: they go to files, not to anybody's post box."""
+    """Show the demo's mails, which are written to files and reach no real mailbox."""
 
     name = "inbox"

@@ -7,7 +7,7 @@ from datetime import datetime
 from email.parser import BytesParser
 from pathlib import Path
 
-# What the backend writes after each mail; a file can hold several.
+# The backend writes this after each mail; a file can contain several mails.
 SEPARATOR = b"\n" + b"-" * 79 + b"\n"
 
 
@@ -17,7 +17,7 @@ class Mail:
 
     subject: str
     sender: str
-    to: tuple[str, ...]  # addresses alone, in lower case
+    to: tuple[str, ...]  # addresses only, in lower case
     sent_at: datetime | None
     message_id: str
     body: str

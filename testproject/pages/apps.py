@@ -2,6 +2,6 @@ from django.apps import AppConfig
 
 
 class PagesConfig(AppConfig):
-    """The smallest job: fetch a page and say whether it is all right."""
+    """Run the smallest job: fetch a page and show whether it is all right."""
 
     name = "pages"

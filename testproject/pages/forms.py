@@ -1,4 +1,4 @@
-"""The form for a path of this demo: no other host can be named, so none can be reached."""
+"""The form for a path of this demo, which accepts no host, so no other host is reached."""
 
 import re
 from urllib.parse import quote, urlsplit

@@ -1,4 +1,4 @@
-"""The first exercise of every introduction to queues: is this page all right? And then, still?"""
+"""The tasks that check one page on request, and the demo's own pages on a schedule."""
 
 import http.client
 import urllib.error
@@ -16,7 +16,7 @@ WATCHED = ("/", "/pages/", "/homework/")
 
 @task
 def is_page_ok(url: str) -> bool:
-    """Tell whether a page answers with 200 OK; redirects are followed on its own host only."""
+    """Return whether a page answers with 200 OK; redirects are followed only on its own host."""
     if urlsplit(url).scheme not in ("http", "https"):
         raise ValueError(f"{url!r} is no http or https address.")
     opener = urllib.request.build_opener(_SameHost)
@@ -29,7 +29,7 @@ def is_page_ok(url: str) -> bool:
 
 @task(takes_context=True)
 def watch_pages(context: JobContext) -> dict[str, bool]:
-    """Check the demo's own pages, and tell which are all right."""
+    """Check the demo's own pages, and return which are all right."""
     found = {path: is_page_ok(settings.DEMO_URL + path) for path in WATCHED}
     for path, is_ok in found.items():
         context.log(f"{path} is {'all right' if is_ok else 'not all right'}")
@@ -45,7 +45,7 @@ schedule(
 
 
 class _SameHost(urllib.request.HTTPRedirectHandler):
-    """Refuse to be sent to another host."""
+    """Refuse redirects to another host."""
 
     def redirect_request(
         self,

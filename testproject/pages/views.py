@@ -1,4 +1,4 @@
-"""One page: enter a path, see the answers of the last checks of this browser."""
+"""The page that takes a path and shows the results of this browser's last checks."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ KEPT = 8  # checks per session
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check and how it went."""
+    """A check and its result."""
 
     path: str
     text: str
@@ -27,7 +27,7 @@ class Check:
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def checks(request: HttpRequest) -> HttpResponse:
-    """Take a path and show the last checks. They are this session's: nobody else's are shown."""
+    """Accept a path, and show the last checks of this session only."""
     form = PathForm(request.POST) if request.method == "POST" else PathForm()
     if form.is_valid() and _enqueue(request, form):
         return redirect("pages:checks")
@@ -37,7 +37,7 @@ def checks(request: HttpRequest) -> HttpResponse:
 
 
 def _enqueue(request: HttpRequest, form: PathForm) -> bool:
-    """Enqueue the check and note it in the session, or say on the form why not."""
+    """Enqueue the check and store it in the session; if that fails, add an error to the form."""
     try:
         result = is_page_ok.enqueue(form.cleaned_data["url"])
     except QueueUnavailable:
@@ -51,7 +51,7 @@ def _enqueue(request: HttpRequest, form: PathForm) -> bool:
 @require_GET
 @never_cache
 def status(request: HttpRequest) -> JsonResponse:
-    """Tell the page's script whether there is anything left to wait for."""
+    """Return to the page's script whether all checks are done."""
     waiting = [check for check in _checks(request) if not check.done]
     return JsonResponse({"done": not waiting, "text": f"{len(waiting)} to be checked …"})
 

@@ -1,4 +1,4 @@
-"""`manage.py demo`: the whole demo with one command."""
+"""`manage.py demo`, which starts the whole demo with one command."""
 
 import os
 import socket
@@ -111,7 +111,7 @@ def _role(staff: bool) -> str:
 
 
 def free_port(bind: str, wanted: int | None) -> int:
-    """Return wanted if it is free, or the first free port from the default one.
+    """Return `wanted` if it is free; without it, the first free port from DEFAULT_PORT.
 
     Raises: CommandError.
     """
