@@ -16,7 +16,7 @@ from django_jobqueue.engine.locate import BEST_EFFORT_TIMEOUTS, worker_timeouts
 from django_jobqueue.worker.executor import Executor
 from django_jobqueue.worker.limits.shared_state import SharedState
 from django_jobqueue.worker.process import backend_class
-from django_jobqueue.worker.slot import BLOCK, SlotLoop, StopFlag
+from django_jobqueue.worker.slot_loop import BLOCK, SlotLoop, StopFlag
 
 TOP = 25
 SORTINGS = ("tottime", "cumulative")

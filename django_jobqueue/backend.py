@@ -1,6 +1,6 @@
 """The `django.tasks` backend, which stores calls of tasks as jobs and reads their results.
 
-The backend has no state. It is created while tasks are imported, so that opens no connection.
+The backend has no state. Creating it opens no connection, since tasks that are imported create it.
 Next: engine/jobs.py stores the job.
 """
 
@@ -20,7 +20,7 @@ from django_jobqueue.conf import Options
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.exceptions import BadSignature, JobNotFound, QueueUnavailable, TaskUnknown
-from django_jobqueue.jobs.job import MAX_ATTEMPTS, QUEUE_PATTERN, Job, is_id, new_id
+from django_jobqueue.jobs.job import DEFAULT_MAX_ATTEMPTS, QUEUE_PATTERN, Job, is_id, new_id
 from django_jobqueue.jobs.payload import pure_call
 from django_jobqueue.jobs.result import JobResult, Latest, result_of, set_enqueued
 from django_jobqueue.jobs.signing import Signer
@@ -61,7 +61,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
             raise compat.InvalidTask(f"{task!r} is no task: decorate the function with @task.")
         run_after: object = task.run_after
         if isinstance(run_after, timedelta):
-            replace(task, run_after=None)  # validates everything else
+            replace(task, run_after=None)  # creating a task validates it
             return
         compat.BaseTaskBackend.validate_task(self, task)
         if not QUEUE_PATTERN.fullmatch(task.queue_name):
@@ -108,11 +108,11 @@ class JobQueueBackend(compat.BaseTaskBackend):
     def prepare_scheduled(
         self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any], **fields: Any
     ) -> Prepared:
-        """Return a schedule's call as a job; call `accepted` once the engine has stored it."""
+        """Make a job of a schedule's call; once it is stored, the caller calls `note_stored`."""
         self.validate_task(task)
         return prepare(task, args, kwargs, self.engine.options, self.engine.signer, **fields)
 
-    def accepted(self, prepared: Sequence[Prepared], stored_at: Sequence[int]) -> None:
+    def note_stored(self, prepared: Sequence[Prepared], stored_at: Sequence[int]) -> None:
         """Record when each job was stored, in ms since the epoch, and send `task_enqueued`."""
         enqueued = compat.signals.task_enqueued
         heard = compat.is_heard(enqueued, logging.DEBUG)
@@ -132,7 +132,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
         engine = self.engine
         digest = cached.digest(task, args, kwargs)
         kept = engine.cached_results.latest(digest)
-        found = cached.as_seen(task, kept)
+        found = cached.as_latest(task, kept)
         if not kept.is_refreshing and cached.needs_refresh(task, found):
             prepared = prepare(task, args, kwargs, engine.options, engine.signer)
             self._refresh(engine, digest, kept.refresh, prepared)
@@ -184,7 +184,8 @@ class JobQueueBackend(compat.BaseTaskBackend):
 
     def _store(self, engine: Engine, prepared: Sequence[Prepared]) -> None:
         wanted = [one for one in prepared if not one.result.is_dropped]
-        self.accepted(wanted, engine.jobs.enqueue([job for job, _ in wanted]))
+        stored_at = engine.jobs.enqueue([job for job, _ in wanted])
+        self.note_stored(wanted, stored_at)
 
     def _store_on_commit(self, engine: Engine, prepared: Sequence[Prepared]) -> None:
         on_commit.defer(
@@ -206,7 +207,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
             logger.warning("The latest value of %s is not refreshed: %s", job.task, error)
         else:
             if at is not None:
-                self.accepted([prepared], [at])
+                self.note_stored([prepared], [at])
 
 
 def prepare(
@@ -217,7 +218,7 @@ def prepare(
     signer: Signer,
     **fields: Any,
 ) -> Prepared:
-    """Return a call of a task as a signed job with its result; `fields` set other job fields.
+    """Make a signed job of a call, and its result; `fields` are further attributes of the job.
 
     Raises: TypeError, PayloadTooLarge, and whatever middleware raises.
     """
@@ -230,7 +231,7 @@ def prepare(
         queue=task.queue_name,
         state=State.QUEUED if run_after is None else State.SCHEDULED,
         priority=task.priority,
-        max_attempts=getattr(task, "max_attempts", MAX_ATTEMPTS),
+        max_attempts=getattr(task, "max_attempts", DEFAULT_MAX_ATTEMPTS),
         max_recoveries=options.max_recoveries if recoveries is None else recoveries,
         delay=run_after if isinstance(run_after, timedelta) else None,
         due_at=int(run_after.timestamp() * 1000) if isinstance(run_after, datetime) else None,

@@ -53,7 +53,7 @@ def cache_key(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     return f"{digest(task, args, kwargs)} {keep_seconds(task)}"
 
 
-def as_seen(task: "Task[..., Any]", kept: CachedResult) -> Latest[Any] | None:
+def as_latest(task: "Task[..., Any]", kept: CachedResult) -> Latest[Any] | None:
     """Return a cached value as a `Latest`; None if it is missing, expired or unreadable."""
     at, keep = moment(kept.at), keep_seconds(task)
     age = timedelta(milliseconds=max(0, kept.now - kept.at))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from django_jobqueue.jobs.job import MAX_RECOVERIES
+from django_jobqueue.jobs.job import DEFAULT_MAX_RECOVERIES
 from django_jobqueue.jobs.states import FINAL
 from django_jobqueue.retry import seconds
 
@@ -136,7 +136,7 @@ class Options:
     max_result: int = _option(_integer(1, 64 * 1024 * 1024), 262_144)  # bytes of JSON result
     lease: float = _option(_duration(1, 600), 30.0)  # seconds a claim lasts without renewal
     # Runs of a job that may be lost with their worker before the job fails.
-    max_recoveries: int = _option(_integer(0, 1000), MAX_RECOVERIES)
+    max_recoveries: int = _option(_integer(0, 1000), DEFAULT_MAX_RECOVERIES)
     # Seconds that a job with an unknown task waits before it fails.
     unknown_task_grace: float = _option(_duration(0, 30 * 86_400), 3600.0)
     retention: Mapping[str, float] = _option(_RETENTION)  # seconds a job is kept, per final state

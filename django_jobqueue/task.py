@@ -23,7 +23,7 @@ from django.utils.module_loading import import_string
 
 from django_jobqueue import compat, conf, retry, task_options
 from django_jobqueue.exceptions import TaskUnknown
-from django_jobqueue.jobs.job import MAX_ATTEMPTS
+from django_jobqueue.jobs.job import DEFAULT_MAX_ATTEMPTS
 from django_jobqueue.task_options import Exceptions, TaskOptions
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
     takes_context: bool = False
 
     # The fields of this package.
-    max_attempts: int = MAX_ATTEMPTS  # attempts before the job fails
+    max_attempts: int = DEFAULT_MAX_ATTEMPTS  # attempts before the job fails
     max_recoveries: int | None = None  # runs that may be lost with a worker; None: as in OPTIONS
     backoff: retry.Backoff = retry.DEFAULT_BACKOFF
     retry_for: Exceptions = (Exception,)

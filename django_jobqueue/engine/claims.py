@@ -1,6 +1,6 @@
 """Write for workers: claim, finish, renew, release a slot, forget a worker.
 
-Next: worker/executor.py runs the claimed job.
+Next: worker/slot_loop.py claims, runs and finishes.
 """
 
 import os
@@ -64,9 +64,9 @@ class Finished(NamedTuple):
 class Slot:
     """The name under which a slot claims, and the nonce of its next call.
 
-    The nonce is drawn again after each reply, and kept after an error: the server then returns
-    the same job if it had returned one. It is greater than all earlier ones of this name, also
-    those of a process that has ended, so that the server recognises a late call.
+    After a reply a new nonce is drawn. After an error the old one is kept: if the server had
+    claimed a job for the call, it returns that job again. Nonces of a name only rise, even from
+    process to process, so that the server recognises a late call by its smaller nonce.
     """
 
     worker: str
@@ -75,9 +75,9 @@ class Slot:
     sent_at: float = field(init=False, default=0.0)  # monotonic; first use of the nonce; 0: none
 
     def __post_init__(self) -> None:
-        self.renonce()
+        self.draw_nonce()
 
-    def renonce(self) -> None:
+    def draw_nonce(self) -> None:
         # All processes of a machine share this clock, and it never goes back.
         self.nonce = f"{time.monotonic_ns():019d}{os.urandom(6).hex()}"
         self.sent_at = 0.0
@@ -89,17 +89,17 @@ class Claims:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._run = client.run
-        self._lease = client.options.lease_ms
+        self._lease_ms = client.options.lease_ms
 
     def claim(self, slot: Slot, queues: Sequence[str]) -> Job | NoJob:
         """Claim the slot's next job, with a lease."""
-        reply = self._run("claim", queues, **self._claim_words(slot))
+        reply = self._run("claim", queues, **self._begin_claim(slot))
         return _read_claim(reply, slot)
 
     def finish(
         self, slot: Slot, run: Job | Lease, result: RunResult, queues: Sequence[str]
     ) -> Finished:
-        """Finish a run and claim the next job of `queues` (none: the slot stops)."""
+        """Finish a run and claim the next job of `queues` (none: claim nothing)."""
         reply = self._run(
             "finish",
             queues,
@@ -111,14 +111,14 @@ class Claims:
             error=result.error,
             delay=result.delay_ms,
             cached=result.cache,
-            **self._claim_words(slot),
+            **self._begin_claim(slot),
         )
         return Finished(_REPLIES[reply[0]], int(reply[1]), _read_claim(reply[2:], slot))
 
     def renew(self, worker: str, info: dict[str, str | int]) -> list[Lease]:
-        """Extend the leases of a worker's slots; return one per busy slot, lost ones too."""
+        """Extend the leases of a worker; return those of all busy slots, also lost ones."""
         pairs = [word for pair in info.items() for word in pair]
-        reply = self._run("renew", pairs, worker=worker, lease=self._lease)
+        reply = self._run("renew", pairs, worker=worker, lease=self._lease_ms)
         words = [word.decode(errors="replace") for word in reply]
         slots = zip(words[::4], words[1::4], words[2::4], words[3::4], strict=True)
         return [
@@ -126,8 +126,8 @@ class Claims:
             for slot, job, fence, what in slots
         ]
 
-    def wants_renewal(self, worker: str) -> bool:
-        """Return whether a worker is to renew at once, and clear that request."""
+    def take_renewal_request(self, worker: str) -> bool:
+        """Clear the request to renew at once; return whether there was one."""
         try:
             key = self._client.keys("renew_now", worker)
             return self._client.execute("GETDEL", key) is not None
@@ -140,23 +140,24 @@ class Claims:
             found = self._client.execute("HGET", self._client.keys("slots", worker), slot)
         except RedisError as error:
             raise self._client.unavailable(error) from error
-        words = (found or b"").decode().split(" ")
+        words = (found or b"").decode().split(" ")  # see slot_entry in lua/shared/claiming.lua
         return Lease(slot, words[2], words[3]) if len(words) > 3 else None
 
-    def _claim_words(self, slot: Slot) -> dict[str, Argument]:
+    def _begin_claim(self, slot: Slot) -> dict[str, Argument]:
         slot.sent_at = slot.sent_at or time.monotonic()
         return {
             "worker": slot.worker,
             "slot": slot.name,
             "nonce": slot.nonce,
-            "lease": self._lease,
+            "lease": self._lease_ms,
         }
 
     def release_slot(self, slot: Slot, *, lost: bool, reason: str) -> list[str]:
         """Release the job of a slot whose process has ended; return its id and state, if any.
 
-        Create `slot` after the end of that process and before the start of the next one.
-        `lost`: the process ended by itself, which counts as a recovery of the job.
+        Its nonce must be greater than those of the ended process and smaller than those of the
+        next, so create `slot` in between. `lost`: the process ended by itself, which counts as a
+        recovery.
         """
         reply = self._run(
             "release_slot",
@@ -169,21 +170,21 @@ class Claims:
         return [word.decode() for word in reply]
 
     def forget(self, worker: str = "") -> int:
-        """Remove the given worker, and workers long unseen that hold no run; return how many."""
+        """Remove `worker`, and all unseen for UNSEEN_MS that run nothing; return how many."""
         return int(self._run("forget_worker", worker=worker, unseen=UNSEEN_MS))
 
 
 def _read_claim(reply: Sequence[Any], slot: Slot) -> Job | NoJob:
     """Read the reply to a claim, and draw the slot's next nonce."""
     sent_at = slot.sent_at
-    slot.renonce()
-    if not reply or reply[0] == b"more":
+    slot.draw_nonce()
+    if not reply or reply[0] == b"more":  # an empty one: nothing was to be claimed
         return NoJob(more=bool(reply))
     if reply[0] == b"none":
         wait_ms = int(reply[1])
         return NoJob(wait_ms=None if wait_ms < 0 else wait_ms)
     _, job_id, queue, fence, now, payload, words, runs = reply
-    first_run = (b"started_at", now)  # the record overrides it after an earlier run
+    first_run = (b"started_at", now)  # a record with an earlier run has its own, which comes later
     return Job.read(
         job_id.decode(),
         [first_run, *zip(words[::2], words[1::2], strict=True)],

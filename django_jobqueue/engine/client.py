@@ -1,7 +1,8 @@
-"""Run the scripts and read the pipelines of one alias over one set of connections.
+"""Run the scripts of one alias, and read pipelines, over one set of connections.
 
-The client leaves out what redis-py's own does around each command (decision 5). A broken
-connection is discarded: the next one looks for the server again, which may have changed.
+It uses redis-py's connections without its `execute_command`, whose work per command costs more than
+the command (docs/decisions/0005). A broken connection is discarded; a new one looks for the server
+again, since another may have taken over.
 """
 
 import threading
@@ -26,8 +27,8 @@ from django_jobqueue.engine.locate import CALLER_TIMEOUTS, address_of, make_pool
 from django_jobqueue.engine.scripts import Argument, Scripts, standard
 from django_jobqueue.exceptions import QueueUnavailable
 
-# Scripts that run unattached: those that keep or end a run, where the fence decides, so that a job
-# can finish although its keys have another owner now; and the script that changes the owner.
+# Scripts that run unattached. A run may go on and end although the keys have another owner now: its
+# fence protects them. `adopt` is what changes the owner.
 UNATTACHED = frozenset({"finish", "renew", "release_slot", "progress", "log", "adopt"})
 
 Ask = Callable[[Pipeline], object]  # puts commands into a pipeline
@@ -62,7 +63,7 @@ class Client:
         self._failed_at = 0.0  # monotonic
 
     def run(self, script: str, rest: Sequence[Argument] = (), /, **given: Argument) -> Any:
-        """Run a script by name; `rest` fills the argument whose name ends in dots.
+        """Run a script by name; `rest` is its last argument if that is a list.
 
         Raises: QueueUnavailable with the Redis error as its cause, and the errors of `attach`.
         """
@@ -83,7 +84,7 @@ class Client:
     def read(self, ask: Ask) -> list[Any]:
         """Send what `ask` puts into a pipeline in one round trip; return the replies.
 
-        A key of the wrong type reads as None, so that it does not hide the others.
+        A key of the wrong type reads as None, so that the replies for the others are returned.
         Raises: the errors of `run`.
         """
         self.attach()
@@ -91,14 +92,14 @@ class Client:
             replies = self._read(ask)
         except RedisError as error:
             raise self.unavailable(error) from error
-        return [self._readable(reply) for reply in replies]
+        return [self._reply_or_none(reply) for reply in replies]
 
     def execute(self, *words: Argument) -> Any:
         """Send one command without attaching, and return the reply as it is.
 
         Raises: RedisError.
         """
-        return self._retry.call_with_retry(partial(self._exchange, _command, words), _again)
+        return self._retry.call_with_retry(partial(self._exchange, _command, words), _pass)
 
     def attach(self) -> None:
         """Check the server and attach to the keys, unless this was done already.
@@ -109,7 +110,7 @@ class Client:
         with self._lock:
             if self._is_attached:
                 return
-            # Threads that waited for the lock share this failure instead of one time-out each.
+            # A thread that waited for the lock meanwhile fails too, without a time-out of its own.
             if self._failure and self._failed_at > came_at:
                 raise self.unavailable(self._failure) from self._failure
             try:
@@ -118,7 +119,7 @@ class Client:
                     self._evaluate, self.options, self.keys.prefix, self.address(), self.epoch
                 )
             except RedisError as error:
-                # A copy has no traceback, which would keep the callers' variables alive.
+                # Keep a copy: the error itself has a traceback, which keeps the callers' variables.
                 self._failure, self._failed_at = copy(error), time.monotonic()
                 raise self.unavailable(error) from error
             self._is_attached = True
@@ -166,9 +167,9 @@ class Client:
         words = script.arguments(self.keys.prefix, rest, given)
         send = self._retry.call_with_retry
         try:
-            return send(partial(self._exchange, _command, ("EVALSHA", script.sha, *words)), _again)
+            return send(partial(self._exchange, _command, ("EVALSHA", script.sha, *words)), _pass)
         except NoScriptError:
-            return send(partial(self._exchange, _command, ("EVAL", script.source, *words)), _again)
+            return send(partial(self._exchange, _command, ("EVAL", script.source, *words)), _pass)
 
     def _read(self, ask: Ask) -> list[Any]:
         """Return the replies to a pipeline; the reply to a refused command is its error."""
@@ -177,7 +178,7 @@ class Client:
         if not pipe.command_stack:
             return []
         send = partial(self._exchange, self._pipeline, pipe.command_stack)
-        replies: list[Any] = self._retry.call_with_retry(send, _again)
+        replies: list[Any] = self._retry.call_with_retry(send, _pass)
         return replies
 
     def _exchange(self, send: Callable[[Any, Any], Any], what: Any) -> Any:
@@ -227,7 +228,7 @@ class Client:
             while True:
                 self._idle.pop().disconnect()
 
-    def _readable(self, reply: Any) -> Any:
+    def _reply_or_none(self, reply: Any) -> Any:
         if not isinstance(reply, RedisError):
             return reply
         if str(reply).startswith("WRONGTYPE"):
@@ -240,7 +241,7 @@ def _command(words: Sequence[Argument], connection: Any) -> Any:
     return connection.read_response()
 
 
-def _again(error: Exception) -> None:
+def _pass(error: Exception) -> None:
     """Do nothing between two tries: the broken connection is already closed."""
 
 

@@ -1,6 +1,6 @@
 """Write single jobs: enqueue, cancel, requeue, delete, progress, log.
 
-Next: worker/slot.py claims jobs from a queue.
+Next: worker/slot_loop.py claims jobs from a queue.
 """
 
 import os

@@ -17,15 +17,16 @@ from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import Reason, State
 from django_jobqueue.jobs.text import StoredLine
 
-MAX_ATTEMPTS = 1  # protocol default: the value of a record without the field
-MAX_RECOVERIES = 2  # protocol default: runs that may be lost with their worker before the job fails
-MAX_NUMBER = 10**14  # as ms: a time in the year 5138; every number in a record is smaller
+# Protocol defaults: a record without the field has these values.
+DEFAULT_MAX_ATTEMPTS = 1
+DEFAULT_MAX_RECOVERIES = 2  # runs that may be lost with their worker; one more fails the job
+MAX_NUMBER = 10**14  # every number in a record is smaller; as a time, it is the year 5138
 
 ID_PATTERN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{10}00")
 QUEUE_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
-_latest_id = 0  # the time in the latest id, in 4096ths of a ms
+_latest_id = 0  # the time in the latest id: ms, and 12 bits below them
 
 
 def new_id() -> str:
@@ -46,10 +47,10 @@ def is_id(value: object) -> bool:
 
 @dataclass(slots=True, kw_only=True)
 class Job:
-    """One call of a task. Times are ms since the epoch, by the server.
+    """One call of a task, as it was when it was made or read. Times are ms since the epoch.
 
-    `seal` makes the payload from the arguments and metadata, and `open` reads them back; the other
-    fields never change (decision 11 explains why the class is not frozen).
+    `seal` makes the payload from the arguments and metadata, and `open` reads them back; nothing
+    changes the other fields (docs/decisions/0011 tells why the class is not frozen).
     """
 
     id: str
@@ -57,8 +58,8 @@ class Job:
     queue: str = ""
     state: State = State.QUEUED
     priority: int = 0
-    max_attempts: int = MAX_ATTEMPTS
-    max_recoveries: int = MAX_RECOVERIES
+    max_attempts: int = DEFAULT_MAX_ATTEMPTS
+    max_recoveries: int = DEFAULT_MAX_RECOVERIES
     schedule: str = ""  # name of the schedule that enqueued it
     nominal_at: int | None = None  # the schedule's time for which it was enqueued
     delay: timedelta | None = None  # of a new job: time from its storing until it is due
@@ -67,7 +68,7 @@ class Job:
     started_at: int | None = None  # of the first run
     attempted_at: int = 0  # of the latest run; 0: there was none
     finished_at: int | None = None
-    held_since: int | None = None  # when it was first released for a reason
+    held_since: int | None = None  # when it began to wait for its unknown task
     attempts: int = 0  # runs that counted as attempts
     recoveries: int = 0  # runs lost with their worker
     worker: str = ""
@@ -102,16 +103,16 @@ class Job:
 
     @classmethod
     def read(cls, job_id: str, fields: Iterable[tuple[bytes, bytes]], **parts: Any) -> "Job":
-        """Return the job of a stored record; `parts` are stored elsewhere, and replace its fields.
+        """Return the job of a record; `parts` are attributes that come from elsewhere.
 
-        A damaged value counts as missing; a job without a state counts as damaged.
+        A value that can't be parsed is left out; a job without a state counts as damaged.
         """
         values: dict[str, Any] = {"task": ""}
         for name, value in fields:
-            if known := STORED.get(name):
-                with_name, read = known
+            if known := RECORD_FIELDS.get(name):
+                attribute, parse = known
                 try:
-                    values[with_name] = read(value)
+                    values[attribute] = parse(value)
                 except (KeyError, ValueError):
                     continue
         values.update(parts)
@@ -120,11 +121,11 @@ class Job:
         return cls(id=job_id, **values)
 
     def record(self) -> list[str | int]:
-        """Return the fields and values that a new job's record has besides id, queue and task."""
+        """Return the fields and values of a new record, without defaults, state and times."""
         pairs: list[str | int] = []
-        if self.max_attempts != MAX_ATTEMPTS:
+        if self.max_attempts != DEFAULT_MAX_ATTEMPTS:
             pairs += "max_attempts", self.max_attempts
-        if self.max_recoveries != MAX_RECOVERIES:
+        if self.max_recoveries != DEFAULT_MAX_RECOVERIES:
             pairs += "max_recoveries", self.max_recoveries
         if self.schedule:
             pairs += "schedule", self.schedule
@@ -168,12 +169,12 @@ def _number(value: bytes) -> int:
     return number
 
 
-def _moment(value: bytes) -> int | None:
+def _ms_or_none(value: bytes) -> int | None:
     return _number(value) or None
 
 
 # The fields of a stored record: their names in the class, and their parsers.
-STORED: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
+RECORD_FIELDS: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
     b"state": ("state", {state.value.encode(): state for state in State}.__getitem__),
     b"queue": ("queue", _text),
     b"task": ("task", _text),
@@ -181,12 +182,12 @@ STORED: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
     b"max_attempts": ("max_attempts", _number),
     b"max_recoveries": ("max_recoveries", _number),
     b"schedule": ("schedule", _text),
-    b"nominal": ("nominal_at", _moment),
+    b"nominal": ("nominal_at", _ms_or_none),
     b"enqueued_at": ("enqueued_at", _number),
-    b"started_at": ("started_at", _moment),
+    b"started_at": ("started_at", _ms_or_none),
     b"attempted_at": ("attempted_at", _number),
-    b"finished_at": ("finished_at", _moment),
-    b"held_since": ("held_since", _moment),
+    b"finished_at": ("finished_at", _ms_or_none),
+    b"held_since": ("held_since", _ms_or_none),
     b"attempts": ("attempts", _number),
     b"recoveries": ("recoveries", _number),
     b"worker": ("worker", _text),

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from django_jobqueue import compat
 from django_jobqueue.jobs import payload
-from django_jobqueue.jobs.job import MAX_ATTEMPTS, Job
+from django_jobqueue.jobs.job import DEFAULT_MAX_ATTEMPTS, Job
 from django_jobqueue.jobs.run import Run
 from django_jobqueue.jobs.states import State
 
@@ -87,7 +87,7 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
     progress: Progress | None = None
     log: tuple[LogLine, ...] = ()  # the last 100 lines that its runs wrote, oldest first
     recoveries: int = 0  # runs lost with their worker
-    max_attempts: int = MAX_ATTEMPTS
+    max_attempts: int = DEFAULT_MAX_ATTEMPTS
     schedule: str = ""  # name of the schedule that enqueued it
     nominal_time: datetime | None = None  # the schedule's time for which it was enqueued
     metadata: dict[str, Any] = field(default_factory=dict)  # from task, `using` and middleware

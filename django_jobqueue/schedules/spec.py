@@ -158,6 +158,11 @@ def check_overlap(overlap: object) -> None:
         raise ValueError(f"overlap={overlap!r}: use one of {', '.join(map(repr, OVERLAPS))}.")
 
 
+def default_zone() -> str:
+    """Return the time zone of a cron expression that is given none."""
+    return settings.TIME_ZONE
+
+
 def make_times(cron: str | None, every: Any, zone: str | None, start: datetime | None) -> Times:
     """Return the times of a schedule.
 
@@ -169,7 +174,7 @@ def make_times(cron: str | None, every: Any, zone: str | None, start: datetime |
             "every=timedelta(minutes=10)."
         )
     if cron is not None:
-        return Cron(cron, zone or settings.TIME_ZONE)
+        return Cron(cron, zone or default_zone())
     if zone:
         raise ValueError(
             f"timezone={zone!r}: an interval is the same in all zones, so give it none; for times "

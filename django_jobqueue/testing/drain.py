@@ -9,7 +9,7 @@ from django_jobqueue.engine.claims import Slot
 from django_jobqueue.testing.run import WORKER, now_ms
 from django_jobqueue.worker.executor import Executor
 from django_jobqueue.worker.limits.shared_state import SharedState
-from django_jobqueue.worker.slot import SlotLoop, StopFlag
+from django_jobqueue.worker.slot_loop import SlotLoop, StopFlag
 
 
 def drain(alias: str = "default", queues: Sequence[str] | None = None) -> int:
@@ -32,4 +32,4 @@ def drain(alias: str = "default", queues: Sequence[str] | None = None) -> int:
         tidy=lambda: None,  # the caller owns the connections
     )
     loop.run()
-    return loop.done
+    return loop.jobs_done

@@ -68,7 +68,7 @@ class EagerBackend(JobQueueBackend):
     ) -> JobResult[..., Any]:
         signer = Signer(options.signing_keys)
         prepared = prepare(task, args, kwargs, options, signer)
-        self.accepted([prepared], [now_ms()])
+        self.note_stored([prepared], [now_ms()])
         result = run_now(Executor(self.alias, options, signer, type(self)), prepared)
         self._results[result.id] = result
         return self._cached.note(result)

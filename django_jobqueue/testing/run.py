@@ -35,7 +35,7 @@ class LocalResults:
         """Return the latest value; enqueue a refresh under the conditions that Redis uses."""
         digest = cached.digest(task, args, kwargs)
         value, at = self._kept.get(digest, (None, 0))
-        found = cached.as_seen(task, CachedResult(now_ms(), value, at))
+        found = cached.as_latest(task, CachedResult(now_ms(), value, at))
         if digest not in self._asked_for and cached.needs_refresh(task, found):
             self._asked_for.add(digest)
             backend.enqueue(task, args, kwargs)
@@ -78,10 +78,10 @@ def run_now(executor: Executor, prepared: Prepared) -> JobResult[..., Any]:
     interrupt = Interrupt(SharedState(multiprocessing, [WORKER]).slot(WORKER))  # never set
     for _ in range(MAX_RUNS):
         execution = executor.execute(job, NoReport(), interrupt)
-        executor.announce(execution, now_ms())
+        executor.send_signals(execution, now_ms())
         if execution.task is None:  # the code no longer has it
             return prepared.result
-        ended = execution.ended(now_ms())
+        ended = execution.job_after(now_ms())
         if execution.result.outcome is not Outcome.RETRIED:
             break
         job = replace(ended, state=State.RUNNING)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.process import BaseProcess
@@ -94,3 +95,18 @@ class Child:
             return False
         claims.finish(slot, held, self.killed.result, [])
         return True
+
+
+def collect_orphans(own: Collection[int]) -> None:
+    """Collect ended processes that are not `own`: the children of jobs that have ended.
+
+    Orphans become children of process 1, which may be a worker in a container.
+    """
+    while os.getpid() == 1 and hasattr(os, "waitid"):
+        try:
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if found is None or found.si_pid in own:
+            return
+        os.waitpid(found.si_pid, 0)

@@ -1,6 +1,6 @@
 """Run one job: open → middleware → call → result, without Redis and without raising.
 
-Next: worker/slot.py hands the result to engine/claims.py.
+Next: worker/slot_loop.py hands the result to engine/claims.py.
 """
 
 import logging
@@ -32,27 +32,25 @@ from django_jobqueue.jobs.result import JobResult, moment, result_of
 from django_jobqueue.jobs.run import Run, RunResult
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import STATE_AFTER, Outcome, Reason
-from django_jobqueue.jobs.text import one_line
 from django_jobqueue.signals import attempt_failed
 from django_jobqueue.task import Task, as_called, as_task, find
+from django_jobqueue.worker import log_lines
 from django_jobqueue.worker.limits.interrupt import UNLIMITED, Interrupt
 from django_jobqueue.worker.limits.shared_state import NEVER, Limits
-
-logger = logging.getLogger("django_jobqueue.worker")
 
 MAX_TRACEBACK = 16_384  # bytes; the end is kept, because it has the error text
 UNKNOWN_TASK_DELAY = (30.0, 600.0)  # seconds until a job of an unknown task is retried: min, max
 
 
 class Execution(NamedTuple):
-    """A job and the end of its run, for Redis and for the receivers of signals."""
+    """A run that has ended: its job and its result, for Redis and for the receivers of signals."""
 
     job: Job
     result: RunResult
     task: Any = None  # None: the job was not run
     exception: BaseException | None = None
 
-    def ended(self, now_ms: int) -> Job:
+    def job_after(self, now_ms: int) -> Job:
         """Return the job as it is after the run."""
         job, result = self.job, self.result
         state = STATE_AFTER[result.outcome]
@@ -94,17 +92,17 @@ class Executor:
             job.open(self._signer)
             task = find(job.task)
         except TaskUnknown as error:
-            return self._hold(job, error)
+            return self._release_unknown(job, error)
         except (BadSignature, ValueError) as error:
             return self._refuse(job, error)
         try:
             value = self._run(job, task, report, interrupt)
             return Execution(job, self._succeeded(job, task, value), task)
         except BaseException as error:
-            interrupt.off()  # the exception may have prevented the first call
-            return Execution(job, self._settle_error(job, as_task(task), error), task, error)
+            interrupt.off()  # if the exception came before that of _call
+            return Execution(job, self._result_of_error(job, as_task(task), error), task, error)
 
-    def announce(self, execution: Execution, now_ms: int) -> bool:
+    def send_signals(self, execution: Execution, now_ms: int) -> bool:
         """Send the signals of a run that Redis accepted; return whether any was sent."""
         outcome, error = execution.result.outcome, execution.exception
         if execution.task is None:
@@ -118,13 +116,13 @@ class Executor:
             signals.append((finished, {}))
         if not signals:
             return False
-        result = self.result(execution.ended(now_ms), execution.task)
-        try:
-            if error is not None:
-                raise error
-        except BaseException:  # receivers read it from sys.exc_info()
+        result = self.result(execution.job_after(now_ms), execution.task)
+        if error is None:
             self._send(signals, result)
-        else:
+            return True
+        try:
+            raise error
+        except BaseException:  # receivers read it from sys.exc_info()
             self._send(signals, result)
         return True
 
@@ -165,7 +163,7 @@ class Executor:
             cache=cache_key(task, job.args, job.kwargs),
         )
 
-    def _settle_error(self, job: Job, task: Task[..., Any], error: BaseException) -> RunResult:
+    def _result_of_error(self, job: Job, task: Task[..., Any], error: BaseException) -> RunResult:
         if isinstance(error, Cancel):
             return RunResult(Outcome.CANCELLED, reason=Reason.BY_TASK)
         if isinstance(error, JobCancelled):
@@ -187,10 +185,14 @@ class Executor:
         data = redactor.text(text, job.args, job.kwargs).encode(errors="backslashreplace")
         if len(data) <= MAX_TRACEBACK:
             return data.decode()
-        return "[…]\n" + data[-MAX_TRACEBACK + 8 :].decode(errors="ignore")
+        cut = "[…]\n"
+        return cut + data[len(cut.encode()) - MAX_TRACEBACK :].decode(errors="ignore")
 
-    def _hold(self, job: Job, error: TaskUnknown) -> Execution:
-        """Release a job of an unknown task, which a deploy may add; after the grace, fail it."""
+    def _release_unknown(self, job: Job, error: TaskUnknown) -> Execution:
+        """Release a job of an unknown task, which a deploy may add; after the grace, fail it.
+
+        Each release is as long as the job has waited so far, within UNKNOWN_TASK_DELAY.
+        """
         held = 0.0
         if job.held_since is not None:
             held = (job.attempted_at - job.held_since) / 1000
@@ -198,14 +200,13 @@ class Executor:
                 return Execution(job, _refusal(Reason.TASK_UNKNOWN, error), exception=error)
         shortest, longest = UNKNOWN_TASK_DELAY
         delay = max(shortest, min(longest, held))
-        logger.warning("%s Job %s is held for %d s.", error, job.id, delay)
+        log_lines.held(job, error, delay)
         result = RunResult(Outcome.RELEASED, reason=Reason.TASK_UNKNOWN, delay_ms=int(delay * 1000))
         return Execution(job, result)
 
     def _refuse(self, job: Job, error: Exception) -> Execution:
         reason = Reason.BAD_SIGNATURE if isinstance(error, BadSignature) else Reason.DAMAGED
-        job_id = one_line(job.id)  # it may be unsigned
-        logger.error("Job %s was not run: %s", job_id, error, extra={"job_id": job_id})
+        log_lines.refused(job, error)
         return Execution(job, _refusal(reason, error), exception=error)
 
 
@@ -226,6 +227,7 @@ def _limits(job: Job, task: Any) -> Limits:
     if not isinstance(task, Task) or not task.is_limited:
         return UNLIMITED
     end = NEVER if task.timeout is None else time.monotonic() + retry.seconds(task.timeout)
+    # The supervisor, which runs no code of the project, uses it if it has to kill the process.
     retry_delay = _retry_delay(job, task, JobTimeout())
     return Limits(
         guarded_since=job.claim_sent_at if task.stop_on_lease_loss else NEVER,

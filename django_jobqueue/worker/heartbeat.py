@@ -59,7 +59,7 @@ class Heartbeat(RedisTicks):
 
     def _renew_if_cancelled(self) -> None:
         """Renew at once if a job was cancelled; the reply names the job."""
-        if self._claims.wants_renewal(self._config.worker):
+        if self._claims.take_renewal_request(self._config.worker):
             self._renew()
 
     def _renew(self) -> None:

@@ -28,7 +28,7 @@ from django_jobqueue.worker.config import WorkerConfig
 from django_jobqueue.worker.executor import Executor
 from django_jobqueue.worker.limits.interrupt import INTERRUPT_SIGNAL
 from django_jobqueue.worker.limits.shared_state import SharedState, SlotState
-from django_jobqueue.worker.slot import BLOCK, SlotLoop, StopFlag, StopIdling
+from django_jobqueue.worker.slot_loop import BLOCK, SlotLoop, StopFlag, StopIdling
 
 logger = logging.getLogger("django_jobqueue.worker")
 
@@ -187,8 +187,8 @@ def _has_run(loop: SlotLoop) -> bool:
 
 
 def _at_rest(loop: SlotLoop) -> bool:
-    # A loop that is idle under the gate can't claim: it first checks the stop flag.
-    with loop.gate:
+    # A loop that is idle under its lock can't claim: it first checks the stop flag.
+    with loop.idle_lock:
         return loop.idle
 
 

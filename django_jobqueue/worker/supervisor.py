@@ -17,15 +17,15 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.states import Reason
 from django_jobqueue.worker import databases
-from django_jobqueue.worker.backoff import Backoff, attach
-from django_jobqueue.worker.child import Child, End
+from django_jobqueue.worker.child import Child, End, collect_orphans
 from django_jobqueue.worker.config import WorkerConfig
 from django_jobqueue.worker.health import Health
 from django_jobqueue.worker.heartbeat import Heartbeat
 from django_jobqueue.worker.limits.enforcer import Enforcer
 from django_jobqueue.worker.limits.shared_state import NEVER, SharedState
+from django_jobqueue.worker.oom_watch import OomWatch
+from django_jobqueue.worker.outage import Outage, attach
 from django_jobqueue.worker.process import STOP_SIGNALS, run_process, run_scheduler
-from django_jobqueue.worker.process_control import OomWatch, reap_zombies
 from django_jobqueue.worker.ticks import Tick
 
 logger = logging.getLogger("django_jobqueue.worker")
@@ -59,8 +59,8 @@ class Supervisor:
         self._oom = OomWatch()
         self._look = Tick(1.0, self._look_around)
 
-    def run(self) -> int:
-        """Work until stopped, or with `burst` until no job is left; return the exit code.
+    def run(self) -> None:
+        """Work until stopped, or with `burst` until no job is left.
 
         Raises: ServerUnfit, OwnerMismatch, SchemaMismatch, QueueUnavailable (the log-in is
         refused) before the first process starts.
@@ -71,10 +71,10 @@ class Supervisor:
         signal.set_wakeup_fd(alarm_writer, warn_on_full_buffer=False)
         for stop_signal in STOP_SIGNALS:
             signal.signal(stop_signal, self._on_signal)
-        for pause in attach(self._engine, Backoff("Waiting until it answers.")):
+        for pause in attach(self._engine, Outage("Waiting until it answers.")):
             wait([self._alarm], timeout=pause)
             if self._signals:
-                return 0
+                return
         now = time.monotonic()
         self._start_at = dict.fromkeys(range(self._config.processes), now)
         if self._config.scheduler:
@@ -87,7 +87,6 @@ class Supervisor:
             raise
         self._health.end()
         self._heartbeat.remove_record()
-        return 0
 
     def _work(self) -> None:
         while self._children or self._start_at:
@@ -225,7 +224,7 @@ class Supervisor:
     def _look_around(self) -> None:
         self._health.show()
         self._oom.look()
-        reap_zombies({child.pid for child in self._children.values()})
+        collect_orphans({child.pid for child in self._children.values()})
         limit = self._config.max_memory
         for child in self._children.values():
             if limit and not child.is_retired and child.memory > limit:

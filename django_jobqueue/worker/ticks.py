@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from django_jobqueue.exceptions import JobQueueError
-from django_jobqueue.worker.backoff import Backoff
+from django_jobqueue.worker.outage import Outage
 
 
 @dataclass(slots=True)
@@ -34,20 +34,20 @@ class RedisTicks:
     def __init__(self, ticks: Sequence[Tick], meanwhile: str) -> None:
         """Log `meanwhile` after a failure: it says what happens until Redis answers."""
         self._ticks = ticks
-        self.backoff = Backoff(meanwhile)
+        self.outage = Outage(meanwhile)
 
     @property
     def due(self) -> float:
         """Return when the next call is due, in monotonic time."""
-        return max(min(tick.due for tick in self._ticks), self.backoff.retry_at)
+        return max(min(tick.due for tick in self._ticks), self.outage.retry_at)
 
     @property
     def is_failing(self) -> bool:
         """Return whether the latest call failed."""
-        return self.backoff.failures > 0
+        return self.outage.failures > 0
 
     def run_due(self) -> None:
-        if time.monotonic() < self.backoff.retry_at:
+        if time.monotonic() < self.outage.retry_at:
             return
         try:
             for tick in self._ticks:
@@ -55,9 +55,9 @@ class RedisTicks:
         except JobQueueError as error:
             self.note_failure(error)
         else:
-            self.backoff.note_success()
+            self.outage.note_success()
 
     def note_failure(self, error: JobQueueError) -> None:
-        """Delay all ticks by the backoff; then the first is due."""
-        self.backoff.note_failure(error)
-        self._ticks[0].due = self.backoff.retry_at
+        """Delay all ticks by the pause of the outage; then the first is due."""
+        self.outage.note_failure(error)
+        self._ticks[0].due = self.outage.retry_at

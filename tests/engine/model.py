@@ -102,7 +102,7 @@ class Moves:
         if state != "cancelled":
             self.count(state, queue)
 
-    def quarantine(self, job_id: str, queue: str, state: str | None) -> None:
+    def fail_if_damaged(self, job_id: str, queue: str, state: str | None) -> None:
         """Judge an id taken out of an index whose state its record does not have."""
         if state:
             return
@@ -128,7 +128,7 @@ class Moves:
                 self.to_queued(job_id, queue, self.next_score(job.get("priority")))
                 moved += 1
             else:
-                self.quarantine(job_id, queue, job.get("state"))
+                self.fail_if_damaged(job_id, queue, job.get("state"))
         self.wake(queue, moved)
         left = self.ordered(index)
         return moved, left[0][0] if left else None
@@ -180,7 +180,7 @@ class Moves:
         found = HELD.match(self.keys.get(f"slots:{worker}", {}).get(slot, ""))
         return found.groups() if found else None
 
-    def claimed_before(self, worker: str, slot: str, nonce: str) -> list[Any] | None:
+    def settle_last_claim(self, worker: str, slot: str, nonce: str) -> list[Any] | None:
         held = self.held(worker, slot)
         if held is None:
             return None
@@ -208,7 +208,7 @@ class Moves:
                 state = self.fields(job_id).get("state")
                 if state == "queued":
                     return self.start(job_id, queue, score, slot)
-                self.quarantine(job_id, queue, state)
+                self.fail_if_damaged(job_id, queue, state)
                 moves += 1
                 if moves == 50:
                     return ["more"]

@@ -21,7 +21,7 @@ class WorkerScripts(Moves):
         nonce: str,
         lease: int,
     ) -> list[Any]:
-        if given := self.claimed_before(worker, slot, nonce):
+        if given := self.settle_last_claim(worker, slot, nonce):
             return given
         given = self.next_job((worker, slot, nonce, lease), queues)
         if given[0] == "job" and f"wake:{given[2]}" not in self.keys:
@@ -57,7 +57,7 @@ class WorkerScripts(Moves):
         given: list[Any] | None = None
         if queues and self.attached(epoch):
             if reply != "ok":
-                given = self.claimed_before(worker, slot, nonce)
+                given = self.settle_last_claim(worker, slot, nonce)
             given = given or self.next_job((worker, slot, nonce, lease), queues)
             return [reply, str(self.now), *given]
         if reply in ("ok", "cancelled"):
@@ -213,6 +213,6 @@ class WorkerScripts(Moves):
                     state = self.recover(job_id, queue, 1, "lost")
                 else:
                     self.drop(f"leases:{queue}", job_id)
-                    self.quarantine(job_id, queue, state)
+                    self.fail_if_damaged(job_id, queue, state)
                 answer += [job_id, state or "failed"]
         return answer

@@ -101,8 +101,8 @@ def test_running_job_is_told_to_end(engine: Engine, slot: Slot, make_job: Make) 
 
     assert places(engine) == {"leases": {"default": [job_id]}}
     assert engine.inspector.job(job_id).cancelling
-    assert engine.claims.wants_renewal(slot.worker)
-    assert not engine.claims.wants_renewal(slot.worker)
+    assert engine.claims.take_renewal_request(slot.worker)
+    assert not engine.claims.take_renewal_request(slot.worker)
     assert engine.claims.renew(slot.worker, {"pid": 1}) == [
         Lease(slot.name, job_id, job.fence, cancelled=True)
     ]

@@ -13,6 +13,7 @@ from tests.support.clock import Clock
 from tests.support.places import (
     DONE,
     FAILED,
+    HELD,
     REAP,
     RELEASED,
     RETRIED,
@@ -28,8 +29,6 @@ from tests.support.places import (
     score,
     tokens,
 )
-
-HELD = RunResult(Outcome.RELEASED, reason="unknown_task", delay_ms=30_000)
 
 
 def test_success_keeps_the_result(engine: Engine, slot: Slot, make_job: Make) -> None:
@@ -242,7 +241,7 @@ def test_stale_finish_gives_back_what_nobody_runs(
 ) -> None:
     """A late claim came while the slot held no lease: its job runs now, not a lease later."""
     late, (first, second) = Slot(slot.worker, slot.name), (make_job(), make_job())
-    slot.renonce()
+    slot.draw_nonce()
     old = claimed(engine, slot)
     clock.move(31)
     engine.queues.reap(["default"], **REAP)

@@ -11,6 +11,7 @@ from tests.support.clock import Clock
 from tests.support.places import (
     DONE,
     FAILED,
+    HELD,
     RETRIED,
     Make,
     claimed,
@@ -66,6 +67,18 @@ def test_used_attempts_are_given_anew(engine: Engine, slot: Slot, make_job: Make
 
     assert engine.inspector.job(job_id).attempts == 0
     assert claimed(engine, slot).attempt == 1
+
+
+def test_grace_of_an_unknown_task_is_given_anew(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """A job that was cancelled while it was held may be held as long again."""
+    job_id = make_job()
+    finish(engine, slot, claimed(engine, slot), HELD)
+    engine.jobs.cancel(job_id)
+    assert engine.inspector.job(job_id).held_since is not None
+
+    engine.jobs.requeue(job_id)
+
+    assert claimed(engine, slot).held_since is None
 
 
 def test_old_result_and_progress_go(engine: Engine, slot: Slot, make_job: Make) -> None:

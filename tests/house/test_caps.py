@@ -44,7 +44,7 @@ CAPS = {
 }
 # Constants that are no caps on what users give: two defaults, a bound on stored numbers, and an end
 # for loops in tests.
-OTHERS = {"MAX_ATTEMPTS", "MAX_RECOVERIES", "MAX_NUMBER", "MAX_RUNS"}
+OTHERS = {"MAX_NUMBER", "MAX_RUNS"}
 LISTED = {
     "MAX_BITS",
     "MAX_DELAY",

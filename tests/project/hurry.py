@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.apps import AppConfig
 
-from django_jobqueue.worker import process, process_control, slot, supervisor
+from django_jobqueue.worker import oom_watch, process, slot_loop, supervisor
 
 
 class Hurry(AppConfig):
@@ -14,7 +14,7 @@ class Hurry(AppConfig):
     label = "hurry"
 
     def ready(self) -> None:
-        slot.BLOCK = float(os.environ.get("TEST_BLOCK", slot.BLOCK))
+        slot_loop.BLOCK = float(os.environ.get("TEST_BLOCK", slot_loop.BLOCK))
         process.EXIT_TIMEOUT = float(os.environ.get("TEST_EXIT_TIMEOUT", process.EXIT_TIMEOUT))
         start_timeout = os.environ.get("TEST_START_TIMEOUT", supervisor.START_TIMEOUT)
         supervisor.START_TIMEOUT = float(start_timeout)
@@ -39,11 +39,11 @@ def _hang_once(mark: Path) -> None:
 
 def _break_at(mark: Path) -> None:
     """Let the supervisor break down when a file is there."""
-    look = process_control.OomWatch.look
+    look = oom_watch.OomWatch.look
 
-    def break_down(watch: process_control.OomWatch) -> None:
+    def break_down(watch: oom_watch.OomWatch) -> None:
         if mark.exists():
             raise RuntimeError("It breaks down.")
         look(watch)
 
-    process_control.OomWatch.look = break_down  # type: ignore[assignment, method-assign]
+    oom_watch.OomWatch.look = break_down  # type: ignore[assignment, method-assign]

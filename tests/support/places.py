@@ -18,6 +18,7 @@ Places = dict[str, dict[str, list[str]]]
 DONE = RunResult(Outcome.SUCCEEDED)
 FAILED = RunResult(Outcome.FAILED, reason="exception", exception="builtins.ValueError")
 RELEASED = RunResult(Outcome.RELEASED)
+HELD = RunResult(Outcome.RELEASED, reason="unknown_task", delay_ms=30_000)
 RETRIED = RunResult(Outcome.RETRIED, exception="builtins.OSError", delay_ms=60_000)
 REAP = {"interval_ms": 10**12, "grace_ms": 30_000}  # no gap is long enough for the reaper to wait
 

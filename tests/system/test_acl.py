@@ -128,7 +128,7 @@ def run_writers(user: Engine, make_job: Make, slot: Slot) -> None:
         job = claimed(user, slot) if not number else job
         user.jobs.log(often, job.fence, f"line {number}")
     user.jobs.cancel(often)
-    user.claims.wants_renewal(slot.worker)
+    user.claims.take_renewal_request(slot.worker)
     user.claims.held(slot.worker, slot.name)
     finish(user, slot, job, FAILED)
     nothing(user, slot)

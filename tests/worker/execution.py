@@ -43,4 +43,4 @@ def run(job: Job, by: Executor = executor) -> Execution:
 
 def ended(execution: Execution, now: int = 3_000_000) -> JobResult[..., Any]:
     """Return the job's result after its run."""
-    return executor.result(execution.ended(now), execution.task)
+    return executor.result(execution.job_after(now), execution.task)

@@ -172,7 +172,7 @@ def test_signals_come_in_order_and_their_errors_are_not_the_jobs() -> None:
     try:
         outcome = run(claimed("fail"))
         assert seen == ["JobQueueBackend"]
-        executor.announce(outcome, 3_000_000)
+        executor.send_signals(outcome, 3_000_000)
     finally:
         compat.signals.task_started.disconnect(started)
         compat.signals.task_finished.disconnect(finished)

@@ -1,4 +1,7 @@
-"""The list of jobs. Next: page.py shows one job; actions.py changes jobs."""
+"""The list of jobs; `tries` and `run_time` are columns that it shares with page.py.
+
+Next: page.py shows one job; actions.py changes jobs.
+"""
 
 from typing import Any
 

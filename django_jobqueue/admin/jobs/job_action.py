@@ -30,7 +30,7 @@ class ActionRefused(JobQueueError):
 class JobAction:
     """One action on a job, with its texts."""
 
-    name: str  # of the script and the permission
+    name: str  # of the script; see TRANSITIONS
     run: Callable[[Jobs, str], State | None]  # returns the new state; None: deleted
     target: State | None  # the state after the action; None: deleted
     log: Promise | str

@@ -170,4 +170,4 @@ def run_now(row: Schedule) -> None:
         raise ValueError(text % {"alias": spec.alias})
     prepared = backend.prepare_scheduled(spec.task, spec.args, spec.kwargs, schedule=spec.name)
     stored_at = backend.engine.schedules.run_now(spec.name, prepared.job)
-    backend.accepted([prepared], [stored_at])
+    backend.note_stored([prepared], [stored_at])

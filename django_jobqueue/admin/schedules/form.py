@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django import forms
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.timezone import get_current_timezone_name
 from django.utils.translation import gettext as _
@@ -15,7 +14,7 @@ from django_jobqueue.admin.schedules.fields import IntervalField, JsonField, Zon
 from django_jobqueue.admin.source import aliases
 from django_jobqueue.models import SPEC_FIELDS, Schedule
 from django_jobqueue.schedules.cron import Cron, Every
-from django_jobqueue.schedules.spec import ScheduleSpec, check_name, declared
+from django_jobqueue.schedules.spec import ScheduleSpec, check_name, declared, default_zone
 from django_jobqueue.schedules.stored import UNFIT, check_stored_call, registered_task, timetable_of
 from django_jobqueue.schedules.timetable import MOST, Timetable
 from django_jobqueue.task import registered
@@ -86,7 +85,7 @@ class ScheduleForm(_Form):
             self.initial.update(fields_of(entry))
         if "start" in self.fields:  # the user may edit
             self.fields["task"].choices = list(_tasks(self.initial.get("task", "")))  # type: ignore[attr-defined]
-            zone = _("Of cron. Empty: %(zone)s.") % {"zone": settings.TIME_ZONE}
+            zone = _("Of cron. Empty: %(zone)s.") % {"zone": default_zone()}
             self.fields["timezone"].help_text = zone
             yours = _("In your time zone: %(zone)s.") % {"zone": get_current_timezone_name()}
             for name in ("start", "end"):
@@ -166,7 +165,7 @@ class ScheduleForm(_Form):
             return
         if cron:
             self._check("cron", lambda: Cron(cron, "UTC"))
-            self._check("timezone", lambda: Cron("@daily", zone or settings.TIME_ZONE))
+            self._check("timezone", lambda: Cron("@daily", zone or default_zone()))
         elif every is not None:
             self._check("every_seconds", lambda: Every(float(every)))
         if not self.errors.keys() & {"cron", "timezone", "every_seconds", "start", "end"}:

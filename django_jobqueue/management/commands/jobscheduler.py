@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.management import arguments
-from django_jobqueue.worker.backoff import patient_engine
 from django_jobqueue.worker.config import new_worker_id
+from django_jobqueue.worker.outage import patient_engine
 from django_jobqueue.worker.scheduling.scheduler import Scheduler
 
 

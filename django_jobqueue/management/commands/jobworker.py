@@ -10,8 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.management import arguments
-from django_jobqueue.worker.backoff import patient_engine
 from django_jobqueue.worker.config import WorkerConfig, new_worker_id
+from django_jobqueue.worker.outage import patient_engine
 from django_jobqueue.worker.supervisor import Supervisor
 
 
@@ -75,13 +75,11 @@ class Command(BaseCommand):
         if not options["burst"]:
             arguments.reload_if_wanted(options["reload"])
         try:
-            code = self._work(options)
+            self._work(options)
         except (JobQueueError, ImproperlyConfigured) as error:
             raise CommandError(str(error)) from error
-        if code:
-            sys.exit(code)
 
-    def _work(self, options: dict[str, Any]) -> int:
+    def _work(self, options: dict[str, Any]) -> None:
         config = WorkerConfig(
             alias=options["backend"],
             worker=new_worker_id(),
@@ -103,4 +101,4 @@ class Command(BaseCommand):
                 f"{engine.client.address()}, {config.processes} × {config.threads} slots"
             )
             self.stdout.flush()
-        return Supervisor(engine, config).run()
+        Supervisor(engine, config).run()

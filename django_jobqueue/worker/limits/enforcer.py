@@ -24,6 +24,7 @@ from django_jobqueue.worker.limits.shared_state import (
     run_id,
 )
 
+AT_ONCE = 0.0  # monotonic
 LEASE_SAFETY = 2 / 3  # of the lease; the rest allows for a call to Redis that hangs
 
 
@@ -81,7 +82,7 @@ class Enforcer:
         moments = [at for at, _ in self._kills(slot, run, limits)] if self._may_kill else []
         if not self._was_asked(slot, run):
             is_cancelled = self._cancelled.get(slot) == run
-            moments.append(NEVER if is_cancelled else limits.interrupt_at or math.inf)
+            moments.append(AT_ONCE if is_cancelled else limits.interrupt_at or math.inf)
         return min(moments, default=math.inf)
 
     def ask_if_due(self, slot: str) -> bool:
@@ -128,7 +129,7 @@ class Enforcer:
             sent_at = sent_at if renewed == run else NEVER
             trusted = max(limits.guarded_since, sent_at) + self._lease
             kill = Kill(run, KillReason.LEASE_LOST, None)
-            found.append((NEVER if self._lost.get(slot) == run else trusted, kill))
+            found.append((AT_ONCE if self._lost.get(slot) == run else trusted, kill))
         return found
 
 

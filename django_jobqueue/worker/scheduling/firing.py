@@ -121,7 +121,7 @@ class SchedulePass:
             prepared.job.task,
             prepared.job.queue,
         )
-        backend.accepted([prepared], [fired.at])
+        backend.note_stored([prepared], [fired.at])
 
     def _log_faults(self, faults: dict[str, str]) -> None:
         """Log the faults of single schedules, once per change."""

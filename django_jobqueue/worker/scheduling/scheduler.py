@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.worker.backoff import attach, patient_engine
 from django_jobqueue.worker.config import WorkerConfig
 from django_jobqueue.worker.health import HealthFile
 from django_jobqueue.worker.maintenance import Maintenance
+from django_jobqueue.worker.outage import attach, patient_engine
 from django_jobqueue.worker.process import STOP_SIGNALS
 from django_jobqueue.worker.scheduling.firing import LOOK_EVERY, SchedulePass
 from django_jobqueue.worker.scheduling.loader import ScheduleLoader
@@ -59,7 +59,7 @@ class Scheduler:
             for signum in stoppers:
                 signal.signal(signum, self._on_signal)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-            for pause in attach(self._engine, self._ticks.backoff):
+            for pause in attach(self._engine, self._ticks.outage):
                 time.sleep(pause)
                 if self._is_stopping:
                     raise Stopped

@@ -11,7 +11,7 @@ from django.test import override_settings
 from django_jobqueue import engine as engines
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.states import State
-from django_jobqueue.worker.slot import BLOCK
+from django_jobqueue.worker.slot_loop import BLOCK
 from tests.project import fault_tasks
 from tests.project.replicated import by_sentinel
 from tests.support.consistency import assert_consistent

@@ -18,7 +18,7 @@
 -- Atomic: a job that is popped without a lease would be lost with its worker
 
 local t = now()
-local claimed = claimed_before(worker, slot, nonce, t)
+local claimed = settle_last_claim(worker, slot, nonce, t)
 if claimed then return claimed end
 claimed = claim(worker, slot, nonce, lease, queues, t)
 local found, _, queue = unpack(claimed)

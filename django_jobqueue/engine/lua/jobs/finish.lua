@@ -16,14 +16,14 @@
 --   slot       name of the slot in its worker
 --   nonce      name of this call's claim, as in claim
 --   lease      ms
---   queues...  names of the queues to claim from; none: the slot stops
+--   queues...  names of the queues to claim from; none: nothing is claimed
 -- Returns: {reply, now, ...} with what claim returns; reply is 'ok', 'repeated' (an earlier call
 --     finished the run), 'cancelled' (a cancel was requested: no other run follows) or
 --     'stale' (the run has lost its lease, and the job was not changed)
--- Atomic: a state could lack its index, or a run that lost its lease could store a result
+-- Atomic: else a state could lack its index, or a run that lost its lease could store a result
 
 local t = now()
-local state, current, settled, queue, attempts, started, held, cancel, score, priority =
+local state, current, settled, queue, attempts, attempted_at, held_since, cancel, score, priority =
   values_of(id, 'state', 'fence', 'settled', 'queue', 'attempts', 'attempted_at', 'held_since',
     'cancel', 'score', 'priority')
 local reply = settled == fence and 'repeated' or 'stale'
@@ -35,10 +35,12 @@ if state == 'running' and current == fence then
     reply, outcome, reason, released = 'cancelled', 'cancelled', cancel, false -- no other run
   end
   call('ZREM', key('leases', queue), id)
-  append_attempt(id, attempts + 1, fence, worker, started, t, outcome, error)
-  if held == '' then held = false end
-  if reason ~= '' or held then
-    fields = {'reason', reason, 'held_since', released and (held or t) or '', unpack(fields)}
+  append_attempt(id, attempts + 1, fence, worker, attempted_at, t, outcome, error)
+  -- The reason is stored if there is one. `held_since` keeps the time of the first release in a row
+  -- that has a reason; it is emptied by any other end of a run.
+  if held_since == '' then held_since = false end
+  if reason ~= '' or held_since then
+    fields = {'reason', reason, 'held_since', released and (held_since or t) or '', unpack(fields)}
   end
   if outcome == 'retried' or (released and tonumber(delay) > 0) then
     to_scheduled(id, queue, t + delay, unpack(fields))
@@ -48,7 +50,7 @@ if state == 'running' and current == fence then
     wake(queue, 1)
   else
     if result ~= '' then call('SET', key('result', id), result) end
-    if cached ~= '' and outcome == 'succeeded' then keep_cached(cached, result, started, t) end
+    if cached ~= '' and outcome == 'succeeded' then keep_cached(cached, result, attempted_at, t) end
     to_final(id, queue, outcome, t, unpack(fields))
   end
 elseif reply == 'stale' then
@@ -56,10 +58,11 @@ elseif reply == 'stale' then
   count_total('stale')
 end
 if queues[1] and is_attached(epoch) then
-  local claimed = reply ~= 'ok' and claimed_before(worker, slot, nonce, t)
+  local claimed = reply ~= 'ok' and settle_last_claim(worker, slot, nonce, t)
     or claim(worker, slot, nonce, lease, queues, t)
   return {reply, t, unpack(claimed)}
 end
 -- A repeated or late call must not remove what the slot has claimed since.
 if reply == 'ok' or reply == 'cancelled' then call('HDEL', key('slots', worker), slot) end
+-- 'more' to a slot that is not attached: its next claim hears that.
 return {reply, t, queues[1] and 'more'}

@@ -1,4 +1,5 @@
--- Take back jobs whose lease ended without renewal.
+-- Take back jobs whose lease ended without renewal: worker/maintenance.py calls this. The job of a
+-- process whose worker still runs is given back at once: see release_slot.
 -- Moves: running -> queued (with its old score), running -> failed (recovered too often),
 --   running -> cancelled (a cancel was requested)
 -- KEYS: the prefix of all keys of the alias
@@ -10,7 +11,7 @@
 --   lease      ms
 --   queues...  names of the queues
 -- Returns: {job id, state now, ...}; error DETACHED
--- Atomic: a job could be reaped while its run is being finished
+-- Atomic: else a job could be reaped while its run is being finished
 
 allow_at_maxmemory()
 local t = now()
@@ -35,7 +36,7 @@ for _, queue in ipairs(queues) do
       state = recover(id, queue, t, 1, 'lost')
     else
       call('ZREM', index, id)
-      quarantine(id, queue, t, state)
+      fail_if_damaged(id, queue, t, state)
     end
     answer[#answer + 1] = id
     answer[#answer + 1] = state or 'failed'

@@ -6,7 +6,7 @@
 --   id     id of the job
 --   nonce  random name of this call; a repeated call has the same one, and changes nothing
 -- Returns: {state before, state now}; {} if there is no such job; error DETACHED
--- Atomic: a job could be in no index, or in two
+-- Atomic: else a job could be in no index, or in two
 
 local job = fields_of(id, 'state', 'queue', 'task', 'priority', 'requeued')
 local state, queue = job.state, job.queue

@@ -3,7 +3,7 @@
 -- Returns whether a job, given its state and fence, still runs under this fence.
 local function runs_under(job, fence) return job.state == 'running' and job.fence == fence end
 
--- Returns the last claim of a slot: nonce, queue, id and fence. Further words are ignored.
+-- Returns the last claim of a slot: nonce, queue, id and fence.
 local function slot_entry(text) return string.match(text or '', '^(%S+) (%S+) (%S+) (%S+)') end
 
 -- Ends a run whose process has ended, and queues the job again with its old score. A lost run
@@ -58,7 +58,7 @@ end
 --                                      before it received the job; then the slot claims
 --
 -- Returns the reply to the call, or nil if the slot is to claim.
-local function claimed_before(worker, slot, nonce, t)
+local function settle_last_claim(worker, slot, nonce, t)
   local last, queue, id, fence = slot_entry(call('HGET', key('slots', worker), slot))
   if not id then return nil end
   local job, flat = job_record(id)
@@ -71,9 +71,9 @@ end
 -- Gives the slot the first job of its queues, tried in order. Returns {'job', ...}, or {'more'}
 -- after MAX_MOVES ids that can't run, or {'none', ms until the next job is due or -1}.
 local function claim(worker, slot, nonce, lease, queues, t)
-  local moves, due, tokens = 0, nil, {}
+  local skipped, due, wake_keys = 0, nil, {}
   for _, queue in ipairs(queues) do
-    tokens[#tokens + 1] = key('wake', queue)
+    wake_keys[#wake_keys + 1] = key('wake', queue)
     if call('SISMEMBER', PREFIX .. 'paused', queue) == 0 then
       local _, next_due = promote_due(queue, t, MAX_MOVES)
       if next_due and (not due or next_due < due) then due = next_due end
@@ -83,14 +83,15 @@ local function claim(worker, slot, nonce, lease, queues, t)
         if job.state == 'queued' then
           return start(id, queue, score, worker, slot, nonce, lease, t, job, flat)
         end
-        quarantine(id, queue, t, job.state)
-        moves = moves + 1
-        if moves == MAX_MOVES then return {'more'} end
+        fail_if_damaged(id, queue, t, job.state)
+        skipped = skipped + 1
+        if skipped == MAX_MOVES then return {'more'} end
         id, score = unpack(call('ZPOPMIN', key('queued', queue)))
       end
     end
   end
-  if #tokens > 0 then call('DEL', unpack(tokens)) end
+  -- The tokens are void now: with them, the slot's next wait would end at once.
+  if #wake_keys > 0 then call('DEL', unpack(wake_keys)) end
   call('HDEL', key('slots', worker), slot)
   return {'none', due and math.max(0, due - t) or -1}
 end

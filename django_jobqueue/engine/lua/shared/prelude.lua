@@ -16,13 +16,11 @@ local function pcall_or_false(...)
   return (type(answer) ~= 'table' or not answer.err) and answer
 end
 
--- Returns fields of a hash by name; an absent field is nil. A key of another type has no fields.
+-- Returns fields of a hash by name; an absent field is false. A key of another type has no fields.
 local function hash_fields(hash, ...)
   local names, fields = {...}, {}
   local values = pcall_or_false('HMGET', hash, ...) or {}
-  for at = 1, #names do
-    if values[at] then fields[names[at]] = values[at] end
-  end
+  for at = 1, #names do fields[names[at]] = values[at] end
   return fields
 end
 
@@ -34,7 +32,7 @@ local function values_of(id, ...)
   return unpack(pcall_or_false('HMGET', key('job', id), ...) or {})
 end
 
-local function field_of(id, name) return pcall_or_false('HGET', key('job', id), name) or nil end
+local function field_of(id, name) return pcall_or_false('HGET', key('job', id), name) end
 
 -- Returns the whole record of a job: fields by name, and the flat list that Redis returns.
 local function job_record(id)
@@ -116,7 +114,7 @@ end
 
 -- Handles an id whose record does not have the state of the index it was in. Without a state, the
 -- record is gone or damaged, and the job becomes failed, where people see it.
-local function quarantine(id, queue, t, state)
+local function fail_if_damaged(id, queue, t, state)
   if state then return end
   ensure_hash(key('job', id))
   count_total('damaged')
@@ -157,7 +155,7 @@ local function promote_due(queue, t, limit)
       to_queued(id, queue, next_score(job.priority))
       moved = moved + 1
     else
-      quarantine(id, queue, t, job.state)
+      fail_if_damaged(id, queue, t, job.state)
     end
   end
   if moved > 0 then wake(queue, moved) end

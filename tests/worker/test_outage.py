@@ -6,7 +6,7 @@ import time
 import pytest
 
 from django_jobqueue.exceptions import QueueUnavailable
-from django_jobqueue.worker.backoff import LONGEST_PAUSE, SHORTEST_PAUSE, Backoff, delay
+from django_jobqueue.worker.outage import LONGEST_PAUSE, SHORTEST_PAUSE, Outage, pause_after
 from django_jobqueue.worker.ticks import RedisTicks, Tick
 
 AWAY = QueueUnavailable("Redis can't be reached.")
@@ -15,28 +15,28 @@ AWAY = QueueUnavailable("Redis can't be reached.")
 def test_pauses_grow_to_a_second_with_jitter() -> None:
     """Not all callers come back at one moment."""
     for failures in (*range(5), 10**6):
-        pauses = {delay(failures) for _ in range(100)}
+        pauses = {pause_after(failures) for _ in range(100)}
         longest = min(LONGEST_PAUSE, SHORTEST_PAUSE * 2 ** min(failures, 10))
         assert longest / 2 <= min(pauses) < max(pauses) <= longest
 
 
 def test_no_call_before_the_pause_is_over() -> None:
-    backoff = Backoff("Waiting.")
+    outage = Outage("Waiting.")
     before = time.monotonic()
-    assert backoff.retry_at <= before
-    pause = backoff.note_failure(AWAY)
-    assert backoff.retry_at >= before + pause
+    assert outage.retry_at <= before
+    pause = outage.note_failure(AWAY)
+    assert outage.retry_at >= before + pause
 
 
 @pytest.mark.parametrize("level", ["WARNING", "ERROR"])
 def test_first_failure_and_the_answer_are_logged(caplog, level: str) -> None:
     """Once for each time that Redis is away."""
-    backoff = Backoff("Waiting.", logging.getLevelNamesMapping()[level])
+    outage = Outage("Waiting.", logging.getLevelNamesMapping()[level])
     for _ in range(2):
         for _ in range(3):
-            backoff.note_failure(AWAY)
+            outage.note_failure(AWAY)
         for _ in range(2):
-            backoff.note_success()
+            outage.note_success()
     told = [(line.levelname, line.getMessage()) for line in caplog.records]
     assert told == 2 * [
         (level, "Redis can't be reached. Waiting."),
@@ -56,9 +56,9 @@ def test_failure_holds_all_ticks_and_the_first_goes_first() -> None:
     ticks = RedisTicks([first, second], "Waiting.")
     ticks.run_due()
     assert (calls, ticks.is_failing) == (["first", "second"], True)
-    assert ticks.due == ticks.backoff.retry_at == first.due
+    assert ticks.due == ticks.outage.retry_at == first.due
     ticks.run_due()
     assert calls == ["first", "second"]
-    ticks.backoff.retry_at = first.due = time.monotonic()
+    ticks.outage.retry_at = first.due = time.monotonic()
     ticks.run_due()
     assert (calls, ticks.is_failing) == (["first", "second", "first"], False)

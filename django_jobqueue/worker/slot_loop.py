@@ -23,12 +23,11 @@ from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome
-from django_jobqueue.jobs.text import one_line
-from django_jobqueue.worker import databases
-from django_jobqueue.worker.backoff import Backoff, delay
+from django_jobqueue.worker import databases, log_lines
 from django_jobqueue.worker.executor import Execution, Executor
 from django_jobqueue.worker.limits.interrupt import Interrupt
 from django_jobqueue.worker.limits.shared_state import SlotState
+from django_jobqueue.worker.outage import Outage, pause_after
 from django_jobqueue.worker.progress import ProgressReporter, ReportPause
 
 logger = logging.getLogger("django_jobqueue.worker")
@@ -48,7 +47,7 @@ class StopFlag:
     """The request to stop, shared by the signal handler and the slots of a process."""
 
     requested: bool = False
-    interruptible: bool = False  # a slot in the main thread waits for work
+    interruptible: bool = False  # the main thread waits for work, so a signal may end that
 
     def handle(self, signum: int, frame: object) -> None:
         self.requested = True
@@ -84,22 +83,22 @@ class SlotLoop:
         self._claims = engine.claims
         self._executor = executor
         self._slot = slot
-        self._wanted = queues
-        self._queues: Sequence[str] = queues or ["default"]
+        self._given_queues = queues
+        self._served_queues: Sequence[str] = queues or ["default"]
         self._stop = stop
         self._state = state
         self._pid = os.getpid()
         self.interrupt = Interrupt(state)
-        self._backoff = Backoff("Trying again until it answers.", logging.WARNING)
+        self._outage = Outage("Trying again until it answers.", logging.WARNING)
         self._burst = burst
         self._max_jobs = max_jobs
-        self.done = 0  # jobs run
-        self._reports = reports
+        self.jobs_done = 0
+        self._report_jobs = reports
         self._report_pause = ReportPause()
         self._tidy = tidy
         self._drop = drop
         self.idle = False
-        self.gate = threading.Lock()  # held to change `idle`; see process.py, `_at_rest`
+        self.idle_lock = threading.Lock()  # held to change `idle`; see process.py, `_at_rest`
 
     def run(self) -> None:
         self._look_up_queues()
@@ -107,7 +106,7 @@ class SlotLoop:
         while True:
             if isinstance(found, Job):
                 found = self._release(found) if self._stop.requested else self._work(found)
-            elif self._stop.requested or self.done == self._max_jobs:
+            elif self._stop.requested or self.jobs_done == self._max_jobs:
                 return
             elif found.more:
                 found = self._claim()
@@ -121,24 +120,24 @@ class SlotLoop:
                 return
 
     def _claim(self) -> Job | NoJob:
-        found = self._patiently(lambda: self._claims.claim(self._slot, self._queues), NoJob())
+        found = self._patiently(
+            lambda: self._claims.claim(self._slot, self._served_queues), NoJob()
+        )
         self._state.note_reply()
         return found
 
     def _work(self, job: Job) -> Job | NoJob:
         """Run a job, finish it, and return the job that the same call claimed."""
-        logger.info("Started %s", _Line(job))
+        log_lines.started(job)
         began = time.monotonic()
         before = copy_context()
-        report = ProgressReporter(self._reports, job, self._report_pause)
+        report = ProgressReporter(self._report_jobs, job, self._report_pause)
         execution = self._executor.execute(job, report, self.interrupt)
         self._clean_up(before)
-        self.done += 1
-        last = self._stop.requested or self.done == self._max_jobs
-        found = self._finish(execution, [] if last else self._queues)
-        logger.info(
-            "%s in %.3f s: %s", execution.result.outcome, time.monotonic() - began, _Line(job)
-        )
+        self.jobs_done += 1
+        last = self._stop.requested or self.jobs_done == self._max_jobs
+        found = self._finish(execution, [] if last else self._served_queues)
+        log_lines.finished(job, execution.result.outcome, time.monotonic() - began)
         return found
 
     def _clean_up(self, before: Context) -> None:
@@ -159,11 +158,11 @@ class SlotLoop:
             lambda: self._claims.finish(self._slot, job, result, queues), None
         )
         if reply is FinishReply.STALE:
-            logger.warning("The lease was lost, the outcome is dropped: %s", _Line(job))
+            log_lines.lease_lost(job)
             return found
         if reply is FinishReply.CANCELLED:
             execution = execution._replace(result=result._replace(outcome=Outcome.CANCELLED))
-        if self._executor.announce(execution, now_ms):
+        if self._executor.send_signals(execution, now_ms):
             self._tidy()  # receivers may have queried
         return found
 
@@ -174,58 +173,62 @@ class SlotLoop:
         return NoJob()
 
     def _wait(self, wait_ms: int | None) -> None:
-        """Wait for a wake token, until the next job is due or BLOCK is over."""
+        """Wait for a wake token; at most until the next job is due, or for BLOCK."""
         self._look_up_queues()
         block = BLOCK if wait_ms is None else min(BLOCK, wait_ms / 1000)
         client = self._engine.client
-        wake = [client.keys("wake", queue) for queue in self._queues]
-        if self._wanted is None:
-            wake.append(client.keys("wake", "*"))
+        wake = [client.keys("wake", queue) for queue in self._served_queues]
+        if self._given_queues is None:
+            wake.append(client.keys("wake", "*"))  # told of new queues
         if not self._enter_idleness():
             return
         try:
             client.execute("BLPOP", *wake, max(0.01, block))
         except RedisError as error:
             logger.debug("Waiting for work: %s", error)
-            time.sleep(delay(0))
+            time.sleep(pause_after(0))
         except StopIdling:
             pass  # run() checks the flag
         finally:
             self._stop.interruptible = False
-            with self.gate:
+            with self.idle_lock:
                 self.idle = False
         self._tidy()
 
     def _enter_idleness(self) -> bool:
-        with self.gate:
+        """Let a stop end the wait; return whether to wait.
+
+        The flag is read last: a stop that came before is seen, a later one interrupts the wait.
+        """
+        with self.idle_lock:
             self.idle = True
         if threading.current_thread() is threading.main_thread():
             self._stop.interruptible = True
         return not self._stop.requested
 
     def _look_up_queues(self) -> bool:
-        """Store the known queues if all are served; return whether they have changed."""
-        if self._wanted is not None:
+        """Look for new queues, unless the slot was given its queues; return whether there are."""
+        if self._given_queues is not None:
             return False
-        before = self._queues
-        self._queues = self._patiently(self._engine.queues.names, before)
-        return self._queues != before
+        before = self._served_queues
+        self._served_queues = self._patiently(self._engine.queues.names, before)
+        return self._served_queues != before
 
     def _patiently(self, call: Callable[[], T], otherwise: U | None) -> T | U:
         """Repeat a call until Redis answers; the same nonce or fence makes the repeats one call.
 
-        If a stop is requested, return `otherwise` after a failure, unless it is None.
+        If a stop is requested, return `otherwise` after a failure; None: go on until Redis answers.
         """
         while True:
             try:
                 answer = call()
             except JobQueueError as error:
-                pause = self._backoff.note_failure(error)
+                pause = self._outage.note_failure(error)
                 if self._stop.requested and otherwise is not None:
                     return otherwise
                 time.sleep(pause)
             else:
-                self._backoff.note_success()
+                self._outage.note_success()
                 return answer
 
 
@@ -233,17 +236,3 @@ def _is_changed(before: Context) -> bool:
     """Return whether a context variable has changed; this is faster than two deactivations."""
     now = copy_context()
     return len(now) != len(before) or any(before.get(var) is not now[var] for var in now)
-
-
-class _Line:
-    """A job in a log line, formatted only if the line is written; its names may be unsigned."""
-
-    def __init__(self, job: Job) -> None:
-        self._job = job
-
-    def __str__(self) -> str:
-        job = self._job
-        return one_line(
-            f"job={job.id} task={job.task} queue={job.queue} "
-            f"attempt={job.attempt} fence={job.fence}"
-        )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from django_jobqueue.worker.process_control import OomWatch
+from django_jobqueue.worker.oom_watch import OomWatch
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_old_kills_explain_nothing(tmp_path: Path, monkeypatch) -> None:
     watch = OomWatch([counter])
     counter.write_text("oom_kill 4\n")
     watch.look()
-    monkeypatch.setattr("django_jobqueue.worker.process_control.OOM_WINDOW", 0.0)
+    monkeypatch.setattr("django_jobqueue.worker.oom_watch.OOM_WINDOW", 0.0)
     assert not watch.has_just_killed()
 
 

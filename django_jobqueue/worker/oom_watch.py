@@ -1,31 +1,15 @@
-"""The detection of ended orphans and of kills for lack of memory."""
+"""The detection of kills for lack of memory."""
 
 import math
-import os
 import re
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 OOM_WINDOW = 5.0  # seconds after a kill by the kernel in which it explains the end of a process
 
 _OOM_KILL = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
-
-
-def reap_zombies(own: Collection[int]) -> None:
-    """Collect ended processes that are not `own`.
-
-    Orphans become children of process 1, which may be a worker in a container.
-    """
-    while os.getpid() == 1 and hasattr(os, "waitid"):
-        try:
-            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return
-        if found is None or found.si_pid in own:
-            return
-        os.waitpid(found.si_pid, 0)
 
 
 class OomWatch:

@@ -15,8 +15,8 @@ logger = logging.getLogger("django_jobqueue.worker")
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 1.0  # seconds, before the jitter
 
 
-class Backoff:
-    """Count the failures of one caller and set the time of its next call."""
+class Outage:
+    """Count the failed calls of one caller and set the time of its next one."""
 
     def __init__(self, meanwhile: str, level: int = logging.ERROR) -> None:
         """Log `meanwhile` with the first failure: it says what happens until Redis answers."""
@@ -29,7 +29,7 @@ class Backoff:
         """Count and log a failure; return the seconds until the next call."""
         if self.failures == 0:
             logger.log(self._level, "%s %s", error, self._meanwhile)
-        pause = delay(self.failures)
+        pause = pause_after(self.failures)
         self.failures += 1
         self.retry_at = time.monotonic() + pause
         return pause
@@ -40,7 +40,7 @@ class Backoff:
             self.failures = 0
 
 
-def delay(failures: int) -> float:
+def pause_after(failures: int) -> float:
     """Return the seconds to wait after a failure; `failures` is the number of earlier ones."""
     longest = min(LONGEST_PAUSE, SHORTEST_PAUSE * 2.0 ** min(failures, 10))
     return longest * random.uniform(0.5, 1)  # noqa: S311
@@ -51,7 +51,7 @@ def patient_engine(alias: str) -> Engine:
     return new_engine(alias, supervisor_timeouts(load(alias).lease))
 
 
-def attach(engine: Engine, backoff: Backoff) -> Iterator[float]:
+def attach(engine: Engine, outage: Outage) -> Iterator[float]:
     """Attach the process to Redis; yield the seconds to wait each time Redis is unavailable.
 
     Raises: ServerUnfit, OwnerMismatch, SchemaMismatch, QueueUnavailable (the log-in is refused).
@@ -63,7 +63,7 @@ def attach(engine: Engine, backoff: Backoff) -> Iterator[float]:
         except QueueUnavailable as error:
             if not error.passing:
                 raise
-            yield backoff.note_failure(error)
+            yield outage.note_failure(error)
         else:
-            backoff.note_success()
+            outage.note_success()
             return
