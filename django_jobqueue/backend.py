@@ -21,7 +21,7 @@ from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.exceptions import BadSignature, JobNotFound, QueueUnavailable, TaskUnknown
 from django_jobqueue.jobs.job import DEFAULT_MAX_ATTEMPTS, QUEUE_PATTERN, Job, is_id, new_id
-from django_jobqueue.jobs.payload import pure_call
+from django_jobqueue.jobs.payload import pure_call, pure_metadata
 from django_jobqueue.jobs.result import JobResult, Latest, result_of, set_enqueued
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import State
@@ -222,6 +222,7 @@ def prepare(
 
     Raises: TypeError, PayloadTooLarge, and whatever middleware raises.
     """
+    metadata = getattr(task, "metadata", None)
     recoveries = getattr(task, "max_recoveries", None)
     run_after = task.run_after
     pure_args, pure_kwargs = pure_call(args, kwargs)
@@ -237,7 +238,7 @@ def prepare(
         due_at=int(run_after.timestamp() * 1000) if isinstance(run_after, datetime) else None,
         args=pure_args,
         kwargs=pure_kwargs,
-        metadata=dict(getattr(task, "metadata", None) or {}),
+        metadata=pure_metadata(metadata) if metadata else {},
         **fields,
     )
     for enqueue in middleware.load(options.middleware).enqueue:

@@ -1,7 +1,7 @@
 """The configuration of one alias: `TASKS[alias]["OPTIONS"]` as a frozen dataclass.
 
 Only this module reads the options. It reads them lazily: nothing happens at import,
-and `override_settings(TASKS=…)` works.
+and `override_settings(TASKS=…)` works. Next: engine/locate.py makes a pool of URL or CACHE.
 """
 
 from collections.abc import Callable, Iterator, Mapping

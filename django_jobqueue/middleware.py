@@ -12,9 +12,12 @@
 Each class has one method or both. The first class in the list is the outermost.
 """
 
+import os
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
+from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any, NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured
@@ -34,12 +37,20 @@ class Chain(NamedTuple):
     run: Sequence[Callable[[JobContext], AbstractContextManager[Any]]] = ()  # around the function
 
 
-@cache
+_lock = threading.Lock()  # two threads must not make two instances
+
+
 def load(paths: tuple[str, ...]) -> Chain:
     """Return the methods of the classes at `paths`, which are instantiated once per process.
 
     Raises: ImproperlyConfigured.
     """
+    with _lock:
+        return _load(paths)
+
+
+@cache
+def _load(paths: tuple[str, ...]) -> Chain:
     instances = [_instance(path) for path in paths]
     return Chain(
         [one.enqueue for one in instances if hasattr(one, "enqueue")],
@@ -50,20 +61,37 @@ def load(paths: tuple[str, ...]) -> Chain:
 def _instance(path: str) -> Any:
     try:
         found = import_string(path)()
-    except ImportError as error:
+    except Exception as error:
         raise ImproperlyConfigured(
-            f"OPTIONS['MIDDLEWARE'] names {path!r}, which can't be imported: {error}"
+            f"OPTIONS['MIDDLEWARE'] names {path!r}, which can't be imported and called without "
+            f"arguments: {type(error).__name__}: {error}"
         ) from error
-    if not hasattr(found, "enqueue") and not hasattr(found, "run"):
+    methods = [getattr(found, name) for name in ("enqueue", "run") if hasattr(found, name)]
+    if not methods:
         raise ImproperlyConfigured(
             f"OPTIONS['MIDDLEWARE'] names {path!r}, which has neither a method `enqueue` nor `run`."
         )
+    for method in methods:
+        if iscoroutinefunction(method) or isasyncgenfunction(method):
+            raise ImproperlyConfigured(
+                f"OPTIONS['MIDDLEWARE'] names {path!r}, whose method `{method.__name__}` is async: "
+                "write a plain one, also for async tasks."
+            )
     return found
+
+
+def _forget_in_child() -> None:
+    # What an instance holds, such as a connection, belongs to the parent process.
+    global _lock
+    _lock = threading.Lock()
+    _load.cache_clear()
 
 
 def _settings_changed(*, setting: str, **_: object) -> None:
     if setting == "TASKS":
-        load.cache_clear()
+        _load.cache_clear()
 
 
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forget_in_child)
 setting_changed.connect(_settings_changed)

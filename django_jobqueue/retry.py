@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django_jobqueue.exceptions import JobInterrupt
+
 logger = logging.getLogger("django_jobqueue")
 
 MAX_DELAY = 86_400.0  # seconds; the cap of every backoff
@@ -56,9 +58,13 @@ def seconds(value: Seconds) -> float:
         return math.copysign(math.inf, 1 if value > 0 else -1)
 
 
+def _is_function(backoff: object) -> bool:
+    return callable(backoff) and not isinstance(backoff, type)  # such as Exponential without ()
+
+
 def validate(backoff: object) -> None:
     """Raise ValueError or TypeError unless the backoff is valid."""
-    if isinstance(backoff, Exponential) or callable(backoff):
+    if isinstance(backoff, Exponential) or _is_function(backoff):
         return
     single = isinstance(backoff, int | float | timedelta)
     steps = [backoff] if single else list(backoff) if isinstance(backoff, Sequence) else []
@@ -92,10 +98,27 @@ def call_backoff(
     """
     try:
         wanted = backoff(error, result)
-        if wanted is None:
-            return None
-        validate(wanted)
-        return seconds(wanted)
-    except Exception:
-        logger.exception("The backoff %r gives no delay; the default one is taken.", backoff)
-        return DEFAULT_BACKOFF.delay(attempt)
+    except (Exception, JobInterrupt, SystemExit):  # JobTimeout: it may raise what it was given
+        return _default_delay(backoff, attempt)
+    return None if wanted is None else checked_delay(wanted, MAX_DELAY, backoff, attempt)
+
+
+def checked_delay(wanted: Any, most: float, source: object, attempt: int) -> float:
+    """Return a delay that a project's code gave while a job ran, in seconds, at most `most`.
+
+    If it is no delay, that is logged with its `source` and the default backoff is used.
+    """
+    try:
+        if not isinstance(wanted, int | float | timedelta) or isinstance(wanted, bool):
+            raise TypeError(f"{wanted!r} is no delay: give seconds or a timedelta.")
+        delay = seconds(wanted)
+        if not delay >= 0:
+            raise ValueError(f"{wanted!r} is no delay: it must be at least 0 s.")
+        return min(delay, most)
+    except (TypeError, ValueError):
+        return _default_delay(source, attempt)
+
+
+def _default_delay(source: object, attempt: int) -> float:
+    logger.exception("%r gives no delay; the default backoff is used.", source)
+    return DEFAULT_BACKOFF.delay(attempt)

@@ -117,7 +117,7 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
             "max_recoveries": max_recoveries,
             "on_commit": on_commit,
             "refresh_after": refresh_after,
-            "metadata": metadata and {**(self.metadata or {}), **metadata},
+            "metadata": task_options.merged(self.metadata, metadata),
         }
         return replace(self, **{name: v for name, v in changes.items() if v is not None})
 

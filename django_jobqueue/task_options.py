@@ -64,11 +64,18 @@ def validate(task: Any) -> None:
                 f"{name}: {option}={value!r} must be seconds above 0 or a timedelta, at most a "
                 "year."
             )
+    if not isinstance(task.metadata, Mapping | None):
+        raise compat.InvalidTask(f"{name}: metadata={task.metadata!r} must be a mapping.")
     _validate_latest(name, task.keep_latest, task.refresh_after)
     try:
         retry.validate(task.backoff)
     except (TypeError, ValueError) as error:
         raise compat.InvalidTask(f"{name}: {error}") from error
+
+
+def merged(own: Mapping[str, Any] | None, more: Mapping[str, Any] | None) -> Any:
+    """Return a task's metadata with more of them; what is no mapping is left to `validate`."""
+    return {**(own or {}), **more} if isinstance(more, Mapping) else more
 
 
 @cache

@@ -13,7 +13,7 @@ from django.core.signals import setting_changed
 from django_jobqueue.conf import Options, load
 from django_jobqueue.engine.cached import CachedResults
 from django_jobqueue.engine.claims import Claims
-from django_jobqueue.engine.client import Client
+from django_jobqueue.engine.client import Client, forget_sockets
 from django_jobqueue.engine.inspector import Inspector
 from django_jobqueue.engine.jobs import Jobs
 from django_jobqueue.engine.queues import Queues
@@ -73,6 +73,7 @@ def _forget_in_child() -> None:
     global _lock
     _lock = threading.Lock()
     _engines.clear()
+    forget_sockets()
 
 
 def _settings_changed(*, setting: str, **_: object) -> None:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from copy import copy
 from functools import partial
 from typing import Any
+from weakref import WeakSet
 
 from redis import ConnectionPool, Redis
 from redis.client import Pipeline
@@ -32,6 +33,9 @@ from django_jobqueue.exceptions import QueueUnavailable
 UNATTACHED = frozenset({"finish", "renew", "release_slot", "progress", "log", "adopt"})
 
 Ask = Callable[[Pipeline], object]  # puts commands into a pipeline
+
+
+_clients: WeakSet["Client"] = WeakSet()  # of this process
 
 
 class Client:
@@ -61,6 +65,7 @@ class Client:
         self._lock = threading.Lock()
         self._failure: RedisError | None = None  # of the last failed `attach`
         self._failed_at = 0.0  # monotonic
+        _clients.add(self)
 
     def run(self, script: str, rest: Sequence[Argument] = (), /, **given: Argument) -> Any:
         """Run a script by name; `rest` is its last argument if that is a list.
@@ -239,6 +244,13 @@ class Client:
 def _command(words: Sequence[Argument], connection: Any) -> Any:
     connection.send_command(*words)
     return connection.read_response()
+
+
+def forget_sockets() -> None:
+    """Drop all connections of all clients in a forked process: they belong to its parent."""
+    for client in list(_clients):
+        client._idle.clear()
+        client._lock = threading.Lock()
 
 
 def _pass(error: Exception) -> None:

@@ -85,7 +85,9 @@ class Inspector:
     def queues(self) -> list[str]:
         """Return the names of all queues ever used, "default" first."""
         names = self._read(lambda pipe: pipe.smembers(self._keys("queues")))[0]
-        return sorted((name.decode() for name in names), key=lambda name: (name != "default", name))
+        return sorted(
+            (name.decode() for name in names or ()), key=lambda name: (name != "default", name)
+        )
 
     def queue_stats(self, names: Sequence[str] | None = None) -> list[QueueStats]:
         """Return the stats of the given queues or all."""
@@ -105,8 +107,8 @@ class Inspector:
         return [
             QueueStats(
                 name=name,
-                paused=name.encode() in paused,
-                counts={state: row[INDEXES.index(INDEX_OF[state])] for state in State},
+                paused=name.encode() in (paused or ()),
+                counts={state: row[INDEXES.index(INDEX_OF[state])] or 0 for state in State},
                 oldest_at=head,
             )
             for name, row, head in zip(names, rows, heads, strict=True)
@@ -115,7 +117,8 @@ class Inspector:
     def count(self, state: State, queues: Sequence[str] | None = None) -> int:
         """Return how many jobs are in a state, in the given queues or all."""
         names = self.queues() if queues is None else queues
-        return sum(self._read(lambda pipe: [pipe.zcard(self._index(state, n)) for n in names]))
+        counts = self._read(lambda pipe: [pipe.zcard(self._index(state, name)) for name in names])
+        return sum(filter(None, counts))
 
     def page(
         self,
@@ -146,7 +149,7 @@ class Inspector:
         return self.jobs(self._ids(self._keys("failed-of", task), start, stop, newest_first))
 
     def count_failed_of(self, task: str) -> int:
-        return int(self._read(lambda pipe: pipe.zcard(self._keys("failed-of", task)))[0])
+        return int(self._read(lambda pipe: pipe.zcard(self._keys("failed-of", task)))[0] or 0)
 
     def jobs(self, ids: Iterable[str]) -> list[Job]:
         """Return the small fields and progress of the given jobs; leave out unknown ids."""
@@ -175,7 +178,7 @@ class Inspector:
     def workers(self) -> list[WorkerStats]:
         """Return all workers that have a record."""
         ids = self._read(lambda pipe: pipe.zrange(self._keys("workers"), 0, -1))[0]
-        names = [name.decode() for name in ids]
+        names = [name.decode() for name in ids or ()]
 
         def ask(pipe: Pipeline) -> None:
             for name in names:
@@ -189,12 +192,12 @@ class Inspector:
     def totals(self) -> dict[str, int]:
         """Return the counts of rare events: stale, damaged, recovered."""
         reply = self._read(lambda pipe: pipe.hgetall(self._keys("totals")))[0]
-        return {name.decode(): int(value) for name, value in reply.items()}
+        return {name.decode(): int(value) for name, value in (reply or {}).items()}
 
     def minute(self, number: int) -> dict[tuple[str, str], int]:
         """Return the counts of one minute by (event, queue); `number` is in minutes since 1970."""
         reply = self._read(lambda pipe: pipe.hgetall(self._keys("minute", str(number))))[0]
-        rows = ((name.decode().partition(":"), value) for name, value in reply.items())
+        rows = ((name.decode().partition(":"), value) for name, value in (reply or {}).items())
         return {(event, queue): int(value) for (event, _, queue), value in rows}
 
     def _index(self, state: State, queue: str) -> str:
@@ -204,7 +207,7 @@ class Inspector:
         if stop <= start:
             return []
         ids = self._read(lambda pipe: pipe.zrange(index, start, stop - 1, desc=newest_first))[0]
-        return [job_id.decode() for job_id in ids]
+        return [job_id.decode() for job_id in ids or ()]
 
     def _merged(
         self, state: State, names: Sequence[str], start: int, stop: int, newest_first: bool
@@ -217,7 +220,7 @@ class Inspector:
                 index = self._index(state, name)
                 pipe.zrange(index, 0, stop - 1, desc=newest_first, withscores=True)
 
-        pages = [[(float(score), i) for i, score in page] for page in self._read(ask)]
+        pages = [[(float(score), i) for i, score in page or ()] for page in self._read(ask)]
         merged = heapq.merge(*pages, reverse=newest_first)
         return [job_id.decode() for _, job_id in list(merged)[start:stop]]
 

@@ -1,8 +1,8 @@
 """Find the configured Redis and create connection pools to it.
 
-Host, login, TLS and Sentinel come from `OPTIONS["URL"]` or from an alias of `CACHES`. The pool
-and the database number are never those of a cache: a cache's pool has other time-outs, and
-`cache.clear()` is FLUSHDB.
+Host, login, TLS and Sentinel come from `OPTIONS["URL"]`, whose scheme conf.py checks, or from an
+alias of `CACHES`. The pool and the database number are never those of a cache: a cache's pool has
+other time-outs, and `cache.clear()` is FLUSHDB.
 """
 
 from collections.abc import Mapping
@@ -151,6 +151,7 @@ def _pool_from_url(
     if db is not None:
         pool.connection_kwargs["db"] = db
     pool.connection_kwargs.setdefault("db", default_db)
+    pool.connection_kwargs["decode_responses"] = False  # payloads and results are bytes
     return pool
 
 

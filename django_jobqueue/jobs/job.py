@@ -140,6 +140,8 @@ class Job:
 
         Raises: PayloadTooLarge above `cap` bytes.
         """
+        if self.metadata != {}:
+            self.metadata = payload.pure_metadata(self.metadata)  # middleware may have added any
         data = payload.dump_call(self.args, self.kwargs, self.metadata, cap)
         self.payload = signer.sign(self.id, self.task, data)
 

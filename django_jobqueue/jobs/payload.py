@@ -1,4 +1,4 @@
-"""Convert arguments, metadata and results to plain JSON and back; a job holds nothing else.
+"""Convert arguments, metadata and results to plain JSON of a limited size, and back.
 
 Next: jobs/signing.py signs the arguments. A result is stored unsigned.
 """
@@ -63,8 +63,8 @@ def dump_call(args: list[Any], kwargs: dict[str, Any], metadata: dict[str, Any],
     """
     parts = {"args": args, "kwargs": kwargs}
     if metadata:
-        parts["metadata"] = pure_metadata(metadata)
-    return _capped(parts, cap, "the arguments")
+        parts["metadata"] = metadata
+    return _capped(parts, cap, "the arguments and metadata" if metadata else "the arguments")
 
 
 def load_call(data: bytes) -> Call:

@@ -39,6 +39,7 @@ _REFRESHED = (
     "errors",
     "worker_ids",
     "_return_value",
+    "_attempts",
     "state",
     "reason",
     "progress",
@@ -91,6 +92,7 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
     schedule: str = ""  # name of the schedule that enqueued it
     nominal_time: datetime | None = None  # the schedule's time for which it was enqueued
     metadata: dict[str, Any] = field(default_factory=dict)  # from task, `using` and middleware
+    _attempts: int = 0  # of these, only the last 20 have an entry in `worker_ids`
     _drop: list[bool] = field(default_factory=list, repr=False, compare=False)
 
     if TYPE_CHECKING:
@@ -112,11 +114,14 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
         def return_value(self) -> R: ...
         @property
         def is_finished(self) -> bool: ...
-        @property
-        def attempts(self) -> int: ...
 
     def __post_init__(self) -> None:
         """Skip Django's conversion of the arguments, which `payload.pure_call` has made pure."""
+
+    @property
+    def attempts(self) -> int:
+        """Return how many runs counted as attempts, with the current one."""
+        return self._attempts
 
     @property
     def is_pending(self) -> bool:
@@ -205,6 +210,7 @@ def result_of(job: Job, task: Any) -> JobResult[..., Any]:
         schedule=job.schedule,
         nominal_time=moment(job.nominal_at),
         metadata=job.metadata,
+        _attempts=job.attempts + (job.state is State.RUNNING),
     )
     if job.state is State.RUNNING:
         result.worker_ids.append(job.worker)

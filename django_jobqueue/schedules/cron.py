@@ -14,6 +14,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from cronsim import CronSim, CronSimError
+from django.conf import settings
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -51,6 +52,12 @@ class Times(Protocol):
 
     def describe(self) -> str:
         """Return an English description of the times."""
+
+
+def default_zone() -> str:
+    """Return the time zone of a cron text for which no other one is given."""
+    zone: str = settings.TIME_ZONE
+    return zone
 
 
 @dataclass(frozen=True, slots=True)

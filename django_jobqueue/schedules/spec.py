@@ -18,7 +18,7 @@ from django.utils.timezone import is_naive, make_aware
 from django_jobqueue import compat
 from django_jobqueue.jobs import payload
 from django_jobqueue.retry import Seconds, seconds
-from django_jobqueue.schedules.cron import Cron, Every, Times
+from django_jobqueue.schedules.cron import Cron, Every, Times, default_zone
 from django_jobqueue.schedules.timetable import CATCH_UP_MAX, Timetable
 from django_jobqueue.task import Task, as_task
 from django_jobqueue.task_options import signature_of
@@ -68,7 +68,8 @@ def schedule(
 ) -> ScheduleSpec:
     """Declare a schedule that enqueues a task at the times of `cron`, or at the interval `every`.
 
-    `timezone` defaults to `settings.TIME_ZONE`; `task.using(…)` chooses queue and priority.
+    `timezone` defaults to `settings.TIME_ZONE` (see cron.py). `task.using(…)` chooses queue and
+    priority.
     Raises: ValueError or TypeError, quoting the wrong value and naming what is allowed.
     """
     declared_at = _caller()
@@ -156,11 +157,6 @@ def check_overlap(overlap: object) -> None:
     """Raise ValueError unless this is one of OVERLAPS."""
     if overlap not in OVERLAPS:
         raise ValueError(f"overlap={overlap!r}: use one of {', '.join(map(repr, OVERLAPS))}.")
-
-
-def default_zone() -> str:
-    """Return the time zone of a cron expression that is given none."""
-    return settings.TIME_ZONE
 
 
 def make_times(cron: str | None, every: Any, zone: str | None, start: datetime | None) -> Times:

@@ -81,11 +81,10 @@ def run_now(executor: Executor, prepared: Prepared) -> JobResult[..., Any]:
         executor.send_signals(execution, now_ms())
         if execution.task is None:  # the code no longer has it
             return prepared.result
-        ended = execution.job_after(now_ms())
         if execution.result.outcome is not Outcome.RETRIED:
             break
-        job = replace(ended, state=State.RUNNING)
-    return executor.result(ended, execution.task)
+        job = replace(execution.job_after(now_ms()), state=State.RUNNING)
+    return executor.result_after(execution, now_ms())
 
 
 def now_ms() -> int:

@@ -17,6 +17,7 @@ from django_jobqueue import compat, middleware, retry
 from django_jobqueue.cached import cache_key
 from django_jobqueue.conf import Options
 from django_jobqueue.exceptions import (
+    YEAR,
     BadSignature,
     Cancel,
     JobCancelled,
@@ -99,7 +100,6 @@ class Executor:
             value = self._run(job, task, report, interrupt)
             return Execution(job, self._succeeded(job, task, value), task)
         except BaseException as error:
-            interrupt.off()  # if the exception came before that of _call
             return Execution(job, self._result_of_error(job, as_task(task), error), task, error)
 
     def send_signals(self, execution: Execution, now_ms: int) -> bool:
@@ -116,7 +116,7 @@ class Executor:
             signals.append((finished, {}))
         if not signals:
             return False
-        result = self.result(execution.job_after(now_ms), execution.task)
+        result = self.result_after(execution, now_ms)
         if error is None:
             self._send(signals, result)
             return True
@@ -131,6 +131,12 @@ class Executor:
         called = as_called(task, queue_name=job.queue, priority=job.priority, backend=self._alias)
         return result_of(job, called)
 
+    def result_after(self, execution: Execution, now_ms: int) -> JobResult[..., Any]:
+        """Return the public result of a job that was run."""
+        job = execution.job_after(now_ms)
+        job.open(self._signer)  # the function may have changed its arguments
+        return self.result(job, execution.task)
+
     def _send(
         self, signals: list[tuple[Signal, dict[str, Any]]], result: JobResult[..., Any]
     ) -> None:
@@ -142,7 +148,7 @@ class Executor:
         started = compat.signals.task_started
         heard = compat.is_heard(started, logging.INFO)
         if not heard and not task.takes_context and not self._around:
-            return _call(job, task, job.args, interrupt)
+            return _call(job, task, job.args, self._limits(job, task), interrupt)
         result = self.result(job, task)
         if heard:
             started.send_robust(self._sender, task_result=result)
@@ -152,23 +158,24 @@ class Executor:
         with ExitStack() as stack:
             for around in self._around:
                 stack.enter_context(around(context))
-            value = _call(job, task, args, interrupt)
+            value = _call(job, task, args, self._limits(job, task), interrupt)
         return value
 
     def _succeeded(self, job: Job, task: Any, value: Any) -> RunResult:
         data = payload.dump_value(payload.pure(value, None), self._options.max_result)
-        return RunResult(
-            Outcome.SUCCEEDED,
-            value=b"" if data == b"null" else data,
-            cache=cache_key(task, job.args, job.kwargs),
-        )
+        cache = ""
+        if getattr(task, "keep_latest", False):
+            job.open(self._signer)  # the function may have changed its arguments
+            cache = cache_key(task, job.args, job.kwargs)
+        return RunResult(Outcome.SUCCEEDED, value=b"" if data == b"null" else data, cache=cache)
 
     def _result_of_error(self, job: Job, task: Task[..., Any], error: BaseException) -> RunResult:
         if isinstance(error, Cancel):
             return RunResult(Outcome.CANCELLED, reason=Reason.BY_TASK)
         if isinstance(error, JobCancelled):
             return RunResult(Outcome.CANCELLED, reason=Reason.CANCELLED)
-        delay = _retry_delay(job, task, error)
+        job.open(self._signer)  # the function may have changed its arguments
+        delay = self._retry_delay(job, task, error)
         reason = Reason.TIMED_OUT if isinstance(error, JobTimeout) else Reason.EXCEPTION
         return RunResult(
             Outcome.FAILED if delay is None else Outcome.RETRIED,
@@ -178,11 +185,38 @@ class Executor:
             delay_ms=int((delay or 0.0) * 1000),
         )
 
+    def _limits(self, job: Job, task: Any) -> Limits:
+        """Return the limits of a run that starts now."""
+        if not isinstance(task, Task) or not task.is_limited:
+            return UNLIMITED
+        # The supervisor, which runs no code of the project, uses it if it has to kill the process.
+        retry_delay = self._retry_delay(job, task, JobTimeout())
+        end = NEVER if task.timeout is None else time.monotonic() + retry.seconds(task.timeout)
+        return Limits(
+            guarded_since=job.claim_sent_at if task.stop_on_lease_loss else NEVER,
+            interrupt_at=end,
+            kill_at=end + task.kill_grace if end else NEVER,
+            grace=task.kill_grace,
+            retry_delay=-1.0 if retry_delay is None else retry_delay,
+        )
+
+    def _retry_delay(self, job: Job, task: Task[..., Any], error: BaseException) -> float | None:
+        """Return the seconds until the next attempt; None: there is none."""
+        if isinstance(error, Retry):
+            if error.after is not None:
+                return retry.checked_delay(error.after, YEAR, error, job.attempt)
+        elif job.attempt >= job.max_attempts or not _is_retried(task, error):
+            return None
+        backoff = task.backoff
+        if callable(backoff):
+            return retry.call_backoff(backoff, error, self.result(job, task), job.attempt)
+        return retry.delay(backoff, job.attempt)
+
     def _traceback(self, job: Job, task: Task[..., Any], error: BaseException) -> str:
         """Return the end of a traceback, with the secrets of the call redacted."""
         redactor = Redactor(task, self._options.sensitive)
-        text = "".join(tracebacks.format_exception(error))
-        data = redactor.text(text, job.args, job.kwargs).encode(errors="backslashreplace")
+        text = redactor.text("".join(tracebacks.format_exception(error)), job.args, job.kwargs)
+        data = redactor.text(text, [], job.metadata).encode(errors="backslashreplace")
         if len(data) <= MAX_TRACEBACK:
             return data.decode()
         cut = "[…]\n"
@@ -210,45 +244,20 @@ class Executor:
         return Execution(job, _refusal(reason, error), exception=error)
 
 
-def _call(job: Job, task: Any, args: list[Any], interrupt: Interrupt) -> Any:
+def _call(job: Job, task: Any, args: list[Any], limits: Limits, interrupt: Interrupt) -> Any:
     """Call the task's function; only this call can be interrupted."""
     awaits = iscoroutinefunction(task.func)
     try:
-        interrupt.on(job.fence, _limits(job, task), awaits=awaits)
-        if awaits:
-            return async_to_sync(interrupt.watched)(task.func, args, job.kwargs)
-        return task.func(*args, **job.kwargs)
-    finally:
-        interrupt.off()
-
-
-def _limits(job: Job, task: Any) -> Limits:
-    """Return the limits of a run that starts now."""
-    if not isinstance(task, Task) or not task.is_limited:
-        return UNLIMITED
-    end = NEVER if task.timeout is None else time.monotonic() + retry.seconds(task.timeout)
-    # The supervisor, which runs no code of the project, uses it if it has to kill the process.
-    retry_delay = _retry_delay(job, task, JobTimeout())
-    return Limits(
-        guarded_since=job.claim_sent_at if task.stop_on_lease_loss else NEVER,
-        interrupt_at=end,
-        kill_at=end + task.kill_grace if end else NEVER,
-        grace=task.kill_grace,
-        retry_delay=-1.0 if retry_delay is None else retry_delay,
-    )
-
-
-def _retry_delay(job: Job, task: Task[..., Any], error: BaseException) -> float | None:
-    """Return the seconds until the next attempt; None: there is none."""
-    if isinstance(error, Retry):
-        if error.after is not None:
-            return error.after
-    elif job.attempt >= job.max_attempts or not _is_retried(task, error):
-        return None
-    backoff = task.backoff
-    if callable(backoff):
-        return retry.call_backoff(backoff, error, result_of(job, task), job.attempt)
-    return retry.delay(backoff, job.attempt)
+        try:
+            interrupt.on(job.fence, limits, awaits=awaits)
+            if awaits:
+                return async_to_sync(interrupt.watched)(task.func, args, job.kwargs)
+            return task.func(*args, **job.kwargs)
+        finally:
+            interrupt.off()
+    except BaseException:
+        interrupt.off()  # an interrupt may come before the first instruction of the call above
+        raise
 
 
 def _is_retried(task: Task[..., Any], error: BaseException) -> bool:

@@ -78,13 +78,16 @@ def run_process(
 
 def _announce(event: Signal, config: WorkerConfig, number: int) -> None:
     """Send a Django signal; the process's start or end time-out includes its receivers."""
-    event.send_robust(
-        backend_class(config.alias),
-        worker=config.worker,
-        alias=config.alias,
-        queues=config.queues,
-        process=number,
-    )
+    try:
+        event.send_robust(
+            backend_class(config.alias),
+            worker=config.worker,
+            alias=config.alias,
+            queues=config.queues,
+            process=number,
+        )
+    except SystemExit as error:  # not an orderly end: the supervisor must delay the next process
+        raise RuntimeError(f"A receiver of a signal ended process {number}: {error!r}") from error
     databases.tidy()  # receivers may have queried
 
 

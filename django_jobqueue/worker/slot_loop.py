@@ -132,8 +132,10 @@ class SlotLoop:
         began = time.monotonic()
         before = copy_context()
         report = ProgressReporter(self._report_jobs, job, self._report_pause)
+        self._state.mark_busy()
         execution = self._executor.execute(job, report, self.interrupt)
         self._clean_up(before)
+        self._state.note_reply()
         self.jobs_done += 1
         last = self._stop.requested or self.jobs_done == self._max_jobs
         found = self._finish(execution, [] if last else self._served_queues)

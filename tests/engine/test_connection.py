@@ -70,6 +70,12 @@ def test_unix_socket_by_url(redis_server: EmbeddedServer, configure) -> None:
         assert engine.client.address() == f"{redis_server.socket}, database {number}"
 
 
+def test_url_can_not_make_texts_of_the_replies(redis_server: EmbeddedServer, configure) -> None:
+    """A payload is bytes, whatever the cache's URL wants."""
+    configure(URL=f"unix://{redis_server.socket}?decode_responses=True")
+    assert get_engine("default").queues.names() == ["default"]
+
+
 def test_tcp_by_url(port_server: tuple[EmbeddedServer, int], configure) -> None:
     """Host, port, password and database come from the address."""
     _, port = port_server
@@ -465,6 +471,23 @@ def answers(engine: Engine) -> bool:
     with suppress(QueueUnavailable):
         return engine.queues.names() == ["default"]
     return False
+
+
+def test_forked_child_shares_no_connection_of_an_engine_that_it_holds(
+    engine: Engine, make_job: Make
+) -> None:
+    """Such as the one through which a task reports: the two would read each other's replies."""
+    held = new_engine("default", BEST_EFFORT_TIMEOUTS)
+    make_job()
+    assert held.queues.names() == ["default"]
+    (connection,) = held.client._idle
+    child = os.fork()
+    if child == 0:
+        os._exit(int(connection in held.client._idle or held.queues.names() != ["default"]))
+    assert os.waitpid(child, 0)[1] == 0
+    assert list(held.client._idle) == [connection]
+    assert held.queues.names() == ["default"]
+    held.client.close()
 
 
 def test_refused_calls_keep_their_connection(engine: Engine) -> None:

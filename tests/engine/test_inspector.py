@@ -250,6 +250,33 @@ def test_one_damaged_record_hides_no_other(engine: Engine, make_job: Make, damag
         client.zrem(keys("queued", "default"), broken)
 
 
+@pytest.mark.parametrize(
+    "name", ["queues", "paused", "workers", "totals", "queued:default", "minute:1", "failed-of:t"]
+)
+def test_key_of_a_wrong_type_counts_as_empty(engine: Engine, make_job: Make, name: str) -> None:
+    """Where somebody else has written; all else is shown."""
+    make_job()
+    redis = engine.client.redis
+    key = engine.client.keys.prefix + name
+    saved = redis.dump(key)
+    redis.delete(key)
+    redis.set(key, "not ours") if name != "paused" else redis.rpush(key, "not ours")
+
+    inspector = engine.inspector
+    assert inspector.queues() == ([] if name == "queues" else ["default"])
+    (stats,) = inspector.queue_stats(["default", "other"])[:1]
+    queued = int(name != "queued:default")
+    assert (stats.paused, stats.counts[State.QUEUED]) == (False, queued)
+    assert inspector.count(State.QUEUED, ["default", "other"]) == queued
+    assert len(inspector.page(State.QUEUED, 0, 9, queues=["default"])) == queued
+    assert len(inspector.page(State.QUEUED, 0, 9, queues=["default", "other"])) == queued
+    assert (inspector.workers(), inspector.totals(), inspector.minute(1)) == ([], {}, {})
+    assert (inspector.failed_of("t", 0, 9), inspector.count_failed_of("t")) == ([], 0)
+    redis.delete(key)
+    if saved:
+        redis.restore(key, 0, saved)
+
+
 def test_server_that_is_away_is_told(settings) -> None:
     """A read fails with the same error as a write."""
     options = {"URL": "redis://127.0.0.1:1"}  # nothing listens there

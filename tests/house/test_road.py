@@ -36,6 +36,7 @@ BESIDE = {
     "jobs/text.py": "makes one line of a text",
     "cached.py": "asks whether the value is kept as its task's latest",
     "compat.py": "asks whether anybody listens to a signal",
+    "middleware.py": "finds that there is none",
     "on_commit.py": "asks whether there is a transaction",
     "worker/log_lines.py": "words the lines of the log",
     "worker/outage.py": "notes that Redis answered",

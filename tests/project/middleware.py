@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 from django_jobqueue.jobs.context import JobContext
 from django_jobqueue.jobs.job import Job
@@ -78,3 +79,25 @@ class Swallows:
 
 class Empty:
     """Neither method: a mistake."""
+
+
+class Tags:
+    """Change what lies deep in the metadata."""
+
+    def enqueue(self, job: Job) -> None:
+        job.metadata["tags"].append(len(job.metadata["tags"]))
+
+
+class NeedsArguments:
+    def __init__(self, what: str) -> None: ...
+
+    def enqueue(self, job: Job) -> None: ...
+
+
+class Awaited:
+    async def enqueue(self, job: Job) -> None: ...
+
+
+class Yields:
+    async def run(self, context: JobContext) -> Any:
+        yield

@@ -31,5 +31,7 @@ def tell(what: str, sender: type, given: dict[str, Any]) -> None:
     words = [what, sender.__name__, given["alias"], given["queues"], given["process"], main]
     with open(os.environ["TEST_NOTES"], "ab", buffering=0) as file:
         file.write(" ".join(map(str, [*words, os.getpid()])).encode() + b"\n")
+    if what == os.environ.get("TEST_EXITS"):
+        raise SystemExit(0)
     if what == os.environ.get("TEST_BREAKS"):
         raise RuntimeError("a receiver's own error")

@@ -69,3 +69,15 @@ def test_receiver_that_raises_stops_nothing(
     assert tasks.add.enqueue(1, 2).wait(PATIENCE) == 3
     assert worker.stop() == 0
     assert [line[0] for line in words(oracle)] == ["started", "stopping"]
+
+
+def test_receiver_that_exits_is_told_and_the_next_process_waits(
+    listening: Start, engine: Engine, oracle: Path
+) -> None:
+    """Its exit code of 0 does not pass for an orderly end."""
+    worker = listening("--processes", "1", TEST_EXITS="started")
+    until(lambda: len(lines(oracle)) >= 4, what="it was tried again")
+    text = worker.output()
+    assert "A receiver of a signal ended process 0: SystemExit(0)" in text
+    assert "ended: exited_1" in text
+    assert worker.stop() == 0

@@ -31,13 +31,13 @@ def test_slot_that_hears_nothing_is_a_fault(state: SlotState) -> None:
 
 
 def test_running_job_is_healthy_for_days(state: SlotState) -> None:
-    state.begin_run(1)
+    state.mark_busy()
     health = make(state, lease=0.0)
     assert not any("slot" in fault for fault in health.faults())
 
 
 def test_missing_renewals_are_a_fault(state: SlotState) -> None:
-    state.begin_run(1)
+    state.mark_busy()
     health = make(state)
     until(health.faults)
     assert health.faults() == ["leases could not be renewed for 1 s"]
@@ -48,7 +48,7 @@ def test_missing_renewals_are_a_fault(state: SlotState) -> None:
 def test_file_is_touched_only_while_healthy(state: SlotState, tmp_path: Path, caplog) -> None:
     """And the change is told once in either direction."""
     file = tmp_path / "health"
-    state.begin_run(1)
+    state.mark_busy()
     health = make(state, file)
     with caplog.at_level(logging.WARNING, "django_jobqueue"):
         health.show()
@@ -71,7 +71,7 @@ def test_file_that_can_not_be_touched_ends_nothing(
 ) -> None:
     """It is told once until it works again."""
     folder = tmp_path / "gone"
-    state.begin_run(1)
+    state.mark_busy()
     health = make(state, folder / "health", lease=60)
     for _ in range(3):
         health.show()

@@ -1,19 +1,20 @@
 """Middleware around each enqueue and each run, and the metadata that travel with a job."""
 
+import os
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
-from django_jobqueue import checks, compat, middleware
+from django_jobqueue import checks, compat, middleware, task
 from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import PayloadTooLarge
 from django_jobqueue.testing import EagerBackend, captured_jobs, drain
 from tests.project import door_tasks as tasks
 from tests.project.middleware import seen, tenant
+from tests.support.ended import ended
 
 Use = Callable[..., None]
 PATH = "tests.project.middleware."
@@ -30,14 +31,6 @@ def use(engine: Engine, settings: Any) -> Use:
         settings.TASKS = {"default": {**default, "OPTIONS": options}}
 
     return put
-
-
-def ended(task: Any, *args: Any) -> Any:
-    """Enqueue a job, run what is there, and return it."""
-    result = task.enqueue(*args)
-    drain()
-    result.refresh()
-    return result
 
 
 def test_first_one_is_the_outermost(use: Use) -> None:
@@ -189,57 +182,61 @@ def test_wrong_classes_are_a_check_and_an_error(use: Use) -> None:
     assert (fault.id, "middleware.Nowhere" in fault.msg) == ("jobqueue.E007", True)
     with pytest.raises(ImproperlyConfigured, match="can't be imported"):
         tasks.ordinary.enqueue()
+    for name, said in (
+        ("NeedsArguments", "called without arguments: TypeError"),
+        ("Awaited", "whose method `enqueue` is async"),
+        ("Yields", "whose method `run` is async"),
+    ):
+        use(name)
+        (fault,) = checks.check_configuration()
+        assert (fault.id, said in fault.msg) == ("jobqueue.E007", True)
     use("Empty")
     with pytest.raises(ImproperlyConfigured, match="neither a method `enqueue` nor `run`"):
         tasks.ordinary.enqueue()
 
 
+def test_each_process_has_its_own_instances(use: Use) -> None:
+    """What the parent's hold, such as a connection, is not for its children."""
+    use("Outer")
+    paths = (f"{PATH}Outer",)
+    mine = middleware.load(paths).run[0]
+    assert middleware.load(paths).run[0] == mine
+    child = os.fork()
+    if child == 0:
+        os._exit(int(middleware.load(paths).run[0] == mine))
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_deep_metadata_are_of_one_job(use: Use) -> None:
+    """What middleware changes there is in no other job, and not in the task."""
+    use("Tags")
+    tags = [result.metadata["tags"] for result in tasks.tagged.enqueue_many([(), ()])]
+    assert tags == [["base", 1], ["base", 1]]
+    assert ended(tasks.tagged).metadata == {"tags": ["base", 1], "at": [1, 2]}
+    assert tasks.tagged.metadata == {"tags": ["base"], "at": (1, 2)}
+
+
+def test_result_has_the_metadata_as_they_are_stored(engine: Engine) -> None:
+    """Tuples are lists, at once."""
+    assert tasks.tagged.enqueue().metadata["at"] == [1, 2]
+
+
+def test_no_metadata_take_none_away(engine: Engine) -> None:
+    assert ended(tasks.given.using(metadata={})).metadata["kind"] == "report"
+
+
+@pytest.mark.parametrize("metadata", [5, "text", [("a", 1)]])
+def test_metadata_that_are_no_mapping_are_told_at_once(metadata: Any) -> None:
+    """At the decorator, and at `using`."""
+    with pytest.raises(compat.InvalidTask, match="must be a mapping"):
+        tasks.ordinary.using(metadata=metadata)
+    with pytest.raises(compat.InvalidTask, match="must be a mapping"):
+        task(metadata=metadata)(tasks.ordinary.func)
+
+
 def test_unused_it_is_not_entered(engine: Engine) -> None:
     """Without middleware there is nothing to go through."""
     assert middleware.load(()) == ([], [])
-
-
-# ── A backoff of one's own ───────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("wanted", [0, 7.5, timedelta(minutes=2)])
-def test_function_says_when_to_try_again(engine: Engine, wanted: Any, monkeypatch: Any) -> None:
-    """It gets the exception, and the job as it runs."""
-    seen.clear()
-    given = wanted.total_seconds() if isinstance(wanted, timedelta) else wanted
-    result = ended(tasks.asks, given)
-    if given:
-        assert result.state == "scheduled"
-        job = engine.inspector.job(result.id)
-        assert job.due_at == job.runs[0].finished_at + given * 1000
-        assert seen == ["ValueError 1 running"]
-    else:
-        assert (result.state, len(result.errors)) == ("failed", 3)
-        assert seen == ["ValueError 1 running", "ValueError 2 running"]
-
-
-def test_function_may_give_up(engine: Engine) -> None:
-    """None: the job has failed, whatever attempts are left."""
-    result = ended(tasks.asks, None)
-    assert (result.state, result.attempts) == ("failed", 1)
-
-
-@pytest.mark.parametrize("wanted", ["raise", "soon", -1, 10**9])
-def test_function_that_says_nonsense_is_told(
-    engine: Engine, wanted: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The default backoff is taken, and the log says why."""
-    result = ended(tasks.asks, wanted)
-    assert result.state == "scheduled"
-    assert "as_asked" in caplog.text
-    assert "the default one is taken" in caplog.text
-
-
-def test_function_is_asked_at_the_start_of_a_limited_run(engine: Engine) -> None:
-    """For the case that its process has to be killed: then nobody is left to ask."""
-    seen.clear()
-    assert ended(tasks.asks_in_time, 5).state == "scheduled"
-    assert seen[0].startswith("JobTimeout 1 running")
 
 
 def test_enqueue_on_commit_waits_whatever_the_default_is(engine: Engine) -> None:

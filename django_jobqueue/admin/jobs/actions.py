@@ -1,6 +1,6 @@
-"""The actions on jobs: in the menu of the list, and as buttons on a job's page.
+"""The menu of the list and the buttons of a job's page, and the permission that each needs.
 
-Each needs its permission and a POST request, and writes an entry to the admin's log.
+Each action needs a POST request, and writes an entry to the admin's log.
 """
 
 from functools import partial

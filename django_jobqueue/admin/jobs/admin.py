@@ -1,7 +1,4 @@
-"""The list of jobs; `tries` and `run_time` are columns that it shares with page.py.
-
-Next: page.py shows one job; actions.py changes jobs.
-"""
+"""The list of jobs, and its columns. Next: page.py shows one job; actions.py changes jobs."""
 
 from typing import Any
 
@@ -9,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from django_jobqueue.admin import display
 from django_jobqueue.admin.jobs import filters
@@ -17,6 +14,7 @@ from django_jobqueue.admin.jobs.actions import JobActionsMixin
 from django_jobqueue.admin.jobs.page import JobPageMixin
 from django_jobqueue.admin.jobs.rows import JobRows
 from django_jobqueue.admin.live import LiveModelAdmin
+from django_jobqueue.jobs.states import State
 from django_jobqueue.models import Job
 
 
@@ -67,3 +65,23 @@ class JobAdmin(JobPageMixin, JobActionsMixin, LiveModelAdmin[Job]):
     @admin.display(description=gettext_lazy("state"))
     def state_text(self, row: Job) -> SafeString:
         return display.state_badge(row.snapshot.state)
+
+    @admin.display(description=gettext_lazy("run time"))
+    def run_time(self, row: Job) -> str:
+        """Return the duration of the latest run, until now if it is still running."""
+        job = row.snapshot
+        if not job.attempted_at:
+            return display.NOTHING
+        running = job.state is State.RUNNING
+        end = display.now_ms() if running else job.finished_at
+        return display.span(max(0, end - job.attempted_at)) if end else display.NOTHING
+
+    @admin.display(description=gettext_lazy("attempts"))
+    def tries(self, row: Job) -> str:
+        """Return the used and allowed attempts, and the recoveries if there were any."""
+        job = row.snapshot
+        text = f"{job.attempts}/{job.max_attempts}"
+        if not job.recoveries:
+            return text
+        words = ngettext("%(count)d recovery", "%(count)d recoveries", job.recoveries)
+        return f"{text}, {words % {'count': job.recoveries}}"

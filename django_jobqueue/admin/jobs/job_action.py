@@ -1,4 +1,4 @@
-"""The actions on jobs as data (requeue, cancel, delete), and the report of one action.
+"""What requeue, cancel and delete do to jobs, and the report of what one action has done.
 
 The scripts decide whether a job may change, because the admin's rows may be out of date.
 """

@@ -157,26 +157,6 @@ class JobPageMixin(LiveModelAdmin[Job]):
     def result(self, row: Job) -> SafeString | str:
         return self.call.result()
 
-    @admin.display(description=gettext_lazy("run time"))
-    def run_time(self, row: Job) -> str:
-        """Return the duration of the latest run, until now if it is still running."""
-        job = row.snapshot
-        if not job.attempted_at:
-            return display.NOTHING
-        running = job.state is State.RUNNING
-        end = display.now_ms() if running else job.finished_at
-        return display.span(max(0, end - job.attempted_at)) if end else display.NOTHING
-
-    @admin.display(description=gettext_lazy("attempts"))
-    def tries(self, row: Job) -> str:
-        """Return the used and allowed attempts, and the recoveries if there were any."""
-        job = row.snapshot
-        text = f"{job.attempts}/{job.max_attempts}"
-        if not job.recoveries:
-            return text
-        words = ngettext("%(count)d recovery", "%(count)d recoveries", job.recoveries)
-        return f"{text}, {words % {'count': job.recoveries}}"
-
 
 def _run(run: Run) -> dict[str, Any]:
     return {

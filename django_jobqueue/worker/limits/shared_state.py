@@ -73,22 +73,24 @@ class SlotState(ctypes.Structure):
         self.must_exit_by = NEVER
 
     def note_reply(self) -> None:
-        """Store that Redis has answered the slot now."""
+        """Store that Redis has answered now, or that the slot begins to expect a reply."""
         self.last_reply_at = time.monotonic()
+
+    def mark_busy(self) -> None:
+        """Mark that a job runs, with its middleware: meanwhile no reply from Redis is expected."""
+        self.last_reply_at = math.inf
 
     def set_limits(self, limits: Limits) -> None:
         """Store the limits of the next run; call it before `begin_run`."""
         self.guarded_since, self.interrupt_at, self.kill_at, self.grace, self.retry_delay = limits
 
     def begin_run(self, run: int) -> None:
-        """Store the run under way; while it lasts, no reply from Redis is expected."""
-        self.last_reply_at = math.inf
+        """Store the run whose function is called now."""
         self.run = run
 
     def end_run(self) -> None:
-        """Mark that the task's code has ended."""
+        """Mark that the task's function has ended."""
         self.run = 0
-        self.last_reply_at = time.monotonic()
 
     def mark_drained(self) -> None:
         """Mark that the slot ends because no job is left."""

@@ -54,9 +54,12 @@ def test_life_of_a_process() -> None:
     assert told(state) == (False, 0, 60.0)
     state.mark_ready()
     assert told(state) == (False, 0, NEVER)
+    state.mark_busy()
     state.begin_run(3)
     assert told(state) == (True, 3, NEVER)
     state.end_run()
+    assert told(state) == (True, 0, NEVER)  # middleware may still run
+    state.note_reply()
     assert told(state) == (False, 0, NEVER)
     assert state.last_reply_at <= time.monotonic()
     state.mark_leaving(90.0)
