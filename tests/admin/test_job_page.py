@@ -98,6 +98,15 @@ def test_secrets_take_a_permission_of_their_own(staff: Any, seed: Seed) -> None:
     assert text.count("To see it takes one more permission.") == 2
 
 
+def test_metadata_stand_below_the_arguments(staff: Any, seed: Seed) -> None:
+    """Escaped, and with the same masks."""
+    data = b'{"args":[],"kwargs":{},"metadata":{"tenant":"<b>ada</b>","api_token":"t-1"}}'
+    job_id = seed.queued(task=ECHO, data=data)
+    text = main_of(show(staff("view_job", "view_payload"), job_id))
+    assert "&quot;tenant&quot;: &quot;&lt;b&gt;ada&lt;/b&gt;&quot;" in text
+    assert "t-1" not in text
+
+
 def test_with_that_permission_secrets_are_shown(staff: Any, seed: Seed) -> None:
     job_id = seed.succeeded(
         task=SPILL,
