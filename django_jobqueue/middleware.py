@@ -16,7 +16,6 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from functools import cache
 from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any, NamedTuple
 
@@ -31,12 +30,12 @@ from django_jobqueue.jobs.job import Job
 class Chain(NamedTuple):
     """The methods of all middleware, outermost first."""
 
-    enqueue: Sequence[
-        Callable[[Job], object]
-    ] = ()  # may change `job.metadata`, or raise to refuse the job
+    # Each may change `job.metadata`, or raise to refuse the job.
+    enqueue: Sequence[Callable[[Job], object]] = ()
     run: Sequence[Callable[[JobContext], AbstractContextManager[Any]]] = ()  # around the function
 
 
+_chains: dict[tuple[str, ...], Chain] = {}
 _lock = threading.Lock()  # two threads must not make two instances
 
 
@@ -45,17 +44,17 @@ def load(paths: tuple[str, ...]) -> Chain:
 
     Raises: ImproperlyConfigured.
     """
+    found = _chains.get(paths)
+    if found is not None:
+        return found
     with _lock:
-        return _load(paths)
-
-
-@cache
-def _load(paths: tuple[str, ...]) -> Chain:
-    instances = [_instance(path) for path in paths]
-    return Chain(
-        [one.enqueue for one in instances if hasattr(one, "enqueue")],
-        [one.run for one in instances if hasattr(one, "run")],
-    )
+        if paths not in _chains:
+            instances = [_instance(path) for path in paths]
+            _chains[paths] = Chain(
+                [one.enqueue for one in instances if hasattr(one, "enqueue")],
+                [one.run for one in instances if hasattr(one, "run")],
+            )
+        return _chains[paths]
 
 
 def _instance(path: str) -> Any:
@@ -84,12 +83,12 @@ def _forget_in_child() -> None:
     # What an instance holds, such as a connection, belongs to the parent process.
     global _lock
     _lock = threading.Lock()
-    _load.cache_clear()
+    _chains.clear()
 
 
 def _settings_changed(*, setting: str, **_: object) -> None:
     if setting == "TASKS":
-        _load.cache_clear()
+        _chains.clear()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows

@@ -26,6 +26,7 @@ ID_PATTERN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}
 QUEUE_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
+VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}  # two bits are fixed
 _latest_id = 0  # the time in the latest id: ms, and 12 bits below them
 
 
@@ -37,8 +38,7 @@ def new_id() -> str:
     global _latest_id
     _latest_id = now = max(time.time_ns() * 4096 // 1_000_000, _latest_id + 1)
     at, noise = f"{now:015x}", os.urandom(7).hex()
-    variant = "89ab"[int(noise[0], 16) & 3]
-    return f"{at[:8]}-{at[8:12]}-7{at[12:]}-{variant}{noise[1:4]}-{noise[4:]}00"
+    return f"{at[:8]}-{at[8:12]}-7{at[12:]}-{VARIANT[noise[0]]}{noise[1:4]}-{noise[4:]}00"
 
 
 def is_id(value: object) -> bool:

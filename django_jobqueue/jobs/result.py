@@ -187,11 +187,12 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
 
 def result_of(job: Job, task: Any) -> JobResult[..., Any]:
     """Return the result of a job whose payload was opened."""
+    state, is_running = job.state, job.state is State.RUNNING
     runs = [run for run in job.current_runs if run.counts] if job.runs else []
     result: JobResult[..., Any] = JobResult(
         task=task,
         id=job.id,
-        status=STATUS_OF[job.state],
+        status=STATUS_OF[state],
         enqueued_at=moment(job.enqueued_at),
         started_at=moment(job.started_at),
         finished_at=moment(job.finished_at),
@@ -201,7 +202,7 @@ def result_of(job: Job, task: Any) -> JobResult[..., Any]:
         backend=task.backend,
         errors=[_error(run) for run in runs if run.exception] if runs else [],
         worker_ids=[run.worker for run in runs] if runs else [],
-        state=job.state,
+        state=state,
         reason=job.reason,
         progress=Progress(*job.progress) if job.progress else None,
         log=tuple(LogLine(_in_zone(at), text) for at, text in job.log) if job.log else (),
@@ -210,11 +211,11 @@ def result_of(job: Job, task: Any) -> JobResult[..., Any]:
         schedule=job.schedule,
         nominal_time=moment(job.nominal_at),
         metadata=job.metadata,
-        _attempts=job.attempts + (job.state is State.RUNNING),
+        _attempts=job.attempts + is_running,
     )
-    if job.state is State.RUNNING:
+    if is_running:
         result.worker_ids.append(job.worker)
-    elif job.state is State.SUCCEEDED:
+    elif state is State.SUCCEEDED:
         object.__setattr__(result, "_return_value", payload.load_value(job.result))
     return result
 

@@ -14,6 +14,8 @@ class State(StrEnum):
     FAILED = "failed"  # final
     CANCELLED = "cancelled"  # final
 
+    __hash__ = str.__hash__  # in C; Enum's own is a function in Python
+
     @property
     def is_final(self) -> bool:
         return self in FINAL
