@@ -106,11 +106,20 @@ class JobQueueBackend(compat.BaseTaskBackend):
         return [result for _, result in prepared]
 
     def prepare_scheduled(
-        self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any], **fields: Any
+        self,
+        task: Any,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        *,
+        schedule: str,
+        nominal_at: int | None = None,
     ) -> Prepared:
         """Make a job of a schedule's call; once it is stored, the caller calls `note_stored`."""
         self.validate_task(task)
-        return prepare(task, args, kwargs, self.engine.options, self.engine.signer, **fields)
+        options, signer = self.engine.options, self.engine.signer
+        return prepare(
+            task, args, kwargs, options, signer, schedule=schedule, nominal_at=nominal_at
+        )
 
     def note_stored(self, prepared: Sequence[Prepared], stored_at: Sequence[int]) -> None:
         """Record when each job was stored, in ms since the epoch, and send `task_enqueued`."""
@@ -216,9 +225,11 @@ def prepare(
     kwargs: Mapping[str, Any],
     options: Options,
     signer: Signer,
-    **fields: Any,
+    *,
+    schedule: str = "",
+    nominal_at: int | None = None,
 ) -> Prepared:
-    """Make a signed job of a call, and its result; `fields` are further attributes of the job.
+    """Make a signed job of a call, or of a fire of `schedule`, and its result.
 
     Raises: TypeError, PayloadTooLarge, and whatever middleware raises.
     """
@@ -239,7 +250,8 @@ def prepare(
         args=pure_args,
         kwargs=pure_kwargs,
         metadata=pure_metadata(metadata) if metadata else {},
-        **fields,
+        schedule=schedule,
+        nominal_at=nominal_at,
     )
     for enqueue in middleware.load(options.middleware).enqueue:
         enqueue(job)

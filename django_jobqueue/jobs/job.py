@@ -25,7 +25,6 @@ MAX_NUMBER = 10**14  # every number in a record is smaller; as a time, it is the
 ID_PATTERN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{10}00")
 QUEUE_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
-
 VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}  # two bits are fixed
 _latest_id = 0  # the time in the latest id: ms, and 12 bits below them
 
@@ -107,15 +106,16 @@ class Job:
 
         A value that can't be parsed is left out; a job without a state counts as damaged.
         """
-        values: dict[str, Any] = {"task": ""}
+        values: dict[str, Any] = {"task": "", **parts}
         for name, value in fields:
-            if known := RECORD_FIELDS.get(name):
-                attribute, parse = known
-                try:
-                    values[attribute] = parse(value)
-                except (KeyError, ValueError):
-                    continue
-        values.update(parts)
+            known = RECORD_FIELDS.get(name)
+            if known is None or known[0] in parts:
+                continue
+            attribute, parse = known
+            try:
+                values[attribute] = parse(value)
+            except (KeyError, ValueError):
+                continue
         if "state" not in values:
             values.update(state=State.FAILED, reason=Reason.DAMAGED)
         return cls(id=job_id, **values)
@@ -157,7 +157,7 @@ class Job:
 
 
 def _text(value: bytes) -> str:
-    return value.decode(errors="replace")
+    return value.decode("utf-8", "replace")
 
 
 def _number(value: bytes) -> int:
@@ -166,7 +166,7 @@ def _number(value: bytes) -> int:
     Raises: ValueError if the value is not a whole number, or its size reaches MAX_NUMBER.
     """
     number = int(value)
-    if abs(number) >= MAX_NUMBER:
+    if not -MAX_NUMBER < number < MAX_NUMBER:
         raise ValueError(f"{number} is out of bounds")
     return number
 

@@ -112,6 +112,8 @@ def pure(value: Any, where: Where, depth: int = 0) -> Any:
     kind = type(value)
     if kind is str or value is None or kind is bool:
         return value
+    if kind is int and value.bit_length() <= MAX_BITS:  # most arguments are keys
+        return value
     if isinstance(value, int | float):
         return _number(value, where)
     if isinstance(value, str):

@@ -7,11 +7,13 @@ Next: admin/jobs/page.py and worker/executor.py show the rest.
 import inspect
 import json
 import re
+import traceback as tracebacks
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 HIDDEN = "••••"
+MAX_TRACEBACK = 16_384  # bytes; the end is kept, because it has the error text
 MIN_LENGTH = 6  # characters of a secret that is hidden in texts: shorter ones match by chance
 # Found anywhere in a name, in any case. `author` doesn't match; `authorization` does.
 USUAL = "pass|secret|token|api[_-]?key|auth(?!or(?!i))|credential|card|cvv|iban|private"
@@ -52,6 +54,21 @@ class Redactor:
         for form in sorted(forms, key=len, reverse=True):
             text = text.replace(form, HIDDEN)
         return text
+
+    def traceback(
+        self,
+        error: BaseException,
+        args: list[Any],
+        kwargs: dict[str, Any],
+        metadata: dict[str, Any],
+    ) -> str:
+        """Return the end of a traceback with the secrets of the call and the metadata hidden."""
+        text = self.text("".join(tracebacks.format_exception(error)), args, kwargs)
+        data = self.text(text, [], metadata).encode(errors="backslashreplace")
+        if len(data) <= MAX_TRACEBACK:
+            return data.decode()
+        cut = "[…]\n"
+        return cut + data[len(cut.encode()) - MAX_TRACEBACK :].decode(errors="ignore")
 
     def _shown(self, name: str | None, value: Any) -> Any:
         return HIDDEN if self._is_secret(name, value) else self.value(value)

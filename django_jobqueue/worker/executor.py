@@ -5,7 +5,6 @@ Next: worker/slot_loop.py hands the result to engine/claims.py.
 
 import logging
 import time
-import traceback as tracebacks
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -39,7 +38,6 @@ from django_jobqueue.worker import log_lines
 from django_jobqueue.worker.limits.interrupt import UNLIMITED, Interrupt
 from django_jobqueue.worker.limits.shared_state import NEVER, Limits
 
-MAX_TRACEBACK = 16_384  # bytes; the end is kept, because it has the error text
 UNKNOWN_TASK_DELAY = (30.0, 600.0)  # seconds until a job of an unknown task is retried: min, max
 
 
@@ -176,12 +174,13 @@ class Executor:
             return RunResult(Outcome.CANCELLED, reason=Reason.CANCELLED)
         job.open(self._signer)  # the function may have changed its arguments
         delay = self._retry_delay(job, task, error)
+        redactor = Redactor(task, self._options.sensitive)
         reason = Reason.TIMED_OUT if isinstance(error, JobTimeout) else Reason.EXCEPTION
         return RunResult(
             Outcome.FAILED if delay is None else Outcome.RETRIED,
             reason=reason if delay is None else "",
             exception=_path(error),
-            traceback=self._traceback(job, task, error),
+            traceback=redactor.traceback(error, job.args, job.kwargs, job.metadata),
             delay_ms=int((delay or 0.0) * 1000),
         )
 
@@ -211,16 +210,6 @@ class Executor:
         if callable(backoff):
             return retry.call_backoff(backoff, error, self.result(job, task), job.attempt)
         return retry.delay(backoff, job.attempt)
-
-    def _traceback(self, job: Job, task: Task[..., Any], error: BaseException) -> str:
-        """Return the end of a traceback, with the secrets of the call redacted."""
-        redactor = Redactor(task, self._options.sensitive)
-        text = redactor.text("".join(tracebacks.format_exception(error)), job.args, job.kwargs)
-        data = redactor.text(text, [], job.metadata).encode(errors="backslashreplace")
-        if len(data) <= MAX_TRACEBACK:
-            return data.decode()
-        cut = "[…]\n"
-        return cut + data[len(cut.encode()) - MAX_TRACEBACK :].decode(errors="ignore")
 
     def _release_unknown(self, job: Job, error: TaskUnknown) -> Execution:
         """Release a job of an unknown task, which a deploy may add; after the grace, fail it.

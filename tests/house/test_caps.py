@@ -11,8 +11,7 @@ from django_jobqueue.admin import display
 from django_jobqueue.admin.jobs import actions
 from django_jobqueue.conf import NAMES, Options
 from django_jobqueue.engine import jobs
-from django_jobqueue.jobs import job, payload, text
-from django_jobqueue.worker import executor
+from django_jobqueue.jobs import job, payload, redaction, text
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "django_jobqueue"
@@ -25,7 +24,7 @@ CAPS = {
     "metadata": payload.MAX_METADATA,
     "nesting of a value": payload.MAX_DEPTH,
     "length of an integer": payload.MAX_BITS,
-    "traceback of a run": executor.MAX_TRACEBACK,
+    "traceback of a run": redaction.MAX_TRACEBACK,
     "records of runs": int(
         re.findall(
             r"local MAX_ATTEMPT_RECORDS, .* = (\d+),",

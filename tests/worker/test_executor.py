@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from django_jobqueue import compat
+from django_jobqueue.jobs.redaction import MAX_TRACEBACK
 from django_jobqueue.jobs.run import Run
 from django_jobqueue.jobs.states import State
-from django_jobqueue.worker.executor import MAX_TRACEBACK
 from tests.worker.execution import claimed, ended, executor, run
 
 

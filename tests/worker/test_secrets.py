@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from django_jobqueue.jobs.redaction import HIDDEN
-from django_jobqueue.worker.executor import MAX_TRACEBACK
+from django_jobqueue.jobs.redaction import HIDDEN, MAX_TRACEBACK
 from tests.worker.execution import claimed, run
 
 PATH = "tests.project.elsewhere.spill"
