@@ -203,7 +203,7 @@ class Executor:
         """Return the seconds until the next attempt; None: there is none."""
         if isinstance(error, Retry):
             if error.after is not None:
-                return retry.checked_delay(error.after, YEAR, error, job.attempt)
+                return retry.checked_delay(error.after, YEAR, type(error), job.attempt)
         elif job.attempt >= job.max_attempts or not _is_retried(task, error):
             return None
         backoff = task.backoff

@@ -87,7 +87,7 @@ def test_retry_with_a_delay_that_is_none(
 ) -> None:
     """The job is retried after the default one."""
     assert ended(tasks.asks_again, after).state == "scheduled"
-    assert "the default backoff is used" in caplog.text
+    assert "OwnRetry'> gives no delay; the default backoff is used" in caplog.text
 
 
 def test_class_is_no_function() -> None:
