@@ -93,7 +93,9 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
     nominal_time: datetime | None = None  # the schedule's time for which it was enqueued
     metadata: dict[str, Any] = field(default_factory=dict)  # from task, `using` and middleware
     _attempts: int = 0  # of these, only the last 20 have an entry in `worker_ids`
-    _drop: list[bool] = field(default_factory=list, repr=False, compare=False)
+    is_dropped: bool = field(
+        default=False, repr=False, compare=False
+    )  # cancelled before its commit
 
     if TYPE_CHECKING:
         task: Any
@@ -128,11 +130,6 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
         """Return whether the job waits for the commit of its transaction."""
         return self.enqueued_at is None
 
-    @property
-    def is_dropped(self) -> bool:
-        """Return whether a pending job was cancelled before its commit."""
-        return bool(self._drop)
-
     def refresh(self) -> None:
         """Read the job again; before its commit, do nothing.
 
@@ -156,7 +153,7 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
         Raises: TaskResultDoesNotExist after its retention, QueueUnavailable.
         """
         if self.is_pending:
-            self._drop.append(True)
+            object.__setattr__(self, "is_dropped", True)
             set_state(self, State.CANCELLED)
             return True
         set_state(self, self.task.get_backend().cancel(self.id))
