@@ -60,6 +60,8 @@ def new_walk(redis_server: EmbeddedServer) -> Iterator[Callable[[Path], Walk]]:
     walks: list[Walk] = []
 
     def begin(folder: Path) -> Walk:
+        if len(walks) >= 12:
+            walks[-12].stop()  # its database is used again, and a worker of it would take the jobs
         url = f"unix://{redis_server.socket}?db={len(walks) % 12 + 4}"
         with Redis.from_url(url) as client:
             client.flushdb()
