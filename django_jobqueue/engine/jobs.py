@@ -31,7 +31,9 @@ class Jobs:
         """
         if len(jobs) > CHUNK:
             raise ValueError(f"{len(jobs)} jobs in one call; at most {CHUNK}.")
-        words = [word for job in jobs for word in new_job_words(job)]
+        words: list[Argument] = []
+        for job in jobs:
+            words += new_job_words(job)
         return [int(at) for at in self._run("enqueue", words)] if jobs else []
 
     def cancel(self, job_id: str, reason: str = "cancelled") -> State:
@@ -86,5 +88,5 @@ def new_job_words(job: Job) -> list[Argument]:
     if job.delay is not None:
         due = f"+{max(0, job.delay // MILLISECOND)}"
     fields = job.record()
-    words: list[Argument] = [job.id, job.queue, job.task, job.priority, due, job.payload or b""]
-    return [*words, len(fields), *fields]
+    payload = job.payload or b""
+    return [job.id, job.queue, job.task, job.priority, due, payload, len(fields), *fields]
