@@ -14,6 +14,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 _FIELD = re.compile(r"^-- (Moves|KEYS|ARGV|Returns|Atomic):", re.MULTILINE)
+_CONSTANT = re.compile(r"^local ([A-Z_]+) = ([\de]+)(?: --.*)?$", re.MULTILINE)
 _DEFINES = re.compile(r"^local (?:function )?(\w+(?:, \w+)*)", re.MULTILINE)
 _COMMENT = re.compile(r"--.*")
 _NAME = re.compile(r"^--   (\w+)(\.\.\.)?(?: |$)", re.MULTILINE)
@@ -63,8 +64,12 @@ class Scripts:
         shared = [sources.pop(f"shared/{name}.lua").strip() for name in SHARED]
         if clock is not None:
             shared[0] = clock.strip()
-        prelude = "\n\n".join(shared).split("\n\n")
-        scripts = [Script(path, body, prelude) for path, body in sources.items()]
+        text = "\n\n".join(shared)
+        constants = dict(_CONSTANT.findall(text))
+        prelude = _inlined(_CONSTANT.sub("", text), constants).split("\n\n")
+        scripts = [
+            Script(path, _inlined(body, constants), prelude) for path, body in sources.items()
+        ]
         self.all = {script.name: script for script in sorted(scripts, key=lambda one: one.name)}
 
 
@@ -90,6 +95,11 @@ def _sections(path: str, body: str) -> Sequence[tuple[str, str]]:
     if [title for title, _ in sections] != ["Moves", "KEYS", "ARGV", "Returns", "Atomic"]:
         raise ValueError(f"lua/{path}: its header lacks a field, or has them in another order")
     return sections
+
+
+def _inlined(text: str, constants: Mapping[str, str]) -> str:
+    """Return the code with the values of constants in place of their names."""
+    return re.sub(r"\b[A-Z_]+\b", lambda name: constants.get(name[0], name[0]), text)
 
 
 def _needed(prelude: Sequence[str], body: str) -> list[str]:

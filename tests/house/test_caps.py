@@ -27,7 +27,7 @@ CAPS = {
     "traceback of a run": redaction.MAX_TRACEBACK,
     "records of runs": int(
         re.findall(
-            r"local MAX_ATTEMPT_RECORDS, .* = (\d+),",
+            r"local MAX_ATTEMPT_RECORDS = (\d+)",
             (PACKAGE / "engine/lua/shared/prelude.lua").read_text(),
         )[0]
     ),

@@ -122,6 +122,13 @@ def test_fields_are_read_by_name(name: str) -> None:
     assert found <= {"KEYS[1]", "time[1]", "time[2]", "flat[1]", "queues[1]", "owners[1]"}
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_constants_are_written_into_the_code(name: str) -> None:
+    """A constant that functions share as a local costs each call."""
+    code = re.sub(r"--.*|'[^']*'", "", standard().all[name].source)
+    assert set(re.findall(r"\b[A-Z][A-Z_]+\b", code)) <= {"KEYS", "ARGV", "PREFIX"}
+
+
 def test_every_file_is_a_script_of_its_own_name() -> None:
     """Two of one name, in different folders, would hide one another."""
     assert len(list(LUA.rglob("*.lua"))) == len(FILES)
@@ -134,9 +141,10 @@ def test_gate_comes_before_the_first_line(name: str) -> None:
     """Whoever takes `epoch` asks for it, once: by the loader's line or by itself."""
     script = standard().all[name]
     _, body = split(name)
+    first = source(name).partition("\n")[0]
     asks = script.source.count("is_attached(epoch)")
     assert asks == (1 if "epoch" in script.names else 0)
-    assert (GATE + source(name) in script.source) == (asks == 1 and "is_attached" not in body)
+    assert (GATE + first in script.source) == (asks == 1 and "is_attached" not in body)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,14 +8,13 @@
 -- Returns: {state before, state now}; {} if there is no such job; error DETACHED
 -- Atomic: a claim in between would run a cancelled job
 
-local job = fields_of(id, 'state', 'queue', 'worker')
-local state, queue = job.state, job.queue
+local state, queue, worker = fields_of(id, 'state', 'queue', 'worker')
 if not state then return {} end
 if state == 'running' then
   -- The field stays with the job: no other run follows, however this one ends.
   allow_at_maxmemory()
   call('HSET', key('job', id), 'cancel', reason)
-  if job.worker then call('SET', key('renew_now', job.worker), '1') end
+  if worker then call('SET', key('renew_now', worker), '1') end
   return {state, state}
 end
 if state ~= 'scheduled' and state ~= 'queued' and state ~= 'waiting' then return {state, state} end

@@ -7,9 +7,8 @@
 -- Returns: {state before, 'running' if it stays or ''}; {} if there is no such job; error DETACHED
 -- Atomic: an index could name a job whose record is gone
 
-local job = fields_of(id, 'state', 'queue', 'task')
-local state = job.state
+local state, queue, task = fields_of(id, 'state', 'queue', 'task')
 if not state then return {} end
 if state == 'running' then return {state, state} end
-delete_job(id, job.queue, state, job.task)
+delete_job(id, queue, state, task)
 return {state, ''}

@@ -12,10 +12,10 @@ local t = now()
 local stored, added, claimable = {}, {}, {}
 local at = 1
 while jobs[at] do
-  local job, after = read_job(jobs, at)
-  local queue, known = job.queue, field_of(job.id, 'enqueued_at')
+  local id, queue, after = jobs[at], jobs[at + 1], at + 7 + jobs[at + 6]
+  local known = field_of(id, 'enqueued_at')
   if not known then
-    claimable[queue] = (claimable[queue] or 0) + store(job, t)
+    claimable[queue] = (claimable[queue] or 0) + store(t, unpack(jobs, at, after - 1))
     added[queue] = (added[queue] or 0) + 1
   end
   stored[#stored + 1] = known or t

@@ -24,18 +24,18 @@
 
 local t = now()
 local state, current, settled, queue, attempts, attempted_at, held_since, cancel, score, priority =
-  values_of(id, 'state', 'fence', 'settled', 'queue', 'attempts', 'attempted_at', 'held_since',
+  fields_of(id, 'state', 'fence', 'settled', 'queue', 'attempts', 'attempted_at', 'held_since',
     'cancel', 'score', 'priority')
 local reply = settled == fence and 'repeated' or 'stale'
 if state == 'running' and current == fence then
   reply, attempts = 'ok', tonumber(attempts) or 0
   local released = outcome == 'released'
-  local fields = {'settled', fence, 'attempts', attempts + (released and 0 or 1)}
+  local fields = {'settled', fence, 'attempts', int(attempts + (released and 0 or 1))}
   if cancel and outcome ~= 'succeeded' and outcome ~= 'failed' then
     reply, outcome, reason, released = 'cancelled', 'cancelled', cancel, false -- no other run
   end
   call('ZREM', key('leases', queue), id)
-  append_attempt(id, attempts + 1, fence, worker, attempted_at, t, outcome, error)
+  append_attempt(id, int(attempts + 1), fence, worker, attempted_at, t, outcome, error)
   -- The reason is stored if there is one. `held_since` keeps the time of the first release in a row
   -- that has a reason; it is emptied by any other end of a run.
   if held_since == '' then held_since = false end

@@ -13,7 +13,7 @@ local function holds_a_run(worker_id)
   local slots = pcall_or_false('HGETALL', key('slots', worker_id)) or {}
   for at = 2, #slots, 2 do
     local _, _, id, fence = slot_entry(slots[at])
-    if id and runs_under(fields_of(id, 'state', 'fence'), fence) then return true end
+    if id and runs_under(id, fence) then return true end
   end
   return false
 end

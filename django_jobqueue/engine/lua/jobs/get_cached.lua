@@ -7,6 +7,6 @@
 --     stored last to refresh it or '', 1 if that job is not final, else 0}
 -- Atomic: the age of a value could be computed from a later time
 
-local kept = hash_fields(key('cached', digest), 'value', 'at', 'refresh')
-local refresh = kept.refresh or ''
-return {now(), kept.value or false, kept.at or false, refresh, is_open(refresh) and 1 or 0}
+local value, at, refresh = hash_fields(key('cached', digest), 'value', 'at', 'refresh')
+refresh = refresh or ''
+return {now(), value or false, at or false, refresh, is_open(refresh) and 1 or 0}

@@ -10,9 +10,8 @@
 -- Returns: 1, or 0 if the run lost its lease
 -- Atomic: a run that lost its lease could write among the lines of the next run
 
-local job = fields_of(id, 'state', 'fence', 'logged')
-if not runs_under(job, fence) then return 0 end
-if job.logged == nonce then return 1 end
+if not runs_under(id, fence) then return 0 end
+if field_of(id, 'logged') == nonce then return 1 end
 local lines = key('log', id)
 if call('RPUSH', lines, now() .. ' ' .. text) > tonumber(most) then
   call('LTRIM', lines, -most, -1)

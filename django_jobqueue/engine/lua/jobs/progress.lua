@@ -8,6 +8,6 @@
 -- Returns: 1, or 0 if the run lost its lease
 -- Atomic: a run that lost its lease could overwrite the progress of the next run
 
-if not runs_under(fields_of(id, 'state', 'fence'), fence) then return 0 end
+if not runs_under(id, fence) then return 0 end
 call('SET', key('progress', id), progress)
 return 1

@@ -16,8 +16,8 @@
 allow_at_maxmemory()
 local t = now()
 local meta = PREFIX .. 'meta'
-local last = hash_fields(meta, 'reaped_at', 'reap_after')
-local reaped_at, reap_after = tonumber(last.reaped_at) or 0, tonumber(last.reap_after) or 0
+local reaped_at, reap_after = hash_fields(meta, 'reaped_at', 'reap_after')
+reaped_at, reap_after = tonumber(reaped_at) or 0, tonumber(reap_after) or 0
 call('HSET', meta, 'reaped_at', t)
 local away = reaped_at > 0 and math.abs(t - reaped_at) > 3 * interval
 if away and math.abs(t - reap_after) > 10 * lease then

@@ -12,15 +12,15 @@
 -- Atomic: each of many callers that find a value stale could store a job
 
 local t = now()
-local new = read_job(job, 1)
-local known = field_of(new.id, 'enqueued_at')
+local id, queue = unpack(job)
+local known = field_of(id, 'enqueued_at')
 if known then return known end
 local cached_key = key('cached', digest)
-local refresh = hash_fields(cached_key, 'refresh').refresh or ''
+local refresh = hash_fields(cached_key, 'refresh') or ''
 if refresh ~= seen or is_open(refresh) then return '' end
-local claimable = store(new, t)
+local claimable = store(t, unpack(job))
 ensure_hash(cached_key)
-call('HSET', cached_key, 'refresh', new.id)
+call('HSET', cached_key, 'refresh', id)
 if keep ~= '0' then call('EXPIRE', cached_key, keep) end
-count_and_wake(new.queue, 1, claimable, t)
+count_and_wake(queue, 1, claimable, t)
 return t

@@ -16,5 +16,5 @@ local slots = key('slots', worker)
 local last, queue, id, fence = slot_entry(call('HGET', slots, slot))
 if last and nonce < last then return {} end
 call('HDEL', slots, slot)
-if not id or not runs_under(fields_of(id, 'state', 'fence'), fence) then return {} end
+if not id or not runs_under(id, fence) then return {} end
 return {id, recover(id, queue, now(), tonumber(lost), reason)}

@@ -17,11 +17,10 @@ local slots = call('HGETALL', key('slots', worker))
 for at = 1, #slots, 2 do
   local slot, _, queue, id, fence = slots[at], slot_entry(slots[at + 1])
   if id then
-    local job = fields_of(id, 'state', 'fence', 'cancel')
     local what = 'lost'
-    if runs_under(job, fence) then
+    if runs_under(id, fence) then
       call('ZADD', key('leases', queue), t + lease, id)
-      what = job.cancel and 'cancel' or 'held'
+      what = field_of(id, 'cancel') and 'cancel' or 'held'
     end
     for _, word in ipairs({slot, id, fence, what}) do answer[#answer + 1] = word end
   end

@@ -8,12 +8,12 @@
 -- Returns: {state before, state now}; {} if there is no such job; error DETACHED
 -- Atomic: else a job could be in no index, or in two
 
-local job = fields_of(id, 'state', 'queue', 'task', 'priority', 'requeued')
-local state, queue = job.state, job.queue
+local state, queue, task, priority, requeued =
+  fields_of(id, 'state', 'queue', 'task', 'priority', 'requeued')
 if not state then return {} end
 if state == 'queued' or state == 'running' or state == 'waiting' then return {state, state} end
-if job.requeued == nonce then return {state, state} end -- a repeated call
-leave_index(id, queue, state, job.task)
+if requeued == nonce then return {state, state} end -- a repeated call
+leave_index(id, queue, state, task)
 if state ~= 'scheduled' then
   local t = now()
   call('UNLINK', key('result', id), key('progress', id))
@@ -21,6 +21,6 @@ if state ~= 'scheduled' then
     'attempted_at', 'held_since', 'cancel')
   append_attempt(id, 0, nil, nil, t, t, 'requeued', '-')
 end
-to_queued(id, queue, next_score(job.priority), 'requeued', nonce)
+to_queued(id, queue, next_score(priority), 'requeued', nonce)
 wake(queue, 1)
 return {state, 'queued'}

@@ -19,11 +19,11 @@ if excess > #ids then
   ids = call('ZRANGEBYSCORE', index, '-inf', t - math.min(keep, MINUTE), 'LIMIT', 0, excess)
 end
 for _, id in ipairs(ids) do
-  local job = fields_of(id, 'state', 'task')
-  if job.state and job.state ~= state then
+  local current, task = fields_of(id, 'state', 'task')
+  if current and current ~= state then
     call('ZREM', index, id)
   else
-    delete_job(id, queue, state, job.task)
+    delete_job(id, queue, state, task)
   end
 end
 return #ids

@@ -10,9 +10,9 @@
 -- Atomic: a process could attach between the change of epoch and that of owner
 
 local meta = PREFIX .. 'meta'
-local stored = hash_fields(meta, 'schema', 'epoch', 'owner')
-if stored.owner == owner then return owner end
+local known_schema, epoch, last_owner = hash_fields(meta, 'schema', 'epoch', 'owner')
+if last_owner == owner then return owner end
 allow_at_maxmemory()
-call('HSET', meta, 'schema', stored.schema or schema, 'epoch', new_epoch,
-  'owner', owner, 'former', stored.epoch or '')
-return stored.owner or ''
+call('HSET', meta, 'schema', known_schema or schema, 'epoch', new_epoch,
+  'owner', owner, 'former', epoch or '')
+return last_owner or ''

@@ -11,18 +11,17 @@
 -- Atomic: two first processes could each believe that they own the keys
 
 local meta = PREFIX .. 'meta'
-local stored = hash_fields(meta, 'schema', 'epoch', 'owner', 'former')
-local ownership = stored.owner and 'foreign' or 'new'
+local stored_schema, stored_epoch, owner, former =
+  hash_fields(meta, 'schema', 'epoch', 'owner', 'former')
+local ownership = owner and 'foreign' or 'new'
 for position, tag in ipairs(owners) do
-  if tag == stored.owner then ownership = position == 1 and 'known' or 'rotated' end
+  if tag == owner then ownership = position == 1 and 'known' or 'rotated' end
 end
-local schema_now, epoch = stored.schema or schema, stored.epoch or new_epoch
+local schema_now, epoch = stored_schema or schema, stored_epoch or new_epoch
 local change = ''
 if ownership ~= 'foreign' then
   if ownership ~= 'new' then allow_at_maxmemory() end
   call('HSET', meta, 'schema', schema_now, 'epoch', epoch, 'owner', owners[1])
-  if known ~= '' and known ~= stored.epoch and known ~= stored.former then
-    change = 'replaced'
-  end
+  if known ~= '' and known ~= stored_epoch and known ~= former then change = 'replaced' end
 end
-return {ownership, schema_now, epoch, stored.owner or owners[1], change}
+return {ownership, schema_now, epoch, owner or owners[1], change}

@@ -13,8 +13,8 @@
 -- Atomic: two schedulers could store two jobs, or a scheduler that crashes none
 
 local t = now()
-local new = read_job(job, 1)
-local stored = field_of(new.id, 'enqueued_at')
+local id, queue = unpack(job)
+local stored = field_of(id, 'enqueued_at')
 if stored then return {'fired', stored} end
 local since, last_job = since_of(name, rule)
 if not since or tonumber(nominal) <= since then return {'known'} end
@@ -24,8 +24,8 @@ if overlap == 'skip' and last_job and is_open(last_job) then
   call('HINCRBY', schedule_key, 'overlapped', '1')
   return {'overlap'}
 end
-local claimable = store(new, t)
-call('HSET', schedule_key, 'high_water', nominal, 'nominal', nominal, 'fired_at', t, 'job', new.id)
+local claimable = store(t, unpack(job))
+call('HSET', schedule_key, 'high_water', nominal, 'nominal', nominal, 'fired_at', t, 'job', id)
 call('HINCRBY', schedule_key, 'fired', '1')
-count_and_wake(new.queue, 1, claimable, t)
+count_and_wake(queue, 1, claimable, t)
 return {'fired', t}

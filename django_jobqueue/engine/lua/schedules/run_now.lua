@@ -9,13 +9,13 @@
 -- Atomic: a fire in between would not see that a job of the schedule is not final
 
 local t = now()
-local new = read_job(job, 1)
-local stored = field_of(new.id, 'enqueued_at')
+local id, queue = unpack(job)
+local stored = field_of(id, 'enqueued_at')
 if stored then return stored end
-local claimable = store(new, t)
+local claimable = store(t, unpack(job))
 local schedule_key = key('schedule', name)
 ensure_hash(schedule_key)
-call('HSET', schedule_key, 'job', new.id)
+call('HSET', schedule_key, 'job', id)
 call('ZADD', PREFIX .. 'schedules', t, name)
-count_and_wake(new.queue, 1, claimable, t)
+count_and_wake(queue, 1, claimable, t)
 return t

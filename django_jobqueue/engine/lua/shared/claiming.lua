@@ -1,7 +1,10 @@
 -- Functions that give a job to a slot, and take it back when the slot's process has ended.
 
--- Returns whether a job, given its state and fence, still runs under this fence.
-local function runs_under(job, fence) return job.state == 'running' and job.fence == fence end
+-- Returns whether a job still runs under this fence.
+local function runs_under(id, fence)
+  local state, current = fields_of(id, 'state', 'fence')
+  return state == 'running' and current == fence
+end
 
 -- Returns the last claim of a slot: nonce, queue, id and fence.
 local function slot_entry(text) return string.match(text or '', '^(%S+) (%S+) (%S+) (%S+)') end
@@ -11,19 +14,20 @@ local function slot_entry(text) return string.match(text or '', '^(%S+) (%S+) (%
 -- whose cancel was requested becomes cancelled. Returns the job's state now.
 local function recover(id, queue, t, lost, reason)
   call('ZREM', key('leases', queue), id)
-  local job = fields_of(id, 'recoveries', 'max_recoveries', 'score', 'attempts', 'fence',
-    'worker', 'attempted_at', 'priority', 'cancel')
-  local recoveries = (tonumber(job.recoveries) or 0) + lost
-  append_attempt(id, (tonumber(job.attempts) or 0) + 1, job.fence, job.worker, job.attempted_at, t,
+  local recoveries, max_recoveries, score, attempts, fence, worker, attempted_at, priority, cancel =
+    fields_of(id, 'recoveries', 'max_recoveries', 'score', 'attempts', 'fence', 'worker',
+      'attempted_at', 'priority', 'cancel')
+  recoveries = (tonumber(recoveries) or 0) + lost
+  append_attempt(id, (tonumber(attempts) or 0) + 1, fence, worker, attempted_at, t,
     lost == 1 and 'recovered' or 'released', '-')
   if lost == 1 then count_total('recovered') end
-  local most = tonumber(job.max_recoveries) or DEFAULT_MAX_RECOVERIES
-  local state = job.cancel and 'cancelled' or recoveries > most and 'failed'
+  local most = tonumber(max_recoveries) or DEFAULT_MAX_RECOVERIES
+  local state = cancel and 'cancelled' or recoveries > most and 'failed'
   if state then
-    to_final(id, queue, state, t, 'recoveries', recoveries, 'reason', job.cancel or reason)
+    to_final(id, queue, state, t, 'recoveries', recoveries, 'reason', cancel or reason)
     return state
   end
-  to_queued(id, queue, tonumber(job.score) or next_score(job.priority), 'recoveries', recoveries)
+  to_queued(id, queue, tonumber(score) or next_score(priority), 'recoveries', recoveries)
   wake(queue, 1)
   return 'queued'
 end
@@ -38,10 +42,10 @@ end
 
 local function start(id, queue, score, worker, slot, nonce, lease, t, job, flat)
   local run = (tonumber(string.match(job.fence or '', '^%d+')) or 0) + 1
-  local fence = run .. '-' .. string.sub(nonce, -12)
+  local fence = int(run) .. '-' .. string.sub(nonce, -12)
   call('HSET', key('job', id), 'state', 'running', 'worker', worker, 'fence', fence,
     'attempted_at', t, 'score', score, 'started_at', job.started_at or t)
-  call('ZADD', key('leases', queue), t + lease, id)
+  call('ZADD', key('leases', queue), int(t + lease), id)
   call('HSET', key('slots', worker), slot, table.concat({nonce, queue, id, fence}, ' '))
   return job_reply(id, queue, fence, t, flat)
 end
@@ -61,9 +65,8 @@ end
 local function settle_last_claim(worker, slot, nonce, t)
   local last, queue, id, fence = slot_entry(call('HGET', key('slots', worker), slot))
   if not id then return nil end
-  local job, flat = job_record(id)
-  if not runs_under(job, fence) then return nil end
-  if nonce == last then return job_reply(id, queue, fence, t, flat) end
+  if not runs_under(id, fence) then return nil end
+  if nonce == last then return job_reply(id, queue, fence, t, select(2, job_record(id))) end
   if nonce < last then return {'none', -1} end
   recover(id, queue, t, 1, 'lost')
 end

@@ -2,6 +2,6 @@
 -- the stored times: arithmetic takes it as it is, a comparison needs tonumber. Tests replace it.
 local function now()
   local time = redis.call('TIME')
-  return time[1] .. string.sub('00' .. math.floor(time[2] / 1000), -3)
+  return time[1] .. string.format('%03d', time[2] / 1000)
 end
 

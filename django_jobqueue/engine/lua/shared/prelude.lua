@@ -3,10 +3,19 @@
 local PREFIX = KEYS[1]
 local call = redis.call
 
--- Bounds of stored lists and of the work of one call; times; priorities; a default of records.
-local MAX_ATTEMPT_RECORDS, MAX_WAKE_TOKENS, MAX_MOVES, MAX_FORGOTTEN = 20, 64, 50, 100
-local MINUTE, COUNTERS_TTL = 60000, 90000 -- ms, s
-local MAX_PRIORITY, PRIORITY_STEP, DEFAULT_MAX_RECOVERIES = 100, 1e13, 2
+-- Constants, which the loader writes into the code: a local that functions share costs each call.
+local MAX_ATTEMPT_RECORDS = 20
+local MAX_WAKE_TOKENS = 64
+local MAX_MOVES = 50 -- jobs moved by one call
+local MAX_FORGOTTEN = 100 -- workers forgotten by one call
+local MINUTE = 60000 -- ms
+local COUNTERS_TTL = 90000 -- s
+local MAX_PRIORITY = 100
+local PRIORITY_STEP = 1e13 -- between the scores of two priorities
+local DEFAULT_MAX_RECOVERIES = 2 -- of a record without the field
+
+-- Formats a whole number; Redis and Lua format numbers as fractions, which costs far more.
+local function int(number) return string.format('%d', number) end
 
 local function key(kind, name) return PREFIX .. kind .. ':' .. name end
 
@@ -16,21 +25,12 @@ local function pcall_or_false(...)
   return (type(answer) ~= 'table' or not answer.err) and answer
 end
 
--- Returns fields of a hash by name; an absent field is false. A key of another type has no fields.
-local function hash_fields(hash, ...)
-  local names, fields = {...}, {}
-  local values = pcall_or_false('HMGET', hash, ...) or {}
-  for at = 1, #names do fields[names[at]] = values[at] end
-  return fields
-end
+-- Returns the values of fields of a hash, in their order; that of an absent field is false. A key
+-- of another type has no fields.
+local function hash_fields(hash, ...) return unpack(pcall_or_false('HMGET', hash, ...) or {}) end
 
--- Returns fields of a job's record by name, as hash_fields does.
+-- Returns the values of fields of a job's record, as hash_fields does.
 local function fields_of(id, ...) return hash_fields(key('job', id), ...) end
-
--- Returns fields of a job's record as values, false if absent: cheaper in scripts of every job.
-local function values_of(id, ...)
-  return unpack(pcall_or_false('HMGET', key('job', id), ...) or {})
-end
 
 local function field_of(id, name) return pcall_or_false('HGET', key('job', id), name) end
 
@@ -58,7 +58,7 @@ local function detached() return redis.error_reply('DETACHED these keys are not 
 
 -- Counts n events of a queue. Returns whether they are the first such events in this minute.
 local function count(event, queue, t, n)
-  local minute = key('minute', math.floor(t / MINUTE))
+  local minute = key('minute', int(t / MINUTE))
   local first = call('HINCRBY', minute, event .. ':' .. queue, n) == tonumber(n)
   if first then call('EXPIRE', minute, COUNTERS_TTL) end
   return first
@@ -74,8 +74,8 @@ end
 
 -- Returns a new score, greater than those of all queued jobs of the same priority.
 local function next_score(priority)
-  return (MAX_PRIORITY - (tonumber(priority) or 0)) * PRIORITY_STEP
-    + call('INCR', PREFIX .. 'sequence')
+  return int((MAX_PRIORITY - (tonumber(priority) or 0)) * PRIORITY_STEP
+    + call('INCR', PREFIX .. 'sequence'))
 end
 
 -- The next three functions move a job to a state; `...` are further fields and values.
@@ -150,12 +150,12 @@ local function promote_due(queue, t, limit)
   if not due or due > tonumber(t) then return 0, due end
   for _, id in ipairs(call('ZRANGEBYSCORE', index, '-inf', t, 'LIMIT', 0, limit)) do
     call('ZREM', index, id)
-    local job = fields_of(id, 'state', 'priority')
-    if job.state == 'scheduled' then
-      to_queued(id, queue, next_score(job.priority))
+    local state, priority = fields_of(id, 'state', 'priority')
+    if state == 'scheduled' then
+      to_queued(id, queue, next_score(priority))
       moved = moved + 1
     else
-      fail_if_damaged(id, queue, t, job.state)
+      fail_if_damaged(id, queue, t, state)
     end
   end
   if moved > 0 then wake(queue, moved) end
