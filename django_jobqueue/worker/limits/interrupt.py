@@ -97,7 +97,8 @@ class Interrupt:
         else:
             with self._lock:
                 self._is_on = False
-                _raise_in(self._thread, None)
+                if self.raised is not None:  # else CPython 3.11 would look for it from now on
+                    _raise_in(self._thread, None)
         if self._state.run:
             self._state.end_run()
 

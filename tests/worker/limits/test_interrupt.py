@@ -13,13 +13,13 @@ import pytest
 from asgiref.sync import async_to_sync
 
 from django_jobqueue.exceptions import JobCancelled, JobInterrupt, JobTimeout
-from django_jobqueue.worker.limits.interrupt import UNLIMITED, Interrupt
+from django_jobqueue.worker.limits.interrupt import UNLIMITED, Interrupt, _raise_in
 from django_jobqueue.worker.limits.shared_state import (
     InterruptReason,
     SlotState,
     run_id,
 )
-from tests.support.processes import until
+from tests.support.processes import PATIENCE, until
 
 FENCE, NEXT = "1-aaaaaaaaaaaa", "2-bbbbbbbbbbbb"
 
@@ -180,6 +180,29 @@ def test_thread_is_interrupted_by_the_main_thread(state: SlotState, interrupt: I
         thread.join(randomly.uniform(0, 0.002))
     assert len(outcomes) == 300
     assert set(outcomes) == {"done", "interrupted"}
+    deliver_one()
+
+
+def deliver_one() -> None:
+    """Raise an exception in a thread and let it arrive.
+
+    One that is withdrawn leaves CPython 3.11 looking for it, and under a tracer that never ends.
+    """
+    ready = threading.Event()
+
+    def wait() -> None:
+        ready.set()
+        spin(PATIENCE)
+
+    def run() -> None:
+        with pytest.raises(JobTimeout):
+            wait()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert ready.wait(PATIENCE)
+    _raise_in(thread.ident or 0, JobTimeout)
+    thread.join()
 
 
 def test_coroutine_is_cancelled(state: SlotState, interrupt: Interrupt) -> None:
