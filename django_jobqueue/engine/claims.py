@@ -145,12 +145,8 @@ class Claims:
 
     def _begin_claim(self, slot: Slot) -> dict[str, Argument]:
         slot.sent_at = slot.sent_at or time.monotonic()
-        return {
-            "worker": slot.worker,
-            "slot": slot.name,
-            "nonce": slot.nonce,
-            "lease": self._lease_ms,
-        }
+        lease = self._lease_ms
+        return {"worker": slot.worker, "slot": slot.name, "nonce": slot.nonce, "lease": lease}
 
     def release_slot(self, slot: Slot, *, lost: bool, reason: str) -> list[str]:
         """Release the job of a slot whose process has ended; return its id and state, if any.
@@ -184,10 +180,9 @@ def _read_claim(reply: Sequence[Any], slot: Slot) -> Job | NoJob:
         wait_ms = int(reply[1])
         return NoJob(wait_ms=None if wait_ms < 0 else wait_ms)
     _, job_id, queue, fence, now, payload, words, runs = reply
-    first_run = (b"started_at", now)  # a record with an earlier run has its own, which comes later
-    return Job.read(
+    job = Job.read(
         job_id.decode(),
-        [first_run, *zip(words[::2], words[1::2], strict=True)],
+        zip(words[::2], words[1::2], strict=True),
         queue=queue.decode(),
         state=State.RUNNING,
         fence=fence.decode(),
@@ -197,3 +192,5 @@ def _read_claim(reply: Sequence[Any], slot: Slot) -> Job | NoJob:
         runs=read_runs(runs) if runs else (),
         claim_sent_at=sent_at,
     )
+    job.started_at = job.started_at or job.attempted_at  # the record is from before the claim
+    return job

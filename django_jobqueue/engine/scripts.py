@@ -49,7 +49,7 @@ class Script:
 
         Raises: KeyError for a missing argument, TypeError for an unknown one.
         """
-        words: list[Argument] = [1, prefix, *(given[name] for name in self.names), *rest]
+        words: list[Argument] = [1, prefix, *map(given.__getitem__, self.names), *rest]
         if len(given) != len(self.names):
             raise TypeError(f"{self.name}: unknown arguments {sorted(set(given) - {*self.names})}")
         return words

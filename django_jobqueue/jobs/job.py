@@ -106,16 +106,15 @@ class Job:
 
         A value that can't be parsed is left out; a job without a state counts as damaged.
         """
-        values: dict[str, Any] = {"task": "", **parts}
+        values: dict[str, Any] = {"task": ""}
         for name, value in fields:
-            known = RECORD_FIELDS.get(name)
-            if known is None or known[0] in parts:
-                continue
-            attribute, parse = known
-            try:
-                values[attribute] = parse(value)
-            except (KeyError, ValueError):
-                continue
+            if name in RECORD_FIELDS:
+                attribute, parse = RECORD_FIELDS[name]
+                try:
+                    values[attribute] = parse(value)
+                except (KeyError, ValueError):
+                    continue
+        values.update(parts)
         if "state" not in values:
             values.update(state=State.FAILED, reason=Reason.DAMAGED)
         return cls(id=job_id, **values)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass
+from operator import is_
 from typing import TypeVar
 
 from django.utils import timezone, translation
@@ -237,4 +238,5 @@ class SlotLoop:
 def _is_changed(before: Context) -> bool:
     """Return whether a context variable has changed; this is faster than two deactivations."""
     now = copy_context()
-    return len(now) != len(before) or any(before.get(var) is not now[var] for var in now)
+    same = len(now) == len(before) and all(map(is_, now, before))
+    return not (same and all(map(is_, now.values(), before.values())))
