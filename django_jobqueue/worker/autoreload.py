@@ -28,7 +28,11 @@ class _Watcher(autoreload.StatReloader):
 
 
 def run_reloading(command: Sequence[str]) -> int:
-    """Run the command, restart it after each file change, and return its exit code."""
+    """Run the command until a signal, and return its exit code.
+
+    It restarts after each file change and when it was killed, but not after an error of its own:
+    that needs a change.
+    """
     keeper, watcher = _Keeper(command), _watcher()
     signal.signal(signal.SIGTERM, keeper.forward)
     signal.signal(signal.SIGINT, keeper.forward)
@@ -40,6 +44,9 @@ def run_reloading(command: Sequence[str]) -> int:
             logger.info("%s has changed: the worker restarts", watcher.changed)
             watcher.changed = None
             keeper.stop()
+            keeper.start()
+        elif keeper.was_killed():
+            logger.warning("The worker was killed: it restarts")
             keeper.start()
     return keeper.wait()
 
@@ -73,6 +80,10 @@ class _Keeper:
         if self._child is not None and self._child.poll() is None:
             self._child.terminate()
             self._child.wait()
+
+    def was_killed(self) -> bool:
+        """Return whether a signal ended the child that should be running."""
+        return self._child is not None and (self._child.poll() or 0) < 0
 
     def forward(self, signum: int, frame: object) -> None:
         # The terminal sends Ctrl+C to the child too.

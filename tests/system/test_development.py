@@ -12,7 +12,7 @@ from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.states import State
 from tests.project import tasks
 from tests.support.jobs import new_job
-from tests.support.processes import PATIENCE, ROOT, WorkerProcess, lines, until
+from tests.support.processes import PATIENCE, ROOT, WorkerProcess, lines, started, until
 
 SETTINGS = """
 from tests.project.settings import *
@@ -70,6 +70,23 @@ def test_reload_runs_new_code_and_survives_a_broken_one(
     code.write_text(VERSION.format("two"))
     until(lambda: worker.output().count("jobworker ") >= 2)
     assert ask_version(engine) == b'"two"'
+    assert worker.stop() == 0
+
+
+def test_a_killed_worker_restarts_and_runs_its_job_again(
+    worker_process: Callable[..., WorkerProcess], engine: Engine, tmp_path: Path
+) -> None:
+    """As the tutorial has its readers do it: the pid is the one that the admin shows."""
+    oracle, gate = tmp_path / "oracle", tmp_path / "gate"
+    held = tasks.hold.enqueue(str(oracle), str(gate))
+    worker = worker_process("--reload", "--processes", "1", TEST_LEASE="2")
+    started(oracle)
+    (shown,) = engine.inspector.workers()
+    os.kill(shown.pid, signal.SIGKILL)
+    until(lambda: "The worker was killed: it restarts" in worker.output())
+    gate.touch()
+    assert held.wait(2 * PATIENCE) == "held"
+    assert held.recoveries == 1
     assert worker.stop() == 0
 
 
