@@ -22,11 +22,9 @@
 --     'stale' (the run has lost its lease, and the job was not changed)
 -- Atomic: else a state could lack its index, or a run that lost its lease could store a result
 
-local t = now()
-local state, current, settled, queue, attempts, attempted_at, held_since, cancel, score, priority =
-  fields_of(id, 'state', 'fence', 'settled', 'queue', 'attempts', 'attempted_at', 'held_since',
-    'cancel', 'score', 'priority')
-local reply = settled == fence and 'repeated' or 'stale'
+local t, reply = now(), 'stale'
+local state, current, queue, attempts, attempted_at, held_since, cancel =
+  fields_of(id, 'state', 'fence', 'queue', 'attempts', 'attempted_at', 'held_since', 'cancel')
 if state == 'running' and current == fence then
   reply, attempts = 'ok', tonumber(attempts) or 0
   local released = outcome == 'released'
@@ -46,6 +44,7 @@ if state == 'running' and current == fence then
     to_scheduled(id, queue, t + delay, unpack(fields))
     if outcome == 'retried' then count(outcome, queue, t, '1') end
   elseif released then
+    local score, priority = fields_of(id, 'score', 'priority')
     to_queued(id, queue, tonumber(score) or next_score(priority), unpack(fields))
     wake(queue, 1)
   else
@@ -53,7 +52,8 @@ if state == 'running' and current == fence then
     if cached ~= '' and outcome == 'succeeded' then keep_cached(cached, result, attempted_at, t) end
     to_final(id, queue, outcome, t, unpack(fields))
   end
-elseif reply == 'stale' then
+elseif field_of(id, 'settled') == fence then reply = 'repeated'
+else
   allow_at_maxmemory()
   count_total('stale')
 end

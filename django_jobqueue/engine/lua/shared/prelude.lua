@@ -30,7 +30,9 @@ end
 local function hash_fields(hash, ...) return unpack(pcall_or_false('HMGET', hash, ...) or {}) end
 
 -- Returns the values of fields of a job's record, as hash_fields does.
-local function fields_of(id, ...) return hash_fields(key('job', id), ...) end
+local function fields_of(id, ...)
+  return unpack(pcall_or_false('HMGET', key('job', id), ...) or {})
+end
 
 local function field_of(id, name) return pcall_or_false('HGET', key('job', id), name) end
 
