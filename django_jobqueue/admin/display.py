@@ -45,7 +45,7 @@ OUTCOMES: dict[str, "_StrPromise"] = {
     "failed": gettext_lazy("failed"),
     "retried": gettext_lazy("failed, to be retried"),
     "cancelled": gettext_lazy("cancelled"),
-    "released": gettext_lazy("given back by its worker"),
+    "released": gettext_lazy("released by its worker"),
     "recovered": gettext_lazy("lost with its worker"),
     "requeued": gettext_lazy("requeued by hand"),
 }

@@ -74,7 +74,7 @@ class Child:
                 logger.warning("Process %s of slot %s was killed: %s", self.pid, slot, kill.reason)
                 self.killed = kill
 
-    def give_back(self, claims: Claims, worker: str, end: End) -> None:
+    def release_jobs(self, claims: Claims, worker: str, end: End) -> None:
         """Finish or release the jobs that it held when it ended.
 
         Raises: QueueUnavailable.
@@ -84,7 +84,9 @@ class Child:
             if not self._is_settled(claims, slot):
                 moved = claims.release_slot(slot, lost=end.lost, reason=end.reason)
                 if moved:
-                    logger.warning("Job %s was given back, it is %s", *map(one_line, moved))
+                    how = "recovered" if end.lost else "released"
+                    job, state = map(one_line, moved)
+                    logger.warning("Job %s was %s, because its process ended: %s", job, how, state)
 
     def _is_settled(self, claims: Claims, slot: Slot) -> bool:
         """Finish the killed run with the result of its kill; return whether that was done."""

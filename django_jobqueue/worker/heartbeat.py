@@ -85,9 +85,9 @@ class Heartbeat(RedisTicks):
             if one.lost:
                 logger.warning("Slot %s lost the lease of job %s", one.slot, one_line(one.id))
             elif _is_over(one, before, now):
-                self._give_back(one)
+                self._release(one)
 
-    def _give_back(self, held: Lease) -> None:
+    def _release(self, held: Lease) -> None:
         """Release a run that Redis assigns to a slot which is at another run.
 
         After a failover, the new server may lack the end of that run. Without the release, the
@@ -95,7 +95,7 @@ class Heartbeat(RedisTicks):
         """
         slot = Slot(self._config.worker, held.slot)
         reply, _, _ = self._claims.finish(slot, held, RunResult(Outcome.RELEASED), [])
-        logger.warning("Redis has lost the end of job %s: given back, %s", one_line(held.id), reply)
+        logger.warning("Redis has lost the end of job %s: released, %s", one_line(held.id), reply)
 
 
 def _is_over(held: Lease, before: dict[str, int], now: dict[str, int]) -> bool:

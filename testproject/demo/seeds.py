@@ -68,7 +68,7 @@ COMPUTING: list[Row] = [
         0,
         "B",
         "A worker is killed in the middle of a job. What becomes of the job?\nA It is lost. · "
-        "B It runs again when its lease has ended. · C It waits for a person. · D It succeeds.",
+        "B It runs again. · C It waits for a person. · D It succeeds.",
     ),
 ]
 GEOGRAPHY: list[Row] = [

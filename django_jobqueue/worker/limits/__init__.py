@@ -10,6 +10,6 @@
    run's result from the exception.
 4. The supervisor kills a run that continues after its grace, or has `stop_on_lease_loss` and may
    have lost its lease (kill.py). It kills a stopped process that is still at that run.
-5. The supervisor finishes the run with the result of the `Kill` (`Child.give_back`). If the kill
+5. The supervisor finishes the run with the result of the `Kill` (`Child.release_jobs`). If the kill
    has no result, the job is recovered, as after any lost process.
 """

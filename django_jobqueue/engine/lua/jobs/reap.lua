@@ -1,11 +1,11 @@
--- Take back jobs whose lease ended without renewal: worker/maintenance.py calls this. The job of a
--- process whose worker still runs is given back at once: see release_slot.
+-- Recover jobs whose lease ended without renewal: worker/maintenance.py calls this. The job of a
+-- process whose worker still runs is recovered at once: see release_slot.
 -- Moves: running -> queued (with its old score), running -> failed (recovered too often),
 --   running -> cancelled (a cancel was requested)
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
 --   epoch      name of the keys that the process is attached to
---   limit      number of jobs that one call takes back at most
+--   limit      number of jobs that one call recovers at most
 --   interval   ms between calls; after a gap of three, no worker could renew, so the reaper waits
 --   grace      ms that it then waits, at most once per ten leases
 --   lease      ms

@@ -1,4 +1,4 @@
--- Functions that give a job to a slot, and take it back when the slot's process has ended.
+-- Functions that give a job to a slot, and recover it when the slot's process has ended.
 
 -- Returns whether a job still runs under this fence.
 local function runs_under(id, fence)
@@ -58,7 +58,7 @@ end
 --   runs           the same            the job is returned again: the first reply was lost
 --   runs           smaller             no job is returned: the call is late, its caller no longer
 --                                      waits, and the slot keeps its job
---   runs           greater             the job is taken back as if reaped: its process ended
+--   runs           greater             the job is recovered as if reaped: its process ended
 --                                      before it received the job; then the slot claims
 --
 -- Returns the reply to the call, or nil if the slot is to claim.
