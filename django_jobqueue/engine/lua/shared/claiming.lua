@@ -46,7 +46,7 @@ local function start(id, queue, score, worker, slot, nonce, lease, t, job, flat)
   call('HSET', key('job', id), 'state', 'running', 'worker', worker, 'fence', fence,
     'attempted_at', t, 'score', score, 'started_at', job.started_at or t)
   call('ZADD', key('leases', queue), int(t + lease), id)
-  call('HSET', key('slots', worker), slot, table.concat({nonce, queue, id, fence}, ' '))
+  call('HSET', key('slots', worker), slot, nonce .. ' ' .. queue .. ' ' .. id .. ' ' .. fence)
   return job_reply(id, queue, fence, t, flat)
 end
 

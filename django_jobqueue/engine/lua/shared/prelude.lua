@@ -127,8 +127,8 @@ end
 -- Adds the record of a run: a line of seven words, then the traceback. `error` holds the seventh
 -- word, which is the exception's class or '-', and the traceback.
 local function append_attempt(id, attempt, fence, worker, started, t, outcome, error)
-  local line = table.concat({attempt, fence or '-', worker or '-', started or '0', t, outcome,
-    error}, ' ')
+  local line = attempt .. ' ' .. (fence or '-') .. ' ' .. (worker or '-') .. ' '
+    .. (started or '0') .. ' ' .. t .. ' ' .. outcome .. ' ' .. error
   local records = key('attempts', id)
   local length = pcall_or_false('RPUSH', records, line)
   if not length then
