@@ -20,7 +20,7 @@ from django_jobqueue.conf import Options
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.exceptions import BadSignature, JobNotFound, QueueUnavailable, TaskUnknown
-from django_jobqueue.jobs.job import DEFAULT_MAX_ATTEMPTS, QUEUE_PATTERN, Job, is_id, new_id
+from django_jobqueue.jobs.job import QUEUE_PATTERN, Job, is_id, new_id
 from django_jobqueue.jobs.payload import pure_call, pure_metadata
 from django_jobqueue.jobs.result import JobResult, Latest, result_of, set_enqueued
 from django_jobqueue.jobs.signing import Signer
@@ -77,7 +77,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
         self.validate_task(task)
         engine = self.engine
         prepared = prepare(task, args, kwargs, engine.options, engine.signer)
-        if on_commit.is_wanted(task, engine.options.database):
+        if on_commit.is_wanted(task, engine.options):
             self._store_on_commit(engine, [prepared])
         else:
             self._store(engine, [prepared])
@@ -96,7 +96,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
             prepare(*call, engine.options, engine.signer)
             for call in expand_calls(task, calls, spread)
         ]
-        waits = on_commit.is_wanted(task, engine.options.database)
+        waits = on_commit.is_wanted(task, engine.options)
         for start in range(0, len(prepared), CHUNK):
             chunk = prepared[start : start + CHUNK]
             if waits:
@@ -234,6 +234,7 @@ def prepare(
     Raises: TypeError, PayloadTooLarge, and whatever middleware raises.
     """
     metadata = getattr(task, "metadata", None)
+    attempts = getattr(task, "max_attempts", None)
     recoveries = getattr(task, "max_recoveries", None)
     run_after = task.run_after
     pure_args, pure_kwargs = pure_call(args, kwargs)
@@ -243,7 +244,7 @@ def prepare(
         queue=task.queue_name,
         state=State.QUEUED if run_after is None else State.SCHEDULED,
         priority=task.priority,
-        max_attempts=getattr(task, "max_attempts", DEFAULT_MAX_ATTEMPTS),
+        max_attempts=options.max_attempts if attempts is None else attempts,
         max_recoveries=options.max_recoveries if recoveries is None else recoveries,
         delay=run_after if isinstance(run_after, timedelta) else None,
         due_at=int(run_after.timestamp() * 1000) if isinstance(run_after, datetime) else None,

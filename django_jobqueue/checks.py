@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 from django.utils.module_loading import import_string
 
 from django_jobqueue import compat, conf, middleware
@@ -75,6 +76,15 @@ def _configuration(alias: str) -> Iterator[checks.CheckMessage]:
         middleware.load(given.middleware)
     except ImproperlyConfigured as error:
         yield checks.Error(f'TASKS["{alias}"]: {error}', id="jobqueue.E007")
+    if given.enqueue_on_commit is None and _has_atomic_requests(given.database):
+        yield checks.Warning(
+            f'DATABASES["{given.database}"] has ATOMIC_REQUESTS, and TASKS["{alias}"]["OPTIONS"] '
+            "does not say ENQUEUE_ON_COMMIT: tasks of libraries are stored before the commit, so "
+            "that a worker may look for rows that are not there yet.",
+            hint="Set ENQUEUE_ON_COMMIT to True, and MAX_ATTEMPTS for tasks that set none "
+            "themselves; or set it to False if libraries' tasks must not wait.",
+            id="jobqueue.W008",
+        )
     for name in caches_in(pool):
         text = (
             f'The jobs of TASKS["{alias}"] share database {pool.connection_kwargs.get("db")} with '
@@ -85,6 +95,10 @@ def _configuration(alias: str) -> Iterator[checks.CheckMessage]:
             yield checks.Error(text, hint=hint, id="jobqueue.E003")
         else:
             yield checks.Warning(text, hint="Use another database or server.", id="jobqueue.W003")
+
+
+def _has_atomic_requests(database: str) -> bool:
+    return bool(connections.settings.get(database, {}).get("ATOMIC_REQUESTS"))
 
 
 def _schedule(spec: ScheduleSpec) -> Iterator[checks.CheckMessage]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from django_jobqueue.jobs.job import DEFAULT_MAX_RECOVERIES
+from django_jobqueue.jobs.job import DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_RECOVERIES
 from django_jobqueue.jobs.states import FINAL
 from django_jobqueue.retry import seconds
 
@@ -121,8 +121,10 @@ class Options:
     # True: the server is a node of a Redis Cluster. A list names further nodes as "host:port".
     cluster: bool | tuple[str, ...] = _option(_CLUSTER, False)
     prefix: str = _option(_PREFIX, "djq")  # first part of every key
-    # The default of `@task(on_commit=…)`.
-    enqueue_on_commit: bool = _option(_must("True or False", lambda v: isinstance(v, bool)), True)
+    # The default of `@task(on_commit=…)`, which is True; if given, also that of libraries' tasks.
+    enqueue_on_commit: bool | None = _option(
+        _must("True or False", lambda v: isinstance(v, bool)), None
+    )
     database: str = _option(_TEXT, "default")  # enqueues wait for its commit
     # Dotted paths of classes that see each enqueue and each run, the outermost first.
     middleware: tuple[str, ...] = _option(
@@ -135,6 +137,8 @@ class Options:
     max_payload: int = _option(_integer(1, 64 * 1024 * 1024), 65_536)  # bytes of JSON arguments
     max_result: int = _option(_integer(1, 64 * 1024 * 1024), 262_144)  # bytes of JSON result
     lease: float = _option(_duration(1, 600), 30.0)  # seconds a claim lasts without renewal
+    # Attempts of a job whose task sets none, such as one of a library.
+    max_attempts: int = _option(_integer(1, 1_000_000), DEFAULT_MAX_ATTEMPTS)
     # Runs of a job that may be lost with their worker before the job fails.
     max_recoveries: int = _option(_integer(0, 1000), DEFAULT_MAX_RECOVERIES)
     # Seconds that a job with an unknown task waits before it fails.

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import connections, transaction
 
+from django_jobqueue.conf import Options
 from django_jobqueue.exceptions import QueueUnavailable
 from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.signals import enqueue_failed
@@ -19,9 +20,12 @@ RETRY_AFTER = 0.5  # seconds before the only second try after a commit
 Store = Callable[[], object]
 
 
-def is_wanted(task: Any, database: str) -> bool:
+def is_wanted(task: Any, options: Options) -> bool:
     """Return whether an enqueue of the task has to wait for a commit."""
-    return getattr(task, "on_commit", False) and in_transaction(database)
+    wanted = getattr(task, "on_commit", None)
+    if wanted is None:  # a task that Django's decorator made, such as one of a library
+        wanted = options.enqueue_on_commit
+    return bool(wanted) and in_transaction(options.database)
 
 
 def in_transaction(database: str) -> bool:

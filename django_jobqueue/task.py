@@ -23,7 +23,6 @@ from django.utils.module_loading import import_string
 
 from django_jobqueue import compat, conf, retry, task_options
 from django_jobqueue.exceptions import TaskUnknown
-from django_jobqueue.jobs.job import DEFAULT_MAX_ATTEMPTS
 from django_jobqueue.task_options import Exceptions, TaskOptions
 
 if TYPE_CHECKING:
@@ -54,12 +53,12 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
     takes_context: bool = False
 
     # The fields of this package.
-    max_attempts: int = DEFAULT_MAX_ATTEMPTS  # attempts before the job fails
+    max_attempts: int | None = None  # attempts before the job fails; None: as in OPTIONS
     max_recoveries: int | None = None  # runs that may be lost with a worker; None: as in OPTIONS
     backoff: retry.Backoff = retry.DEFAULT_BACKOFF
     retry_for: Exceptions = (Exception,)
     no_retry_for: Exceptions = ()  # takes precedence over retry_for
-    on_commit: bool = False  # wait for the commit of the caller's transaction
+    on_commit: bool | None = None  # wait for the caller's commit; None: if OPTIONS ask for it
     timeout: retry.Seconds | None = None  # time until JobTimeout is raised in the function
     kill_grace: float = KILL_GRACE  # seconds from JobTimeout or JobCancelled to the kill
     stop_on_lease_loss: bool = False  # kill a run that may have lost its lease (processes only)

@@ -18,7 +18,7 @@ class TaskOptions(TypedDict, total=False):
     priority: int
     queue_name: str
     backend: str
-    max_attempts: int
+    max_attempts: int | None
     max_recoveries: int | None
     backoff: retry.Backoff
     retry_for: Iterable[type[BaseException]]
@@ -48,7 +48,7 @@ def validate(task: Any) -> None:
         value = getattr(task, option)
         if isinstance(value, bool) or not isinstance(value, kinds):
             raise compat.InvalidTask(f"{name}: {option}={value!r} must be {wanted}.")
-    if not _whole(task.max_attempts) or task.max_attempts < 1:
+    if task.max_attempts is not None and (not _whole(task.max_attempts) or task.max_attempts < 1):
         raise compat.InvalidTask(
             f"{name}: max_attempts={task.max_attempts!r} must be a whole number from 1."
         )

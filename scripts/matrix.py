@@ -2,8 +2,8 @@
 
 Not the full product, but rows that cover it: each allowed pair of Python and Django once, each
 server once, the oldest client libraries once, one as the Redis user that may least
-(tests/support/acl.py), and one in which the tests are tested (mutants.py). A row has its own
-environment under .matrix/.
+(tests/support/acl.py), one for a site with Wagtail, and one in which the tests are tested
+(mutants.py). A row has its own environment under .matrix/.
 
     make matrix ARGS="--list"
     make matrix ARGS="--row py3.13 --row oldest -- tests/engine"
@@ -42,13 +42,14 @@ class Row:
     server: str = ""
     pins: tuple[str, ...] = ()
     acl: bool = False  # as the Redis user of docs/how-to/secure-redis.md
+    wagtail: bool = False  # instead of the suite: does a library's work get done?
     mutants: bool = False  # instead of the suite: does it notice broken scripts?
 
     @property
     def name(self) -> str:
         parts = [f"py{self.python}", f"django{self.django}", self.server or "valkey"]
         parts += ["oldest-clients"] * bool(self.pins)
-        parts += ["acl"] * self.acl + ["mutants"] * self.mutants
+        parts += ["acl"] * self.acl + ["wagtail"] * self.wagtail + ["mutants"] * self.mutants
         return "-".join(parts)
 
     @property
@@ -69,7 +70,8 @@ class Row:
         package = str(ROOT) if self.has_django_tasks else f"{ROOT}[compat]"
         # Libraries may bring the backport to a Django that no longer needs it: here, 6.1 has both.
         backport = ["django-tasks>=0.12"] if self.django == "6.1" else []
-        return ["-e", package, f"Django=={self.django}.*", *backport, *self.pins]
+        library = ["wagtail>=8"] * self.wagtail
+        return ["-e", package, f"Django=={self.django}.*", *backport, *self.pins, *library]
 
 
 @dataclass
@@ -136,6 +138,7 @@ def rows() -> list[Row]:
         Row(*oldest, server="redis6.2"),
         Row(*oldest, pins=OLDEST_CLIENTS),
         Row(*newest, acl=True),
+        Row(*newest, wagtail=True),
         Row(*newest, mutants=True),
     ]
 
@@ -184,6 +187,9 @@ def steps(row: Row, pytest_arguments: list[str]) -> Iterator[tuple[str, list[str
     """Yield the runs of a row: name, arguments for its Python, further environment."""
     if row.mutants:
         yield "mutants", ["-m", "scripts.mutants"], {}
+        return
+    if row.wagtail:
+        yield "wagtail", [*PYTEST, "tests/system/test_wagtail.py", *pytest_arguments], {}
         return
     yield "suite", [*PYTEST, "--ignore=tests/django_suite", *pytest_arguments], {}
     plain = not row.server and not row.pins and not row.acl and not pytest_arguments

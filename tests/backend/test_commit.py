@@ -1,16 +1,19 @@
 """Jobs and the caller's transaction."""
 
 import logging
+from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 from django.test import override_settings
 
 from django_jobqueue import compat
+from django_jobqueue.checks import check_configuration
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.states import State
 from django_jobqueue.signals import enqueue_failed
 from tests.project import tasks
+from tests.project.plain import plain
 from tests.project.settings import OPTIONS, TASKS
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -64,6 +67,54 @@ def test_enqueue_on_commit_can_be_turned_off(engine: Engine) -> None:
         from django_jobqueue import task  # noqa: PLC0415 - under these settings
 
         assert task(tasks.add.func).on_commit is False
+
+
+@pytest.mark.parametrize("given", [{}, {"ENQUEUE_ON_COMMIT": False}])
+def test_tasks_of_libraries_are_stored_at_once(engine: Engine, given: dict[str, bool]) -> None:
+    """As Django specifies, unless the project says more: one attempt, before the commit."""
+    with override_settings(TASKS=tasks_with(**given)), transaction.atomic():
+        result: Any = plain.enqueue()
+        assert not result.is_pending
+    assert engine.inspector.job(result.id).max_attempts == 1
+
+
+def test_project_decides_about_tasks_of_libraries(engine: Engine) -> None:
+    """They wait for the commit and are tried again; what a task says itself holds."""
+    options = {"ENQUEUE_ON_COMMIT": True, "MAX_ATTEMPTS": 4}
+    with override_settings(TASKS=tasks_with(**options)):
+        with transaction.atomic():
+            waiting: Any = plain.enqueue()
+            own = tasks.add.using(max_attempts=2).enqueue(1, 2)
+            assert waiting.is_pending
+            at_once = tasks.add.using(on_commit=False).enqueue(1, 2)
+            assert not at_once.is_pending
+        stored = [engine.inspector.job(each.id) for each in (waiting, own, at_once)]
+    assert [job.max_attempts for job in stored] == [4, 2, 4]
+
+
+def tasks_with(**options: object) -> dict[str, Any]:
+    return {"default": TASKS["default"] | {"OPTIONS": OPTIONS | options}}
+
+
+@pytest.mark.parametrize(
+    ("options", "atomic_requests", "ids"),
+    [
+        ({}, True, ["jobqueue.W008"]),
+        ({}, False, []),
+        ({"ENQUEUE_ON_COMMIT": True}, True, []),
+        ({"ENQUEUE_ON_COMMIT": False}, True, []),
+    ],
+)
+def test_w008_tasks_of_libraries_under_atomic_requests(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, bool], atomic_requests: bool, ids: list[str]
+) -> None:
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", atomic_requests)
+    with override_settings(TASKS=tasks_with(**options)):
+        found = check_configuration()
+    assert [message.id for message in found] == ids
+    for message in found:
+        assert "ENQUEUE_ON_COMMIT" in message.msg
+        assert "MAX_ATTEMPTS" in str(message.hint)
 
 
 def test_a_refusal_after_the_commit_is_told_and_breaks_nothing(

@@ -213,7 +213,7 @@ def test_a_plain_django_task_uses_the_defaults(engine: Engine) -> None:
 
     ours = as_task(plain.plain)
     assert ours.enqueue().max_attempts == 1
-    assert ours.on_commit is False
+    assert ours.on_commit is None
 
 
 def test_the_signal_is_sent_after_the_job_was_stored(engine: Engine) -> None:

@@ -131,7 +131,7 @@ def _details(kind: Kind, options: Options, rng: random.Random) -> dict[str, Any]
     horizon = min(HORIZON, options.seconds / 2)
     if kind is Kind.RETRY:
         fails = rng.choice((1, 1, 1, 2, 2, 99))
-        failed = fails >= tasks.stumble.max_attempts
+        failed = fails >= (tasks.stumble.max_attempts or 1)
         return {
             "task": tasks.stumble,
             "argument": fails,

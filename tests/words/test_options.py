@@ -20,7 +20,7 @@ def test_defaults(settings) -> None:
     options = load("default")
 
     assert (options.url, options.cache, options.db, options.prefix) == (None, None, None, "djq")
-    assert (options.enqueue_on_commit, options.database) == (True, "default")
+    assert (options.enqueue_on_commit, options.database) == (None, "default")
     assert (options.max_payload, options.max_result) == (65_536, 262_144)
     assert (options.lease, options.lease_ms, options.max_recoveries) == (30.0, 30_000, 2)
     assert options.retention == DEFAULT_RETENTION
@@ -135,6 +135,7 @@ def test_sound_options_have_no_faults() -> None:
         "MAX_PAYLOAD": 1,
         "MAX_RESULT": 1,
         "LEASE": 1,
+        "MAX_ATTEMPTS": 1,
         "MAX_RECOVERIES": 0,
         "UNKNOWN_TASK_GRACE": 0,
         "RETENTION": {"succeeded": 0.5, "failed": timedelta(days=3650)},
