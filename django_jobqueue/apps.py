@@ -14,8 +14,10 @@ class JobQueueConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from django_jobqueue import checks  # noqa: F401 - they register themselves
+        from django_jobqueue import checks, conf
         from django_jobqueue.schedules import stored
 
+        for alias in checks.aliases():
+            conf.hide_password(alias)
         autodiscover_modules("tasks")
         post_migrate.connect(stored.enter_after_migrate, sender=self)

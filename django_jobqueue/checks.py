@@ -55,7 +55,7 @@ def check_servers(**kwargs: Any) -> list[checks.CheckMessage]:
             client = get_engine(alias).client
         except ImproperlyConfigured:
             continue  # check_configuration reports it
-        messages += _way(client)
+        messages += [*_way(client), *_login(client)]
         messages += _server(client)
     return messages
 
@@ -126,6 +126,17 @@ def _way(client: Client) -> Iterator[checks.CheckMessage]:
             f'TASKS["{client.alias}"] at {client.address()}: {exposure}.',
             hint="Use rediss:// and let it check the certificate, or a Unix socket.",
             id="jobqueue.W005",
+        )
+
+
+def _login(client: Client) -> Iterator[checks.CheckMessage]:
+    options = client.options
+    if options.url and options.password is None and client.pool.connection_kwargs.get("password"):
+        yield checks.Warning(
+            f'TASKS["{client.alias}"] has the password of Redis in URL, where tools that show '
+            "settings don't mask it.",
+            hint="Give it as OPTIONS['PASSWORD'], and the user as OPTIONS['USERNAME'].",
+            id="jobqueue.W009",
         )
 
 

@@ -4,6 +4,7 @@ Only this module reads the options. It reads them lazily: nothing happens at imp
 and `override_settings(TASKS=…)` works. Next: engine/locate.py makes a pool of URL or CACHE.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import timedelta
@@ -63,6 +64,7 @@ def _texts(be: str, test: Callable[[str], object] = bool, **more: Any) -> Rule:
     )
 
 
+_URL_PASSWORD = re.compile(r"(://[^/?#@]*:)[^/?#]*(?=@)|(?<=password=)[^&#]*")
 _TEXT = _must("a non-empty string", lambda v: isinstance(v, str) and v)
 
 
@@ -91,6 +93,7 @@ _URL = _text(
     lambda v: not v.startswith(("redis://", "rediss://", "unix://")),
     is_secret=True,
 )
+_SECRET = _text("", lambda _: False, is_secret=True)
 _PREFIX = _text(
     "it can't contain braces, colons or white space.", lambda v: any(c in v for c in "{}: \n\t")
 )
@@ -117,6 +120,8 @@ class Options:
 
     url: str | None = _option(_URL, None)  # takes precedence over CACHE
     cache: str | None = _option(_TEXT, None)  # alias of CACHES to take host, login and TLS from
+    username: str | None = _option(_TEXT, None)  # of the Redis user; with URL and with CACHE
+    password: str | None = _option(_SECRET, None)
     db: int | None = _option(_integer(0, 1_000_000), None)  # None: 1, or the number in URL
     # True: the server is a node of a Redis Cluster. A list names further nodes as "host:port".
     cluster: bool | tuple[str, ...] = _option(_CLUSTER, False)
@@ -186,6 +191,25 @@ def raw(alias: str) -> Any:
             f'TASKS has no entry "{alias}"; there is: {sorted(getattr(settings, "TASKS", {}))}.'
         ) from None
     return params.get("OPTIONS", {})
+
+
+class _HiddenUrl(str):
+    """A URL whose repr, as in error reports and their mails, hides its password."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(_URL_PASSWORD.sub(r"\1********", str(self)))
+
+
+def hide_password(alias: str) -> None:
+    """Hide a password in the URL of an alias from the error reports that list the settings.
+
+    Django itself masks values by their names, such as PASSWORD.
+    """
+    given = raw(alias)
+    if isinstance(given, dict) and isinstance(given.get("URL"), str):
+        given["URL"] = _HiddenUrl(given["URL"])
 
 
 def faults(given: Any) -> Iterator[str]:

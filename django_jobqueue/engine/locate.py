@@ -85,8 +85,12 @@ def make_pool(options: Options, settings: dict[str, Any], key: str = "") -> Conn
 
 def _pool(options: Options, settings: dict[str, Any], default_db: int) -> ConnectionPool:
     if options.url is not None:
-        return _pool_from_url(options.url, options.db, settings, default_db)
-    return _pool_from_cache(options.cache, options.db, settings, default_db)
+        pool = _pool_from_url(options.url, options.db, settings, default_db)
+    else:
+        pool = _pool_from_cache(options.cache, options.db, settings, default_db)
+    login = {"username": options.username, "password": options.password}
+    pool.connection_kwargs.update({key: word for key, word in login.items() if word is not None})
+    return pool
 
 
 def address_of(pool: ConnectionPool) -> str:

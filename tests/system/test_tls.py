@@ -121,7 +121,17 @@ def test_jobs_run_over_tls(
     assert tasks.add.enqueue(1, 2).wait(PATIENCE) == 3
     assert worker.stop() == 0
     assert PASSWORD not in worker.output()
-    assert check_servers() == []
+    assert [message.id for message in check_servers()] == ["jobqueue.W009"]
+
+
+def test_log_in_may_stand_beside_the_url(secured: Callable[..., str], settings: Any) -> None:
+    """It wins over one in the URL, and then nothing is left to warn of."""
+    right = secured()
+    for url in (right.replace(f":{PASSWORD}@", ""), right.replace(PASSWORD, "old")):
+        options = {"URL": url, "USERNAME": "default", "PASSWORD": PASSWORD}
+        settings.TASKS = {"default": {"BACKEND": BACKEND, "OPTIONS": options}}
+        assert get_engine("default").queues.names() == ["default"]
+        assert check_servers() == []
 
 
 def test_by_cache(secured: Callable[..., str], settings: Any) -> None:
@@ -147,8 +157,8 @@ def test_certificate_that_is_not_trusted_is_refused(
     told = refusal()
     assert "certificate verify failed" in told
     assert "certificate is not trusted: check ssl_ca_certs" in told
-    (message,) = check_servers()
-    assert message.id == "jobqueue.W004"
+    login, message = check_servers()
+    assert (login.id, message.id) == ("jobqueue.W009", "jobqueue.W004")
     assert PASSWORD not in message.msg
 
 

@@ -114,27 +114,41 @@ def test_fit_server_is_silent(engine: Engine) -> None:
 
 def test_w004_unreachable_server(configure) -> None:
     """A machine that checks need not reach Redis: a warning, without the password."""
-    configure(URL=NOWHERE)
+    configure(URL=NOWHERE, PASSWORD="hunter2")
     (message,) = check_servers()
     assert message.id == "jobqueue.W004"
     assert "127.0.0.1:1" in message.msg
     assert "hunter2" not in message.msg
 
 
+def test_w009_password_in_the_url(configure) -> None:
+    """Nothing masks it there; as an option of its own it is masked, and it wins."""
+    configure(URL=NOWHERE)
+    login, server = check_servers()
+    assert ids([login, server]) == ["jobqueue.W009", "jobqueue.W004"]
+    assert "hunter2" not in f"{login.msg} {login.hint}"
+    configure(URL=NOWHERE, USERNAME="jobs", PASSWORD="another")
+    assert ids(check_servers()) == ["jobqueue.W004"]
+
+
 @pytest.mark.parametrize(
-    ("url", "what"),
+    ("url", "given", "what"),
     [
-        ("redis://0.0.0.0:1", "all jobs go over the network"),
-        ("redis://:hunter2@0.0.0.0:1", "the password and all jobs go over the network"),
-        ("rediss://0.0.0.0:1?ssl_cert_reqs=none", "pose as"),
+        ("redis://0.0.0.0:1", {}, "all jobs go over the network"),
+        (
+            "redis://0.0.0.0:1",
+            {"PASSWORD": "hunter2"},
+            "the password and all jobs go over the network",
+        ),
+        ("rediss://0.0.0.0:1?ssl_cert_reqs=none", {}, "pose as"),
     ],
 )
-def test_w005_open_way(configure, url: str, what: str) -> None:
+def test_w005_open_way(configure, url: str, given: dict[str, str], what: str) -> None:
     """It is told even if nobody answers there.
 
     The address leads to this machine, but is none of those that always do.
     """
-    configure(URL=url)
+    configure(URL=url, **given)
     way, server = check_servers()
     assert ids([way, server]) == ["jobqueue.W005", "jobqueue.W004"]
     assert what in way.msg

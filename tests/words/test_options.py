@@ -2,12 +2,14 @@
 
 from dataclasses import FrozenInstanceError
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.views.debug import ExceptionReporter
 
-from django_jobqueue.conf import DEFAULT_RETENTION, NAMES, faults, load
+from django_jobqueue.conf import DEFAULT_RETENTION, NAMES, faults, hide_password, load
 
 BACKEND = "django_jobqueue.backend.JobQueueBackend"
 
@@ -62,7 +64,7 @@ def test_values_are_converted(configure) -> None:
         ({"LEASES": 5}, "unknown option 'LEASES'. Did you mean 'LEASE'?"),
         ({"url": "redis://h"}, "unknown option 'url'. Did you mean 'URL'?"),
         ({"RETENTION_COUNTS": 5}, "Did you mean 'RETENTION_COUNT'?"),
-        ({"BROKER": "x"}, "unknown option 'BROKER'. Known: URL, CACHE, DB,"),
+        ({"BROKER": "x"}, "unknown option 'BROKER'. Known: URL, CACHE, USERNAME,"),
         ({5: "x"}, "unknown option 5."),
         ({"DB": "1"}, "DB is '1'; it must be a whole number from 0 to 1000000."),
         ({"DB": True}, "DB is True; it must be a whole number"),
@@ -129,6 +131,8 @@ def test_sound_options_have_no_faults() -> None:
         "PREFIX": "shop-1",
         "ENQUEUE_ON_COMMIT": False,
         "DATABASE": "other",
+        "USERNAME": "jobs",
+        "PASSWORD": "secret",
         "MIDDLEWARE": ["shop.jobs.Timing"],
         "SENSITIVE": [],
         "SIGNING_KEYS": ("a",),
@@ -151,7 +155,7 @@ def test_sound_options_have_no_faults() -> None:
         {"URL": "redis:/user:hunter2@host"},
         {"SIGNING_KEYS": "hunter2"},
         {"SIGNING_KEYS": ["hunter2", None]},
-        {"PASSWORD": "hunter2"},
+        {"PASSWORD": ["hunter2"]},
     ],
 )
 def test_faults_show_no_secrets(configure, given: dict[str, Any]) -> None:
@@ -161,8 +165,31 @@ def test_faults_show_no_secrets(configure, given: dict[str, Any]) -> None:
 
 def test_options_show_no_secrets(configure) -> None:
     """Neither do they when they are printed, as in a traceback with its variables."""
-    configure(URL="redis://:hunter2@host", SIGNING_KEYS=["hunter2"])
+    configure(URL="redis://:hunter2@host", SIGNING_KEYS=["hunter2"], PASSWORD="hunter2")
     assert "hunter2" not in repr(load("default"))
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://:hunter2@host:6379/2", "redis://:********@host:6379/2"),
+        ("rediss://jobs:hunt@er2@host", "rediss://jobs:********@host"),
+        (
+            "unix:///run/redis.sock?password=hunter2&db=1",
+            "unix:///run/redis.sock?password=********&db=1",
+        ),
+        ("redis://host:6379/1", "redis://host:6379/1"),
+    ],
+)
+def test_error_reports_hide_the_password_of_a_url(settings, url: str, shown: str) -> None:
+    """A page with DEBUG and a mail to ADMINS list the settings; what is used stays as it is."""
+    settings.TASKS = {"default": {"BACKEND": BACKEND, "OPTIONS": {"URL": url}}}
+    hide_password("default")
+    report = ExceptionReporter(None, None, None, None)
+    for text in (report.get_traceback_text(), unescape(report.get_traceback_html())):
+        assert "hunt" not in text
+        assert shown in text
+    assert load("default").url == url
 
 
 def test_unknown_alias_is_told(settings) -> None:
