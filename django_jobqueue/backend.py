@@ -76,12 +76,12 @@ class JobQueueBackend(compat.BaseTaskBackend):
         """
         self.validate_task(task)
         engine = self.engine
-        prepared = prepare(task, args, kwargs, engine.options, engine.signer)
+        prepared = [prepare(task, args, kwargs, engine.options, engine.signer)]
         if on_commit.is_wanted(task, engine.options):
-            self._store_on_commit(engine, [prepared])
+            self._store_on_commit(engine, prepared)
         else:
-            self._store(engine, [prepared])
-        return prepared.result
+            self._store(engine, prepared)
+        return prepared[0].result
 
     def enqueue_many(
         self, task: Any, calls: Iterable[Call], spread: Seconds | None = None
@@ -96,13 +96,10 @@ class JobQueueBackend(compat.BaseTaskBackend):
             prepare(*call, engine.options, engine.signer)
             for call in expand_calls(task, calls, spread)
         ]
-        waits = on_commit.is_wanted(task, engine.options)
-        for start in range(0, len(prepared), CHUNK):
-            chunk = prepared[start : start + CHUNK]
-            if waits:
-                self._store_on_commit(engine, chunk)
-            else:
-                self._store(engine, chunk)
+        if on_commit.is_wanted(task, engine.options):
+            self._store_on_commit(engine, prepared)
+        else:
+            self._store(engine, prepared)
         return [result for _, result in prepared]
 
     def prepare_scheduled(
@@ -191,10 +188,21 @@ class JobQueueBackend(compat.BaseTaskBackend):
             )
         ]
 
-    def _store(self, engine: Engine, prepared: Sequence[Prepared]) -> None:
-        wanted = [one for one in prepared if not one.result.is_dropped]
-        stored_at = engine.jobs.enqueue([job for job, _ in wanted])
-        self.note_stored(wanted, stored_at)
+    def _store(
+        self, engine: Engine, prepared: Sequence[Prepared], retry: bool = False
+    ) -> list[JobResult[..., Any]]:
+        """Store those that are not stored yet; after QueueUnavailable, `again` calls this again."""
+        if retry:
+            engine.client.try_again()
+        wanted = [one for one in prepared if one.result.is_pending and not one.result.is_dropped]
+        try:
+            for start in range(0, len(wanted), CHUNK):
+                chunk = wanted[start : start + CHUNK]
+                self.note_stored(chunk, engine.jobs.enqueue([job for job, _ in chunk]))
+        except QueueUnavailable as error:
+            error.again = partial(self._store, engine, prepared, retry=True)
+            raise
+        return [result for _, result in prepared]
 
     def _store_on_commit(self, engine: Engine, prepared: Sequence[Prepared]) -> None:
         on_commit.defer(

@@ -139,6 +139,8 @@ class Options:
     signing_keys: tuple[str, ...] = _option(_KEYS, ())
     # Further parts of names; arguments with such names are hidden: see jobs/redaction.py.
     sensitive: tuple[str, ...] = _option(_texts('parts of names, such as ["passwort"]'), ())
+    # Seconds that a caller waits for Redis, for a connection and for a reply; it tries twice.
+    timeout: float = _option(_duration(0.05, 60), 1.0)
     max_payload: int = _option(_integer(1, 64 * 1024 * 1024), 65_536)  # bytes of JSON arguments
     max_result: int = _option(_integer(1, 64 * 1024 * 1024), 262_144)  # bytes of JSON result
     lease: float = _option(_duration(1, 600), 30.0)  # seconds a claim lasts without renewal

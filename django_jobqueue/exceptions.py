@@ -5,7 +5,7 @@
     ├── PayloadTooLarge      arguments or result above the size cap
     ├── BadSignature         a stored job that this project did not sign
     ├── TaskUnknown          this code has no task at a stored path
-    ├── QueueUnavailable     Redis can't be reached or refuses the command; nothing was stored
+    ├── QueueUnavailable     Redis can't be reached or refuses the command
     ├── ServerUnfit          Redis is too old, or may evict jobs
     ├── OwnerMismatch        the keys belong to another project or signing key
     └── SchemaMismatch       the keys were written by an incompatible version
@@ -17,7 +17,9 @@
 The module imports no other module of the package.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 YEAR = 366 * 86_400  # seconds
 
@@ -43,14 +45,19 @@ class TaskUnknown(JobQueueError):
 
 
 class QueueUnavailable(JobQueueError):
-    """Redis can't be reached or refuses the command: nothing was stored, so call again.
+    """Redis can't be reached or refuses the command.
 
+    `maybe_stored` is whether the command may have been carried out: it was sent, and no reply came.
+    Else nothing was stored. `again` repeats a failed enqueue under the same ids, so that no job is
+    stored twice, and returns its results in a list; None: the call was no enqueue.
     `passing` is False if a setting, such as the password, must be changed first.
     """
 
-    def __init__(self, message: str, *, passing: bool = True) -> None:
+    def __init__(self, message: str, *, passing: bool = True, maybe_stored: bool = False) -> None:
         super().__init__(message)
         self.passing = passing
+        self.maybe_stored = maybe_stored
+        self.again: Callable[[], Any] | None = None
 
 
 class ServerUnfit(JobQueueError):

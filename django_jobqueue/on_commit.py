@@ -16,8 +16,9 @@ from django_jobqueue.signals import enqueue_failed
 logger = logging.getLogger("django_jobqueue")
 
 RETRY_AFTER = 0.5  # seconds before the only second try after a commit
+PATIENCE = 1.5  # seconds; a first try that took longer is the last: somebody waits for the page
 
-Store = Callable[[], object]
+Store = Callable[..., object]  # with retry=True: Redis is asked, however recently that failed
 
 
 def is_wanted(task: Any, options: Options) -> bool:
@@ -39,19 +40,23 @@ def in_transaction(database: str) -> bool:
 def defer(store: Store, results: Sequence[JobResult[..., Any]], database: str) -> None:
     """Call `store` when the transaction commits, and let no error escape from the commit.
 
-    QueueUnavailable is retried once. A failure is logged, and sent as `enqueue_failed`, per job.
+    QueueUnavailable is retried once, unless the first try took long. A failure is logged, and sent
+    as `enqueue_failed`, per job.
     Raises: TransactionManagementError if transactions are managed by hand (Django).
     """
     transaction.on_commit(partial(_deliver, store, results), using=database, robust=True)
 
 
 def _deliver(store: Store, results: Sequence[JobResult[..., Any]]) -> None:
+    began = time.monotonic()
     try:
         store()
-    except QueueUnavailable:
+    except QueueUnavailable as error:
+        if time.monotonic() - began > PATIENCE:
+            return _give_up(results, error)
         time.sleep(RETRY_AFTER)
         try:
-            store()
+            store(retry=True)
         except Exception as error:
             _give_up(results, error)
     except Exception as error:

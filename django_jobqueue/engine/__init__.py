@@ -1,7 +1,7 @@
 """Own all access to Redis: one Engine per process and alias.
 
-The writers (jobs, claims, queues, schedules, cached results) have one method per transition; the
-inspector reads for people. They do not depend on each other.
+The writers (jobs, claims, leases, queues, schedules, cached results) have one method per
+transition; the inspector reads for people.
 """
 
 import os
@@ -16,6 +16,7 @@ from django_jobqueue.engine.claims import Claims
 from django_jobqueue.engine.client import Client, forget_sockets
 from django_jobqueue.engine.inspector import Inspector
 from django_jobqueue.engine.jobs import Jobs
+from django_jobqueue.engine.leases import Leases
 from django_jobqueue.engine.queues import Queues
 from django_jobqueue.engine.schedules import Schedules
 from django_jobqueue.jobs.signing import Signer
@@ -34,6 +35,7 @@ class Engine:
         self.schedules = Schedules(client)
         self.cached_results = CachedResults(client)
         self.claims = Claims(client)
+        self.leases = Leases(client)
         self.inspector = Inspector(client)
 
 

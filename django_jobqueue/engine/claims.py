@@ -1,4 +1,4 @@
-"""Write for workers: claim, finish, renew, release a slot, forget a worker.
+"""Write for slots: claim a job, finish its run.
 
 Next: worker/slot_loop.py claims, runs and finishes.
 """
@@ -10,15 +10,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from redis.exceptions import RedisError
-
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import RunResult, read_runs
 from django_jobqueue.jobs.states import State
-
-UNSEEN_MS = 600_000  # a worker unseen for this long is forgotten
 
 
 class FinishReply(StrEnum):
@@ -84,10 +80,9 @@ class Slot:
 
 
 class Claims:
-    """Write for the workers of one alias."""
+    """Write for the slots of one alias."""
 
     def __init__(self, client: Client) -> None:
-        self._client = client
         self._run = client.run
         self._lease_ms = client.options.lease_ms
 
@@ -115,59 +110,10 @@ class Claims:
         )
         return Finished(_REPLIES[reply[0]], int(reply[1]), _read_claim(reply[2:], slot))
 
-    def renew(self, worker: str, info: dict[str, str | int]) -> list[Lease]:
-        """Extend the leases of a worker; return those of all busy slots, also lost ones."""
-        pairs = [word for pair in info.items() for word in pair]
-        reply = self._run("renew", pairs, worker=worker, lease=self._lease_ms)
-        words = [word.decode(errors="replace") for word in reply]
-        slots = zip(words[::4], words[1::4], words[2::4], words[3::4], strict=True)
-        return [
-            Lease(slot, job, fence, lost=what == "lost", cancelled=what == "cancel")
-            for slot, job, fence, what in slots
-        ]
-
-    def take_renewal_request(self, worker: str) -> bool:
-        """Clear the request to renew at once; return whether there was one."""
-        try:
-            key = self._client.keys("renew_now", worker)
-            return self._client.execute("GETDEL", key) is not None
-        except RedisError as error:
-            raise self._client.unavailable(error) from error
-
-    def held(self, worker: str, slot: str) -> Lease | None:
-        """Return the last lease of a slot, whether it has ended or not; None if there is none."""
-        try:
-            found = self._client.execute("HGET", self._client.keys("slots", worker), slot)
-        except RedisError as error:
-            raise self._client.unavailable(error) from error
-        words = (found or b"").decode().split(" ")  # see slot_entry in lua/shared/claiming.lua
-        return Lease(slot, words[2], words[3]) if len(words) > 3 else None
-
     def _begin_claim(self, slot: Slot) -> dict[str, Argument]:
         slot.sent_at = slot.sent_at or time.monotonic()
         lease = self._lease_ms
         return {"worker": slot.worker, "slot": slot.name, "nonce": slot.nonce, "lease": lease}
-
-    def release_slot(self, slot: Slot, *, lost: bool, reason: str) -> list[str]:
-        """Release the job of a slot whose process has ended; return its id and state, if any.
-
-        Its nonce must be greater than those of the ended process and smaller than those of the
-        next, so create `slot` in between. `lost`: the process ended by itself, which counts as a
-        recovery.
-        """
-        reply = self._run(
-            "release_slot",
-            worker=slot.worker,
-            slot=slot.name,
-            nonce=slot.nonce,
-            lost=int(lost),
-            reason=reason,
-        )
-        return [word.decode() for word in reply]
-
-    def forget(self, worker: str = "") -> int:
-        """Remove `worker`, and all unseen for UNSEEN_MS that run nothing; return how many."""
-        return int(self._run("forget_worker", worker=worker, unseen=UNSEEN_MS))
 
 
 def _read_claim(reply: Sequence[Any], slot: Slot) -> Job | NoJob:

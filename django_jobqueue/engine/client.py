@@ -22,18 +22,25 @@ from redis.retry import Retry
 
 from django_jobqueue.conf import Options
 from django_jobqueue.engine import handshake
-from django_jobqueue.engine.errors import NO_RETRY, fault_of, strip_arguments
+from django_jobqueue.engine.errors import (
+    NO_RETRY,
+    UNREACHABLE,
+    fault_of,
+    mark_sent,
+    strip_arguments,
+    was_sent,
+)
 from django_jobqueue.engine.keys import Keys
-from django_jobqueue.engine.locate import CALLER_TIMEOUTS, address_of, make_pool
+from django_jobqueue.engine.locate import address_of, caller_timeouts, make_pool
 from django_jobqueue.engine.scripts import Argument, Scripts, standard
 from django_jobqueue.exceptions import QueueUnavailable
 
 # Scripts that run unattached. A run may go on and end although the keys have another owner now: its
 # fence protects them. `adopt` is what changes the owner.
 UNATTACHED = frozenset({"finish", "renew", "release_slot", "progress", "log", "adopt"})
+FAIL_FAST = 1.0  # seconds that callers are refused at once after the server was not reached
 
 Ask = Callable[[Pipeline], object]  # puts commands into a pipeline
-
 
 _clients: WeakSet["Client"] = WeakSet()  # of this process
 
@@ -49,13 +56,13 @@ class Client:
         timeouts: dict[str, Any] | None = None,
         scripts: Scripts | None = None,
     ) -> None:
-        """Prepare without connecting; `timeouts` are CALLER_TIMEOUTS by default."""
+        """Prepare without connecting; without `timeouts`, for a caller, who must not wait long."""
         self.alias = alias
         self.options = options
         self.keys = Keys(options.prefix, alias)
         self.scripts = standard() if scripts is None else scripts
         self.pool: ConnectionPool = make_pool(
-            options, timeouts or CALLER_TIMEOUTS, self.keys.prefix
+            options, timeouts or caller_timeouts(options.timeout), self.keys.prefix
         )
         self.redis = Redis(connection_pool=self.pool)  # builds pipelines and parses replies
         self.epoch = ""  # of the keys that this process attached to
@@ -63,8 +70,9 @@ class Client:
         self._idle: deque[Any] = deque()  # open connections that no call uses
         self._is_attached = False
         self._lock = threading.Lock()
-        self._failure: RedisError | None = None  # of the last failed `attach`
+        self._failure: RedisError | None = None  # the last one to reach the server
         self._failed_at = 0.0  # monotonic
+        self._pause = 0.0 if timeouts else FAIL_FAST
         _clients.add(self)
 
     def run(self, script: str, rest: Sequence[Argument] = (), /, **given: Argument) -> Any:
@@ -78,13 +86,13 @@ class Client:
             return self._evaluate(script, rest, given)
         except RedisError as error:
             if not _is_detached(error):
-                raise self.unavailable(error) from error
+                raise self.unavailable(error, was_sent(error)) from error
         self.detach()
         self.attach()
         try:
             return self._evaluate(script, rest, given)
         except RedisError as error:
-            raise self.unavailable(error) from error
+            raise self.unavailable(error, was_sent(error)) from error
 
     def read(self, ask: Ask) -> list[Any]:
         """Send what `ask` puts into a pipeline in one round trip; return the replies.
@@ -115,19 +123,21 @@ class Client:
         with self._lock:
             if self._is_attached:
                 return
-            # A thread that waited for the lock meanwhile fails too, without a time-out of its own.
-            if self._failure and self._failed_at > came_at:
-                raise self.unavailable(self._failure) from self._failure
+            # Nor may each call of a caller, or each thread that waited, take a time-out of its own.
+            if self._failure and self._failed_at > came_at - self._pause:
+                raise self._refusal(self._failure) from self._failure
             try:
                 handshake.check_server(self._read, self.address())
                 self.epoch = handshake.attach(
                     self._evaluate, self.options, self.keys.prefix, self.address(), self.epoch
                 )
             except RedisError as error:
-                # Keep a copy: the error itself has a traceback, which keeps the callers' variables.
-                self._failure, self._failed_at = copy(error), time.monotonic()
                 raise self.unavailable(error) from error
             self._is_attached = True
+
+    def try_again(self) -> None:
+        """Make the next call try to reach the server, however recently that failed."""
+        self._failure = None
 
     def check_rights(self) -> None:
         """Check that the user may run all commands of the scripts.
@@ -143,17 +153,28 @@ class Client:
         """Make the next call attach again."""
         self._is_attached = False
 
-    def unavailable(self, error: RedisError) -> QueueUnavailable:
-        """Return our error for one of redis-py's; detach if the server may have changed."""
+    def unavailable(self, error: RedisError, sent: bool = False) -> QueueUnavailable:
+        """Return our error for one of redis-py's; detach if the server may have changed.
+
+        `sent`: a script that writes was sent, and no reply came.
+        """
         strip_arguments(error)
         fault = fault_of(error)
         if fault.server_may_have_changed:
             self.detach()
             self._close_idle()
-        said = str(error).rstrip(".")
+        if fault is UNREACHABLE:
+            # Keep a copy: the error itself has a traceback, which keeps the callers' variables.
+            self._failure, self._failed_at = copy(error), time.monotonic()
+        return self._refusal(error, sent)
+
+    def _refusal(self, error: RedisError, sent: bool = False) -> QueueUnavailable:
+        said, fault = str(error).rstrip("."), fault_of(error)
         return QueueUnavailable(
-            f'Redis of the alias "{self.alias}" ({self.address()}): {said}. {fault.advice}',
+            f'Redis of the alias "{self.alias}" ({self.address()}): {said}. {fault.advice}'
+            + " The command may have been carried out." * sent,
             passing=fault.passing,
+            maybe_stored=sent,
         )
 
     def address(self) -> str:
@@ -170,11 +191,19 @@ class Client:
         if script.is_gated:
             given["epoch"] = self.epoch
         words = script.arguments(self.keys.prefix, rest, given)
+        tries: list[Exception] = []
         send = self._retry.call_with_retry
         try:
-            return send(partial(self._exchange, _command, ("EVALSHA", script.sha, *words)), _pass)
-        except NoScriptError:
-            return send(partial(self._exchange, _command, ("EVAL", script.source, *words)), _pass)
+            try:
+                run = partial(self._exchange, _command, ("EVALSHA", script.sha, *words))
+                return send(run, tries.append)
+            except NoScriptError:
+                run = partial(self._exchange, _command, ("EVAL", script.source, *words))
+                return send(run, tries.append)
+        except RedisError as error:
+            if any(map(was_sent, tries)):  # an earlier try may have run the script
+                mark_sent(error)
+            raise
 
     def _read(self, ask: Ask) -> list[Any]:
         """Return the replies to a pipeline; the reply to a refused command is its error."""
@@ -200,6 +229,7 @@ class Client:
                 strip_arguments(error)
                 self._idle.append(connection)
             else:
+                mark_sent(error)
                 connection.disconnect()  # a reply may still arrive
                 self._close_idle()  # idle connections lead to the same server
             raise

@@ -5,7 +5,7 @@ version, so a reply is recognised by its class or by its first word.
 """
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from redis import exceptions as redis_errors
 from redis.backoff import NoBackoff
@@ -103,6 +103,15 @@ def fault_of(error: RedisError) -> Fault:
         return FORBIDDEN
     wrapped = _IN_SCRIPT.search(text)
     return BY_WORD.get(wrapped[1] if wrapped else text.partition(" ")[0], REFUSED)
+
+
+def mark_sent(error: Any) -> None:
+    """Mark an error after which nobody knows whether the server has run the command."""
+    error.was_sent = True
+
+
+def was_sent(error: BaseException) -> bool:
+    return getattr(error, "was_sent", False)
 
 
 def strip_arguments(error: RedisError) -> None:

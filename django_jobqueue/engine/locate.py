@@ -29,41 +29,41 @@ _RETRY_ON = (
     redis_errors.ReadOnlyError,
     redis_errors.MovedError,
 )
-# For a caller that enqueues: every script may be repeated, so redis-py's own retry is safe.
-CALLER_TIMEOUTS: dict[str, Any] = {
+_COMMON: dict[str, Any] = {
     "socket_connect_timeout": 3.0,
     "socket_timeout": SOCKET_TIMEOUT,
     "socket_keepalive": True,
     "max_connections": 2**31,  # for any number of threads; redis-py's default is 100
-    "health_check_interval": 0,  # the retry replaces a stale connection
-    "retry": Retry(ExponentialBackoff(cap=0.5, base=0.05), 2, _RETRY_ON),
-}
-# For calls that may fail but must not take long.
-BEST_EFFORT_TIMEOUTS = CALLER_TIMEOUTS | {
-    "socket_connect_timeout": 0.1,
-    "socket_timeout": 0.1,
+    "health_check_interval": 0,  # a repeated call replaces a stale connection
     "retry": NO_RETRY,
 }
+# For calls that may fail but must not take long.
+BEST_EFFORT_TIMEOUTS = _COMMON | {"socket_connect_timeout": 0.1, "socket_timeout": 0.1}
 # Prefixes of pool arguments that are of use only to their own pool (redis-py ≥ 6).
 _POOL_ONLY = ("maint_notif", "orig_", "oss_cluster", "event_dispatcher", "himport")
 
 
+def caller_timeouts(timeout: float = SOCKET_TIMEOUT) -> dict[str, Any]:
+    """Return time-outs for a caller that enqueues or reads: two tries of `timeout` seconds.
+
+    Every script may be repeated, so redis-py's own retry is safe.
+    """
+    return _COMMON | {
+        "socket_connect_timeout": timeout,
+        "socket_timeout": timeout,
+        "retry": Retry(ExponentialBackoff(cap=0.5, base=0.05), 1, _RETRY_ON),
+    }
+
+
 def worker_timeouts(block: float) -> dict[str, Any]:
     """Return time-outs for a worker that blocks up to `block` seconds and repeats calls itself."""
-    return CALLER_TIMEOUTS | {
-        "socket_timeout": block + SOCKET_TIMEOUT,
-        "retry": NO_RETRY,
-    }
+    return _COMMON | {"socket_timeout": block + SOCKET_TIMEOUT}
 
 
 def supervisor_timeouts(lease: float) -> dict[str, Any]:
     """Return time-outs for renewals of leases of `lease` seconds: a call must end in time."""
     timeout = max(0.5, min(3.0, lease / 10))
-    return CALLER_TIMEOUTS | {
-        "socket_connect_timeout": timeout,
-        "socket_timeout": timeout,
-        "retry": NO_RETRY,
-    }
+    return _COMMON | {"socket_connect_timeout": timeout, "socket_timeout": timeout}
 
 
 def make_pool(options: Options, settings: dict[str, Any], key: str = "") -> ConnectionPool:

@@ -9,7 +9,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
 
-from django_jobqueue.engine.claims import Claims, Slot
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.claims import Slot
 from django_jobqueue.jobs.text import one_line
 from django_jobqueue.worker.limits.enforcer import Enforcer, Kill
 from django_jobqueue.worker.limits.interrupt import INTERRUPT_SIGNAL
@@ -74,28 +75,28 @@ class Child:
                 logger.warning("Process %s of slot %s was killed: %s", self.pid, slot, kill.reason)
                 self.killed = kill
 
-    def release_jobs(self, claims: Claims, worker: str, end: End) -> None:
+    def release_jobs(self, engine: Engine, worker: str, end: End) -> None:
         """Finish or release the jobs that it held when it ended.
 
         Raises: QueueUnavailable.
         """
         for name in self.slots:
             slot = Slot(worker, name)
-            if not self._is_settled(claims, slot):
-                moved = claims.release_slot(slot, lost=end.lost, reason=end.reason)
+            if not self._is_settled(engine, slot):
+                moved = engine.leases.release_slot(slot, lost=end.lost, reason=end.reason)
                 if moved:
                     how = "recovered" if end.lost else "released"
                     job, state = map(one_line, moved)
                     logger.warning("Job %s was %s, because its process ended: %s", job, how, state)
 
-    def _is_settled(self, claims: Claims, slot: Slot) -> bool:
+    def _is_settled(self, engine: Engine, slot: Slot) -> bool:
         """Finish the killed run with the result of its kill; return whether that was done."""
         if self.killed is None or self.killed.result is None:
             return False
-        held = claims.held(slot.worker, slot.name)
+        held = engine.leases.held(slot.worker, slot.name)
         if held is None or run_id(held.fence) != self.killed.run:
             return False
-        claims.finish(slot, held, self.killed.result, [])
+        engine.claims.finish(slot, held, self.killed.result, [])
         return True
 
 

@@ -35,6 +35,7 @@ class Heartbeat(RedisTicks):
         self, engine: Engine, config: WorkerConfig, enforcer: Enforcer, health: Health
     ) -> None:
         self._claims = engine.claims
+        self._leases = engine.leases
         self._config = config
         self._enforcer = enforcer
         self._health = health
@@ -53,18 +54,18 @@ class Heartbeat(RedisTicks):
     def remove_record(self) -> None:
         """Remove the worker's record."""
         try:
-            self._claims.forget(self._config.worker)
+            self._leases.forget(self._config.worker)
         except JobQueueError as error:
             logger.warning("The worker's record stays for ten minutes: %s", error)
 
     def _renew_if_cancelled(self) -> None:
         """Renew at once if a job was cancelled; the reply names the job."""
-        if self._claims.take_renewal_request(self._config.worker):
+        if self._leases.take_renewal_request(self._config.worker):
             self._renew()
 
     def _renew(self) -> None:
         config, sent_at, before = self._config, time.monotonic(), self._enforcer.runs()
-        held = self._claims.renew(
+        held = self._leases.renew(
             config.worker,
             {
                 "host": socket.gethostname(),

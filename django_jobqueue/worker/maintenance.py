@@ -25,7 +25,7 @@ class Maintenance:
             Tick(1.0, self.promote),
             Tick(self._reap_every, self.reap),
             Tick(30.0, self.trim),
-            Tick(60.0, engine.claims.forget),
+            Tick(60.0, engine.leases.forget),
             Tick(600.0, engine.schedules.forget),
         ]
 

@@ -172,7 +172,7 @@ class Supervisor:
         """
         if not self._heartbeat.is_failing:
             try:
-                child.release_jobs(self._engine.claims, self._config.worker, end)
+                child.release_jobs(self._engine, self._config.worker, end)
             except JobQueueError as error:
                 self._heartbeat.note_failure(error)
             else:

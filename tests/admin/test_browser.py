@@ -132,7 +132,7 @@ def test_every_page_obeys_the_policy(
     schedule: str, open_page: Callable[..., Any], seed: Seed, scheme: str
 ) -> None:
     made = seed.one_of_each()
-    seed.engine.claims.renew("worker-1", {"host": "mill", "pid": 1, "started_at": 1})
+    seed.engine.leases.renew("worker-1", {"host": "mill", "pid": 1, "started_at": 1})
     page = open_page(scheme)
     urls = [page_of("job", job_id) for job_id in made.values()]
     urls += [page_of("job", made["failed"], "delete"), page_of("queue", "default")]

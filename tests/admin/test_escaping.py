@@ -55,7 +55,7 @@ def test_hostile_names_of_queues_and_workers_are_shown_as_text(
 ) -> None:
     evil_jobs(seed)
     info: dict[str, str | int] = dict.fromkeys(("host", "queues", "version"), EVIL)
-    seed.engine.claims.renew(SPACELESS, info)
+    seed.engine.leases.renew(SPACELESS, info)
     assert_harmless(admin_client.get(QUEUES))
     assert_harmless(admin_client.get(WORKERS))
     for model, url in (("queue", QUEUES), ("worker", WORKERS)):

@@ -35,7 +35,7 @@ def test_no_page_writes_on_get(admin_client: Client, seed: Seed, engine: Engine)
     schedule("nightly", noop, every=60)
     row = str(Schedule.objects.create(name="sum", task=noop.module_path, every_seconds=60).pk)
     made = seed.one_of_each()
-    engine.claims.renew("worker-1", {"host": "mill", "pid": 1, "started_at": 1})
+    engine.leases.renew("worker-1", {"host": "mill", "pid": 1, "started_at": 1})
     urls = ["/admin/", "/admin/django_jobqueue/", JOBS, QUEUES, WORKERS, SCHEDULES]
     urls += [f"{JOBS}?state=failed&order=oldest", f"{JOBS}?q=tasks.noop", f"{SCHEDULES}?q=sum"]
     urls += [f"{JOBS}?task=tests.project.tasks.noop", f"{SCHEDULES}add/"]

@@ -116,7 +116,7 @@ def test_the_pages_of_another_alias_stand(
     seed.queued()
     here = settings.TASKS["default"]
     away = here | {"OPTIONS": {"URL": "unix:///no/such/socket"}}
-    seed.engine.claims.renew("worker-1", {"host": "mill", "pid": 1, "started_at": 1})
+    seed.engine.leases.renew("worker-1", {"host": "mill", "pid": 1, "started_at": 1})
     settings.TASKS = {"default": here, "archive": away}
     for page in (page_of("queue", "default_2Fdefault"), page_of("worker", "worker-1")):
         assert admin_client.get(page).status_code == 200

@@ -23,7 +23,7 @@ INFO: dict[str, str | int] = {
 
 def test_it_shows_a_worker_with_the_jobs_it_runs(admin_client: Client, seed: Seed) -> None:
     job_id = seed.running()
-    seed.engine.claims.renew("worker-1", INFO)
+    seed.engine.leases.renew("worker-1", INFO)
     response = admin_client.get(WORKERS)
     assert ids(response) == ["worker-1"]
     text = response.content.decode()
@@ -34,7 +34,7 @@ def test_it_shows_a_worker_with_the_jobs_it_runs(admin_client: Client, seed: See
 
 
 def test_a_worker_has_a_page(admin_client: Client, engine: Engine) -> None:
-    engine.claims.renew("worker-1", INFO)
+    engine.leases.renew("worker-1", INFO)
     text = admin_client.get(page_of("worker", "worker-1")).content.decode()
     assert "4711" in text
     assert "mill" in text
@@ -49,8 +49,8 @@ def test_the_page_of_a_running_job_links_to_its_worker(admin_client: Client, see
 def test_it_tells_a_worker_that_stops_and_one_that_is_not_seen(
     admin_client: Client, engine: Engine
 ) -> None:
-    engine.claims.renew("worker-1", INFO | {"stopping": 1})
-    engine.claims.renew("worker-2", INFO)
+    engine.leases.renew("worker-1", INFO | {"stopping": 1})
+    engine.leases.renew("worker-2", INFO)
     client, keys = engine.client.redis, engine.client.keys
     seen = int(client.zscore(keys("workers"), "worker-2") or 0) - 90_000
     client.zadd(keys("workers"), {"worker-2": seen})
@@ -68,7 +68,7 @@ def test_worker_with_a_long_lease_is_seen_less_often(
     default = settings.TASKS["default"]
     options = default["OPTIONS"] | {"LEASE": lease}
     settings.TASKS = {"default": default | {"OPTIONS": options}}
-    engine.claims.renew("worker-1", INFO)
+    engine.leases.renew("worker-1", INFO)
     client, keys = engine.client.redis, engine.client.keys
     seen = int(client.zscore(keys("workers"), "worker-1") or 0) - 90_000
     client.hset(keys("worker", "worker-1"), "seen_at", seen)
@@ -76,14 +76,14 @@ def test_worker_with_a_long_lease_is_seen_less_often(
 
 
 def test_what_is_wrong_with_a_worker_stands_out(admin_client: Client, engine: Engine) -> None:
-    engine.claims.renew("worker-1", INFO | {"fault": "slot 0.0 is <stuck>"})
+    engine.leases.renew("worker-1", INFO | {"fault": "slot 0.0 is <stuck>"})
     text = admin_client.get(WORKERS).content.decode()
     mark = '<span class="jobqueue-failed"><span aria-hidden="true">✖</span>'
     assert f"{mark} slot 0.0 is &lt;stuck&gt;</span></td>" in text
 
 
 def test_nothing_can_be_done_to_a_worker(admin_client: Client, engine: Engine) -> None:
-    engine.claims.renew("worker-1", INFO)
+    engine.leases.renew("worker-1", INFO)
     assert offered(admin_client.get(WORKERS)) == []
     url = page_of("worker", "worker-1", "delete")
     assert admin_client.post(url, {"post": "yes"}).status_code == 403

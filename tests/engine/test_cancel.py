@@ -101,9 +101,9 @@ def test_running_job_is_told_to_end(engine: Engine, slot: Slot, make_job: Make) 
 
     assert places(engine) == {"leases": {"default": [job_id]}}
     assert engine.inspector.job(job_id).cancelling
-    assert engine.claims.take_renewal_request(slot.worker)
-    assert not engine.claims.take_renewal_request(slot.worker)
-    assert engine.claims.renew(slot.worker, {"pid": 1}) == [
+    assert engine.leases.take_renewal_request(slot.worker)
+    assert not engine.leases.take_renewal_request(slot.worker)
+    assert engine.leases.renew(slot.worker, {"pid": 1}) == [
         Lease(slot.name, job_id, job.fence, cancelled=True)
     ]
 
@@ -115,7 +115,7 @@ def test_run_of_no_known_worker_is_told_to_end(engine: Engine, slot: Slot, make_
     engine.client.redis.hdel(engine.client.keys("job", job_id), "worker")
 
     assert engine.jobs.cancel(job_id) is State.RUNNING
-    assert engine.claims.renew(slot.worker, {"pid": 1}) == [
+    assert engine.leases.renew(slot.worker, {"pid": 1}) == [
         Lease(slot.name, job_id, job.fence, cancelled=True)
     ]
 
@@ -158,7 +158,7 @@ def test_lost_run_is_not_repeated(engine: Engine, slot: Slot, make_job: Make, lo
     claimed(engine, slot)
     engine.jobs.cancel(job_id, "by_user")
 
-    moved = engine.claims.release_slot(slot, lost=lost, reason="killed_9")
+    moved = engine.leases.release_slot(slot, lost=lost, reason="killed_9")
 
     assert moved == [job_id, "cancelled"]
     found = engine.inspector.job(job_id)
@@ -204,8 +204,8 @@ def test_worker_that_goes_takes_its_call_along(engine: Engine, slot: Slot, make_
     job = make_job()
     claimed(engine, slot)
     engine.jobs.cancel(job)
-    engine.claims.release_slot(slot, lost=False, reason="")
-    engine.claims.forget(slot.worker)
+    engine.leases.release_slot(slot, lost=False, reason="")
+    engine.leases.forget(slot.worker)
     assert not any(name.startswith("renew_now") for name in everything(engine))
 
 

@@ -111,7 +111,7 @@ def test_lost_reply_of_a_reaped_job_gives_the_next_one(
     first, second = make_job(), make_job()
     nonce = slot.nonce
     claimed(engine, slot)
-    engine.claims.release_slot(slot, lost=True, reason="killed")
+    engine.leases.release_slot(slot, lost=True, reason="killed")
     assert claimed(engine, Slot("worker-2", "0.0")).id == first
     slot.nonce = nonce
 
@@ -166,7 +166,7 @@ def test_dead_process_claim_costs_no_lease(engine: Engine, make_job: Make) -> No
     """What it claims after its death goes back when its successor claims, and runs at once."""
     first, second = make_job(), make_job()
     dead, successor = Slot("worker-1", "0.0"), Slot("worker-1", "0.0")
-    assert engine.claims.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed_9") == []
+    assert engine.leases.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed_9") == []
     place = score(engine, "queued", first)
     unheard = claimed(engine, dead)
 
@@ -257,7 +257,7 @@ def test_late_claim_leaves_its_slot_alone(engine: Engine, make_job: Make) -> Non
     assert nothing(engine, late) == NoJob()
 
     assert everything(engine) == before
-    assert [(held.id, held.lost) for held in engine.claims.renew("worker-1", {"pid": 1})] == [
+    assert [(held.id, held.lost) for held in engine.leases.renew("worker-1", {"pid": 1})] == [
         (first, False)
     ]
     assert finish(engine, lives, job) == "ok"
@@ -526,7 +526,7 @@ def test_empty_claim_clears_the_slot_of_a_lost_run(
 
     nothing(engine, slot)
 
-    assert engine.claims.renew(slot.worker, {"pid": 1}) == []
+    assert engine.leases.renew(slot.worker, {"pid": 1}) == []
 
 
 def test_job_without_record_ends_as_failed(engine: Engine, slot: Slot, make_job: Make) -> None:

@@ -1,6 +1,7 @@
 """Finding Redis, one pool per process and alias, and what is wrong with a server."""
 
 import os
+import signal
 import socket
 import threading
 import time
@@ -100,7 +101,7 @@ def test_tcp_by_cache(port_server: tuple[EmbeddedServer, int], configure, backen
     client = client_of("default") if backend == DJANGO_REDIS else None
     assert client is None or client.connection_pool is not engine.client.redis.connection_pool
     assert engine.client.redis.client_info()["db"] == 1
-    assert kwargs_of(engine)["socket_timeout"] == 5.0
+    assert kwargs_of(engine)["socket_timeout"] == 1.0
 
 
 @pytest.mark.parametrize("backend", [DJANGO, DJANGO_REDIS])
@@ -148,7 +149,7 @@ def test_tls_and_login_come_from_the_cache(configure) -> None:
         1,
     )
     assert "SSL" in pool.connection_class.__name__
-    assert given["socket_timeout"] == 5.0
+    assert given["socket_timeout"] == 1.0
 
 
 SENTINELS = {"DJANGO_REDIS_CONNECTION_FACTORY": "django_redis.pool.SentinelConnectionFactory"}
@@ -448,9 +449,47 @@ def test_lost_connection_attaches_anew(tmp_path: Path, configure) -> None:
         with pytest.raises(QueueUnavailable):
             engine.queues.names()
         server.start()
-
+        with pytest.raises(QueueUnavailable):
+            engine.queues.names()  # refused at once, without a try
+        engine.client.try_again()
         assert engine.queues.names() == ["default"]
         assert engine.client.epoch not in ("", first)
+
+
+def test_black_hole_holds_a_caller_for_its_time_out_and_once(tmp_path: Path, configure) -> None:
+    """A frozen server: two tries, then calls fail at once; after a second they try again."""
+    server = EmbeddedServer(tmp_path / "server")
+    configure(URL=server.url, TIMEOUT=0.4)
+    with server:
+        engine = get_engine("default")
+        assert engine.queues.names() == ["default"]
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            took = [seconds_until_refused(engine) for _ in range(4)]
+            assert 0.8 <= took[0] < 3
+            assert max(took[1:]) < 0.2
+            until(lambda: seconds_until_refused(engine) > 0.3, what="it tries again")
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        until(partial(answers, engine))
+
+
+def seconds_until_refused(engine: Engine) -> float:
+    began = time.monotonic()
+    with pytest.raises(QueueUnavailable):
+        engine.queues.names()
+    return time.monotonic() - began
+
+
+def test_workers_never_fail_at_once(tmp_path: Path, configure) -> None:
+    """They pause by themselves, and each of their calls is a try."""
+    server = EmbeddedServer(tmp_path / "server")
+    configure(URL=server.url)
+    worker = new_engine("default", worker_timeouts(1.0))
+    assert not answers(worker)
+    with server:
+        assert answers(worker)
+        worker.client.close()
 
 
 def test_failures_use_up_no_connections(tmp_path: Path, configure) -> None:

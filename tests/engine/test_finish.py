@@ -321,7 +321,7 @@ def test_old_fence_is_stale(engine: Engine, slot: Slot, make_job: Make) -> None:
     """A run that lost its lease can't touch its successor; the attempt is counted."""
     job_id = make_job()
     old = claimed(engine, slot)
-    engine.claims.release_slot(slot, lost=True, reason="killed")
+    engine.leases.release_slot(slot, lost=True, reason="killed")
     new = claimed(engine, Slot("worker-2", "0.0"))
     before = record(engine, job_id)
 
@@ -339,7 +339,7 @@ def test_reaped_run_is_stale_before_the_next_claim(
     """A queued job takes no result from a run it no longer has."""
     job_id = make_job()
     old = claimed(engine, slot)
-    engine.claims.release_slot(slot, lost=True, reason="killed")
+    engine.leases.release_slot(slot, lost=True, reason="killed")
 
     assert finish(engine, slot, old) == "stale"
     assert places(engine) == {"queued": {"default": [job_id]}}
@@ -360,7 +360,7 @@ def test_stale_run_still_gets_its_next_job(engine: Engine, slot: Slot, make_job:
     """The slot works on after it lost a lease."""
     make_job()
     old = claimed(engine, slot)
-    engine.claims.release_slot(slot, lost=True, reason="killed")
+    engine.leases.release_slot(slot, lost=True, reason="killed")
 
     reply, _, found = engine.claims.finish(slot, old, DONE, ["default"])
 
@@ -426,7 +426,7 @@ def test_stale_finish_works_at_maxmemory(engine: Engine, slot: Slot, make_job: M
     """A slot that lost its lease hears so, and does not call for ever."""
     make_job()
     old = claimed(engine, slot)
-    engine.claims.release_slot(slot, lost=True, reason="killed")
+    engine.leases.release_slot(slot, lost=True, reason="killed")
 
     with full_memory(engine):
         assert finish(engine, slot, old) == "stale"
@@ -612,7 +612,7 @@ def test_run_without_its_lease_leaves_the_latest_value(
     """Its successor will bring one."""
     make_job()
     run = claimed(engine, slot)
-    engine.claims.release_slot(slot, lost=True, reason="killed")
+    engine.leases.release_slot(slot, lost=True, reason="killed")
     assert finish(engine, slot, run, KEPT) == "stale"
     assert latest(engine) == (None, 0)
 

@@ -119,7 +119,7 @@ def test_runs_end_well_while_the_keys_are_closed(
     with pytest.raises(SchemaMismatch):
         engine.queues.promote(["default"])
 
-    assert [held.lost for held in engine.claims.renew(slot.worker, {"pid": 1})] == [False]
+    assert [held.lost for held in engine.leases.renew(slot.worker, {"pid": 1})] == [False]
     assert engine.jobs.progress(job_id, job.fence, 1, 2, "half")
     assert engine.jobs.log(job_id, job.fence, "half")
     assert finish(engine, slot, job) == "ok"

@@ -178,7 +178,7 @@ def test_workers_show_what_they_run(engine: Engine, make_job: Make) -> None:
         "started_at": 1000,
         "stopping": 0,
     }
-    engine.claims.renew("worker-1", info)
+    engine.leases.renew("worker-1", info)
 
     (worker,) = engine.inspector.workers()
 

@@ -75,7 +75,7 @@ def test_repeated_line_of_an_old_fence_hears_that(
     job_id = make_job()
     job = claimed(engine, slot)
     engine.jobs.log(job_id, job.fence, "half", nonce="first")
-    engine.claims.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed")
+    engine.leases.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed")
 
     assert not engine.jobs.log(job_id, job.fence, "half", nonce="first")
     assert texts(engine, job_id) == ["half"]
@@ -114,7 +114,7 @@ def test_old_fence_does_not_write_among_its_successors_lines(
     """Only the holder of the lease does."""
     job_id = make_job()
     old = claimed(engine, slot)
-    engine.claims.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed")
+    engine.leases.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed")
     new = claimed(engine, slot)
     engine.jobs.log(job_id, new.fence, "new")
 

@@ -47,7 +47,7 @@ def test_old_fence_does_not_overwrite_its_successor(
     """Only the holder of the lease reports."""
     job_id = make_job()
     old = claimed(engine, slot)
-    engine.claims.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed")
+    engine.leases.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed")
     new = claimed(engine, slot)
     engine.jobs.progress(job_id, new.fence, 1, 2, "new")
 

@@ -135,11 +135,11 @@ def test_worker_that_renews_in_the_meantime_keeps_its_job(
     engine.queues.reap(["default"], **USUAL)
     clock.move(40)
     engine.queues.reap(["default"], **USUAL)
-    engine.claims.renew("worker-1", {"pid": 1})
+    engine.leases.renew("worker-1", {"pid": 1})
     found = []
     for _ in range(10):
         clock.move(10)
-        engine.claims.renew("worker-1", {"pid": 1})
+        engine.leases.renew("worker-1", {"pid": 1})
         found.append(engine.queues.reap(["default"], **USUAL))
 
     assert found == [{}] * 10

@@ -23,7 +23,7 @@ from tests.support.places import (
 
 
 def release(engine: Engine, *, lost: bool = True, slot: str = "0.0") -> list[str]:
-    return engine.claims.release_slot(Slot("worker-1", slot), lost=lost, reason="process_killed")
+    return engine.leases.release_slot(Slot("worker-1", slot), lost=lost, reason="process_killed")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_slot_holds_nothing_afterwards(engine: Engine, slot: Slot, make_job: Mak
     claimed(engine, slot)
     release(engine)
 
-    assert engine.claims.renew("worker-1", {"pid": 1}) == []
+    assert engine.leases.renew("worker-1", {"pid": 1}) == []
 
 
 def test_same_call_again_finds_nothing(engine: Engine, slot: Slot, make_job: Make) -> None:
@@ -146,11 +146,11 @@ def test_late_release_leaves_the_successors_job(engine: Engine, make_job: Make) 
     claimed(engine, Slot("worker-1", "0.0"))
     found_dead, successor = Slot("worker-1", "0.0"), Slot("worker-1", "0.0")
     for moved in ([first, "queued"], []):
-        assert engine.claims.release_slot(found_dead, lost=True, reason="killed_9") == moved
+        assert engine.leases.release_slot(found_dead, lost=True, reason="killed_9") == moved
     job = claimed(engine, successor)
     before = everything(engine)
 
-    assert engine.claims.release_slot(found_dead, lost=True, reason="killed_9") == []
+    assert engine.leases.release_slot(found_dead, lost=True, reason="killed_9") == []
 
     assert everything(engine) == before
     assert finish(engine, successor, job) == "ok"

@@ -41,7 +41,7 @@ def test_requeued_job_starts_from_zero(engine: Engine, slot: Slot, make_job: Mak
     """Attempts and recoveries are given anew; what happened stays on record."""
     job_id = make_job(max_recoveries=0)
     first = claimed(engine, slot)
-    engine.claims.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed")
+    engine.leases.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed")
     assert record(engine, job_id)["state"] == "failed"
 
     engine.jobs.requeue(job_id)

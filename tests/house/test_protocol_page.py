@@ -58,11 +58,11 @@ def lived(engine: Engine, make_job: Callable[..., str], slot: Slot) -> Engine:
         workers.finish(slot, job, settled, [])
     make_job()
     workers.claim(slot, queues)
-    workers.release_slot(slot, lost=True, reason="killed_9")
+    engine.leases.release_slot(slot, lost=True, reason="killed_9")
     running = workers.claim(slot, queues)
     assert isinstance(running, Job)
     engine.jobs.cancel(running.id)
-    workers.renew(slot.worker, {"host": "h", "pid": 1})
+    engine.leases.renew(slot.worker, {"host": "h", "pid": 1})
     nominal = engine.schedules.register("s1", {"nightly": "rule"}).now + 1
     fired = new_job(new_id(), "default", "a.b", b"payload", schedule="nightly", nominal_at=nominal)
     engine.schedules.fire("nightly", "rule", nominal, fired, overlap="allow")

@@ -19,7 +19,7 @@ from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.handshake import adopt
 from django_jobqueue.engine.inspector import Inspector
 from django_jobqueue.engine.key_rotation import KeyRotation
-from django_jobqueue.engine.locate import CALLER_TIMEOUTS
+from django_jobqueue.engine.locate import caller_timeouts
 from django_jobqueue.engine.scripts import standard
 from django_jobqueue.exceptions import QueueUnavailable
 from django_jobqueue.jobs.job import Job, new_id
@@ -89,7 +89,7 @@ def user(engine: Engine, guarded: Guarded, settings: Any) -> Iterator[Engine]:
 
 def test_the_way_in(user: Engine, guarded: Guarded) -> None:
     """Log-in, choice of the database and INFO; the client is not an administrator's."""
-    client = new_engine("default", CALLER_TIMEOUTS).client
+    client = new_engine("default", caller_timeouts()).client
     client.redis = Redis(connection_pool=client.pool)
     client.attach()
     assert "redis_version" in client.redis.info("server")
@@ -116,7 +116,7 @@ def run_writers(user: Engine, make_job: Make, slot: Slot) -> None:
         job = claimed(user, slot)
         user.jobs.progress(job.id, job.fence, 1, 2, "half")
         user.jobs.log(job.id, job.fence, "half of it")
-        user.claims.renew(slot.worker, {"pid": 1})
+        user.leases.renew(slot.worker, {"pid": 1})
         assert finish(user, slot, job, end) == "ok"
         user.jobs.cancel(job.id)
         user.jobs.requeue(job.id)
@@ -128,8 +128,8 @@ def run_writers(user: Engine, make_job: Make, slot: Slot) -> None:
         job = claimed(user, slot) if not number else job
         user.jobs.log(often, job.fence, f"line {number}")
     user.jobs.cancel(often)
-    user.claims.take_renewal_request(slot.worker)
-    user.claims.held(slot.worker, slot.name)
+    user.leases.take_renewal_request(slot.worker)
+    user.leases.held(slot.worker, slot.name)
     finish(user, slot, job, FAILED)
     nothing(user, slot)
 
@@ -142,7 +142,7 @@ def look_after(user: Engine, make_job: Make, slot: Slot) -> None:
     make_job(queue="mail", due=timedelta(hours=1))
     until(lambda: user.queues.promote(["default"]))
     claimed(user, slot)
-    user.claims.release_slot(slot, lost=True, reason="killed_9")
+    user.leases.release_slot(slot, lost=True, reason="killed_9")
     lost = claimed(user, slot)
     assert user.inspector.job(lost.id).state is State.RUNNING
     assert user.queues.names() == ["default", "mail"]
@@ -151,7 +151,7 @@ def look_after(user: Engine, make_job: Make, slot: Slot) -> None:
     assert user.queues.reap(["default"], **REAP)
     client.zadd(keys("cancelled", "default"), {make_job(queue="old"): 1})
     user.queues.trim("default")
-    user.claims.forget(slot.worker)
+    user.leases.forget(slot.worker)
     resigned = make_job(queue="old")
     stored: Any = client.get(keys("payload", resigned))
     head, _, _ = stored.rpartition(b".")
@@ -180,7 +180,7 @@ def fire_and_refresh(user: Engine) -> None:
 def test_everything_can_be_read(user: Engine, make_job: Make, slot: Slot) -> None:
     """All methods of the inspector, with jobs in several states."""
     job_id = make_job()
-    user.claims.renew(slot.worker, {"pid": 1})
+    user.leases.renew(slot.worker, {"pid": 1})
     finish(user, slot, claimed(user, slot), FAILED)
     queued = make_job(queue="mail")
     inspector = user.inspector

@@ -160,7 +160,7 @@ class Past:
 
     def lose(self) -> None:
         """Let the slot's process die with its job, as its supervisor sees it."""
-        self.engine.claims.release_slot(self.slot, lost=True, reason="killed_9")
+        self.engine.leases.release_slot(self.slot, lost=True, reason="killed_9")
 
     def verdict(self) -> dict[str, int]:
         """Return each check that found something, and how much."""

@@ -95,9 +95,9 @@ def test_older_worker_recovers_a_newer_ones_job(
     held: Any = engine.client.redis.hget(slots, slot.name)
     engine.client.redis.hset(slots, slot.name, held + b" furtherword")
 
-    (found,) = engine.claims.renew(slot.worker, {"pid": 1})
+    (found,) = engine.leases.renew(slot.worker, {"pid": 1})
     assert (found.id, found.fence, found.lost) == (job_id, job.fence, False)
-    moved = engine.claims.release_slot(slot, lost=True, reason="killed_9")
+    moved = engine.leases.release_slot(slot, lost=True, reason="killed_9")
     assert moved == [job_id, "queued"]
     worker_process("--processes", "1", "--burst").wait()
     assert engine.inspector.job(job_id).state is State.SUCCEEDED
@@ -117,7 +117,7 @@ def test_newer_worker_meets_older_records(
         client.hdel(keys("job", job_id), *OPTIONAL)
     client.hset(keys("meta"), "schema", "1.0")
     clock.move(20)
-    assert not engine.claims.renew(slot.worker, {"pid": 1})[0].lost
+    assert not engine.leases.renew(slot.worker, {"pid": 1})[0].lost
     clock.move(15)
 
     assert engine.queues.reap(["default"], **REAP) == {lost: "queued"}

@@ -10,7 +10,7 @@ from django_jobqueue.engine import handshake, new_engine
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.jobs import Jobs
 from django_jobqueue.engine.key_rotation import KeyRotation
-from django_jobqueue.engine.locate import CALLER_TIMEOUTS
+from django_jobqueue.engine.locate import caller_timeouts
 from django_jobqueue.exceptions import JobNotFound, JobQueueError
 from django_jobqueue.jobs.states import State
 
@@ -37,7 +37,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            options["act"](new_engine(options["backend"], CALLER_TIMEOUTS).client, options)
+            options["act"](new_engine(options["backend"], caller_timeouts()).client, options)
         except (JobQueueError, ImproperlyConfigured) as error:
             raise CommandError(str(error)) from error
 

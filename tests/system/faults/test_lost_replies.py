@@ -14,14 +14,14 @@ from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.handshake import adopt as adopt_keys
 from django_jobqueue.engine.key_rotation import KeyRotation
 from django_jobqueue.engine.keys import SCHEMA
-from django_jobqueue.engine.locate import CALLER_TIMEOUTS, worker_timeouts
+from django_jobqueue.engine.locate import caller_timeouts, worker_timeouts
 from django_jobqueue.engine.scripts import standard
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
 from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import Outcome, State
-from tests.project import fault_tasks
+from tests.project import fault_tasks, tasks
 from tests.support.jobs import new_job
 from tests.support.places import (
     DONE,
@@ -133,7 +133,7 @@ def renew(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     def check(held: list[Any]) -> bool:
         return [(one.id, one.lost) for one in held] == [(job_id, False)]
 
-    return lambda far: far.claims.renew("worker-1", {"pid": 1}), check
+    return lambda far: far.leases.renew("worker-1", {"pid": 1}), check
 
 
 @case("release_slot")
@@ -145,7 +145,7 @@ def release_slot(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     found_dead = Slot("worker-1", "0.0")
 
     def call(far: Engine) -> list[str]:
-        return far.claims.release_slot(found_dead, lost=True, reason="killed_9")
+        return far.leases.release_slot(found_dead, lost=True, reason="killed_9")
 
     return call, lambda moved: moved == []
 
@@ -229,8 +229,8 @@ def log(engine: Engine, make_job: Make) -> tuple[Call, Check]:
 
 @case("forget_worker")
 def forget_worker(engine: Engine, make_job: Make) -> tuple[Call, Check]:
-    engine.claims.renew("worker-1", {"pid": 1})
-    return lambda far: far.claims.forget("worker-1"), lambda gone: gone in (0, 1)
+    engine.leases.renew("worker-1", {"pid": 1})
+    return lambda far: far.leases.forget("worker-1"), lambda gone: gone in (0, 1)
 
 
 @case("get_job")
@@ -401,11 +401,43 @@ def test_a_caller_does_not_notice(
 ) -> None:
     """With a caller's time-outs redis-py repeats the call: no error, the answer of the second."""
     script, prepare = CASES[name]
-    caller = far(CALLER_TIMEOUTS)
+    caller = far(caller_timeouts())
     call, check = prepare(engine, make_job)
     proxy.drop_replies(of=standard().all[script].sha.encode())
     assert check(call(caller))
     assert proxy.counts["dropped"] == 1
+
+
+def test_a_caller_whose_replies_are_all_lost_can_repeat_the_call(
+    engine: Engine, proxy: FaultProxy, settings: Any
+) -> None:
+    """It hears that the jobs may be stored, and stores none twice."""
+    params = settings.TASKS["default"]
+    settings.TASKS = {"default": params | {"OPTIONS": params["OPTIONS"] | {"URL": proxy.url}}}
+    tasks.noop.enqueue()  # attaches
+    proxy.drop_replies(2, standard().all["enqueue"].sha.encode())
+    with pytest.raises(QueueUnavailable, match="may have been carried out") as caught:
+        tasks.add.enqueue_many([(1, 2), (3, 4)])
+    assert caught.value.maybe_stored
+    before = engine.inspector.count(State.QUEUED)
+    again = caught.value.again
+    assert again is not None
+    results = again()
+    assert [result.args for result in results] == [[1, 2], [3, 4]]
+    assert engine.inspector.count(State.QUEUED) == before == 3
+    assert {engine.inspector.job(result.id).state for result in results} == {State.QUEUED}
+
+
+def test_a_caller_that_reaches_nobody_knows_that_nothing_is_stored(settings: Any) -> None:
+    """Nor does the refusal that follows at once claim more."""
+    params = settings.TASKS["default"]
+    options = params["OPTIONS"] | {"URL": "redis://127.0.0.1:1"}
+    settings.TASKS = {"default": params | {"OPTIONS": options}}
+    for _ in range(2):
+        with pytest.raises(QueueUnavailable) as caught:
+            tasks.noop.enqueue()
+        assert not caught.value.maybe_stored
+        assert caught.value.again is not None
 
 
 def test_two_hundred_jobs_and_every_fifth_reply_lost(
