@@ -19,6 +19,8 @@ from django_jobqueue.jobs.states import FINAL
 from django_jobqueue.retry import seconds
 
 DEFAULT_RETENTION = {"succeeded": 86_400.0, "failed": 14 * 86_400.0, "cancelled": 86_400.0}
+# The failures of an outage are what a history is for.
+DEFAULT_RETENTION_COUNT = {"succeeded": 10_000, "failed": 100_000, "cancelled": 10_000}
 
 
 class Rule(NamedTuple):
@@ -77,13 +79,14 @@ def _is_node(value: Any) -> bool:
     return bool(host) and port.isdecimal() and 0 < int(port) < 65_536
 
 
-def _retention_fault(value: Any) -> str:
+def _by_state(value: Any, rule: Rule) -> str:
+    """Return the fault of a mapping of final states to values of `rule`."""
     if not isinstance(value, Mapping):
         return 'it must be a mapping such as {"succeeded": 3600}.'
-    for state, kept in value.items():
+    for state, given in value.items():
         if state not in FINAL:
             return f"{state!r} is no final state: use {', '.join(sorted(FINAL))}."
-        if message := _duration(0, 10 * 365 * 86_400).fault(kept):
+        if message := rule.fault(given):
             return f"for {state!r} {message}"
     return ""
 
@@ -108,9 +111,16 @@ _KEYS = _must(
     convert=tuple,
     is_secret=True,
 )
+_KEPT = _duration(0, 10 * 365 * 86_400)
 _RETENTION = Rule(
-    _retention_fault,
+    lambda v: _by_state(v, _KEPT),
     lambda v: DEFAULT_RETENTION | {state: seconds(kept) for state, kept in v.items()},
+)
+_COUNT = _integer(0, 100_000_000)
+_COUNTS = DEFAULT_RETENTION_COUNT.items()
+_RETENTION_COUNT = Rule(
+    lambda v: _by_state(v, _COUNT) if isinstance(v, Mapping) else _COUNT.fault(v),
+    lambda v: {state: v.get(state, n) if isinstance(v, Mapping) else v for state, n in _COUNTS},
 )
 
 
@@ -151,7 +161,8 @@ class Options:
     # Seconds that a job with an unknown task waits before it fails.
     unknown_task_grace: float = _option(_duration(0, 30 * 86_400), 3600.0)
     retention: Mapping[str, float] = _option(_RETENTION)  # seconds a job is kept, per final state
-    retention_count: int = _option(_integer(0, 100_000_000), 10_000)  # per queue and final state
+    # Jobs kept per queue, per final state; in the settings one number stands for all states.
+    retention_count: Mapping[str, int] = _option(_RETENTION_COUNT)
 
     @property
     def cluster_nodes(self) -> tuple[str, ...]:
@@ -179,6 +190,7 @@ def load(alias: str) -> Options:
         raise ImproperlyConfigured(f'TASKS["{alias}"]["OPTIONS"]: {fault}')
     values = {NAMES[key]: _RULES[key].convert(value) for key, value in given.items()}
     values.setdefault("retention", DEFAULT_RETENTION)
+    values.setdefault("retention_count", DEFAULT_RETENTION_COUNT)
     if not values.get("signing_keys"):
         values["signing_keys"] = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     return Options(**values)

@@ -195,17 +195,21 @@ class Model(WorkerScripts):
         for part in PARTS:
             self.keys.pop(f"{part}:{job_id}", None)
 
-    def trim(self, *, queue: str, state: str, keep: int, most: int, limit: int) -> int:
+    def trim(self, *, queue: str, state: str, keep: int, most: int, limit: int) -> list[int]:
         index = f"{state}:{queue}"
         ids = self.until(index, self.now - keep)[:limit]
+        expired = len(ids)
         excess = min(len(self.keys.get(index, ())) - most, limit)
-        if excess > len(ids):
+        if excess > expired:
             ids = self.until(index, self.now - min(keep, 60_000))[:excess]
         for job_id in ids:
             self.drop(index, job_id)
             if self.fields(job_id).get("state", state) == state:
                 self.remove(job_id, state)
-        return len(ids)
+        early = max(0, len(ids) - expired)
+        if early:
+            self.increase("totals", f"trimmed:{state}:{queue}", early)
+        return [len(ids), early]
 
     def pause(self, *, queue: str) -> int:
         if self.add("queues", queue):

@@ -18,7 +18,9 @@ def retain(engine: Engine, *, seconds: float = DAY, count: int = 10_000) -> None
     """Set the retention of the engine's alias."""
     options = engine.client.options
     engine.client.options = replace(
-        options, retention=dict.fromkeys(options.retention, seconds), retention_count=count
+        options,
+        retention=dict.fromkeys(options.retention, seconds),
+        retention_count=dict.fromkeys(FINAL, count),
     )
 
 
@@ -120,6 +122,48 @@ def test_too_many_of_a_short_retention_go_as_one_by_one(
 
     assert engine.queues.trim("default") == 2
     assert places(engine) == {"succeeded": {"default": [young]}}
+
+
+def test_what_goes_before_its_time_is_counted_and_told(
+    engine: Engine, clock: Clock, job_in: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By state and queue; the log tells it once an hour."""
+    retain(engine, count=2)
+    for _ in range(5):
+        job_in(State.FAILED, queue="mail")
+    clock.move(61)
+    engine.queues.trim("mail")
+    job_in(State.FAILED, queue="mail")
+    clock.move(61)
+    engine.queues.trim("mail")
+
+    assert engine.inspector.totals() == {"trimmed:failed:mail": 4}
+    (line,) = caplog.messages
+    assert "3 failed jobs of the queue mail" in line
+    assert "RETENTION_COUNT" in line
+
+
+def test_what_goes_at_its_time_is_not_counted(engine: Engine, clock: Clock, job_in: Make) -> None:
+    """Even if there were too many besides."""
+    retain(engine, seconds=100, count=1)
+    for _ in range(3):
+        job_in(State.FAILED)
+    clock.move(101)
+    assert engine.queues.trim("default") == 3
+    assert engine.inspector.totals() == {}
+
+
+def test_failed_jobs_have_a_bound_of_their_own(engine: Engine, clock: Clock, job_in: Make) -> None:
+    options = engine.client.options
+    counts = {"succeeded": 1, "failed": 3, "cancelled": 0}
+    engine.client.options = replace(options, retention_count=counts)
+    for state in FINAL:
+        for _ in range(4):
+            job_in(state)
+    clock.move(61)
+    engine.queues.trim("default")
+    left = {state: len(places(engine).get(state, {}).get("default", [])) for state in counts}
+    assert left == counts
 
 
 def test_limit_bounds_the_call(engine: Engine, clock: Clock, job_in: Make) -> None:

@@ -280,7 +280,7 @@ def test_commands(user: Engine, make_job: Make, settings: Any) -> None:
     assert set(actions or ()) == set(arguments)
     for action, more in arguments.items():
         call_command("jobqueue", action, *more, stdout=output)
-    assert check_servers() == []
+    assert {message.id for message in check_servers()} <= {"jobqueue.W009"}  # in the test's URL
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = settings.SECRET_KEY_FALLBACKS[0], []
     call_command("jobqueue", "adopt", "--noinput", stdout=output)
 

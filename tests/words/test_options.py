@@ -9,7 +9,14 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.views.debug import ExceptionReporter
 
-from django_jobqueue.conf import DEFAULT_RETENTION, NAMES, faults, hide_password, load
+from django_jobqueue.conf import (
+    DEFAULT_RETENTION,
+    DEFAULT_RETENTION_COUNT,
+    NAMES,
+    faults,
+    hide_password,
+    load,
+)
 
 BACKEND = "django_jobqueue.backend.JobQueueBackend"
 
@@ -26,7 +33,8 @@ def test_defaults(settings) -> None:
     assert (options.max_payload, options.max_result) == (65_536, 262_144)
     assert (options.lease, options.lease_ms, options.max_recoveries) == (30.0, 30_000, 2)
     assert options.retention == DEFAULT_RETENTION
-    assert options.retention_count == 10_000
+    assert options.retention_count == DEFAULT_RETENTION_COUNT
+    assert options.retention_count["failed"] > options.retention_count["succeeded"]
     assert options.signing_keys == (settings.SECRET_KEY, "older")
 
 
@@ -48,6 +56,7 @@ def test_values_are_converted(configure) -> None:
         RETENTION={"failed": timedelta(days=1), "cancelled": 0},
         SIGNING_KEYS=["new", "old"],
         UNKNOWN_TASK_GRACE=5,
+        RETENTION_COUNT={"failed": 5},
     )
 
     options = load("default")
@@ -56,6 +65,9 @@ def test_values_are_converted(configure) -> None:
     assert options.retention == {"succeeded": 86_400.0, "failed": 86_400.0, "cancelled": 0.0}
     assert options.signing_keys == ("new", "old")
     assert options.unknown_task_grace == 5.0
+    assert options.retention_count == DEFAULT_RETENTION_COUNT | {"failed": 5}
+    configure(RETENTION_COUNT=7)
+    assert set(load("default").retention_count.values()) == {7}
 
 
 @pytest.mark.parametrize(
@@ -136,6 +148,7 @@ def test_sound_options_have_no_faults() -> None:
         "MIDDLEWARE": ["shop.jobs.Timing"],
         "SENSITIVE": [],
         "SIGNING_KEYS": ("a",),
+        "TIMEOUT": 0.05,
         "MAX_PAYLOAD": 1,
         "MAX_RESULT": 1,
         "LEASE": 1,
