@@ -35,6 +35,28 @@ def test_a_row_shows_the_short_task_and_the_whole_path_as_title(
     assert '<td class="field-tries">0/1</td>' in text
 
 
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("?state=failed", "7 jobs of this state were removed before their time"),
+        ("?state=failed&queue=mail", "1 job of this state was removed before its time"),
+        ("?state=failed&queue=mai", ""),
+        ("?state=succeeded", ""),
+        ("", ""),
+    ],
+)
+def test_it_tells_of_jobs_that_are_gone_before_their_time(
+    admin_client: Client, seed: Seed, query: str, told: str
+) -> None:
+    """As trim counts them, by state and queue."""
+    client, keys = seed.engine.client.redis, seed.engine.client.keys
+    client.hset(keys("totals"), "trimmed:failed:mail", 1)
+    client.hset(keys("totals"), "trimmed:failed:default", 6)
+    seed.one_of_each()
+    text = admin_client.get(f"{JOBS}{query}").content.decode()
+    assert ("before " in text and told in text) if told else "RETENTION_COUNT" not in text
+
+
 def test_it_is_empty_without_jobs(admin_client: Client, engine: Engine) -> None:
     assert ids(admin_client.get(JOBS)) == []
 

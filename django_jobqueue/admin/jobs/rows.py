@@ -10,6 +10,7 @@ from functools import partial
 from typing import Self
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from django_jobqueue.admin.rows import Rows
 from django_jobqueue.engine.inspector import MERGE_DEPTH, Inspector
@@ -113,6 +114,30 @@ class JobRows(Rows[Job]):
         return [Job.of(self.alias, snapshot) for snapshot in found]
 
     def notes(self) -> list[str]:
+        return [*self._cut_off(), *self._removed_early()]
+
+    def _removed_early(self) -> list[str]:
+        """Tell of jobs of the selected state that are gone before their retention."""
+        state, queue = self.where.get("state", ""), self.where.get("queue", "")
+        totals: dict[str, int] = self.source.read(self.alias, Inspector.totals, {})
+        start = f"trimmed:{state}:{queue}"
+        removed = sum(
+            count
+            for name, count in totals.items()
+            if name == start or (not queue and name.startswith(start))
+        )
+        if not state or not removed:
+            return []
+        text = ngettext(
+            "%(count)d job of this state was removed before its time, because its queue had more "
+            "than RETENTION_COUNT allows.",
+            "%(count)d jobs of this state were removed before their time, because their queues "
+            "had more than RETENTION_COUNT allows.",
+            removed,
+        )
+        return [text % {"count": removed}]
+
+    def _cut_off(self) -> list[str]:
         if self.ids is not None:
             return []
         if self._needs_window:
