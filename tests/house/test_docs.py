@@ -148,6 +148,18 @@ def test_all_code_is_marked() -> None:
         assert block.what, f"{block} does not say why it is only shown"
 
 
+def test_readers_see_the_names_of_files() -> None:
+    """A mark is no text: the block begins with the name, or the sentence before it has it."""
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        for block in blocks(page):
+            if block.mark in {"file", "append"}:
+                name = block.what.split(",")[0]
+                above = text.splitlines()[: block.line - 1]
+                sentence = "\n".join(above).rpartition("<!--")[0].rstrip().rpartition("\n\n")[2]
+                assert name in block.text.split("\n")[0] or name in sentence, block
+
+
 class Browser:
     """As much of a browser as it takes to send a form."""
 
