@@ -84,9 +84,16 @@ GEOGRAPHY: list[Row] = [
     (TEXT, 1, 0, "Amazon|Amazon River", "What is the longest river of South America?"),
     (NUMBER, 1, 0, "7", "How many continents are there, by the count usual in English?"),
 ]
+FAULTY: list[Row] = [(NUMBER, 1, 0, "about nine", "How many lives has a cat?")]
 ASSIGNMENTS: list[tuple[str, str, str, list[Row]]] = [
     ("computing-basics", "Computing basics", "Ten questions about queues and the Web.", COMPUTING),
     ("a-little-geography", "A little geography", "Five questions about the world.", GEOGRAPHY),
+    (
+        "a-key-that-is-wrong",
+        "A key that is wrong",
+        "The grader fails on its key: hand something in to see a job that fails.",
+        FAULTY,
+    ),
 ]
 
 
@@ -117,5 +124,6 @@ def _ask(assignment: Assignment, questions: list[Row]) -> None:
             tolerance=tolerance,
             points=points,
         )
-        question.full_clean()
+        if questions is not FAULTY:
+            question.full_clean()
         question.save()

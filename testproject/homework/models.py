@@ -102,6 +102,11 @@ class Submission(models.Model):
         return reverse("homework:submission", args=[self.pk])
 
     @property
+    def job_page(self) -> str:
+        """Return the address of the grading's page in the admin; empty if there is no job."""
+        return self.job_id and reverse("admin:django_jobqueue_job_change", args=[self.job_id])
+
+    @property
     def is_open(self) -> bool:
         """Return whether the student still waits for an outcome."""
         return self.state == self.State.HANDED_IN

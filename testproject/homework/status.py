@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from django_jobqueue import QueueUnavailable
 from django_jobqueue.compat import TaskResultDoesNotExist
 from homework.models import Submission
-from homework.outcome import give_up
-from homework.tasks import OUR_FAULT, grade_submission, mail_mark
+from homework.tasks import grade_submission, tell_of_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +38,7 @@ def status_of(submission: Submission) -> Status:
 def _status_of_job(submission: Submission) -> Status:
     job = grade_submission.get_result(submission.job_id)
     if job.state in ("failed", "cancelled"):
-        if give_up(submission.pk, OUR_FAULT):
-            mail_mark.enqueue(submission.pk)
+        tell_of_end(submission.pk, job.state)
         return Status(Submission.State.UNGRADED.label, done=True)
     if job.state != "running":
         return Status("Waiting for a worker …")

@@ -8,6 +8,7 @@ from django.db.models import Count
 from django.utils import timezone
 
 from django_jobqueue import JobContext, schedule, task
+from django_jobqueue.compat import TaskResultDoesNotExist
 from homework.answers import UnreadableFile, read_answers
 from homework.grading import Report, Verdict, grade, notes
 from homework.mail import outcome_mail
@@ -18,6 +19,7 @@ OUR_FAULT = (
     "The grader itself failed, several times: that is no fault of your file. "
     "The error has been recorded; please hand it in again later."
 )
+CANCELLED = "A teacher has stopped the grading of this file. Ask why, or hand it in again."
 
 
 @task(takes_context=True, max_attempts=3, backoff=2)
@@ -39,6 +41,12 @@ def grade_submission(context: JobContext, submission_pk: int) -> None:
                 mail_mark.enqueue(submission_pk)
             raise
     mail_mark.enqueue(submission_pk)
+
+
+def tell_of_end(submission_pk: int, state: str) -> None:
+    """Give up a submission whose job ended without an outcome, and enqueue the mail."""
+    if give_up(submission_pk, CANCELLED if state == "cancelled" else OUR_FAULT):
+        mail_mark.enqueue(submission_pk)
 
 
 def _report(context: JobContext, submission: Submission) -> Report:
@@ -79,4 +87,24 @@ def count_submissions(context: JobContext) -> dict[str, int]:
     return dict(found.annotate(count=Count("pk")).order_by("state"))
 
 
+@task
+def tell_of_lost_gradings() -> int:
+    """Tell the students whose job ended without an outcome, and return how many.
+
+    A job that is cancelled, or whose worker is lost too often, tells nobody, and perhaps the
+    student does not look at the page.
+    """
+    told = 0
+    for submission in Submission.objects.filter(graded_at=None).exclude(job_id=""):
+        try:
+            state = grade_submission.get_result(submission.job_id).state
+        except TaskResultDoesNotExist:
+            continue  # the page offers to enqueue it again
+        if state in ("failed", "cancelled"):
+            tell_of_end(submission.pk, state)
+            told += 1
+    return told
+
+
+schedule("homework-lost", tell_of_lost_gradings, every=60, overlap="skip")
 schedule("homework-count", count_submissions, cron="*/5 * * * *", catch_up="last")

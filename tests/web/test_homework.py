@@ -19,10 +19,11 @@ from django.test import Client
 from demo.seeds import plant
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.states import State
+from django_jobqueue.testing import drain
 from homework.answers import AnswerSheet, UnreadableFile, decode, read_answers
 from homework.grading import KeyLine, judge, notes
 from homework.models import Assignment, Question, Submission
-from homework.tasks import grade_submission, mail_mark
+from homework.tasks import grade_submission, mail_mark, tell_of_lost_gradings
 from homework.views import SAMPLES
 from pages.tasks import is_page_ok
 from tests.support.processes import PATIENCE
@@ -173,9 +174,9 @@ def logged_in(name: str = "student") -> Client:
     return client
 
 
-def submit(name: str = "middling.txt", content: bytes | None = None) -> Any:
+def submit(name: str = "middling.txt", content: bytes | None = None, url: str = HAND_IN) -> Any:
     data = (SAMPLES / name).read_bytes() if content is None else content
-    return logged_in().post(HAND_IN, {"file": SimpleUploadedFile(name, data)})
+    return logged_in().post(url, {"file": SimpleUploadedFile(name, data)})
 
 
 @pytest.fixture
@@ -316,8 +317,35 @@ def test_a_job_that_ended_without_a_word_is_settled_by_the_page(handed_in: Submi
     assert grade_submission.get_result(handed_in.job_id).cancel()
     page = logged_in().get(handed_in.get_absolute_url()).content.decode()
     assert "could not be graded" in page
+    assert "A teacher has stopped the grading" in page
     handed_in.refresh_from_db()
     assert handed_in.state == "ungraded"
+
+
+def test_the_mail_comes_even_if_nobody_looks_at_the_page(
+    handed_in: Submission,
+    mailoutbox: list[EmailMessage],
+    django_capture_on_commit_callbacks: Capture,
+) -> None:
+    """As the schedule does it, once a minute; and once."""
+    assert tell_of_lost_gradings.func() == 0
+    assert grade_submission.get_result(handed_in.job_id).cancel()
+    with django_capture_on_commit_callbacks(execute=True):
+        assert (tell_of_lost_gradings.func(), tell_of_lost_gradings.func()) == (1, 0)
+    drain()
+    assert "A teacher has stopped the grading" in mailoutbox[0].body
+
+
+def test_a_submission_leads_to_its_job(handed_in: Submission) -> None:
+    text = logged_in("admin").get("/admin/homework/submission/").content.decode()
+    assert f"/admin/django_jobqueue/job/{handed_in.job_id}/change/" in text
+
+
+def test_one_assignment_shows_a_job_that_fails(demo: Engine) -> None:
+    """So that a newcomer sees a traceback too."""
+    submit(url=Assignment.objects.get(slug="a-key-that-is-wrong").get_absolute_url())
+    with pytest.raises(ValueError, match="not a number"):
+        grade(Submission.objects.get())
 
 
 def test_a_submission_that_the_queue_lost_can_be_enqueued_again(
