@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from django.apps import apps
 from django.core import checks
 
-from django_jobqueue import cached, compat, middleware, on_commit
+from django_jobqueue import cached, compat, middleware, on_commit, paths
 from django_jobqueue.bulk import Call, expand_calls
 from django_jobqueue.conf import Options
 from django_jobqueue.engine import Engine, get_engine
@@ -23,10 +23,11 @@ from django_jobqueue.exceptions import BadSignature, JobNotFound, QueueUnavailab
 from django_jobqueue.jobs.job import QUEUE_PATTERN, Job, is_id, new_id
 from django_jobqueue.jobs.payload import pure_call, pure_metadata
 from django_jobqueue.jobs.result import JobResult, Latest, result_of, set_enqueued
+from django_jobqueue.jobs.signature import check_call
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import State
 from django_jobqueue.retry import Seconds
-from django_jobqueue.task import Task, as_called, find
+from django_jobqueue.task import Task, as_called
 
 logger = logging.getLogger("django_jobqueue")
 
@@ -158,7 +159,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
             raise compat.TaskResultDoesNotExist(result_id) from error
         try:
             job.open(engine.signer)
-            task = find(job.task)
+            task = paths.find(job.task)
         except (BadSignature, TaskUnknown, ValueError) as error:
             raise compat.TaskResultMismatch(
                 f"Job {result_id} of {job.task!r} can't be shown as a result: {error}"
@@ -239,16 +240,18 @@ def prepare(
 ) -> Prepared:
     """Make a signed job of a call, or of a fire of `schedule`, and its result.
 
-    Raises: TypeError, PayloadTooLarge, and whatever middleware raises.
+    Raises: InvalidTask, TypeError, PayloadTooLarge, and whatever middleware raises.
     """
     metadata = getattr(task, "metadata", None)
     attempts = getattr(task, "max_attempts", None)
     recoveries = getattr(task, "max_recoveries", None)
-    run_after = task.run_after
+    run_after, path = task.run_after, task.module_path
+    paths.check_findable(path)
+    check_call(task, args, kwargs)
     pure_args, pure_kwargs = pure_call(args, kwargs)
     job = Job(
         id=new_id(),
-        task=task.module_path,
+        task=path,
         queue=task.queue_name,
         state=State.QUEUED if run_after is None else State.SCHEDULED,
         priority=task.priority,

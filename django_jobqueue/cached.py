@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django_jobqueue.engine.cached import CachedResult
 from django_jobqueue.jobs import payload
 from django_jobqueue.jobs.result import Latest, moment
+from django_jobqueue.jobs.signature import check_call, signature_of
 from django_jobqueue.retry import seconds
-from django_jobqueue.task_options import signature_of
 
 if TYPE_CHECKING:
     from django_jobqueue.task import Task
@@ -27,12 +27,8 @@ def digest(task: "Task[..., Any]", args: Sequence[Any], kwargs: Mapping[str, Any
     Raises: TypeError if the arguments are not JSON, or the function does not accept them.
     """
     call = payload.pure_call(args, kwargs)
-    taken = signature_of(task.func, task.takes_context)
-    try:
-        bound = taken.bind(*call[0], **call[1])
-    except TypeError as error:
-        name = f"{task.module_path}{taken}"
-        raise TypeError(f"{name} does not take these arguments: {error}.") from None
+    check_call(task, *call)
+    bound = signature_of(task.func, task.takes_context).bind(*call[0], **call[1])
     bound.apply_defaults()
     return payload.digest(task.module_path, _json(bound.arguments))
 

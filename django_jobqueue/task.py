@@ -1,4 +1,4 @@
-"""The task: a function with its defaults, made by `@task`; and the tasks of the process by path.
+"""The task: a function with its defaults, made by `@task`.
 
 Next: backend.py stores a call of a task as a job.
 """
@@ -12,6 +12,7 @@ from typing import (
     Concatenate,
     Generic,
     Literal,
+    Never,
     ParamSpec,
     TypeVar,
     Unpack,
@@ -19,10 +20,8 @@ from typing import (
 )
 
 from asgiref.sync import sync_to_async
-from django.utils.module_loading import import_string
 
-from django_jobqueue import compat, conf, retry, task_options
-from django_jobqueue.exceptions import TaskUnknown
+from django_jobqueue import compat, conf, foreign_words, paths, retry, task_options
 from django_jobqueue.task_options import Exceptions, TaskOptions
 
 if TYPE_CHECKING:
@@ -33,8 +32,6 @@ from django_jobqueue.jobs.result import JobResult
 P = ParamSpec("P")
 R = TypeVar("R")
 KILL_GRACE = 5.0  # seconds
-
-_registry: dict[str, "compat.Task[..., Any]"] = {}
 
 # Django's Task is generic for type checkers, and in the backport, but not in Django itself.
 _Base: Any = compat.Task
@@ -78,7 +75,7 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
         task_options.validate(self)
         object.__setattr__(self, "kill_grace", retry.seconds(self.kill_grace))
         _Base.__post_init__(self)
-        _registry.setdefault(self.module_path, self)
+        paths.note(self)
 
     @property
     def is_limited(self) -> bool:
@@ -101,6 +98,7 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
         on_commit: bool | None = None,
         refresh_after: retry.Seconds | None = None,
         metadata: Mapping[str, Any] | None = None,
+        **unknown: Never,
     ) -> "Task[P, R]":
         """Return the task with other defaults; `metadata` is added to the task's own.
 
@@ -118,6 +116,7 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
             "refresh_after": refresh_after,
             "metadata": task_options.merged(self.metadata, metadata),
         }
+        task_options.check_names("using", unknown, changes)
         return replace(self, **{name: v for name, v in changes.items() if v is not None})
 
     def enqueue_on_commit(self, *args: P.args, **kwargs: P.kwargs) -> "JobResult[P, R]":
@@ -158,6 +157,12 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
         """See latest()."""
         return await sync_to_async(self.latest)(*args, **kwargs)
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise AttributeError, with a hint for what other queues call by this name."""
+            raise AttributeError(foreign_words.about_attribute(name, dir(type(self))))
+
     if TYPE_CHECKING:
         module_path: str
 
@@ -167,6 +172,9 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
         async def aget_result(self, result_id: str) -> JobResult[P, R]: ...
         def call(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
         def get_backend(self) -> Any: ...
+
+
+OPTIONS = {each.name for each in fields(Task)} - {"func", "run_after"}  # of `@task`
 
 
 @overload
@@ -187,11 +195,7 @@ def task(function: Any = None, /, *, on_commit: bool | None = None, **given: Any
     `on_commit` defaults to `OPTIONS["ENQUEUE_ON_COMMIT"]`, which defaults to True.
     Raises: InvalidTask, TypeError.
     """
-    if "run_after" in given:
-        raise TypeError("run_after belongs to a call: use .using(run_after=...).enqueue(...).")
-    unknown = set(given) - {each.name for each in fields(Task)}
-    if unknown:
-        raise TypeError(f"@task has no option {', '.join(map(repr, sorted(unknown)))}.")
+    task_options.check_names("@task", given, OPTIONS)
     if on_commit is None:
         alias = given.get("backend", compat.DEFAULT_TASK_BACKEND_ALIAS)
         given_options = conf.raw(alias)
@@ -201,6 +205,7 @@ def task(function: Any = None, /, *, on_commit: bool | None = None, **given: Any
         )
 
     def make(func: Callable[..., Any]) -> Any:
+        task_options.check_function(func)
         return Task(func=func, on_commit=on_commit, **given)
 
     return make if function is None else make(function)
@@ -228,27 +233,3 @@ def as_called(given: "compat.Task[..., Any]", **changes: Any) -> Any:
         value = changes.get(each.name, getattr(given, each.name))
         object.__setattr__(copy, each.name, value)
     return copy
-
-
-def registered() -> dict[str, "compat.Task[..., Any]"]:
-    """Return the tasks that this process knows, by path."""
-    return dict(sorted(_registry.items()))
-
-
-def find(path: str) -> "compat.Task[..., Any]":
-    """Return the task at a path, importing its module once; the path must have been verified.
-
-    Raises: TaskUnknown if there is none, or the path leads to something else.
-    """
-    if path in _registry:
-        return _registry[path]
-    try:
-        found = import_string(path)
-    except (Exception, SystemExit) as error:  # an import may raise anything
-        raise TaskUnknown(f"There is no task {path!r}: {error}") from error
-    if path in _registry:  # the import defined the task under another name than its function's
-        return _registry[path]
-    if not isinstance(found, compat.Task):
-        raise TaskUnknown(f"{path!r} is no task but {type(found).__name__}.")
-    _registry[path] = found
-    return found

@@ -1,12 +1,11 @@
-"""Validate the options of a task at its definition, and read the signature of its function."""
+"""Validate the options of a task at its definition."""
 
 import inspect
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any, TypedDict
 
-from django_jobqueue import compat, retry
+from django_jobqueue import compat, foreign_words, retry
 from django_jobqueue.exceptions import YEAR
 
 Exceptions = tuple[type[BaseException], ...]
@@ -39,6 +38,25 @@ _KINDS: tuple[tuple[str, Any, str], ...] = (
     ("queue_name", str, "a string"),
     ("run_after", datetime | timedelta | None, "a datetime or a timedelta"),
 )
+
+
+def check_names(where: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise TypeError, with a hint, for options that `where` does not have."""
+    if unknown := set(given) - set(known):
+        raise TypeError(foreign_words.about_options(where, unknown, known))
+
+
+def check_function(func: Any) -> None:
+    """Raise TypeError or InvalidTask unless this is a function that a worker can find again."""
+    if isinstance(func, str):
+        raise TypeError(f"@task({func!r}): name the option, such as @task(queue_name={func!r}).")
+    if isinstance(func, compat.Task):
+        raise TypeError(f"{func.module_path} is a task already; `using` gives it other defaults.")
+    if not inspect.isfunction(func) or func.__name__ == "<lambda>":
+        raise compat.InvalidTask(
+            f"{func!r} can't be a task. Task function must be defined at a module level: write "
+            "one with `def`, under whose name workers find it, and let it call the other."
+        )
 
 
 def validate(task: Any) -> None:
@@ -76,14 +94,6 @@ def validate(task: Any) -> None:
 def merged(own: Mapping[str, Any] | None, more: Mapping[str, Any] | None) -> Any:
     """Return a task's metadata with more of them; what is no mapping is left to `validate`."""
     return {**(own or {}), **more} if isinstance(more, Mapping) else more
-
-
-@cache
-def signature_of(function: Any, takes_context: bool) -> inspect.Signature:
-    """Return the signature that callers use: the function's own without the context."""
-    taken = inspect.signature(function)
-    given = list(taken.parameters.values())[int(takes_context) :]
-    return taken.replace(parameters=given, return_annotation=inspect.Signature.empty)
 
 
 def _validate_latest(name: str, keep: object, refresh_after: object) -> None:

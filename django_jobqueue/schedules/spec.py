@@ -16,12 +16,11 @@ from django.conf import settings
 from django.utils.timezone import is_naive, make_aware
 
 from django_jobqueue import compat
-from django_jobqueue.jobs import payload
+from django_jobqueue.jobs import payload, signature
 from django_jobqueue.retry import Seconds, seconds
 from django_jobqueue.schedules.cron import Cron, Every, Times, default_zone
 from django_jobqueue.schedules.timetable import CATCH_UP_MAX, Timetable
 from django_jobqueue.task import Task, as_task
-from django_jobqueue.task_options import signature_of
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 OVERLAPS = ("allow", "skip")
@@ -136,20 +135,14 @@ def check_task(given: Any) -> Task[..., Any]:
 def check_call(task: Task[..., Any], args: Any, kwargs: Any) -> tuple[list[Any], dict[str, Any]]:
     """Return the arguments as after a JSON round trip, if the task's function accepts them.
 
-    Raises: TypeError or ValueError, naming the argument.
+    Raises: TypeError, naming the argument.
     """
     if isinstance(args, str | bytes) or not isinstance(args, Sequence):
         raise TypeError(f"args is {args!r}: give a list of positional arguments, such as [5].")
     if not isinstance(kwargs, Mapping) or not all(isinstance(name, str) for name in kwargs):
         raise TypeError(f"kwargs is {kwargs!r}: give a mapping of names to values.")
     call = payload.pure_call(args, kwargs)
-    taken = signature_of(task.func, task.takes_context)
-    try:
-        taken.bind(*call[0], **call[1])
-    except TypeError as error:
-        raise ValueError(
-            f"{task.module_path}{taken} can't be called with these arguments: {error}."
-        ) from None
+    signature.check_call(task, *call)
     return call
 
 

@@ -16,6 +16,7 @@ from django_jobqueue.backend import JobQueueBackend
 from django_jobqueue.conf import load
 from django_jobqueue.jobs import payload
 from django_jobqueue.models import Schedule
+from django_jobqueue.paths import registered
 from django_jobqueue.schedules.spec import (
     ScheduleSpec,
     check_call,
@@ -27,7 +28,7 @@ from django_jobqueue.schedules.spec import (
     parse_instant,
 )
 from django_jobqueue.schedules.timetable import Timetable
-from django_jobqueue.task import Task, registered
+from django_jobqueue.task import Task
 
 UNFIT = (TypeError, compat.InvalidTask, compat.InvalidTaskBackend, ImproperlyConfigured)
 

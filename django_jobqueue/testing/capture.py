@@ -1,17 +1,18 @@
 """Capture enqueued jobs instead of storing them, and assert that jobs were enqueued."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from django_jobqueue import compat
 from django_jobqueue.backend import JobQueueBackend, Prepared, prepare
+from django_jobqueue.bulk import Call, TaskCall, expand_calls
 from django_jobqueue.conf import load
 from django_jobqueue.jobs.result import JobResult, set_enqueued, set_state
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import State
+from django_jobqueue.retry import Seconds
 from django_jobqueue.task import Task
-from django_jobqueue.testing.eager import EagerBackend
 from django_jobqueue.testing.run import LocalResults, now_ms, run_now
 from django_jobqueue.worker.executor import Executor
 
@@ -51,12 +52,21 @@ class _CapturingBackend(JobQueueBackend):
 
     def enqueue(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         self.validate_task(task)
-        options = load(self.alias)
-        prepared = prepare(task, args, kwargs, options, Signer(options.signing_keys))
-        self.jobs.add(prepared)
-        return prepared.result
+        return self._capture([(task, args, kwargs)])[0]
 
-    enqueue_many = EagerBackend.enqueue_many
+    def enqueue_many(
+        self, task: Any, calls: Iterable[Call], spread: Seconds | None = None
+    ) -> list[JobResult[..., Any]]:
+        self.validate_task(task)
+        return self._capture(expand_calls(task, calls, spread))
+
+    def _capture(self, calls: Iterable[TaskCall]) -> list[JobResult[..., Any]]:
+        options = load(self.alias)
+        signer = Signer(options.signing_keys)
+        prepared = [prepare(*call, options, signer) for call in calls]
+        for one in prepared:
+            self.jobs.add(one)
+        return [result for _, result in prepared]
 
     def get_result(self, result_id: str) -> Any:
         if result := self.jobs.by_id.get(result_id):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.dispatch import Signal
 
-from django_jobqueue import compat, middleware, retry
+from django_jobqueue import compat, middleware, paths, retry
 from django_jobqueue.cached import cache_key
 from django_jobqueue.conf import Options
 from django_jobqueue.exceptions import (
@@ -33,7 +33,7 @@ from django_jobqueue.jobs.run import Run, RunResult
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import STATE_AFTER, Outcome, Reason
 from django_jobqueue.signals import attempt_failed
-from django_jobqueue.task import Task, as_called, as_task, find
+from django_jobqueue.task import Task, as_called, as_task
 from django_jobqueue.worker import log_lines
 from django_jobqueue.worker.limits.interrupt import UNLIMITED, Interrupt
 from django_jobqueue.worker.limits.shared_state import NEVER, Limits
@@ -89,7 +89,7 @@ class Executor:
         """Run the job; `report` stores its progress and log, `interrupt` may end it."""
         try:
             job.open(self._signer)
-            task = find(job.task)
+            task = paths.find(job.task)
         except TaskUnknown as error:
             return self._release_unknown(job, error)
         except (BadSignature, ValueError) as error:

@@ -204,7 +204,7 @@ def test_a_task_is_still_any_old_function() -> None:
 def test_using_refuses_what_the_worker_reads_in_the_definition() -> None:
     """A backoff of one call would be lost on the way: it is no option of using()."""
     with pytest.raises(TypeError, match="backoff"):
-        tasks.noop.using(backoff=Exponential())  # type: ignore[call-arg]
+        tasks.noop.using(backoff=Exponential())  # type: ignore[arg-type]
 
 
 def test_a_plain_django_task_uses_the_defaults(engine: Engine) -> None:

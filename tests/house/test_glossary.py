@@ -10,12 +10,11 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "django_jobqueue"
 FORBIDDEN = {"broker", "consumer", "producer", "ack", "horse", "dead", "registry", "message"}
 FORBIDDEN_FILES = {"utils", "util", "helpers", "helper", "common", "misc", "base"}
-# Words of Django's own, and of Python's: what is said to a person, and where tasks are found.
+# Words of Django's own, and of Python's: what is said to a person.
 ALLOWED = {
     "message",  # a sentence of a system check or an error
     "messages",
     "message_user",  # ModelAdmin's own
-    "_registry",  # tasks by path; the word is given up for sets in Redis
 }
 FILES = sorted(
     path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts

@@ -37,6 +37,8 @@ BESIDE = {
     "cached.py": "asks whether the value is kept as its task's latest",
     "compat.py": "asks whether anybody listens to a signal",
     "middleware.py": "finds that there is none",
+    "paths.py": "finds the task of a path",
+    "jobs/signature.py": "asks whether a call fits its function",
     "on_commit.py": "asks whether there is a transaction",
     "worker/log_lines.py": "words the lines of the log",
     "worker/outage.py": "notes that Redis answered",

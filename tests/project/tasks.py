@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import string
 import subprocess
 import threading
 import time
@@ -278,3 +279,6 @@ def tell_until(context: JobContext, path: str, text: str) -> str:
         context.log("still here")
         time.sleep(0.05)
     return text
+
+
+capitalise = task(string.capwords)  # a function of others, in one line

@@ -16,7 +16,7 @@ from django_jobqueue.jobs.job import Job as Snapshot
 from django_jobqueue.jobs.payload import load_call, load_value
 from django_jobqueue.jobs.redaction import HIDDEN, Redactor
 from django_jobqueue.jobs.states import State
-from django_jobqueue.task import find
+from django_jobqueue.paths import find
 
 
 class CallDisplay:

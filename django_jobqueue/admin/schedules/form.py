@@ -13,11 +13,11 @@ from django.utils.translation import gettext_lazy
 from django_jobqueue.admin.schedules.fields import IntervalField, JsonField, ZoneInput
 from django_jobqueue.admin.source import aliases
 from django_jobqueue.models import SPEC_FIELDS, Schedule
+from django_jobqueue.paths import registered
 from django_jobqueue.schedules.cron import Cron, Every, default_zone
 from django_jobqueue.schedules.spec import ScheduleSpec, check_name, declared
 from django_jobqueue.schedules.stored import UNFIT, check_stored_call, registered_task, timetable_of
 from django_jobqueue.schedules.timetable import MOST, Timetable
-from django_jobqueue.task import registered
 
 PRIORITIES = range(-100, 101)
 YEARS = range(1900, 9001)

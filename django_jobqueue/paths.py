@@ -1,0 +1,83 @@
+"""The tasks of this process by path, and whether a worker finds them there."""
+
+import sys
+from typing import Any
+
+from django.apps import apps
+from django.utils.module_loading import import_string
+
+from django_jobqueue import compat
+from django_jobqueue.exceptions import TaskUnknown
+
+_MAIN = "__main__."
+
+_tasks: dict[str, "compat.Task[..., Any]"] = {}
+_findable: set[str] = set()  # paths at which every worker finds its task
+
+
+def note(task: "compat.Task[..., Any]") -> None:
+    """Note a task that this process has defined."""
+    path = task.module_path
+    _tasks.setdefault(path, task)
+    # Workers start with the imports that this process starts with; and a worker that imports the
+    # path's module finds what the module defines, under whatever name.
+    if (not apps.ready or _is_defined_by_module(task.func)) and not path.startswith(_MAIN):
+        _findable.add(path)
+
+
+def registered() -> dict[str, "compat.Task[..., Any]"]:
+    """Return the tasks that this process knows, by path."""
+    return dict(sorted(_tasks.items()))
+
+
+def find(path: str) -> "compat.Task[..., Any]":
+    """Return the task at a path, importing its module once; the path must have been verified.
+
+    Raises: TaskUnknown if there is none, or the path leads to something else.
+    """
+    if path in _tasks:
+        return _tasks[path]
+    found = _imported(path)
+    if path in _tasks:  # the import defined the task under another name than its function's
+        return _tasks[path]
+    _tasks[path] = _checked(path, found)
+    return _tasks[path]
+
+
+def check_findable(path: str) -> None:
+    """Raise InvalidTask if no worker would find a task at this path."""
+    if path in _findable:
+        return
+    if path.startswith(_MAIN):
+        raise compat.InvalidTask(
+            f"Task {path!r} is in the script that was started, which no worker imports: move it "
+            "to a module, such as `tasks` of an app."
+        )
+    try:
+        _checked(path, _imported(path))
+    except TaskUnknown as error:
+        raise compat.InvalidTask(
+            f"No worker would find this task: {error} Define it by @task at the top level of its "
+            "module, or in the module `tasks` of an installed app, which all workers import."
+        ) from error
+    _findable.add(path)
+
+
+def _is_defined_by_module(function: Any) -> bool:
+    """Return whether the function's module is being imported, and the function is no method."""
+    module = sys.modules.get(function.__module__)
+    is_importing = getattr(getattr(module, "__spec__", None), "_initializing", False)
+    return is_importing and function.__name__ == function.__qualname__
+
+
+def _imported(path: str) -> object:
+    try:
+        return import_string(path)
+    except (Exception, SystemExit) as error:  # an import may raise anything
+        raise TaskUnknown(f"There is no task {path!r}: {error}.") from error
+
+
+def _checked(path: str, found: object) -> "compat.Task[..., Any]":
+    if not isinstance(found, compat.Task):
+        raise TaskUnknown(f"{path!r} is no task but {type(found).__name__}.")
+    return found
