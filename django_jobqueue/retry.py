@@ -3,12 +3,12 @@
 import logging
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django_jobqueue.exceptions import JobInterrupt
+from django_jobqueue.exceptions import Cancel, JobInterrupt, Retry
 
 logger = logging.getLogger("django_jobqueue")
 
@@ -56,6 +56,27 @@ def seconds(value: Seconds) -> float:
         return float(value)
     except OverflowError:
         return math.copysign(math.inf, 1 if value > 0 else -1)
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """Return what decides about a run that raised `error`: of a group, a member.
+
+    That is a Cancel or Retry among its exceptions, or its only one; a TaskGroup raises such groups.
+    """
+    members = list(_members(error))
+    for kind in (Cancel, Retry):
+        for member in members:
+            if isinstance(member, kind):
+                return member
+    return members[0] if len(members) == 1 else error
+
+
+def _members(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for member in error.exceptions:
+            yield from _members(member)
+    else:
+        yield error
 
 
 def _is_function(backoff: object) -> bool:

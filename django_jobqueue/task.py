@@ -20,6 +20,7 @@ from typing import (
 )
 
 from asgiref.sync import sync_to_async
+from django.utils import timezone
 
 from django_jobqueue import compat, conf, foreign_words, paths, retry, task_options
 from django_jobqueue.task_options import Exceptions, TaskOptions
@@ -38,7 +39,7 @@ _Base: Any = compat.Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task(_Base, Generic[P, R]):  # type: ignore[misc]
+class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
     """A function with its defaults; calling the task runs the function directly."""
 
     # Django's own fields, some of which have no default in Django 6.0.
@@ -74,6 +75,8 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
             object.__setattr__(self, "backoff", tuple(self.backoff))
         task_options.validate(self)
         object.__setattr__(self, "kill_grace", retry.seconds(self.kill_grace))
+        if isinstance(self.run_after, timedelta) and not hasattr(self.get_backend(), "latest"):
+            object.__setattr__(self, "run_after", timezone.now() + self.run_after)
         _Base.__post_init__(self)
         paths.note(self)
 
@@ -136,8 +139,7 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
         `spread` distributes the jobs evenly over this time; the first one is not delayed.
         Raises: ValueError if `spread` is not above 0, or is above a year.
         """
-        many: Callable[..., Any] = self.get_backend().enqueue_many
-        found: list[JobResult[P, R]] = many(self, calls, spread)
+        found: list[JobResult[P, R]] = self._ours("enqueue_many")(self, calls, spread)
         return found
 
     def latest(self, *args: P.args, **kwargs: P.kwargs) -> "Latest[R] | None":
@@ -150,12 +152,22 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
             raise compat.InvalidTask(
                 f"{self.module_path} keeps no latest value: define it with @task(keep_latest=True)."
             )
-        found: Latest[R] | None = self.get_backend().latest(self, args, kwargs)
+        found: Latest[R] | None = self._ours("latest")(self, args, kwargs)
         return found
 
     async def alatest(self, *args: P.args, **kwargs: P.kwargs) -> "Latest[R] | None":
         """See latest()."""
         return await sync_to_async(self.latest)(*args, **kwargs)
+
+    def _ours(self, method: str) -> Callable[..., Any]:
+        """Return a method of the backend that not every backend has."""
+        backend = self.get_backend()
+        if found := getattr(backend, method, None):
+            return found  # type: ignore[no-any-return]
+        raise compat.InvalidTask(
+            f'TASKS["{self.backend}"] is {type(backend).__name__}, which has no {method}(): use '
+            "JobQueueBackend, or django_jobqueue.testing.EagerBackend to run jobs at once."
+        )
 
     if not TYPE_CHECKING:
 
@@ -174,6 +186,7 @@ class Task(_Base, Generic[P, R]):  # type: ignore[misc]
         def get_backend(self) -> Any: ...
 
 
+Task.thaw()
 OPTIONS = {each.name for each in fields(Task)} - {"func", "run_after"}  # of `@task`
 
 

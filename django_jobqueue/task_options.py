@@ -1,13 +1,15 @@
 """Validate the options of a task at its definition."""
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import FrozenInstanceError, fields
 from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from django_jobqueue import compat, foreign_words, retry
 from django_jobqueue.exceptions import YEAR
 
+C = TypeVar("C")
 Exceptions = tuple[type[BaseException], ...]
 
 
@@ -38,6 +40,29 @@ _KINDS: tuple[tuple[str, Any, str], ...] = (
     ("queue_name", str, "a string"),
     ("run_after", datetime | timedelta | None, "a datetime or a timedelta"),
 )
+
+
+class Patchable:
+    """Let a test put a mock in the place of a method: mock.patch.object(task, "enqueue")."""
+
+    __slots__ = ("__dict__",)
+
+    @classmethod
+    def thaw(cls: type[C]) -> type[C]:
+        """Let attributes of a frozen dataclass be set, except its fields."""
+        names = {each.name for each in fields(cls)}  # type: ignore[arg-type]
+
+        def change(do: Callable[..., None]) -> Any:
+            def changed(task: Any, name: str, *value: Any) -> None:
+                if name in names:
+                    raise FrozenInstanceError(f"A task's {name} is fixed: make a copy by using().")
+                do(task, name, *value)
+
+            return changed
+
+        cls.__setattr__ = change(object.__setattr__)  # type: ignore[method-assign]
+        cls.__delattr__ = change(object.__delattr__)  # type: ignore[method-assign]
+        return cls
 
 
 def check_names(where: str, given: Iterable[str], known: Iterable[str]) -> None:

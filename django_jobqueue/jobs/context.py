@@ -53,11 +53,10 @@ class JobContext(_ContextBase):  # type: ignore[misc]
     def progress(self, current: int, total: int, text: str = "") -> None:
         """Report the job's progress. Best effort: it raises no Redis error and never waits long.
 
-        Raises: ValueError for numbers that make no sense.
+        A `current` that is not between 0 and `total` counts as the nearer of these.
         """
-        if total < 0 or not 0 <= current <= total:
-            raise ValueError(f"progress({current!r}, {total!r}): 0 <= current <= total.")
-        self._report.progress(int(current), int(total), one_line(text))
+        total = max(0, int(total))
+        self._report.progress(min(max(0, int(current)), total), total, one_line(text))
 
     def log(self, text: str) -> None:
         """Add a line to the job's log. Best effort: see `progress`."""

@@ -5,12 +5,18 @@ Next: jobs/signing.py signs the arguments. A result is stored unsigned.
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import is_dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
+from enum import Enum
 from hashlib import sha256
+from pathlib import PurePath
 from typing import Any
 from uuid import UUID
+
+from django.utils.datastructures import MultiValueDict
+from django.utils.functional import Promise
 
 from django_jobqueue.exceptions import PayloadTooLarge
 
@@ -138,7 +144,7 @@ def _container(value: Any, where: Where, depth: int) -> Any:
         raise TypeError(
             f"{_place(where)} is nested deeper than {MAX_DEPTH} levels, or contains itself."
         )
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and not isinstance(value, MultiValueDict):
         return {_key(key, where): pure(item, where, depth + 1) for key, item in value.items()}
     if isinstance(value, bytes):
         return _text(value, where)
@@ -146,7 +152,8 @@ def _container(value: Any, where: Where, depth: int) -> Any:
         return [pure(item, where, depth + 1) for item in value]
     raise TypeError(
         f"Unsupported type {type(value).__module__}.{type(value).__qualname__} of {_place(where)}: "
-        f"jobs store plain JSON, so pass {_advice(value)} instead."
+        f"jobs store plain JSON, so {'return' if where is None else 'pass'} {_advice(value)} "
+        "instead."
     )
 
 
@@ -175,18 +182,25 @@ def _place(where: Where) -> str:
     return f"positional argument {where}" if isinstance(where, int) else f"argument {where!r}"
 
 
+_ADVICE: tuple[tuple[Callable[[Any], bool], str], ...] = (
+    (lambda v: isinstance(v, type), "its name"),
+    (lambda v: hasattr(v, "pk"), "its .pk"),
+    (lambda v: hasattr(v, "values_list"), 'list(value.values_list("pk", flat=True))'),
+    (lambda v: hasattr(v, "META"), "what is needed of the request, such as request.user.pk"),
+    (lambda v: hasattr(v, "chunks"), "the name under which default_storage.save() stored it"),
+    (lambda v: isinstance(v, MultiValueDict), "dict(value.lists()), or value.dict()"),
+    (lambda v: isinstance(v, date | time), "value.isoformat()"),
+    (lambda v: isinstance(v, timedelta), "value.total_seconds()"),
+    (lambda v: isinstance(v, Decimal | UUID | PurePath | Promise | Exception), "str(value)"),
+    (lambda v: isinstance(v, Enum), "value.value"),
+    (is_dataclass, "dataclasses.asdict(value)"),
+    (lambda v: isinstance(v, Iterable), "a list"),
+    (lambda v: True, "a string, a number or a key by which it can be found"),
+)
+
+
 def _advice(value: Any) -> str:
-    if hasattr(value, "pk"):
-        return "its .pk"
-    if isinstance(value, date | time):
-        return "value.isoformat()"
-    if isinstance(value, timedelta):
-        return "value.total_seconds()"
-    if isinstance(value, Decimal | UUID):
-        return "str(value)"
-    if isinstance(value, Iterable):
-        return "a list"
-    return "a string, a number or a key by which the task can find it"
+    return next(advice for fits, advice in _ADVICE if fits(value))
 
 
 def _capped(value: Any, cap: int, what: str) -> bytes:

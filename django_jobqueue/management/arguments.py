@@ -3,14 +3,25 @@
 import logging
 import re
 import sys
+import time
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 
 from django.conf import settings
+from django.core.management.base import CommandError
 from django.utils.autoreload import get_child_arguments
 
+from django_jobqueue import compat
+from django_jobqueue.engine import Engine
+from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.job import QUEUE_PATTERN
+from django_jobqueue.paths import registered
 from django_jobqueue.worker.autoreload import run_reloading
+
+logger = logging.getLogger("django_jobqueue.worker")
 
 LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.INFO, 3: logging.DEBUG}
 
@@ -21,6 +32,45 @@ def queues(text: str) -> tuple[str, ...]:
         if not QUEUE_PATTERN.fullmatch(name):
             raise ArgumentTypeError(f"{name!r} is no queue name: letters, digits, '_', '-', '.'")
     return tuple(dict.fromkeys(names))
+
+
+def check_queues(engine: Engine, wanted: Sequence[str] | None) -> None:
+    """Warn of a queue that no task of the code names and that holds no job.
+
+    Raises: CommandError if `QUEUES` of the alias lists its queues, but not this one.
+    """
+    listed = compat.task_backends[engine.alias].queues
+    for name in wanted or ():
+        if listed and name not in listed:
+            raise CommandError(
+                f"--queues: {name!r} is not in the QUEUES of TASKS[{engine.alias!r}]."
+                f"{_meant(name, listed)}"
+            )
+    named = {task.queue_name for task in registered().values()}
+    if strange := set(wanted or ()) - named - listed:
+        with suppress(JobQueueError):  # the worker itself waits for Redis, or tells what is wrong
+            named |= set(engine.queues.names())
+            for name in sorted(strange - named):
+                logger.warning(
+                    "--queues: no task names queue %r, and it has never held a job.%s",
+                    name,
+                    _meant(name, named),
+                )
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def refuse_green_threads(command: str) -> None:
+    """Raise CommandError if the standard library was patched by gevent or eventlet."""
+    if time.sleep.__module__ != "time":
+        patcher = time.sleep.__module__.partition(".")[0]
+        raise CommandError(
+            f"{command} needs real processes, threads and signals, but {patcher} has patched them: "
+            "start it without monkey patching. Patched processes can enqueue."
+        )
 
 
 def positive(text: str) -> int:

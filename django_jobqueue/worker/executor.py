@@ -168,14 +168,15 @@ class Executor:
         return RunResult(Outcome.SUCCEEDED, value=b"" if data == b"null" else data, cache=cache)
 
     def _result_of_error(self, job: Job, task: Task[..., Any], error: BaseException) -> RunResult:
-        if isinstance(error, Cancel):
+        cause = retry.cause_of(error)
+        if isinstance(cause, Cancel):
             return RunResult(Outcome.CANCELLED, reason=Reason.BY_TASK)
-        if isinstance(error, JobCancelled):
+        if isinstance(cause, JobCancelled):
             return RunResult(Outcome.CANCELLED, reason=Reason.CANCELLED)
         job.open(self._signer)  # the function may have changed its arguments
-        delay = self._retry_delay(job, task, error)
+        delay = self._retry_delay(job, task, cause)
         redactor = Redactor(task, self._options.sensitive)
-        reason = Reason.TIMED_OUT if isinstance(error, JobTimeout) else Reason.EXCEPTION
+        reason = Reason.TIMED_OUT if isinstance(cause, JobTimeout) else Reason.EXCEPTION
         return RunResult(
             Outcome.FAILED if delay is None else Outcome.RETRIED,
             reason=reason if delay is None else "",

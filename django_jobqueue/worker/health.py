@@ -59,11 +59,17 @@ class Health:
     """The health of one worker."""
 
     def __init__(
-        self, shared: SharedState, slots: Sequence[str], lease: float, file: Path | None
+        self,
+        shared: SharedState,
+        slots: Sequence[str],
+        lease: float,
+        file: Path | None,
+        idle: float = 0.0,
     ) -> None:
-        """Touch `file` while the worker is healthy; `lease` is in seconds."""
+        """Touch `file` while the worker is healthy; an idle slot is silent for `idle` seconds."""
         self._states = {slot: shared.slot(slot) for slot in slots}
         self._limit = UNHEALTHY_AFTER_LEASES * lease
+        self._slot_limit = max(self._limit, 2 * idle)
         self._file = HealthFile("worker", file)
         self._renewed_at = time.monotonic()
         self.end = self._file.end
@@ -74,13 +80,13 @@ class Health:
 
     def faults(self) -> list[str]:
         """Return one text per fault; an empty list means that the worker is healthy."""
-        since = time.monotonic() - self._limit
+        now = time.monotonic()
         found = [
-            f"slot {slot} has neither claimed nor polled for {self._limit:g} s"
+            f"slot {slot} has neither claimed nor polled for {self._slot_limit:g} s"
             for slot, state in self._states.items()
-            if state.last_reply_at < since
+            if state.last_reply_at < now - self._slot_limit
         ]
-        if self._renewed_at < since:
+        if self._renewed_at < now - self._limit:
             found.append(f"leases could not be renewed for {self._limit:g} s")
         return found
 

@@ -26,6 +26,7 @@ from django_jobqueue.worker.limits.shared_state import NEVER, SharedState
 from django_jobqueue.worker.oom_watch import OomWatch
 from django_jobqueue.worker.outage import Outage, attach
 from django_jobqueue.worker.process import STOP_SIGNALS, run_process, run_scheduler
+from django_jobqueue.worker.slot_loop import BLOCK
 from django_jobqueue.worker.ticks import Tick
 
 logger = logging.getLogger("django_jobqueue.worker")
@@ -54,7 +55,7 @@ class Supervisor:
         lease = engine.options.lease
         self._shared = SharedState(self._context, config.slots)
         self._enforcer = Enforcer(self._shared, lease, may_kill=config.threads == 1)
-        self._health = Health(self._shared, config.slots, lease, config.health_file)
+        self._health = Health(self._shared, config.slots, lease, config.health_file, BLOCK)
         self._heartbeat = Heartbeat(engine, config, self._enforcer, self._health)
         self._oom = OomWatch()
         self._look = Tick(1.0, self._look_around)

@@ -282,3 +282,16 @@ def tell_until(context: JobContext, path: str, text: str) -> str:
 
 
 capitalise = task(string.capwords)  # a function of others, in one line
+
+
+@task(backoff=0.05, retry_for=[ConnectionError], max_attempts=2)
+async def in_a_group(kinds: list[str]) -> None:
+    """Raise exceptions side by side in a TaskGroup, which raises them as a group."""
+    errors = {"retry": Retry(after=7), "cancel": Cancel(), "network": ConnectionError()}
+
+    async def end(kind: str) -> None:
+        raise errors.get(kind, ValueError())
+
+    async with asyncio.TaskGroup() as group:
+        for kind in kinds:
+            group.create_task(end(kind))

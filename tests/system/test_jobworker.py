@@ -45,6 +45,16 @@ def test_runs_jobs_and_stops_at_once_when_idle(worker_process: Start, engine: En
     assert engine.inspector.workers() == []
 
 
+def test_queue_that_nobody_knows_is_told(worker_process: Start, engine: Engine) -> None:
+    """A typing error is not waited for in silence; a queue that holds jobs is no such error."""
+    tasks.add.using(queue_name="bulk").enqueue(1, 2)
+    worker = worker_process("--burst", "--queues", "defualt,bulk")
+    assert worker.wait() == 0
+    assert "no task names queue 'defualt'" in worker.output()
+    assert "Did you mean 'default'?" in worker.output()
+    assert "'bulk'" not in worker.output()
+
+
 def test_one_process_of_threads_runs_jobs_side_by_side(
     worker_process: Start, engine: Engine, oracle: Path, gate: Path
 ) -> None:

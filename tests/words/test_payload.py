@@ -5,11 +5,17 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import QueryDict
+from django.test import RequestFactory
+from django.utils.translation import gettext_lazy
 
 from django_jobqueue.exceptions import BadSignature, PayloadTooLarge
 from django_jobqueue.jobs import payload
@@ -38,9 +44,18 @@ class Level(IntEnum):
     HIGH = 3
 
 
+class Kind(Enum):
+    ONE = object()
+
+
 @dataclass
 class Row:
     pk: int
+
+
+@dataclass
+class Plain:
+    number: int
 
 
 @pytest.mark.parametrize(
@@ -98,6 +113,15 @@ def test_what_json_has_another_word_for(value: object, stored: object) -> None:
         (timedelta(1), "value.total_seconds()"),
         (Decimal("1.1"), "str(value)"),
         (uuid.UUID(int=0), "str(value)"),
+        (RequestFactory().get("/"), "what is needed of the request, such as request.user.pk"),
+        (SimpleUploadedFile("a.txt", b"a"), "the name under which default_storage.save()"),
+        (gettext_lazy("text"), "str(value)"),
+        (Path("a.txt"), "str(value)"),
+        (QueryDict("a=1&a=2"), "dict(value.lists()), or value.dict()"),
+        (User.objects.all(), 'list(value.values_list("pk", flat=True))'),
+        (Plain(5), "dataclasses.asdict(value)"),
+        (Kind.ONE, "value.value"),
+        (Row, "its name"),
         ({1, 2}, "a list"),
         (iter([1]), "a list"),
         (Row(5), "its .pk"),

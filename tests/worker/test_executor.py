@@ -1,5 +1,6 @@
 """One job → one outcome, without Redis."""
 
+import json
 import logging
 import sys
 from dataclasses import replace
@@ -54,6 +55,23 @@ def test_attempts_are_retried_while_there_are_any() -> None:
     last = claimed("fail_twice", b'{"args":["/nowhere/x"],"kwargs":{}}', max_attempts=3, attempts=2)
     assert run(last).result.outcome == "failed"
     assert run(claimed("fail_for_good", max_attempts=3)).result.outcome == "failed"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "outcome", "delay"),
+    [
+        (["retry"], "retried", 7000),
+        (["other", "retry"], "retried", 7000),
+        (["retry", "cancel"], "cancelled", 0),
+        (["network"], "retried", 50),
+        (["network", "other"], "failed", 0),
+    ],
+)
+def test_group_of_exceptions_is_what_it_holds(kinds: list[str], outcome: str, delay: int) -> None:
+    """Retry, Cancel, or the only exception that a TaskGroup raises decides, as if raised alone."""
+    data = json.dumps({"args": [kinds], "kwargs": {}}).encode()
+    result = run(claimed("in_a_group", data, max_attempts=2)).result
+    assert (result.outcome, result.delay_ms) == (outcome, delay)
 
 
 def test_retry_and_cancel_are_obeyed() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django_jobqueue.worker.health import UNHEALTHY_AFTER_LEASES, Health
 from django_jobqueue.worker.limits.shared_state import NEVER, SharedState, SlotState
-from tests.support.processes import until
+from tests.support.processes import PATIENCE, until
 
 LEASE = 0.5
 
@@ -28,6 +28,16 @@ def test_slot_that_hears_nothing_is_a_fault(state: SlotState) -> None:
     state.note_reply()
     health.note_renewal()
     assert health.faults() == []
+
+
+def test_idle_slot_may_be_silent_while_it_waits_for_work(state: SlotState) -> None:
+    """A lease that is shorter than that wait makes no idle worker unhealthy."""
+    state.reset(NEVER)
+    shared = SharedState(multiprocessing, ["0.0"])
+    shared.slot = lambda name: state  # type: ignore[method-assign]
+    health = Health(shared, ["0.0"], 0.01, None, idle=PATIENCE)
+    until(lambda: health.faults())
+    assert [fault for fault in health.faults() if "slot" in fault] == []
 
 
 def test_running_job_is_healthy_for_days(state: SlotState) -> None:

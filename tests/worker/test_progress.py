@@ -65,6 +65,19 @@ def test_progress_is_stored_now_and_then(engine: Engine, job: Job, monkeypatch) 
     assert engine.inspector.job(job.id).progress == (9, 9, "x" * (MAX_LINE - 1) + "…")
 
 
+@pytest.mark.parametrize(
+    ("told", "stored"),
+    [((11, 10), (10, 10)), ((-1, 10), (0, 10)), ((1, -5), (0, 0)), ((2.5, 4.9), (2, 4))],
+)
+def test_wrong_count_stops_nothing(
+    engine: Engine, job: Job, told: tuple[int, int], stored: tuple[int, int]
+) -> None:
+    """A task that has miscounted has still done its work."""
+    context = context_of(ProgressReporter(engine.jobs, job, ReportPause()))
+    context.progress(*told)
+    assert engine.inspector.job(job.id).progress == (*stored, "")
+
+
 def test_half_a_character_stops_nothing(engine: Engine, job: Job) -> None:
     """UTF-8 has none, and the task must not fail for it."""
     context = context_of(ProgressReporter(engine.jobs, job, ReportPause()))

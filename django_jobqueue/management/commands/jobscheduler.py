@@ -34,6 +34,7 @@ class Command(BaseCommand):
             raise CommandError(
                 "jobscheduler needs Unix signals: on Windows run it in WSL or a container."
             )
+        arguments.refuse_green_threads("jobscheduler")
         arguments.log_to_terminal(options["verbosity"])
         arguments.reload_if_wanted(options["reload"])
         try:

@@ -71,6 +71,7 @@ class Command(BaseCommand):
             )
         if options["burst"] and options["scheduler"]:
             raise CommandError("--burst ends when no job is left, --scheduler never: use one.")
+        arguments.refuse_green_threads("jobworker")
         arguments.log_to_terminal(options["verbosity"])
         if not options["burst"]:
             arguments.reload_if_wanted(options["reload"])
@@ -94,6 +95,7 @@ class Command(BaseCommand):
             scheduler=options["scheduler"],
         )
         engine = patient_engine(config.alias)
+        arguments.check_queues(engine, config.queues)
         if options["verbosity"]:
             queues = ", ".join(config.queues) if config.queues else "all queues"
             self.stdout.write(
