@@ -3,6 +3,7 @@
 The public names of the package. Most projects need only `from django_jobqueue import task`.
 """
 
+from django_jobqueue.cached import Latest
 from django_jobqueue.exceptions import (
     Cancel,
     JobCancelled,
@@ -12,7 +13,7 @@ from django_jobqueue.exceptions import (
     Retry,
 )
 from django_jobqueue.jobs.context import JobContext
-from django_jobqueue.jobs.result import JobResult, Latest, LogLine, Progress
+from django_jobqueue.jobs.result import JobResult, LogLine, Progress
 from django_jobqueue.retry import Exponential
 from django_jobqueue.schedules.spec import schedule
 from django_jobqueue.task import Task, task

@@ -22,7 +22,7 @@ from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.exceptions import BadSignature, JobNotFound, QueueUnavailable, TaskUnknown
 from django_jobqueue.jobs.job import QUEUE_PATTERN, Job, is_id, new_id
 from django_jobqueue.jobs.payload import pure_call, pure_metadata
-from django_jobqueue.jobs.result import JobResult, Latest, result_of, set_enqueued
+from django_jobqueue.jobs.result import JobResult, result_of, set_enqueued
 from django_jobqueue.jobs.signature import check_call
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import State
@@ -130,7 +130,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
 
     def latest(
         self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> Latest[Any] | None:
+    ) -> cached.Latest[Any] | None:
         """Return the latest value of a task, and enqueue a refresh if the value needs one.
 
         Raises: InvalidTask, TypeError, QueueUnavailable.

@@ -6,12 +6,12 @@ Next: engine/cached.py reads it; engine/lua/jobs/finish.lua stores what a run re
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from django_jobqueue.engine.cached import CachedResult
 from django_jobqueue.jobs import payload
-from django_jobqueue.jobs.result import Latest, moment
+from django_jobqueue.jobs.result import moment
 from django_jobqueue.jobs.signature import check_call, signature_of
 from django_jobqueue.retry import seconds
 
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from django_jobqueue.task import Task
 
 R = TypeVar("R")
+
+
+class Latest(NamedTuple, Generic[R]):
+    """The value of the latest successful run of a task with given arguments."""
+
+    value: R
+    at: datetime  # when that run ended, by the server's clock; aware if USE_TZ
+    age: timedelta  # time since `at`
+    is_stale: bool  # whether it is at least `refresh_after` old
 
 
 def digest(task: "Task[..., Any]", args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:

@@ -26,8 +26,8 @@ from django_jobqueue import compat, conf, foreign_words, paths, retry, task_opti
 from django_jobqueue.task_options import Exceptions, TaskOptions
 
 if TYPE_CHECKING:
+    from django_jobqueue.cached import Latest
     from django_jobqueue.jobs.context import JobContext
-    from django_jobqueue.jobs.result import Latest
 from django_jobqueue.jobs.result import JobResult
 
 P = ParamSpec("P")

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
@@ -68,15 +68,6 @@ class LogLine(NamedTuple):
 
     at: datetime  # by the server's clock; aware if USE_TZ
     text: str
-
-
-class Latest(NamedTuple, Generic[R]):
-    """The value of the latest successful run of a task with given arguments."""
-
-    value: R
-    at: datetime  # when that run ended, by the server's clock; aware if USE_TZ
-    age: timedelta  # time since `at`
-    is_stale: bool  # whether it is at least `refresh_after` old
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from django_jobqueue import cached
 from django_jobqueue.backend import JobQueueBackend, Prepared
 from django_jobqueue.engine.cached import CachedResult
 from django_jobqueue.jobs import payload
-from django_jobqueue.jobs.result import JobResult, Latest
+from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.jobs.states import Outcome, State
 from django_jobqueue.worker.executor import Executor
 from django_jobqueue.worker.limits.interrupt import Interrupt
@@ -31,7 +31,7 @@ class LocalResults:
 
     def latest(
         self, backend: JobQueueBackend, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> Latest[Any] | None:
+    ) -> cached.Latest[Any] | None:
         """Return the latest value; enqueue a refresh under the conditions that Redis uses."""
         digest = cached.digest(task, args, kwargs)
         value, at = self._kept.get(digest, (None, 0))

@@ -94,11 +94,14 @@ class Executor:
             return self._release_unknown(job, error)
         except (BadSignature, ValueError) as error:
             return self._refuse(job, error)
+        returned = False
         try:
             value = self._run(job, task, report, interrupt)
+            returned = True
             return Execution(job, self._succeeded(job, task, value), task)
         except BaseException as error:
-            return Execution(job, self._result_of_error(job, as_task(task), error), task, error)
+            result = self._result_of_error(job, as_task(task), error, is_final=returned)
+            return Execution(job, result, task, error)
 
     def send_signals(self, execution: Execution, now_ms: int) -> bool:
         """Send the signals of a run that Redis accepted; return whether any was sent."""
@@ -167,14 +170,17 @@ class Executor:
             cache = cache_key(task, job.args, job.kwargs)
         return RunResult(Outcome.SUCCEEDED, value=b"" if data == b"null" else data, cache=cache)
 
-    def _result_of_error(self, job: Job, task: Task[..., Any], error: BaseException) -> RunResult:
+    def _result_of_error(
+        self, job: Job, task: Task[..., Any], error: BaseException, is_final: bool
+    ) -> RunResult:
+        """Return how the run ends; `is_final`: another one would do the same work for nothing."""
         cause = retry.cause_of(error)
         if isinstance(cause, Cancel):
             return RunResult(Outcome.CANCELLED, reason=Reason.BY_TASK)
         if isinstance(cause, JobCancelled):
             return RunResult(Outcome.CANCELLED, reason=Reason.CANCELLED)
         job.open(self._signer)  # the function may have changed its arguments
-        delay = self._retry_delay(job, task, cause)
+        delay = None if is_final else self._retry_delay(job, task, cause)
         redactor = Redactor(task, self._options.sensitive)
         reason = Reason.TIMED_OUT if isinstance(cause, JobTimeout) else Reason.EXCEPTION
         return RunResult(

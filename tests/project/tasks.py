@@ -110,6 +110,11 @@ def unstorable() -> object:
     return object()
 
 
+@task
+def too_large() -> str:
+    return 300_000 * "x"
+
+
 @task(takes_context=True)
 def write(context: JobContext, path: str, text: str) -> None:
     note(path, f"{text} {context.task_result.id} {os.getpid()}")

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 from dataclasses import replace
 
@@ -40,6 +41,14 @@ def test_any_exception_is_a_failure_with_its_traceback(name: str, exception: str
         exception,
     )
     assert settled.traceback.startswith("Traceback")
+
+
+@pytest.mark.parametrize("name", ["unstorable", "too_large"])
+def test_value_that_can_not_be_stored_fails_at_once(name: str) -> None:
+    """The work is done: a second run would do it again and return the same."""
+    settled = run(claimed(name, max_attempts=5)).result
+    assert settled.outcome == "failed"
+    assert re.search("return a string, a number|the return value: 300002 bytes", settled.traceback)
 
 
 def test_wrong_arguments_fail_the_job() -> None:
