@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from django_jobqueue.jobs.signature import signature_of
+
 HIDDEN = "••••"
 MAX_TRACEBACK = 16_384  # bytes; the end is kept, because it has the error text
 MIN_LENGTH = 6  # characters of a secret that is hidden in texts: shorter ones match by chance
@@ -85,17 +87,29 @@ class Redactor:
             if parameter.kind in _BY_PLACE:
                 names.append(parameter.name)
             elif parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-                names += [parameter.name] * (count - len(names))
+                starred = None if self._may_be_given_on() else parameter.name
+                names += [starred] * (count - len(names))
         return (names + [None] * count)[:count]
 
     def _parameters(self) -> list[inspect.Parameter]:
         if self._task is None:
             return []
         try:
-            found = inspect.signature(self._task.func).parameters.values()
+            taken = signature_of(self._task.func, self._task.takes_context)
         except (TypeError, ValueError):  # the callable has no readable signature
             return []
-        return list(found)[int(self._task.takes_context) :]
+        return list(taken.parameters.values())
+
+    def _may_be_given_on(self) -> bool:
+        """Return whether a decorator may give what it takes to a parameter that holds a secret.
+
+        It may give it with others, in another order: which value is the secret, nobody knows.
+        """
+        inner: Any = getattr(self._task, "func", None)
+        names: set[str] = set()
+        while inner := getattr(inner, "__wrapped__", None):
+            names |= signature_of(inner, takes_context=False).parameters.keys()
+        return bool(names) and (bool(self._sensitive) or any(map(self._pattern.search, names)))
 
     def _forms(self, name: str | None, value: Any) -> Iterator[str]:
         """Yield the forms in which the secrets in a value of this name may appear in a text."""

@@ -1,5 +1,6 @@
 """What is left of a call when its secrets are hidden."""
 
+import functools
 import json
 from typing import Any
 
@@ -162,6 +163,39 @@ def test_short_secrets_are_not_looked_for() -> None:
     short = "a" * (MIN_LENGTH - 1)
     assert Redactor(pay).text(f"{short} {short}a", [5, short], {}) == f"{short} {short}a"
     assert Redactor(pay).text(f"{short}a", [5, f"{short}a"], {}) == HIDDEN
+
+
+def given_a_connection(function: Any) -> Any:
+    @functools.wraps(function)
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        return function("connection", *args, **kwargs)
+
+    return inner
+
+
+@task
+@given_a_connection
+def sign_in(connection: str, user: int, password: str) -> None: ...
+
+
+@task(sensitive=["pin"])
+@given_a_connection
+def withdraw(connection: str, pin: str, amount: int) -> None: ...
+
+
+@task(takes_context=True)
+@given_a_connection
+def greet(context: JobContext, name: str) -> None: ...
+
+
+def test_what_a_decorator_takes_has_no_sure_name() -> None:
+    """It may add arguments before the secret; without a secret among them nothing is hidden."""
+    assert shown(sign_in, 5, SECRET) == ([HIDDEN, HIDDEN], {})
+    assert shown(sign_in, 5, password=SECRET) == ([HIDDEN], {"password": HIDDEN})
+    assert shown(withdraw, "1234", 50) == ([HIDDEN, HIDDEN], {})
+    assert shown(withdraw, pin="1234", amount=50) == ([], {"pin": HIDDEN, "amount": 50})
+    assert shown(greet, "anna") == (["anna"], {})
+    assert SECRET not in Redactor(sign_in).text(f"wrong: {SECRET}", [5, SECRET], {})
 
 
 def test_callable_that_does_not_tell_its_parameters() -> None:
