@@ -13,7 +13,8 @@ from django_jobqueue.exceptions import (
     Retry,
 )
 from django_jobqueue.jobs.context import JobContext
-from django_jobqueue.jobs.result import JobResult, LogLine, Progress
+from django_jobqueue.jobs.result import JobResult
+from django_jobqueue.jobs.text import LogLine, Progress
 from django_jobqueue.retry import Exponential
 from django_jobqueue.schedules.spec import schedule
 from django_jobqueue.task import Task, task

@@ -3,14 +3,13 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from django.db import connections, transaction
 
 from django_jobqueue.conf import Options
 from django_jobqueue.exceptions import QueueUnavailable
-from django_jobqueue.jobs.result import JobResult
+from django_jobqueue.jobs.result import JobResult, set_dropped
 from django_jobqueue.signals import enqueue_failed
 
 logger = logging.getLogger("django_jobqueue")
@@ -44,23 +43,40 @@ def defer(store: Store, results: Sequence[JobResult[..., Any]], database: str) -
     as `enqueue_failed`, per job.
     Raises: TransactionManagementError if transactions are managed by hand (Django).
     """
-    transaction.on_commit(partial(_deliver, store, results), using=database, robust=True)
+    transaction.on_commit(_Delivery(store, results), using=database, robust=True)
 
 
-def _deliver(store: Store, results: Sequence[JobResult[..., Any]]) -> None:
-    began = time.monotonic()
-    try:
-        store()
-    except QueueUnavailable as error:
-        if time.monotonic() - began > PATIENCE:
-            return _give_up(results, error)
-        time.sleep(RETRY_AFTER)
+class _Delivery:
+    """Store jobs when called. If Django drops it uncalled, there will be no jobs.
+
+    So it is after a rollback, of which Django tells nobody, and after another hook that raised.
+    """
+
+    def __init__(self, store: Store, results: Sequence[JobResult[..., Any]]) -> None:
+        self._store = store
+        self._results = results
+        self._is_called = False
+
+    def __call__(self) -> None:
+        self._is_called = True
+        began = time.monotonic()
         try:
-            store(retry=True)
+            self._store()
+        except QueueUnavailable as error:
+            if time.monotonic() - began > PATIENCE:
+                return _give_up(self._results, error)
+            time.sleep(RETRY_AFTER)
+            try:
+                self._store(retry=True)
+            except Exception as error:
+                _give_up(self._results, error)
         except Exception as error:
-            _give_up(results, error)
-    except Exception as error:
-        _give_up(results, error)
+            _give_up(self._results, error)
+
+    def __del__(self) -> None:
+        for result in () if self._is_called else self._results:
+            if result.is_pending:
+                set_dropped(result)
 
 
 def _give_up(results: Sequence[JobResult[..., Any]], error: Exception) -> None:

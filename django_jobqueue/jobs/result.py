@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -16,6 +16,7 @@ from django_jobqueue.jobs import payload
 from django_jobqueue.jobs.job import DEFAULT_MAX_ATTEMPTS, Job
 from django_jobqueue.jobs.run import Run
 from django_jobqueue.jobs.states import State
+from django_jobqueue.jobs.text import LogLine, Progress
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,25 +52,6 @@ _POLL = (0.01, 0.5)  # seconds between two polls of wait(), at first and at most
 _ResultBase: Any = compat.TaskResult
 
 
-class Progress(NamedTuple):
-    """The progress that a job has reported."""
-
-    current: int
-    total: int
-    text: str
-
-    @property
-    def percent(self) -> int:
-        return min(100, max(0, self.current * 100 // self.total)) if self.total else 0
-
-
-class LogLine(NamedTuple):
-    """A line of a job's log."""
-
-    at: datetime  # by the server's clock; aware if USE_TZ
-    text: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
     """A job as it was when last read; `refresh()` reads it again."""
@@ -84,9 +66,8 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
     nominal_time: datetime | None = None  # the schedule's time for which it was enqueued
     metadata: dict[str, Any] = field(default_factory=dict)  # from task, `using` and middleware
     _attempts: int = 0  # of these, only the last 20 have an entry in `worker_ids`
-    is_dropped: bool = field(
-        default=False, repr=False, compare=False
-    )  # cancelled before its commit
+    # There is no job and there will be none: a rollback, or cancelled before the commit.
+    is_dropped: bool = field(default=False, repr=False, compare=False)
 
     if TYPE_CHECKING:
         task: Any
@@ -119,14 +100,14 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
     @property
     def is_pending(self) -> bool:
         """Return whether the job waits for the commit of its transaction."""
-        return self.enqueued_at is None
+        return self.enqueued_at is None and not self.is_dropped
 
     def refresh(self) -> None:
-        """Read the job again; before its commit, do nothing.
+        """Read the job again; do nothing before its commit, and after a rollback.
 
         Raises: TaskResultDoesNotExist after its retention, QueueUnavailable.
         """
-        if self.is_pending:
+        if self.enqueued_at is None:
             return
         latest = self.task.get_backend().get_result(self.id)
         for name in _REFRESHED:
@@ -143,9 +124,8 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
         succeed or fail first. Before the commit, the enqueue is dropped.
         Raises: TaskResultDoesNotExist after its retention, QueueUnavailable.
         """
-        if self.is_pending:
-            object.__setattr__(self, "is_dropped", True)
-            set_state(self, State.CANCELLED)
+        if self.enqueued_at is None:
+            set_dropped(self)
             return True
         set_state(self, self.task.get_backend().cancel(self.id))
         return self.state in (State.CANCELLED, State.RUNNING)
@@ -154,8 +134,10 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
         """Wait until the job is final and return its value.
 
         Raises: TimeoutError after `timeout` seconds; RuntimeError at once before the commit;
-        ValueError if the job failed or was cancelled, as `return_value` does.
+        ValueError if the job failed, was cancelled or was never stored, as `return_value` does.
         """
+        if self.is_dropped:
+            raise ValueError(f"Job {self.id} was never stored: it was cancelled, or rolled back.")
         if self.is_pending:
             raise RuntimeError(
                 f"Job {self.id} waits for the commit of this transaction: it can't finish before."
@@ -221,6 +203,12 @@ def set_state(result: JobResult[..., Any], state: State) -> None:
     """Set the state of a result's job, and the status that follows from it."""
     object.__setattr__(result, "state", state)
     object.__setattr__(result, "status", STATUS_OF[state])
+
+
+def set_dropped(result: JobResult[..., Any]) -> None:
+    """Note that a result's job will never be stored."""
+    object.__setattr__(result, "is_dropped", True)
+    set_state(result, State.CANCELLED)
 
 
 def set_enqueued(result: JobResult[..., Any], stored_at: int) -> None:

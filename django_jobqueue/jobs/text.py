@@ -1,10 +1,12 @@
-"""The log lines of a job: one line of text each, which is safe to show anywhere.
+"""What a job reports: its progress and its log, in lines of text that are safe to show anywhere.
 
 Next: engine/jobs.py stores a line.
 """
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
 
 MAX_LINE = 500  # characters of a line, and of the text of a progress report
 MAX_LINES = 100  # of one job; the newest are kept
@@ -16,6 +18,25 @@ _HARMFUL = re.compile(
 )
 
 StoredLine = tuple[int, str]  # ms since the epoch by the server, text
+
+
+class Progress(NamedTuple):
+    """The progress that a job has reported."""
+
+    current: int
+    total: int
+    text: str
+
+    @property
+    def percent(self) -> int:
+        return min(100, max(0, self.current * 100 // self.total)) if self.total else 0
+
+
+class LogLine(NamedTuple):
+    """A line of a job's log."""
+
+    at: datetime  # by the server's clock; aware if USE_TZ
+    text: str
 
 
 def one_line(text: object) -> str:

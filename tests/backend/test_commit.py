@@ -15,6 +15,7 @@ from django_jobqueue.signals import enqueue_failed
 from tests.project import tasks
 from tests.project.plain import plain
 from tests.project.settings import OPTIONS, TASKS
+from tests.support.processes import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -39,11 +40,35 @@ def test_a_job_waits_for_the_commit(engine: Engine) -> None:
 
 
 def test_a_rollback_drops_the_job(engine: Engine) -> None:
-    """Nothing is stored, and the result stays pending."""
+    """Nothing is stored, and the result says so: of a savepoint before the commit too."""
     with transaction.atomic():
         result = tasks.add.enqueue(1, 2)
+        with transaction.atomic():
+            (inner,) = tasks.add.enqueue_many([(1, 2)])
+            transaction.set_rollback(True)
+        assert (inner.is_dropped, result.is_dropped, result.is_pending) == (True, False, True)
         transaction.set_rollback(True)
-    assert result.is_pending
+    for dropped in (result, inner):
+        assert (dropped.is_pending, dropped.is_dropped) == (False, True)
+        assert (dropped.state, dropped.is_finished) == (State.CANCELLED, True)
+        dropped.refresh()
+        with pytest.raises(ValueError, match="was never stored: it was cancelled, or rolled back"):
+            dropped.wait(5)
+    assert engine.inspector.count(State.QUEUED) == 0
+
+
+def test_hook_of_others_that_raises_drops_the_job(engine: Engine) -> None:
+    """Django then runs no further hook; the result tells that there is no job."""
+    results = []
+
+    def work() -> None:
+        transaction.on_commit(lambda: 1 / 0)
+        results.append(tasks.add.enqueue(1, 2))
+
+    with pytest.raises(ZeroDivisionError):
+        transaction.atomic(work)()
+    (result,) = results
+    until(lambda: result.is_dropped)
     assert engine.inspector.count(State.QUEUED) == 0
 
 
