@@ -11,7 +11,7 @@ from django_jobqueue.exceptions import YEAR
 from django_jobqueue.retry import Seconds, seconds
 from django_jobqueue.task import as_called
 
-Call = Sequence[Any] | Mapping[str, Any]
+Call = tuple[Any, ...] | list[Any] | Mapping[str, Any]
 TaskCall = tuple[Any, Sequence[Any], Mapping[str, Any]]  # task, args, kwargs
 
 

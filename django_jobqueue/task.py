@@ -3,17 +3,17 @@
 Next: backend.py stores a call of a task as a job.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import (
     TYPE_CHECKING,
     Any,
-    Concatenate,
     Generic,
     Literal,
     Never,
     ParamSpec,
+    Self,
     TypeVar,
     Unpack,
     overload,
@@ -27,7 +27,7 @@ from django_jobqueue.task_options import Exceptions, TaskOptions
 
 if TYPE_CHECKING:
     from django_jobqueue.cached import Latest
-    from django_jobqueue.jobs.context import JobContext
+    from django_jobqueue.task_options import AsyncTask, ContextDecorator, Decorator
 from django_jobqueue.jobs.result import JobResult
 
 P = ParamSpec("P")
@@ -102,7 +102,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
         refresh_after: retry.Seconds | None = None,
         metadata: Mapping[str, Any] | None = None,
         **unknown: Never,
-    ) -> "Task[P, R]":
+    ) -> Self:
         """Return the task with other defaults; `metadata` is added to the task's own.
 
         The retry options (backoff, retry_for, no_retry_for) can't be changed, because the worker
@@ -129,7 +129,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
 
     def enqueue_many(
         self,
-        calls: Iterable[Sequence[Any] | Mapping[str, Any]],
+        calls: Iterable[tuple[Any, ...] | list[Any] | Mapping[str, Any]],
         *,
         spread: retry.Seconds | None = None,
     ) -> "list[JobResult[P, R]]":
@@ -191,15 +191,15 @@ OPTIONS = {each.name for each in fields(Task)} - {"func", "run_after"}  # of `@t
 
 
 @overload
+def task(function: Callable[P, Coroutine[Any, Any, R]], /) -> "AsyncTask[P, R]": ...
+@overload
 def task(function: Callable[P, R], /) -> Task[P, R]: ...
 @overload
-def task(
-    *, takes_context: Literal[True], **options: Unpack[TaskOptions]
-) -> "Callable[[Callable[Concatenate[JobContext, P], R]], Task[P, R]]": ...
+def task(*, takes_context: Literal[True], **options: Unpack[TaskOptions]) -> "ContextDecorator": ...
 @overload
 def task(
     *, takes_context: Literal[False] = False, **options: Unpack[TaskOptions]
-) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+) -> "Decorator": ...
 
 
 def task(function: Any = None, /, *, on_commit: bool | None = None, **given: Any) -> Any:

@@ -1,15 +1,30 @@
 """Validate the options of a task at its definition."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import FrozenInstanceError, fields
 from datetime import datetime, timedelta
-from typing import Any, TypedDict, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    ParamSpec,
+    Protocol,
+    TypedDict,
+    TypeVar,
+    overload,
+)
 
 from django_jobqueue import compat, foreign_words, retry
 from django_jobqueue.exceptions import YEAR
 
+if TYPE_CHECKING:
+    from django_jobqueue.jobs.context import JobContext
+    from django_jobqueue.task import Task
+
 C = TypeVar("C")
+P = ParamSpec("P")
+R = TypeVar("R")
 Exceptions = tuple[type[BaseException], ...]
 
 
@@ -32,6 +47,50 @@ class TaskOptions(TypedDict, total=False):
     keep_latest: bool | timedelta
     refresh_after: retry.Seconds | None
     metadata: Mapping[str, Any] | None
+
+
+if TYPE_CHECKING:
+
+    class AsyncTask(Task[P, R]):
+        """A task of a coroutine function: a job's result is what the coroutine returns."""
+
+        def __call__(  # type: ignore[override]
+            self, *args: P.args, **kwargs: P.kwargs
+        ) -> Coroutine[Any, Any, R]: ...
+
+    class ContextTask(Task[P, R]):
+        """A task whose function takes the context, which only a direct call gives."""
+
+        def __call__(  # type: ignore[override]
+            self, context: JobContext, *args: P.args, **kwargs: P.kwargs
+        ) -> R: ...
+
+    class AsyncContextTask(Task[P, R]):
+        """The same of a coroutine function."""
+
+        def __call__(  # type: ignore[override]
+            self, context: JobContext, *args: P.args, **kwargs: P.kwargs
+        ) -> Coroutine[Any, Any, R]: ...
+
+    class Decorator(Protocol):
+        """What `@task(...)` returns."""
+
+        @overload
+        def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...
+        @overload
+        def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+    class ContextDecorator(Protocol):
+        """What `@task(takes_context=True)` returns."""
+
+        @overload
+        def __call__(
+            self, function: Callable[Concatenate[JobContext, P], Coroutine[Any, Any, R]], /
+        ) -> AsyncContextTask[P, R]: ...
+        @overload
+        def __call__(
+            self, function: Callable[Concatenate[JobContext, P], R], /
+        ) -> ContextTask[P, R]: ...
 
 
 # The types of Django's own options, of which Django checks only the values.

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from django.conf import settings
 from django.utils.timezone import is_naive, make_aware
@@ -61,9 +61,9 @@ def schedule(
     timezone: str | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
-    catch_up: str = "skip",
+    catch_up: Literal["skip", "last", "all"] = "skip",
     catch_up_max: int = CATCH_UP_MAX,
-    overlap: str = "allow",
+    overlap: Literal["allow", "skip"] = "allow",
 ) -> ScheduleSpec:
     """Declare a schedule that enqueues a task at the times of `cron`, or at the interval `every`.
 
