@@ -23,7 +23,7 @@ from django_jobqueue.engine import Engine, new_engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.locate import BEST_EFFORT_TIMEOUTS, worker_timeouts
 from django_jobqueue.signals import worker_started, worker_stopping
-from django_jobqueue.worker import databases
+from django_jobqueue.worker import databases, forks
 from django_jobqueue.worker.config import WorkerConfig
 from django_jobqueue.worker.executor import Executor
 from django_jobqueue.worker.limits.interrupt import INTERRUPT_SIGNAL
@@ -53,15 +53,20 @@ def run_process(
     """
     init_child(alive, inherited, settings)
     stop = StopFlag()
-    signal.signal(signal.SIGTERM, stop.handle)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl+C the supervisor sends SIGTERM
     wake_reader, wake_writer = os.pipe()
     os.set_blocking(wake_writer, False)
     signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     loops = _loops(config, number, shared, stop)
-    # With threads the main loop delivers: a handler could interrupt itself and block on a lock.
-    signal.signal(INTERRUPT_SIGNAL, partial(_deliver, loops if len(loops) == 1 else ()))
+    forks.set_handlers(
+        {
+            signal.SIGTERM: stop.handle,
+            signal.SIGINT: _leave_to_supervisor,
+            # With threads the main loop delivers: a handler could interrupt itself and block on
+            # a lock.
+            INTERRUPT_SIGNAL: partial(_deliver, loops if len(loops) == 1 else ()),
+        }
+    )
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     _announce(worker_started, config, number)
     states = [shared.slot(slot) for slot in config.slots_of(number)]
     for state in states:
@@ -111,7 +116,16 @@ def init_child(alive: Connection, inherited: Connection | None, settings: str) -
     threading.Thread(target=_die_with_supervisor, args=[alive], daemon=True).start()
 
 
+def _leave_to_supervisor(signum: int, frame: object) -> None:
+    """Do nothing: at this signal the supervisor sends SIGTERM.
+
+    Were the signal ignored instead, the programs that a task starts would ignore it too.
+    """
+
+
 def _deliver(loops: Sequence[SlotLoop], *_: object) -> None:
+    if forks.under_way():
+        return  # the end of the fork calls this again
     for loop in loops:
         loop.interrupt.deliver()
 
