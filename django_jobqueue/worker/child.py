@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.process import BaseProcess
@@ -14,7 +15,7 @@ from django_jobqueue.engine.claims import Slot
 from django_jobqueue.jobs.text import one_line
 from django_jobqueue.worker.limits.enforcer import Enforcer, Kill
 from django_jobqueue.worker.limits.interrupt import INTERRUPT_SIGNAL
-from django_jobqueue.worker.limits.kill import kill_if_still
+from django_jobqueue.worker.limits.kill import has_ended, kill_group, kill_if_still
 from django_jobqueue.worker.limits.shared_state import run_id
 
 logger = logging.getLogger("django_jobqueue.worker")
@@ -40,14 +41,24 @@ class Child:
     killed: Kill | None = None  # set when a run exceeded its limits
     is_retired: bool = False  # asked to end after its job, to be replaced
     end: End | None = None
+    is_collected: bool = False
+
+    def __post_init__(self) -> None:
+        # The process does the same; whichever comes first.
+        with suppress(OSError):
+            os.setpgid(self.pid, self.pid)
 
     @property
     def name(self) -> str:
         return self.process.name
 
-    @property
     def is_running(self) -> bool:
-        return self.process.exitcode is None
+        """Return whether it runs; if it has ended, kill what its tasks left, then collect it."""
+        if not self.is_collected and has_ended(self.process):
+            kill_group(self.pid)
+            self.process.join()
+            self.is_collected = True
+        return not self.is_collected
 
     @property
     def memory(self) -> int:
@@ -59,8 +70,13 @@ class Child:
         return int(pages) * PAGE_SIZE
 
     def send(self, signum: int) -> None:
-        if self.is_running:
+        if self.is_running():
             os.kill(self.pid, signum)
+
+    def kill(self) -> None:
+        """Kill it, and what its tasks have started."""
+        if self.is_running():
+            kill_group(self.pid)
 
     def enforce(self, enforcer: Enforcer) -> None:
         """Interrupt or kill runs that exceed their limits."""
@@ -71,7 +87,7 @@ class Child:
                 self.send(INTERRUPT_SIGNAL)
             kill_due = partial(enforcer.kill_due, slot)
             kill = kill_due()
-            if kill and self.is_running and kill_if_still(self.pid, kill_due):
+            if kill and self.is_running() and kill_if_still(self.pid, kill_due):
                 logger.warning("Process %s of slot %s was killed: %s", self.pid, slot, kill.reason)
                 self.killed = kill
 

@@ -27,6 +27,7 @@ from django_jobqueue.worker import databases, forks
 from django_jobqueue.worker.config import WorkerConfig
 from django_jobqueue.worker.executor import Executor
 from django_jobqueue.worker.limits.interrupt import INTERRUPT_SIGNAL
+from django_jobqueue.worker.limits.kill import kill_group
 from django_jobqueue.worker.limits.shared_state import SharedState, SlotState
 from django_jobqueue.worker.slot_loop import BLOCK, SlotLoop, StopFlag, StopIdling
 
@@ -107,6 +108,7 @@ def run_scheduler(
 
 def init_child(alive: Connection, inherited: Connection | None, settings: str) -> None:
     """Initialise a process that a supervisor has started; see run_process."""
+    os.setpgid(0, 0)  # it leads what it starts: see limits/kill.py
     if inherited is not None:
         inherited.close()
     if not apps.ready:  # spawned, not forked
@@ -210,7 +212,7 @@ def _at_rest(loop: SlotLoop) -> bool:
 
 
 def _die_with_supervisor(alive: Connection) -> None:
-    """Kill this process when the supervisor's end of the pipe closes."""
+    """Kill this process and its group when the supervisor's end of the pipe closes."""
     while os.read(alive.fileno(), 1):
         pass
-    os.kill(os.getpid(), signal.SIGKILL)
+    kill_group(os.getpid())

@@ -84,7 +84,7 @@ class Supervisor:
             self._work()
         except BaseException:
             # Nothing renews their leases any more, and Python would wait until they end.
-            self._send(signal.SIGKILL)
+            self._kill()
             raise
         self._health.end()
         self._heartbeat.remove_record()
@@ -144,7 +144,7 @@ class Supervisor:
     def _collect(self) -> None:
         """Release the jobs of processes that ended, and schedule their replacement."""
         for number, child in list(self._children.items()):
-            if child.is_running:
+            if child.is_running():
                 continue
             states = [self._shared.slot(slot) for slot in child.slots]
             if child.end is None:
@@ -203,14 +203,15 @@ class Supervisor:
             self._kill_at = now + self._config.shutdown_timeout
             self._start_at.clear()
             logger.info("Stopping: running jobs have %g s", self._config.shutdown_timeout)
-            self._send(signal.SIGTERM)
+            for child in self._children.values():
+                child.send(signal.SIGTERM)
             self._heartbeat.mark_stopping()
         if self._kill_at is not None and (self._signals > 1 or now >= self._kill_at):
-            self._send(signal.SIGKILL)
+            self._kill()
 
-    def _send(self, signum: int) -> None:
+    def _kill(self) -> None:
         for child in self._children.values():
-            child.send(signum)
+            child.kill()
 
     def _enforce(self) -> None:
         """Enforce the limits of runs, and the time limits for the start and end of processes."""
@@ -218,9 +219,9 @@ class Supervisor:
         for child in self._children.values():
             child.enforce(self._enforcer)
             deadlines = [self._shared.slot(slot).must_exit_by for slot in child.slots]
-            if NEVER < max(deadlines, default=NEVER) <= now and child.is_running:
+            if NEVER < max(deadlines, default=NEVER) <= now and child.is_running():
                 logger.error("Process %s (pid %s) neither starts nor ends", child.name, child.pid)
-                child.send(signal.SIGKILL)
+                child.kill()
 
     def _look_around(self) -> None:
         self._health.show()

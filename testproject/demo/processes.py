@@ -74,7 +74,7 @@ class Child:
             self._process.terminate()
 
     def kill(self) -> None:
-        """Kill the child and its descendants, which share its session and process group."""
+        """Kill the child and its process group; the processes of a worker follow."""
         if self._process is None:
             return
         if self._process.poll() is None:

@@ -64,11 +64,11 @@ class Worker(WorkerProcess):
 
     def freeze(self) -> None:
         self.frozen = True
-        os.killpg(self.pid, signal.SIGSTOP)
+        self.signal_all(signal.SIGSTOP)
 
     def thaw(self) -> None:
         self.frozen = False
-        os.killpg(self.pid, signal.SIGCONT)
+        self.signal_all(signal.SIGCONT)
 
     def ask_to_stop(self, within: float) -> None:
         self.stop_by = time.monotonic() + within
@@ -80,4 +80,4 @@ class Worker(WorkerProcess):
         """End all of it, frozen or not."""
         self.is_over = True
         if self.running:
-            self.kill_group()
+            self.kill_all()

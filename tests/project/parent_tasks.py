@@ -1,10 +1,14 @@
 """Tasks that start processes, and end them or leave them behind."""
 
+import contextlib
 import multiprocessing
+import os
+import signal
 import subprocess
 import time
 
-from django_jobqueue import task
+from django_jobqueue import JobTimeout, task
+from tests.project.tasks import note
 
 FOR_EVER = 3600.0  # seconds
 FORK = multiprocessing.get_context("fork")
@@ -52,3 +56,34 @@ def signals_of_a_program() -> list[int]:
     words = subprocess.check_output(command, text=True).split()
     masks = [int(word, 16) for word in words[1::2]]
     return [number for number in range(1, 32) if any(mask >> number - 1 & 1 for mask in masks)]
+
+
+@task
+def leave_program(path: str, own_session: bool = False) -> None:
+    note(path, f"start {start_program(own_session)}")
+
+
+@task
+def wait_for_program(path: str) -> None:
+    note(path, f"start {start_program()}")
+    time.sleep(FOR_EVER)
+
+
+@task(timeout=0.5, kill_grace=0.2)
+def cling_to_program(path: str) -> None:
+    """Go on when asked to end."""
+    note(path, f"start {start_program()}")
+    while True:
+        with contextlib.suppress(JobTimeout):
+            time.sleep(FOR_EVER)
+
+
+@task(max_recoveries=0)
+def die_beside_program(path: str) -> None:
+    pool = FORK.Pool(1)
+    note(path, f"start {pool.apply(os.getpid)}")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def start_program(own_session: bool = False) -> int:
+    return subprocess.Popen(["sleep", "3600"], start_new_session=own_session).pid

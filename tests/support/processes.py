@@ -95,7 +95,7 @@ def alive(pid: int) -> bool:
 
 
 class WorkerProcess:
-    """A real `manage.py jobworker` in a process group of its own."""
+    """A real `manage.py jobworker`; each of its processes leads a process group."""
 
     command = "jobworker"
 
@@ -128,8 +128,14 @@ class WorkerProcess:
     def signal(self, signum: int) -> None:
         os.kill(self.pid, signum)
 
-    def kill_group(self) -> None:
-        os.killpg(self.pid, signal.SIGKILL)
+    def signal_all(self, signum: int) -> None:
+        """Send a signal to the supervisor and its processes, as a service manager can."""
+        for pid in [self.pid, *self.slots()]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signum)
+
+    def kill_all(self) -> None:
+        self.signal_all(signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> int:

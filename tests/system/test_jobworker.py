@@ -273,14 +273,14 @@ def test_no_slot_outlives_its_supervisor(
 def test_a_killed_worker_is_recovered_by_one_that_lives(
     worker_process: Start, engine: Engine, oracle: Path, gate: Path
 ) -> None:
-    """The whole group killed: another worker takes the job when the lease is over."""
+    """All of its processes killed: another worker takes the job when the lease is over."""
     lost = worker_process("--processes", "1", TEST_LEASE=SHORT_LEASE).until_ready()
     held = tasks.hold.enqueue(str(oracle), str(gate))
     started(oracle)
     worker_process("--processes", "1", TEST_LEASE=SHORT_LEASE).until_ready()
     until(lambda: len(engine.inspector.workers()) == 2)
     began = time.monotonic()
-    lost.kill_group()
+    lost.kill_all()
     gate.touch()
     held.wait(PATIENCE)
     assert time.monotonic() - began < float(SHORT_LEASE) + PROMPT

@@ -66,7 +66,7 @@ def test_want_of_memory_is_told_as_such(
     try:
         devoured, done = until_final(engine, [hog, other])
     finally:
-        worker.kill_group()
+        worker.kill_all()
 
     assert (devoured.state, devoured.reason) == (State.FAILED, "out_of_memory")
     assert done.state is State.SUCCEEDED

@@ -72,7 +72,7 @@ def test_a_worker_in_a_black_hole_loses_its_job_to_another(
     assert [run.outcome for run in engine.inspector.job(job.id).runs] == ["recovered", "succeeded"]
     assert oracle.starts() == {held.id: 2}
     until(lambda: "The lease was lost" in lost.output())
-    other.kill_group()
+    other.kill_all()
     until_final(engine, [fault_tasks.work.enqueue(oracle.path)])  # by the first
 
 

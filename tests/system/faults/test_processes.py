@@ -53,9 +53,9 @@ def test_a_frozen_worker_loses_its_job_to_another(
     oracle.until_started(1)
     worker_process("--processes", "1", TEST_LEASE=str(LEASE))
     until(lambda: len(engine.inspector.workers()) == 2)
-    os.killpg(frozen.pid, signal.SIGSTOP)
+    frozen.signal_all(signal.SIGSTOP)
     oracle.until_started(2)
-    os.killpg(frozen.pid, signal.SIGCONT)
+    frozen.signal_all(signal.SIGCONT)
     open_for(oracle.pid(held.id), gate)  # the first run ends while the second is under way
     until(lambda: engine.inspector.totals().get("stale") == 1, what="the late end is refused")
     assert engine.inspector.job(held.id).state is State.RUNNING
@@ -116,7 +116,7 @@ def test_a_storm_of_stops_costs_nothing(
         up = [worker for worker in workers if worker.output() and worker not in asked]
         if len(workers) - len(asked) > 2 and up:
             asked.add(victim := chance.choice(up))
-            chance.choice((os.kill, os.killpg))(victim.pid, signal.SIGTERM)  # by hand, by systemd
+            chance.choice((victim.signal, victim.signal_all))(signal.SIGTERM)  # by hand, by systemd
 
     jobs = until_final(engine, results)
 
