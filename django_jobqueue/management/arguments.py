@@ -1,29 +1,23 @@
-"""The command-line arguments of the long-running commands, and their log to the terminal."""
+"""The command-line arguments of the long-running commands."""
 
 import logging
 import re
-import sys
 import time
-from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction
+from argparse import ArgumentTypeError
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
-from django.conf import settings
 from django.core.management.base import CommandError
-from django.utils.autoreload import get_child_arguments
 
 from django_jobqueue import compat
 from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.job import QUEUE_PATTERN
 from django_jobqueue.paths import registered
-from django_jobqueue.worker.autoreload import run_reloading
 
 logger = logging.getLogger("django_jobqueue.worker")
-
-LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.INFO, 3: logging.DEBUG}
 
 
 def queues(text: str) -> tuple[str, ...]:
@@ -109,28 +103,3 @@ def writable(text: str) -> Path:
     except OSError as error:
         raise ArgumentTypeError(f"{text!r} can't be written: {error.strerror}") from None
     return path
-
-
-def add_reload(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--reload",
-        action=BooleanOptionalAction,
-        default=None,
-        help="restart when code changes; default: DEBUG",
-    )
-
-
-def reload_if_wanted(wanted: bool | None) -> None:
-    """Run the command in a child that is restarted when code changes, and exit with it."""
-    if settings.DEBUG if wanted is None else wanted:
-        sys.exit(run_reloading([*get_child_arguments(), "--no-reload"]))
-
-
-def log_to_terminal(verbosity: int) -> None:
-    """Show the package's log unless the project's LOGGING already does."""
-    logger = logging.getLogger("django_jobqueue")
-    if not logger.hasHandlers():
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        logger.addHandler(handler)
-        logger.setLevel(LEVELS[verbosity])

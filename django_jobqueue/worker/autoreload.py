@@ -1,10 +1,12 @@
 """Restart a worker when its code changes, for development.
 
 The worker runs as a child process. This process only watches files with Django's reloader, so
-a project that fails to import is started again after the next change.
+a project that fails to import is started again after the next change. The worker ends when this
+process is gone: it would go on with old code, and nobody would know of it.
 """
 
 import logging
+import os
 import signal
 import site
 import subprocess
@@ -14,6 +16,8 @@ from pathlib import Path
 
 from django.apps import apps
 from django.utils import autoreload
+
+from django_jobqueue.worker.stop_signals import STOP_SIGNALS, handling
 
 logger = logging.getLogger("django_jobqueue.worker")
 
@@ -34,21 +38,28 @@ def run_reloading(command: Sequence[str]) -> int:
     that needs a change.
     """
     keeper, watcher = _Keeper(command), _watcher()
-    signal.signal(signal.SIGTERM, keeper.forward)
-    signal.signal(signal.SIGINT, keeper.forward)
-    keeper.start()
-    for _ in watcher.tick():  # once a second
-        if keeper.signalled:
-            break
-        if watcher.changed is not None:
-            logger.info("%s has changed: the worker restarts", watcher.changed)
-            watcher.changed = None
-            keeper.stop()
-            keeper.start()
-        elif keeper.was_killed():
-            logger.warning("The worker was killed: it restarts")
-            keeper.start()
-    return keeper.wait()
+    with handling(keeper.forward):
+        keeper.start()
+        for _ in watcher.tick():  # once a second
+            if keeper.signalled:
+                break
+            if watcher.changed is not None:
+                logger.info("%s has changed: the worker restarts", watcher.changed)
+                watcher.changed = None
+                keeper.stop()
+                keeper.start()
+            elif keeper.was_killed():
+                logger.warning("The worker was killed: it restarts")
+                keeper.start()
+        return keeper.wait()
+
+
+def is_gone(reloader: int | None) -> bool:
+    """Return whether the process has ended that restarts this one; None: nobody does."""
+    if reloader is None or os.getppid() == reloader:
+        return False
+    logger.warning("The process that restarts this one after changes is gone: it stops.")
+    return True
 
 
 def _watcher() -> _Watcher:
@@ -86,10 +97,12 @@ class _Keeper:
         return self._child is not None and (self._child.poll() or 0) < 0
 
     def forward(self, signum: int, frame: object) -> None:
-        # The terminal sends Ctrl+C to the child too.
-        if signum == signal.SIGTERM and self._child is not None and self._child.poll() is None:
-            self._child.terminate()
+        # The terminal sends Ctrl+C to the child too, and a second signal would end its jobs.
+        if signum != signal.SIGINT and self._child is not None and self._child.poll() is None:
+            self._child.send_signal(signum)
         self.signalled = True
 
     def wait(self) -> int:
-        return 0 if self._child is None else self._child.wait()
+        """Return the exit code; 0 if the child ended by the signal, before it could handle it."""
+        code = 0 if self._child is None else self._child.wait()
+        return 0 if -code in STOP_SIGNALS else code

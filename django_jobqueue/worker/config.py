@@ -22,6 +22,7 @@ class WorkerConfig:
     shutdown_timeout: float = 30.0  # seconds
     health_file: Path | None = None  # touched while the worker is healthy
     scheduler: bool = False  # fire schedules in an extra process
+    reloader: int | None = None  # the pid of the process that restarts the worker; see autoreload
 
     @property
     def slots(self) -> list[str]:

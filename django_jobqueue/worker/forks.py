@@ -14,12 +14,12 @@ from typing import Any
 
 from django_jobqueue.worker.limits.interrupt import INTERRUPT_SIGNAL
 
-_handlers: dict[int, Any] = {}  # the slot's; empty in the processes that it forks
+_handlers: dict[signal.Signals, Any] = {}  # the slot's; empty in the processes that it forks
 _under_way: list[None] = []  # an entry for each fork that is under way
 _forking = threading.local()
 
 
-def set_handlers(handlers: Mapping[int, Any]) -> None:
+def set_handlers(handlers: Mapping[signal.Signals, Any]) -> None:
     """Set the signal handlers of this slot process, for itself alone."""
     for signum, handler in handlers.items():
         signal.signal(signum, handler)

@@ -30,12 +30,12 @@ from django_jobqueue.worker.limits.interrupt import INTERRUPT_SIGNAL
 from django_jobqueue.worker.limits.kill import kill_group
 from django_jobqueue.worker.limits.shared_state import SharedState, SlotState
 from django_jobqueue.worker.slot_loop import BLOCK, SlotLoop, StopFlag, StopIdling
+from django_jobqueue.worker.stop_signals import STOP_SIGNALS, heeded
 
 logger = logging.getLogger("django_jobqueue.worker")
 
 EXIT_TIMEOUT = 30.0  # seconds that a process may take to end after its last job
 SLOT_RESTART_DELAY = 1.0  # seconds until a broken slot starts again
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run_process(
@@ -59,9 +59,9 @@ def run_process(
     signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
     loops = _loops(config, number, shared, stop)
     forks.set_handlers(
-        {
+        dict.fromkeys(heeded(), _leave_to_supervisor)
+        | {
             signal.SIGTERM: stop.handle,
-            signal.SIGINT: _leave_to_supervisor,
             # With threads the main loop delivers: a handler could interrupt itself and block on
             # a lock.
             INTERRUPT_SIGNAL: partial(_deliver, loops if len(loops) == 1 else ()),

@@ -17,6 +17,7 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.states import Reason
 from django_jobqueue.worker import databases
+from django_jobqueue.worker.autoreload import is_gone
 from django_jobqueue.worker.child import Child, End, collect_orphans
 from django_jobqueue.worker.config import WorkerConfig
 from django_jobqueue.worker.health import Health
@@ -25,8 +26,9 @@ from django_jobqueue.worker.limits.enforcer import Enforcer
 from django_jobqueue.worker.limits.shared_state import NEVER, SharedState
 from django_jobqueue.worker.oom_watch import OomWatch
 from django_jobqueue.worker.outage import Outage, attach
-from django_jobqueue.worker.process import STOP_SIGNALS, run_process, run_scheduler
+from django_jobqueue.worker.process import run_process, run_scheduler
 from django_jobqueue.worker.slot_loop import BLOCK
+from django_jobqueue.worker.stop_signals import STOP_SIGNALS, alarm, handling
 from django_jobqueue.worker.ticks import Tick
 
 logger = logging.getLogger("django_jobqueue.worker")
@@ -46,7 +48,8 @@ class Supervisor:
         self._children: dict[int, Child] = {}
         self._start_at: dict[int, float] = {}  # process number → monotonic
         self._crashes = 0
-        self._signals = 0
+        self._is_asked_to_stop = False
+        self._insistence = 0  # the signals by which a person or a service manager asked
         self._kill_at: float | None = None  # monotonic; set when stopping
         # Forking is not safe on macOS, where system libraries start threads.
         self._context: Any = multiprocessing.get_context(
@@ -67,27 +70,23 @@ class Supervisor:
         refused) before the first process starts.
         """
         self._alive, self._only_mine = self._context.Pipe(duplex=False)
-        self._alarm, alarm_writer = os.pipe()
-        os.set_blocking(alarm_writer, False)
-        signal.set_wakeup_fd(alarm_writer, warn_on_full_buffer=False)
-        for stop_signal in STOP_SIGNALS:
-            signal.signal(stop_signal, self._on_signal)
-        for pause in attach(self._engine, Outage("Waiting until it answers.")):
-            wait([self._alarm], timeout=pause)
-            if self._signals:
-                return
-        now = time.monotonic()
-        self._start_at = dict.fromkeys(range(self._config.processes), now)
-        if self._config.scheduler:
-            self._start_at[SCHEDULER] = now
-        try:
-            self._work()
-        except BaseException:
-            # Nothing renews their leases any more, and Python would wait until they end.
-            self._kill()
-            raise
-        self._health.end()
-        self._heartbeat.remove_record()
+        with self._alive, self._only_mine, alarm() as self._alarm, handling(self._on_signal):
+            for pause in attach(self._engine, Outage("Waiting until it answers.")):
+                wait([self._alarm], timeout=pause)
+                if self._is_asked_to_stop or is_gone(self._config.reloader):
+                    return
+            now = time.monotonic()
+            self._start_at = dict.fromkeys(range(self._config.processes), now)
+            if self._config.scheduler:
+                self._start_at[SCHEDULER] = now
+            try:
+                self._work()
+            except BaseException:
+                # Nothing renews their leases any more, and Python would wait until they end.
+                self._kill()
+                raise
+            self._health.end()
+            self._heartbeat.remove_record()
 
     def _work(self) -> None:
         while self._children or self._start_at:
@@ -100,7 +99,9 @@ class Supervisor:
             self._sleep()
 
     def _on_signal(self, signum: int, frame: object) -> None:
-        self._signals += 1
+        self._is_asked_to_stop = True
+        # A terminal that is closed sends SIGHUP more than once.
+        self._insistence += signum != signal.SIGHUP
 
     def _start_due(self) -> None:
         now = time.monotonic()
@@ -199,14 +200,14 @@ class Supervisor:
     def _stop_if_asked(self) -> None:
         """Stop the processes at the first signal; kill them at the second or after the time-out."""
         now = time.monotonic()
-        if self._signals and self._kill_at is None:
+        if self._is_asked_to_stop and self._kill_at is None:
             self._kill_at = now + self._config.shutdown_timeout
             self._start_at.clear()
             logger.info("Stopping: running jobs have %g s", self._config.shutdown_timeout)
             for child in self._children.values():
                 child.send(signal.SIGTERM)
             self._heartbeat.mark_stopping()
-        if self._kill_at is not None and (self._signals > 1 or now >= self._kill_at):
+        if self._kill_at is not None and (self._insistence > 1 or now >= self._kill_at):
             self._kill()
 
     def _kill(self) -> None:
@@ -224,6 +225,8 @@ class Supervisor:
                 child.kill()
 
     def _look_around(self) -> None:
+        if self._kill_at is None and is_gone(self._config.reloader):
+            self._is_asked_to_stop = True
         self._health.show()
         self._oom.look()
         collect_orphans({child.pid for child in self._children.values()})

@@ -7,6 +7,7 @@ with what this file would write.
 """
 
 import re
+from argparse import SUPPRESS
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -83,7 +84,7 @@ def options(command: BaseCommand, name: str) -> str:
     common = {action.dest for action in BaseCommand().create_parser("manage.py", "x")._actions}
     rows = []
     for action in command.create_parser("manage.py", name)._actions:
-        if action.dest not in common:
+        if action.dest not in common and action.help != SUPPRESS:
             value = "" if action.nargs == 0 else f" {action.metavar or action.dest.upper()}"
             names = ", ".join(f"`{name}{value}`" for name in action.option_strings)
             rows.append((names, action.help or ""))

@@ -1,22 +1,25 @@
 """Run the jobs of one alias: parse the options, and call django_jobqueue.worker."""
 
 import os
-import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
-from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.management import arguments
+from django_jobqueue.management.long_running import LongRunningCommand
 from django_jobqueue.worker.config import WorkerConfig, new_worker_id
 from django_jobqueue.worker.outage import patient_engine
 from django_jobqueue.worker.supervisor import Supervisor
 
 
-class Command(BaseCommand):
+class Command(LongRunningCommand):
     help = "Run jobs until stopped. First Ctrl+C or SIGTERM: let running jobs finish; second: now."
+    name = "jobworker"
+    on_windows = (
+        "jobworker needs fork or spawn with Unix signals: on Windows run it in WSL or a "
+        "container. Enqueueing and the admin work on Windows."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--backend", default="default", help="alias in TASKS")
@@ -61,26 +64,15 @@ class Command(BaseCommand):
             action="store_true",
             help="fire schedules too, in one more process; see jobscheduler",
         )
-        arguments.add_reload(parser)
+        super().add_arguments(parser)
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        if sys.platform == "win32":
-            raise CommandError(
-                "jobworker needs fork or spawn with Unix signals: on Windows run it in WSL or a "
-                "container. Enqueueing and the admin work on Windows."
-            )
+    def check_options(self, options: dict[str, Any]) -> None:
         if options["burst"] and options["scheduler"]:
             raise CommandError("--burst ends when no job is left, --scheduler never: use one.")
-        arguments.refuse_green_threads("jobworker")
-        arguments.log_to_terminal(options["verbosity"])
-        if not options["burst"]:
-            arguments.reload_if_wanted(options["reload"])
-        try:
-            self._work(options)
-        except (JobQueueError, ImproperlyConfigured) as error:
-            raise CommandError(str(error)) from error
+        if options["burst"]:
+            options["reload"] = False
 
-    def _work(self, options: dict[str, Any]) -> None:
+    def work(self, options: dict[str, Any]) -> None:
         config = WorkerConfig(
             alias=options["backend"],
             worker=new_worker_id(),
@@ -93,6 +85,7 @@ class Command(BaseCommand):
             shutdown_timeout=options["shutdown_timeout"],
             health_file=options["health_file"],
             scheduler=options["scheduler"],
+            reloader=options["reloader"],
         )
         engine = patient_engine(config.alias)
         arguments.check_queues(engine, config.queues)

@@ -4,8 +4,8 @@ import signal
 import threading
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.worker.process import STOP_SIGNALS
 from django_jobqueue.worker.scheduling.scheduler import Scheduler
+from django_jobqueue.worker.stop_signals import STOP_SIGNALS
 
 
 def test_signal_that_waited_for_the_handlers_ends_it_well(engine: Engine) -> None:
