@@ -38,6 +38,17 @@ def clean_up(context: JobContext, path: str) -> None:
         raise
 
 
+@task(takes_context=True, timeout=0.5, kill_grace=1.0)
+def clean_up_slowly(context: JobContext, path: str) -> None:
+    note(path, f"start {context.task_result.id}")
+    try:
+        time.sleep(FOR_EVER)
+    finally:
+        note(path, "asked")
+        time.sleep(0.3)
+        note(path, "clean")
+
+
 @task(takes_context=True, timeout=1)
 def swallow(context: JobContext, path: str) -> str:
     note(path, f"start {context.task_result.id}")

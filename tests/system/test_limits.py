@@ -156,3 +156,22 @@ def test_time_out_does_no_harm_to_those_in_time(worker_process: Start, engine: E
     began = time.monotonic()
     until(lambda: time.monotonic() - began > 1.5)
     assert tasks.add.enqueue(1, 2).wait(PATIENCE) == 3
+
+
+def test_supervisor_that_was_frozen_enforces_what_is_due(
+    worker_process: Start, engine: Engine, oracle: Path
+) -> None:
+    """The run has its grace from the moment at which it is asked."""
+    result = limited_tasks.clean_up_slowly.enqueue(str(oracle))
+    worker = worker_process("--processes", "1")
+    started(oracle)
+    worker.signal(signal.SIGSTOP)
+    frozen = time.monotonic()
+    until(lambda: time.monotonic() - frozen > 2)
+    assert lines(oracle)[1:] == []
+    worker.signal(signal.SIGCONT)
+
+    job = final(engine, result.id)
+
+    assert (job.reason, job.recoveries) == ("timed_out", 0)
+    assert lines(oracle)[1:] == ["asked", "clean"]

@@ -118,7 +118,9 @@ class Enforcer:
         found = []
         if limits.kill_at:
             kill = Kill(run, KillReason.TIMED_OUT, _timed_out(limits))
-            found.append((limits.kill_at, kill))
+            # A supervisor that was frozen asks late.
+            asked_at = self._asked[slot][1] if self._was_asked(slot, run) else NEVER
+            found.append((max(limits.kill_at, asked_at + limits.grace), kill))
         if self._cancelled.get(slot) == run and self._was_asked(slot, run):
             result = RunResult(Outcome.CANCELLED, reason=Reason.CANCELLED)
             kill = Kill(run, KillReason.CANCELLED, result)

@@ -109,6 +109,14 @@ def test_run_that_does_not_end_is_killed(
     assert found.result.exception.endswith("JobTimeout")
 
 
+def test_run_that_is_asked_late_has_its_grace(state: SlotState, enforcer: Enforcer) -> None:
+    """Its supervisor was frozen."""
+    run(state, interrupt_at=LONG_AGO, kill_at=LONG_AGO, grace=60.0)
+    assert enforcer.ask_if_due("0.0")
+    assert reason(enforcer) == ""
+    assert 30 < enforcer.due("0.0") - time.monotonic() <= 60
+
+
 def test_cancelled_run_is_asked_and_then_killed(state: SlotState, enforcer: Enforcer) -> None:
     """Its grace begins when it is asked."""
     run(state, grace=60.0)
