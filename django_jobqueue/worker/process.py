@@ -23,7 +23,7 @@ from django_jobqueue.engine import Engine, new_engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.locate import BEST_EFFORT_TIMEOUTS, worker_timeouts
 from django_jobqueue.signals import worker_started, worker_stopping
-from django_jobqueue.worker import databases, forks
+from django_jobqueue.worker import connections, forks
 from django_jobqueue.worker.config import WorkerConfig
 from django_jobqueue.worker.executor import Executor
 from django_jobqueue.worker.limits.interrupt import INTERRUPT_SIGNAL
@@ -94,7 +94,7 @@ def _announce(event: Signal, config: WorkerConfig, number: int) -> None:
         )
     except SystemExit as error:  # not an orderly end: the supervisor must delay the next process
         raise RuntimeError(f"A receiver of a signal ended process {number}: {error!r}") from error
-    databases.tidy()  # receivers may have queried
+    connections.tidy()  # receivers may have queried
 
 
 def run_scheduler(
@@ -114,7 +114,7 @@ def init_child(alive: Connection, inherited: Connection | None, settings: str) -
     if not apps.ready:  # spawned, not forked
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings)
         django.setup()
-        databases.prepare()
+        connections.prepare()
     threading.Thread(target=_die_with_supervisor, args=[alive], daemon=True).start()
 
 

@@ -24,7 +24,7 @@ from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome
-from django_jobqueue.worker import databases, log_lines
+from django_jobqueue.worker import connections, log_lines
 from django_jobqueue.worker.executor import Execution, Executor
 from django_jobqueue.worker.limits.interrupt import Interrupt
 from django_jobqueue.worker.limits.shared_state import SlotState
@@ -72,8 +72,8 @@ class SlotLoop:
         burst: bool = False,
         max_jobs: int | None = None,
         reports: Jobs,
-        tidy: Callable[[], object] = databases.tidy,
-        drop: Callable[[], object] = databases.drop,
+        tidy: Callable[[], object] = connections.tidy,
+        drop: Callable[[], object] = connections.drop,
     ) -> None:
         """Serve `queues` (None: all known queues); `reports` stores progress, with short time-outs.
 

@@ -16,7 +16,7 @@ from typing import Any
 from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.states import Reason
-from django_jobqueue.worker import databases
+from django_jobqueue.worker import connections
 from django_jobqueue.worker.autoreload import is_gone
 from django_jobqueue.worker.child import Child, End, collect_orphans
 from django_jobqueue.worker.config import WorkerConfig
@@ -109,7 +109,7 @@ class Supervisor:
             if start_at > now:
                 continue
             del self._start_at[number]
-            databases.prepare()
+            connections.prepare()
             slots = [] if number == SCHEDULER else self._config.slots_of(number)
             for slot in slots:
                 self._shared.slot(slot).reset(now + START_TIMEOUT)

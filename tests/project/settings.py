@@ -72,6 +72,10 @@ DATABASES: dict[str, dict[str, Any]] = {
     },
     **json.loads(os.environ.get("TEST_DATABASES", "{}")),  # of a worker process
 }
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    **json.loads(os.environ.get("TEST_CACHES", "{}")),  # of a worker process
+}
 OPTIONS: dict[str, object] = {
     "URL": TEST_REDIS_URL,
     "LEASE": float(os.environ.get("TEST_LEASE", "30")),

@@ -7,7 +7,7 @@ import logging
 import threading
 
 from django_jobqueue.schedules.stored import Listing, current, enter_declared
-from django_jobqueue.worker import databases
+from django_jobqueue.worker import connections
 
 logger = logging.getLogger("django_jobqueue.worker")
 
@@ -45,13 +45,13 @@ class ScheduleLoader:
                 self._is_entered = True
             self._listing = current(self._alias)
         except Exception as error:
-            databases.drop()
+            connections.drop()
             if not self._has_failed:
                 known = "Those known are fired as before." if self._listing else "None is fired."
                 logger.error("The schedules can't be read from the database (%s). %s", error, known)
             self._has_failed = True
         else:
-            databases.tidy()
+            connections.tidy()
             if self._has_failed:
                 logger.warning("The schedules are read from the database again.")
             self._has_failed = False
@@ -61,4 +61,4 @@ class ScheduleLoader:
             self.read()
             self._has_read.set()
             self._stop.wait(READ_EVERY)
-        databases.drop()
+        connections.drop()

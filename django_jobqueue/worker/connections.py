@@ -1,12 +1,13 @@
-"""Database connections between jobs: each job gets usable ones, without state of earlier jobs.
+"""Connections to databases and caches: each job gets usable ones, without state of earlier jobs.
 
-A slot uses the connections of its thread, also for coroutines, because the ORM runs their
-queries there. This module calls Django's own check of a connection's age between jobs.
+A slot uses those of its thread, also for coroutines, because the ORM runs their queries there.
+This module calls Django's own check of a connection's age between jobs.
 """
 
 import logging
 from contextlib import suppress
 
+from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -15,7 +16,7 @@ logger = logging.getLogger("django_jobqueue.worker")
 
 
 def prepare() -> None:
-    """Close open connections and pools, and enable health checks for kept connections.
+    """Close open connections and pools, and enable health checks for kept database connections.
 
     Call it before a process starts: neither sockets nor the threads of a pool survive a fork.
     """
@@ -29,6 +30,7 @@ def prepare() -> None:
         if close_pool is not None:
             with suppress(ImproperlyConfigured):  # the first job that connects raises it
                 close_pool()
+    _drop_caches()
 
 
 def tidy() -> None:
@@ -67,3 +69,16 @@ def drop() -> None:
         except Exception:
             logger.exception('A connection to the database "%s" is given up.', connection.alias)
         del connections[connection.alias]
+    _drop_caches()
+
+
+def _drop_caches() -> None:
+    """Close this thread's caches, and forget them: for some of them, closing does nothing."""
+    for cache in caches.all(initialized_only=True):
+        try:
+            cache.close()
+        except Exception:
+            logger.exception("The connections of a cache are given up.")
+    for alias in caches:
+        with suppress(AttributeError):  # it was not used
+            del caches[alias]
