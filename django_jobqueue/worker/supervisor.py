@@ -91,8 +91,8 @@ class Supervisor:
     def _work(self) -> None:
         while self._children or self._start_at:
             self._stop_if_asked()
+            self._collect()  # first: multiprocessing collects ended processes when it starts one
             self._start_due()
-            self._collect()
             self._enforce()
             self._heartbeat.run_due()
             self._look.run_if_due()
