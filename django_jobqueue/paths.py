@@ -8,6 +8,7 @@ from django.utils.module_loading import import_string
 
 from django_jobqueue import compat
 from django_jobqueue.exceptions import TaskUnknown
+from django_jobqueue.jobs import failure
 
 _MAIN = "__main__."
 
@@ -74,7 +75,7 @@ def _imported(path: str) -> object:
     try:
         return import_string(path)
     except (Exception, SystemExit) as error:  # an import may raise anything
-        raise TaskUnknown(f"There is no task {path!r}: {error}.") from error
+        raise TaskUnknown(f"There is no task {path!r}: {failure.message(error)}.") from error
 
 
 def _checked(path: str, found: object) -> "compat.Task[..., Any]":

@@ -4,6 +4,7 @@ import logging
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -141,5 +142,6 @@ def checked_delay(wanted: Any, most: float, source: object, attempt: int) -> flo
 
 
 def _default_delay(source: object, attempt: int) -> float:
-    logger.exception("%r gives no delay; the default backoff is used.", source)
+    with suppress(Exception):  # the log may be unable to format the exception
+        logger.exception("%r gives no delay; the default backoff is used.", source)
     return DEFAULT_BACKOFF.delay(attempt)

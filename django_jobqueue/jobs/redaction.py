@@ -7,11 +7,11 @@ Next: admin/jobs/page.py and worker/executor.py show the rest.
 import inspect
 import json
 import re
-import traceback as tracebacks
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from django_jobqueue.jobs import failure
 from django_jobqueue.jobs.signature import signature_of
 
 HIDDEN = "••••"
@@ -65,7 +65,7 @@ class Redactor:
         metadata: dict[str, Any],
     ) -> str:
         """Return the end of a traceback with the secrets of the call and the metadata hidden."""
-        text = self.text("".join(tracebacks.format_exception(error)), args, kwargs)
+        text = self.text(failure.full_text(error), args, kwargs)
         data = self.text(text, [], metadata).encode(errors="backslashreplace")
         if len(data) <= MAX_TRACEBACK:
             return data.decode()

@@ -49,7 +49,7 @@ def tidy() -> None:
             )
             connection.close()
         except Exception:
-            logger.exception('A connection to the database "%s" is given up.', connection.alias)
+            _note_failure(connection)
         # Django never reopens a connection that was closed in an atomic block: replace it.
         del connections[connection.alias]
 
@@ -61,13 +61,18 @@ def _in_transaction(connection: BaseDatabaseWrapper) -> bool:
     )
 
 
+def _note_failure(connection: BaseDatabaseWrapper) -> None:
+    with suppress(Exception):  # the log may be unable to format the exception
+        logger.exception('A connection to the database "%s" is given up.', connection.alias)
+
+
 def drop() -> None:
     """Close this thread's connections after an interrupt, which may have broken their state."""
     for connection in connections.all(initialized_only=True):
         try:
             connection.close()
         except Exception:
-            logger.exception('A connection to the database "%s" is given up.', connection.alias)
+            _note_failure(connection)
         del connections[connection.alias]
     _drop_caches()
 

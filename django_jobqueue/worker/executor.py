@@ -5,9 +5,8 @@ Next: worker/slot_loop.py hands the result to engine/claims.py.
 
 import logging
 import time
-from contextlib import ExitStack
-from dataclasses import replace
-from typing import Any, NamedTuple
+from contextlib import ExitStack, suppress
+from typing import Any
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.dispatch import Signal
@@ -24,54 +23,22 @@ from django_jobqueue.exceptions import (
     Retry,
     TaskUnknown,
 )
-from django_jobqueue.jobs import payload
+from django_jobqueue.jobs import failure, payload
 from django_jobqueue.jobs.context import JobContext, Report
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.redaction import Redactor
 from django_jobqueue.jobs.result import JobResult, moment, result_of
-from django_jobqueue.jobs.run import Run, RunResult
+from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import STATE_AFTER, Outcome, Reason
 from django_jobqueue.signals import attempt_failed
 from django_jobqueue.task import Task, as_called, as_task
 from django_jobqueue.worker import log_lines
+from django_jobqueue.worker.execution import Execution
 from django_jobqueue.worker.limits.interrupt import UNLIMITED, Interrupt
 from django_jobqueue.worker.limits.shared_state import NEVER, Limits
 
 UNKNOWN_TASK_DELAY = (30.0, 600.0)  # seconds until a job of an unknown task is retried: min, max
-
-
-class Execution(NamedTuple):
-    """A run that has ended: its job and its result, for Redis and for the receivers of signals."""
-
-    job: Job
-    result: RunResult
-    task: Any = None  # None: the job was not run
-    exception: BaseException | None = None
-
-    def job_after(self, now_ms: int) -> Job:
-        """Return the job as it is after the run."""
-        job, result = self.job, self.result
-        state = STATE_AFTER[result.outcome]
-        run = Run(
-            attempt=job.attempt,
-            fence=job.fence,
-            worker=job.worker,
-            started_at=job.attempted_at,
-            finished_at=now_ms,
-            outcome=result.outcome,
-            exception=result.exception,
-            traceback=result.traceback,
-        )
-        return replace(
-            job,
-            state=state,
-            finished_at=now_ms if state.is_final else None,
-            attempts=job.attempts + run.counts,
-            runs=(*job.runs, run),
-            reason=result.reason,
-            result=result.value or None,
-        )
 
 
 class Executor:
@@ -100,8 +67,7 @@ class Executor:
             returned = True
             return Execution(job, self._succeeded(job, task, value), task)
         except BaseException as error:
-            result = self._result_of_error(job, as_task(task), error, is_final=returned)
-            return Execution(job, result, task, error)
+            return self._execution_of_error(job, task, error, is_final=returned)
 
     def send_signals(self, execution: Execution, now_ms: int) -> bool:
         """Send the signals of a run that Redis accepted; return whether any was sent."""
@@ -142,7 +108,8 @@ class Executor:
         self, signals: list[tuple[Signal, dict[str, Any]]], result: JobResult[..., Any]
     ) -> None:
         for signal, arguments in signals:
-            signal.send_robust(self._sender, task_result=result, **arguments)
+            with suppress(Exception):  # Django logs what a receiver raises, and the log may raise
+                signal.send_robust(self._sender, task_result=result, **arguments)
 
     def _run(self, job: Job, task: Any, report: Report, interrupt: Interrupt) -> Any:
         """Call the task's function inside the middleware and return its value."""
@@ -152,7 +119,7 @@ class Executor:
             return _call(job, task, job.args, self._limits(job, task), interrupt)
         result = self.result(job, task)
         if heard:
-            started.send_robust(self._sender, task_result=result)
+            self._send([(started, {})], result)
         context = JobContext(task_result=result, fence=job.fence, _report=report)
         args = [context, *job.args] if task.takes_context else job.args
         value = None  # if a middleware suppresses the exception
@@ -170,6 +137,17 @@ class Executor:
             cache = cache_key(task, job.args, job.kwargs)
         return RunResult(Outcome.SUCCEEDED, value=b"" if data == b"null" else data, cache=cache)
 
+    def _execution_of_error(
+        self, job: Job, task: Any, error: BaseException, is_final: bool
+    ) -> Execution:
+        try:
+            result = self._result_of_error(job, as_task(task), error, is_final)
+        except BaseException as fault:  # the exception is code of the project, which may raise
+            text = f"{failure.message(error)}\nIt can't be handled: {failure.class_path(fault)}\n"
+            path = failure.class_path(error)
+            result = RunResult(Outcome.FAILED, b"", Reason.EXCEPTION, path, text)
+        return Execution(job, result, task, error)
+
     def _result_of_error(
         self, job: Job, task: Task[..., Any], error: BaseException, is_final: bool
     ) -> RunResult:
@@ -186,7 +164,7 @@ class Executor:
         return RunResult(
             Outcome.FAILED if delay is None else Outcome.RETRIED,
             reason=reason if delay is None else "",
-            exception=_path(error),
+            exception=failure.class_path(error),
             traceback=redactor.traceback(error, job.args, job.kwargs, job.metadata),
             delay_ms=int((delay or 0.0) * 1000),
         )
@@ -268,8 +246,8 @@ def _refusal(reason: Reason, error: Exception) -> RunResult:
     return RunResult(
         Outcome.FAILED,
         reason=reason,
-        exception=_path(error),
-        traceback=f"{type(error).__name__}: {error}\n",
+        exception=failure.class_path(error),
+        traceback=f"{failure.message(error)}\n",
     )
 
 
@@ -278,7 +256,3 @@ def _failure(execution: Execution, now_ms: int) -> dict[str, Any]:
     will_retry = execution.result.outcome is Outcome.RETRIED
     retry_at = moment(now_ms + execution.result.delay_ms) if will_retry else None
     return {"exception": execution.exception, "will_retry": will_retry, "retry_at": retry_at}
-
-
-def _path(error: BaseException) -> str:
-    return f"{type(error).__module__}.{type(error).__qualname__}"

@@ -1,6 +1,7 @@
 """The lines that a worker logs about its jobs, all in the logger "django_jobqueue.worker"."""
 
 import logging
+from contextlib import suppress
 
 from django_jobqueue.exceptions import TaskUnknown
 from django_jobqueue.jobs.job import Job
@@ -8,6 +9,7 @@ from django_jobqueue.jobs.states import Outcome
 from django_jobqueue.jobs.text import one_line
 
 logger = logging.getLogger("django_jobqueue.worker")
+_UNHURT = suppress(Exception)  # no handler of the project may end a slot
 
 
 class _Words:
@@ -25,21 +27,26 @@ class _Words:
 
 
 def started(job: Job) -> None:
-    logger.info("Started %s", _Words(job))
+    with _UNHURT:
+        logger.info("Started %s", _Words(job))
 
 
 def finished(job: Job, outcome: Outcome, seconds: float) -> None:
-    logger.info("%s in %.3f s: %s", outcome, seconds, _Words(job))
+    with _UNHURT:
+        logger.info("%s in %.3f s: %s", outcome, seconds, _Words(job))
 
 
 def lease_lost(job: Job) -> None:
-    logger.warning("The lease was lost, the outcome is dropped: %s", _Words(job))
+    with _UNHURT:
+        logger.warning("The lease was lost, the outcome is dropped: %s", _Words(job))
 
 
 def held(job: Job, error: TaskUnknown, seconds: float) -> None:
-    logger.warning("%s Job %s is held for %d s.", error, job.id, seconds)
+    with _UNHURT:
+        logger.warning("%s Job %s is held for %d s.", error, job.id, seconds)
 
 
 def refused(job: Job, error: Exception) -> None:
     job_id = one_line(job.id)  # it may be unsigned
-    logger.error("Job %s was not run: %s", job_id, error, extra={"job_id": job_id})
+    with _UNHURT:
+        logger.error("Job %s was not run: %s", job_id, error, extra={"job_id": job_id})

@@ -22,6 +22,7 @@ from django_jobqueue.compat import task_backends
 from django_jobqueue.engine import Engine, new_engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.locate import BEST_EFFORT_TIMEOUTS, worker_timeouts
+from django_jobqueue.jobs import failure
 from django_jobqueue.signals import worker_started, worker_stopping
 from django_jobqueue.worker import connections, forks
 from django_jobqueue.worker.config import WorkerConfig
@@ -199,8 +200,9 @@ def _has_run(loop: SlotLoop) -> bool:
     """
     try:
         loop.run()
-    except BaseException:
-        logger.exception("A slot broke down, and begins anew.")
+    except BaseException as error:
+        with suppress(Exception):  # whatever the log does, the slot begins anew
+            logger.error("A slot broke down, and begins anew. %s", failure.full_text(error))
         return False
     return True
 

@@ -25,7 +25,8 @@ from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome
 from django_jobqueue.worker import connections, log_lines
-from django_jobqueue.worker.executor import Execution, Executor
+from django_jobqueue.worker.execution import Execution
+from django_jobqueue.worker.executor import Executor
 from django_jobqueue.worker.limits.interrupt import Interrupt
 from django_jobqueue.worker.limits.shared_state import SlotState
 from django_jobqueue.worker.outage import Outage, pause_after

@@ -40,6 +40,7 @@ BESIDE = {
     "paths.py": "finds the task of a path",
     "jobs/signature.py": "asks whether a call fits its function",
     "on_commit.py": "asks whether there is a transaction",
+    "worker/execution.py": "holds a run that has ended",
     "worker/log_lines.py": "words the lines of the log",
     "worker/outage.py": "notes that Redis answered",
     "worker/limits/interrupt.py": "lets the run be interrupted",

@@ -28,7 +28,7 @@ def test_task_outside_of_tasks_py_is_found(worker_process: Start, engine: Engine
         ("tests.project.elsewhere.gone", "does not define"),
         ("tests.project.nowhere.task", "No module named"),
         ("tests.project.broken.task", "out of order"),
-        ("tests.project.leaving.task", "There is no task 'tests.project.leaving.task': 3"),
+        ("tests.project.leaving.task", "no task 'tests.project.leaving.task': SystemExit: 3"),
         ("os.system", "is no task but"),
         ("noop", "doesn't look like a module path"),
     ],

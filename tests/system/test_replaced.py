@@ -13,7 +13,7 @@ import pytest
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.states import State
 from django_jobqueue.worker import process, slot_loop, stop_signals, supervisor
-from tests.project import limited_tasks, tasks
+from tests.project import limited_tasks, tasks, untellable
 from tests.support import processes
 from tests.support.processes import AT_ONCE, PATIENCE, WorkerProcess, alive, children, lines, until
 
@@ -83,6 +83,18 @@ def test_thread_that_breaks_down_begins_anew(worker_process: Start, engine: Engi
     for result in results:
         result.wait(PATIENCE)
     assert "A slot broke down" in worker.output()
+    assert worker.stop() == 0
+
+
+def test_thread_begins_anew_whatever_the_log_does(worker_process: Start, engine: Engine) -> None:
+    """Also if the log can't format what broke the slot; the job keeps its first run."""
+    worker = worker_process("--processes", "1", "--threads", "2", "--queues", "broken,default")
+    results = [untellable.breaks_slot.using(queue_name="broken").enqueue() for _ in range(3)]
+    results += [untellable.fails_to_format.using(queue_name="broken").enqueue() for _ in range(3)]
+    until(lambda: all(engine.inspector.job(result.id).state.is_final for result in results))
+    assert tasks.add.enqueue(1, 1).wait(PATIENCE) == 2
+    assert "A slot broke down" in worker.output()
+    assert [engine.inspector.job(result.id).attempts for result in results] == [1] * 6
     assert worker.stop() == 0
 
 

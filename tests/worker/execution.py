@@ -10,7 +10,8 @@ from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import State
 from django_jobqueue.testing.run import NoReport
-from django_jobqueue.worker.executor import Execution, Executor
+from django_jobqueue.worker.execution import Execution
+from django_jobqueue.worker.executor import Executor
 from django_jobqueue.worker.limits.interrupt import Interrupt
 from django_jobqueue.worker.limits.shared_state import SharedState
 
