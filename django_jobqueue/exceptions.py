@@ -14,18 +14,23 @@
     ├── JobTimeout           the task has used up its time
     └── JobCancelled         the job was cancelled while it ran
 
-The module imports no other module of the package.
+Their texts may quote what others stored in Redis, so its control characters are escaped.
 """
 
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from django_jobqueue.jobs.text import spelled
+
 YEAR = 366 * 86_400  # seconds
 
 
 class JobQueueError(Exception):
     """The base class of the package's errors, which is never raised itself."""
+
+    def __str__(self) -> str:
+        return spelled(super().__str__())
 
 
 class JobNotFound(JobQueueError):

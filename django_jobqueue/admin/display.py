@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_jobqueue.jobs.states import State
+from django_jobqueue.jobs.text import spelled
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -186,4 +187,5 @@ def sendable(text: str) -> str:
 
 
 def block(text: str) -> SafeString:
-    return format_html('<pre class="jobqueue-text">{}</pre>', sendable(text))
+    """Return lines of text, with other control characters and turned writing escaped."""
+    return format_html('<pre class="jobqueue-text">{}</pre>', spelled(text, kept="\n\t"))

@@ -39,11 +39,16 @@ class LogLine(NamedTuple):
     text: str
 
 
+def spelled(text: str, kept: str = "") -> str:
+    """Return a text of any length with its control characters escaped, except those in `kept`."""
+    if not _HARMFUL.search(text):
+        return text
+    return _HARMFUL.sub(lambda found: found[0] if found[0] in kept else _escaped(found), text)
+
+
 def one_line(text: object) -> str:
     """Return a text as one line: control characters escaped, an ellipsis where it is cut."""
-    shown = str(text)[: MAX_LINE + 1]
-    if _HARMFUL.search(shown):
-        shown = _HARMFUL.sub(_escaped, shown)
+    shown = spelled(str(text)[: MAX_LINE + 1])
     return shown if len(shown) <= MAX_LINE else shown[: MAX_LINE - 1] + "…"
 
 

@@ -10,10 +10,13 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils.autoreload import get_child_arguments
 
 from django_jobqueue.exceptions import JobQueueError
+from django_jobqueue.jobs import failure
+from django_jobqueue.jobs.text import spelled
+from django_jobqueue.management import output
 from django_jobqueue.management.arguments import refuse_green_threads
 from django_jobqueue.worker import stop_signals
 from django_jobqueue.worker.autoreload import run_reloading
@@ -21,7 +24,7 @@ from django_jobqueue.worker.autoreload import run_reloading
 LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.INFO, 3: logging.DEBUG}
 
 
-class LongRunningCommand(BaseCommand):
+class LongRunningCommand(output.Command):
     """A command that works until a signal stops it."""
 
     name: str
@@ -84,11 +87,21 @@ class LongRunningCommand(BaseCommand):
         return settings.DEBUG if options["reload"] is None else options["reload"]
 
 
+class _Cleaned(logging.Formatter):
+    """Format a record so that its text stays on its line, and steers no terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = f"{self.formatTime(record)} {record.levelname} {record.getMessage()}"
+        error = record.exc_info and record.exc_info[1]
+        block = f"\n{failure.full_text(error)}".rstrip("\n") if error else ""
+        return spelled(line) + spelled(block, kept="\n\t")
+
+
 def log_to_terminal(verbosity: int) -> None:
     """Show the package's log unless the project's LOGGING already does."""
     logger = logging.getLogger("django_jobqueue")
     if not logger.hasHandlers():
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handler.setFormatter(_Cleaned())
         logger.addHandler(handler)
         logger.setLevel(LEVELS[verbosity])

@@ -22,7 +22,6 @@ from django_jobqueue.compat import task_backends
 from django_jobqueue.engine import Engine, new_engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.locate import BEST_EFFORT_TIMEOUTS, worker_timeouts
-from django_jobqueue.jobs import failure
 from django_jobqueue.signals import worker_started, worker_stopping
 from django_jobqueue.worker import connections, forks
 from django_jobqueue.worker.config import WorkerConfig
@@ -30,6 +29,7 @@ from django_jobqueue.worker.executor import Executor
 from django_jobqueue.worker.limits.interrupt import INTERRUPT_SIGNAL
 from django_jobqueue.worker.limits.kill import kill_group
 from django_jobqueue.worker.limits.shared_state import SharedState, SlotState
+from django_jobqueue.worker.output import keep_writable
 from django_jobqueue.worker.slot_loop import BLOCK, SlotLoop, StopFlag, StopIdling
 from django_jobqueue.worker.stop_signals import STOP_SIGNALS, heeded
 
@@ -113,6 +113,7 @@ def init_child(alive: Connection, inherited: Connection | None, settings: str) -
     if inherited is not None:
         inherited.close()
     if not apps.ready:  # spawned, not forked
+        keep_writable()
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings)
         django.setup()
         connections.prepare()
@@ -200,9 +201,9 @@ def _has_run(loop: SlotLoop) -> bool:
     """
     try:
         loop.run()
-    except BaseException as error:
+    except BaseException:
         with suppress(Exception):  # whatever the log does, the slot begins anew
-            logger.error("A slot broke down, and begins anew. %s", failure.full_text(error))
+            logger.exception("A slot broke down, and begins anew.")
         return False
     return True
 

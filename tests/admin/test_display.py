@@ -2,7 +2,7 @@
 
 import pytest
 
-from django_jobqueue.admin.display import reason
+from django_jobqueue.admin.display import block, pretty, reason
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,12 @@ from django_jobqueue.admin.display import reason
 def test_a_reason_is_put_into_words(code: str, words: str) -> None:
     """Codes that end in a number name it; an unknown code is shown as it is."""
     assert reason(code) == words
+
+
+def test_block_spells_what_turns_the_writing() -> None:
+    """JSON keeps such marks as they are; the block's own lines stay."""
+    shown = block(pretty({"file": "a\u202egpj.exe", "n": "\x9b1m"}))
+    assert shown == (
+        '<pre class="jobqueue-text">{\n  &quot;file&quot;: &quot;a\\u202egpj.exe&quot;,\n'
+        "  &quot;n&quot;: &quot;\\x9b1m&quot;\n}</pre>"
+    )

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import os
 import signal
+import stat
 import string
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -69,6 +71,22 @@ def fail_for_good() -> None:
 @task(takes_context=True)
 def attempt_of(context: JobContext, extra: str = "") -> list[object]:
     return [context.attempt, context.task_result.id, extra]
+
+
+@task
+def speak(text: str) -> str:
+    """Print to both outputs, also in a child process."""
+    print(text, flush=True)  # noqa: T201
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    subprocess.run(["true"], check=True)
+    return "spoken"
+
+
+@task
+def count_open() -> int:
+    """Return how many of the three standard descriptors are open and no socket."""
+    modes = [os.fstat(descriptor).st_mode for descriptor in range(3)]
+    return sum(not stat.S_ISSOCK(mode) for mode in modes)
 
 
 @task(takes_context=True)

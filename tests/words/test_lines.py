@@ -4,7 +4,8 @@ import unicodedata
 
 import pytest
 
-from django_jobqueue.jobs.text import MAX_LINE, one_line, read_log
+from django_jobqueue import QueueUnavailable
+from django_jobqueue.jobs.text import MAX_LINE, one_line, read_log, spelled
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,19 @@ from django_jobqueue.jobs.text import MAX_LINE, one_line, read_log
 def test_what_becomes_of_a_text(text: object, line: str) -> None:
     """Letters of all scripts stay, line breaks are spaces, what steers a terminal is spelled."""
     assert one_line(text) == line
+
+
+def test_text_of_any_length_keeps_what_is_wanted() -> None:
+    """A block keeps its line breaks."""
+    text = "a\u202eb\n\tc\x1b" + "x" * (2 * MAX_LINE)
+    assert spelled(text, kept="\n\t") == "a\\u202eb\n\tc\\x1b" + "x" * (2 * MAX_LINE)
+    assert spelled(text).startswith("a\\u202eb  c\\x1bx")
+
+
+def test_error_of_the_package_is_safe_to_print() -> None:
+    """It may quote what somebody stored in Redis."""
+    error = QueueUnavailable("the owner is \x1b[31mEVIL\nFAKE")
+    assert str(error) == f"{error}" == "the owner is \\x1b[31mEVIL FAKE"
 
 
 def test_no_control_character_is_left() -> None:

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from django_jobqueue.engine import handshake, new_engine
 from django_jobqueue.engine.client import Client
@@ -13,9 +13,10 @@ from django_jobqueue.engine.key_rotation import KeyRotation
 from django_jobqueue.engine.locate import caller_timeouts
 from django_jobqueue.exceptions import JobNotFound, JobQueueError
 from django_jobqueue.jobs.states import State
+from django_jobqueue.management import output
 
 
-class Command(BaseCommand):
+class Command(output.Command):
     help = "Look after the keys in Redis."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -43,21 +44,19 @@ class Command(BaseCommand):
 
     def _adopt(self, client: Client, options: dict[str, Any]) -> None:
         if not options["noinput"]:
-            self.stdout.write(
+            self.tell(
                 "Processes of the former owner will be refused, and jobs that were not signed "
                 "with a key of this project will fail without being run."
             )
             if input('Type "adopt" to go on: ') != "adopt":
                 raise CommandError("Nothing was changed.")
         former = handshake.adopt(client.run, client.options)
-        self.stdout.write(
-            self.style.SUCCESS(f"Adopted; the former owner was {former or 'nobody'}.")
-        )
+        self.tell(f"Adopted; the former owner was {former or 'nobody'}.", self.style.SUCCESS)
 
     def _re_sign(self, client: Client, options: dict[str, Any]) -> None:
         for latest in KeyRotation(client).sweep():
             if latest.is_done or options["verbosity"] > 1:
-                self.stdout.write(
+                self.tell(
                     f"Pass {latest.number}: {latest.seen} jobs seen, {latest.changed} signed anew, "
                     f"{latest.foreign} signed with none of the keys."
                 )
@@ -67,16 +66,14 @@ class Command(BaseCommand):
                 "first, then run this again."
             )
         if latest.foreign:
-            self.stdout.write(
-                "What none of the keys has signed is left alone; it fails if it runs."
-            )
+            self.tell("What none of the keys has signed is left alone; it fails if it runs.")
         if latest.number > 1:
-            self.stdout.write(
+            self.tell(
                 "Run this again until its first pass signs none: a job that was claimed and given "
                 "back meanwhile may have been missed."
             )
         else:
-            self.stdout.write(self.style.SUCCESS("No job needs an older key any more."))
+            self.tell("No job needs an older key any more.", self.style.SUCCESS)
 
     def _cancel(self, client: Client, options: dict[str, Any]) -> None:
         missing = 0
@@ -85,9 +82,9 @@ class Command(BaseCommand):
                 state = Jobs(client).cancel(job_id)
             except JobNotFound:
                 missing += 1
-                self.stderr.write(f"{job_id}: there is no such job")
+                self.complain(f"{job_id}: there is no such job")
             else:
                 told = ", and was told to end" if state is State.RUNNING else ""
-                self.stdout.write(f"{job_id}: it is {state}{told}")
+                self.tell(f"{job_id}: it is {state}{told}")
         if missing:
             raise CommandError(f"{missing} of {len(options['ids'])} jobs were not found.")

@@ -30,10 +30,9 @@ class Command(LongRunningCommand):
     def work(self, options: dict[str, Any]) -> None:
         engine, name = patient_engine(options["backend"]), new_worker_id()
         if options["verbosity"]:
-            self.stdout.write(
+            self.tell(
                 f"jobscheduler {name}: schedules of '{engine.alias}' at {engine.client.address()}"
             )
-            self.stdout.flush()
         Scheduler(
             engine, name, health_file=options["health_file"], reloader=options["reloader"]
         ).run()

@@ -91,9 +91,8 @@ class Command(LongRunningCommand):
         arguments.check_queues(engine, config.queues)
         if options["verbosity"]:
             queues = ", ".join(config.queues) if config.queues else "all queues"
-            self.stdout.write(
+            self.tell(
                 f"jobworker {config.worker}: {queues} of '{config.alias}' at "
                 f"{engine.client.address()}, {config.processes} × {config.threads} slots"
             )
-            self.stdout.flush()
         Supervisor(engine, config).run()
