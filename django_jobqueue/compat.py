@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from django.core.exceptions import ImproperlyConfigured
 from django.dispatch import Signal
 
+from django_jobqueue.exceptions import Cancel, JobCancelled
+
 NATIVE = TYPE_CHECKING or find_spec("django.tasks") is not None
 
 if NATIVE:
@@ -54,6 +56,7 @@ else:
 
 _log = logging.getLogger("django.tasks" if NATIVE else "django_tasks")
 OWN_RECEIVERS = 1  # per signal: the framework's receiver, which writes to its log
+_silenced: set[Signal] = set()  # those whose framework's receiver is disconnected
 
 
 def is_heard(signal: Signal, level: int) -> bool:
@@ -61,7 +64,31 @@ def is_heard(signal: Signal, level: int) -> bool:
 
     Most signals have no receiver, and sending one costs as much as signing a job.
     """
+    if signal in _silenced:
+        return bool(signal.receivers)
     return len(signal.receivers) > OWN_RECEIVERS or _log.isEnabledFor(level)
+
+
+def silence_framework() -> None:
+    """Stop the framework's own lines about each run in this process, which a worker's lines repeat.
+
+    Django mails each ERROR of its loggers to ADMINS, so each failed job would send a mail. If the
+    project's LOGGING names this logger, the lines stay, except those of jobs that were cancelled.
+    """
+    if _log.handlers or _log.level:
+        _log.addFilter(_is_no_cancellation)
+        return
+    for signal, name in (
+        (signals.task_started, "log_task_started"),
+        (signals.task_finished, "log_task_finished"),
+    ):
+        if signal.disconnect(getattr(signals, name, None)):
+            _silenced.add(signal)
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, Cancel | JobCancelled)
 
 
 __all__ = [
@@ -80,5 +107,6 @@ __all__ = [
     "TaskResultStatus",
     "is_heard",
     "signals",
+    "silence_framework",
     "task_backends",
 ]

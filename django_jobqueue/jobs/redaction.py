@@ -13,6 +13,7 @@ from typing import Any
 
 from django_jobqueue.jobs import failure
 from django_jobqueue.jobs.signature import signature_of
+from django_jobqueue.jobs.text import one_line
 
 HIDDEN = "••••"
 MAX_TRACEBACK = 16_384  # bytes; the end is kept, because it has the error text
@@ -65,12 +66,27 @@ class Redactor:
         metadata: dict[str, Any],
     ) -> str:
         """Return the end of a traceback with the secrets of the call and the metadata hidden."""
-        text = self.text(failure.full_text(error), args, kwargs)
-        data = self.text(text, [], metadata).encode(errors="backslashreplace")
+        text = self._without(failure.full_text(error), args, kwargs, metadata)
+        data = text.encode(errors="backslashreplace")
         if len(data) <= MAX_TRACEBACK:
             return data.decode()
         cut = "[…]\n"
         return cut + data[len(cut.encode()) - MAX_TRACEBACK :].decode(errors="ignore")
+
+    def line(
+        self,
+        error: BaseException,
+        args: list[Any],
+        kwargs: dict[str, Any],
+        metadata: dict[str, Any],
+    ) -> str:
+        """Return what an exception says in one line, with the same secrets hidden."""
+        return one_line(self._without(failure.message(error), args, kwargs, metadata))
+
+    def _without(
+        self, text: str, args: list[Any], kwargs: dict[str, Any], metadata: dict[str, Any]
+    ) -> str:
+        return self.text(self.text(text, args, kwargs), [], metadata)
 
     def _shown(self, name: str | None, value: Any) -> Any:
         return HIDDEN if self._is_secret(name, value) else self.value(value)

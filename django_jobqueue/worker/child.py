@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
+from django_jobqueue.jobs.states import Outcome, State
 from django_jobqueue.jobs.text import one_line
 from django_jobqueue.worker.limits.enforcer import Enforcer, Kill
 from django_jobqueue.worker.limits.interrupt import INTERRUPT_SIGNAL
@@ -103,7 +104,10 @@ class Child:
                 if moved:
                     how = "recovered" if end.lost else "released"
                     job, state = map(one_line, moved)
-                    logger.warning("Job %s was %s, because its process ended: %s", job, how, state)
+                    level = logging.ERROR if state == State.FAILED else logging.WARNING
+                    logger.log(
+                        level, "Job %s was %s, because its process ended: %s", job, how, state
+                    )
 
     def _is_settled(self, engine: Engine, slot: Slot) -> bool:
         """Finish the killed run with the result of its kill; return whether that was done."""
@@ -113,6 +117,9 @@ class Child:
         if held is None or run_id(held.fence) != self.killed.run:
             return False
         engine.claims.finish(slot, held, self.killed.result, [])
+        outcome, reason = self.killed.result.outcome, self.killed.reason
+        level = logging.ERROR if outcome is Outcome.FAILED else logging.WARNING
+        logger.log(level, "Job %s was killed (%s): %s", one_line(held.id), reason, outcome)
         return True
 
 

@@ -15,6 +15,7 @@ class Execution(NamedTuple):
     result: RunResult
     task: Any = None  # None: the job was not run
     exception: BaseException | None = None
+    cause: str = ""  # its class and text in one line, without the secrets of the call
 
     def job_after(self, now_ms: int) -> Job:
         """Return the job as it is after the run."""

@@ -31,9 +31,9 @@ from django_jobqueue.jobs.result import JobResult, moment, result_of
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import STATE_AFTER, Outcome, Reason
+from django_jobqueue.jobs.text import one_line
 from django_jobqueue.signals import attempt_failed
 from django_jobqueue.task import Task, as_called, as_task
-from django_jobqueue.worker import log_lines
 from django_jobqueue.worker.execution import Execution
 from django_jobqueue.worker.limits.interrupt import UNLIMITED, Interrupt
 from django_jobqueue.worker.limits.shared_state import NEVER, Limits
@@ -60,7 +60,8 @@ class Executor:
         except TaskUnknown as error:
             return self._release_unknown(job, error)
         except (BadSignature, ValueError) as error:
-            return self._refuse(job, error)
+            is_foreign = isinstance(error, BadSignature)
+            return _refused(job, Reason.BAD_SIGNATURE if is_foreign else Reason.DAMAGED, error)
         returned = False
         try:
             value = self._run(job, task, report, interrupt)
@@ -140,16 +141,24 @@ class Executor:
     def _execution_of_error(
         self, job: Job, task: Any, error: BaseException, is_final: bool
     ) -> Execution:
+        redactor = Redactor(task, self._options.sensitive)
         try:
-            result = self._result_of_error(job, as_task(task), error, is_final)
+            job.open(self._signer)  # the function may have changed its arguments
+            cause = redactor.line(error, job.args, job.kwargs, job.metadata)
+            result = self._result_of_error(job, as_task(task), error, redactor, is_final)
         except BaseException as fault:  # the exception is code of the project, which may raise
-            text = f"{failure.message(error)}\nIt can't be handled: {failure.class_path(fault)}\n"
             path = failure.class_path(error)
-            result = RunResult(Outcome.FAILED, b"", Reason.EXCEPTION, path, text)
-        return Execution(job, result, task, error)
+            cause = f"{path}: it can't be handled ({failure.class_path(fault)})"
+            result = RunResult(Outcome.FAILED, b"", Reason.EXCEPTION, path, f"{cause}\n")
+        return Execution(job, result, task, error, cause)
 
     def _result_of_error(
-        self, job: Job, task: Task[..., Any], error: BaseException, is_final: bool
+        self,
+        job: Job,
+        task: Task[..., Any],
+        error: BaseException,
+        redactor: Redactor,
+        is_final: bool,
     ) -> RunResult:
         """Return how the run ends; `is_final`: another one would do the same work for nothing."""
         cause = retry.cause_of(error)
@@ -157,9 +166,7 @@ class Executor:
             return RunResult(Outcome.CANCELLED, reason=Reason.BY_TASK)
         if isinstance(cause, JobCancelled):
             return RunResult(Outcome.CANCELLED, reason=Reason.CANCELLED)
-        job.open(self._signer)  # the function may have changed its arguments
         delay = None if is_final else self._retry_delay(job, task, cause)
-        redactor = Redactor(task, self._options.sensitive)
         reason = Reason.TIMED_OUT if isinstance(cause, JobTimeout) else Reason.EXCEPTION
         return RunResult(
             Outcome.FAILED if delay is None else Outcome.RETRIED,
@@ -205,17 +212,11 @@ class Executor:
         if job.held_since is not None:
             held = (job.attempted_at - job.held_since) / 1000
             if held >= self._options.unknown_task_grace:
-                return Execution(job, _refusal(Reason.TASK_UNKNOWN, error), exception=error)
+                return _refused(job, Reason.TASK_UNKNOWN, error)
         shortest, longest = UNKNOWN_TASK_DELAY
         delay = max(shortest, min(longest, held))
-        log_lines.held(job, error, delay)
         result = RunResult(Outcome.RELEASED, reason=Reason.TASK_UNKNOWN, delay_ms=int(delay * 1000))
-        return Execution(job, result)
-
-    def _refuse(self, job: Job, error: Exception) -> Execution:
-        reason = Reason.BAD_SIGNATURE if isinstance(error, BadSignature) else Reason.DAMAGED
-        log_lines.refused(job, error)
-        return Execution(job, _refusal(reason, error), exception=error)
+        return Execution(job, result, None, error, one_line(error))
 
 
 def _call(job: Job, task: Any, args: list[Any], limits: Limits, interrupt: Interrupt) -> Any:
@@ -242,13 +243,10 @@ def _is_retried(task: Task[..., Any], error: BaseException) -> bool:
     return wanted and not isinstance(error, task.no_retry_for)
 
 
-def _refusal(reason: Reason, error: Exception) -> RunResult:
-    return RunResult(
-        Outcome.FAILED,
-        reason=reason,
-        exception=failure.class_path(error),
-        traceback=f"{failure.message(error)}\n",
-    )
+def _refused(job: Job, reason: Reason, error: Exception) -> Execution:
+    path, told = failure.class_path(error), failure.message(error)
+    result = RunResult(Outcome.FAILED, b"", reason, path, f"{told}\n")
+    return Execution(job, result, None, error, one_line(told))
 
 
 def _failure(execution: Execution, now_ms: int) -> dict[str, Any]:

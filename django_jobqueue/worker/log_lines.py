@@ -1,12 +1,16 @@
-"""The lines that a worker logs about its jobs, all in the logger "django_jobqueue.worker"."""
+"""The lines that a worker logs about its jobs, all in the logger "django_jobqueue.worker".
+
+One line ends each run. Its level says what is to be done: nothing (INFO), nothing yet (WARNING),
+or something (ERROR).
+"""
 
 import logging
 from contextlib import suppress
 
-from django_jobqueue.exceptions import TaskUnknown
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.states import Outcome
 from django_jobqueue.jobs.text import one_line
+from django_jobqueue.worker.execution import Execution
 
 logger = logging.getLogger("django_jobqueue.worker")
 _UNHURT = suppress(Exception)  # no handler of the project may end a slot
@@ -20,20 +24,16 @@ class _Words:
 
     def __str__(self) -> str:
         job = self._job
+        waits_since = job.runs[-1].finished_at if job.runs else job.enqueued_at or job.attempted_at
         return one_line(
-            f"job={job.id} task={job.task} queue={job.queue} "
-            f"attempt={job.attempt} fence={job.fence}"
+            f"job={job.id} task={job.task} queue={job.queue} attempt={job.attempt} "
+            f"fence={job.fence} waited={(job.attempted_at - waits_since) / 1000:.3f} s"
         )
 
 
 def started(job: Job) -> None:
     with _UNHURT:
-        logger.info("Started %s", _Words(job))
-
-
-def finished(job: Job, outcome: Outcome, seconds: float) -> None:
-    with _UNHURT:
-        logger.info("%s in %.3f s: %s", outcome, seconds, _Words(job))
+        logger.debug("Started %s", _Words(job))
 
 
 def lease_lost(job: Job) -> None:
@@ -41,12 +41,34 @@ def lease_lost(job: Job) -> None:
         logger.warning("The lease was lost, the outcome is dropped: %s", _Words(job))
 
 
-def held(job: Job, error: TaskUnknown, seconds: float) -> None:
+def ended(execution: Execution, seconds: float) -> None:
+    """Log the end of a run that took so many seconds, with its cause if it has not succeeded."""
     with _UNHURT:
-        logger.warning("%s Job %s is held for %d s.", error, job.id, seconds)
+        if execution.exception is None:
+            logger.info(
+                "%s in %.3f s: %s", execution.result.outcome, seconds, _Words(execution.job)
+            )
+        else:
+            _ended_by_error(execution, seconds)
 
 
-def refused(job: Job, error: Exception) -> None:
-    job_id = one_line(job.id)  # it may be unsigned
-    with _UNHURT:
-        logger.error("Job %s was not run: %s", job_id, error, extra={"job_id": job_id})
+def _ended_by_error(execution: Execution, seconds: float) -> None:
+    job, result, cause = execution.job, execution.result, execution.cause
+    words, delay, extra = _Words(job), result.delay_ms / 1000, {"job_id": one_line(job.id)}
+    if result.outcome is Outcome.RETRIED:
+        logger.warning(
+            "failed in %.3f s, runs again in %.3f s: %s: %s",
+            seconds,
+            delay,
+            words,
+            cause,
+            extra=extra,
+        )
+    elif result.outcome is Outcome.RELEASED:
+        logger.warning("is held for %d s: %s: %s", delay, words, cause, extra=extra)
+    elif result.outcome is Outcome.CANCELLED:
+        logger.info("cancelled in %.3f s: %s: %s", seconds, words, cause, extra=extra)
+    elif execution.task is None:
+        logger.error("was not run, and failed: %s: %s", words, cause, extra=extra)
+    else:
+        logger.error("failed in %.3f s: %s: %s", seconds, words, cause, extra=extra)

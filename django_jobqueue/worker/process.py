@@ -18,7 +18,7 @@ from django.apps import apps
 from django.dispatch import Signal
 from django.utils.module_loading import import_string
 
-from django_jobqueue.compat import task_backends
+from django_jobqueue.compat import silence_framework, task_backends
 from django_jobqueue.engine import Engine, new_engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.locate import BEST_EFFORT_TIMEOUTS, worker_timeouts
@@ -54,6 +54,7 @@ def run_process(
     spawned process.
     """
     init_child(alive, inherited, settings)
+    silence_framework()
     stop = StopFlag()
     wake_reader, wake_writer = os.pipe()
     os.set_blocking(wake_writer, False)

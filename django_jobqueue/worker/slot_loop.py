@@ -136,13 +136,12 @@ class SlotLoop:
         report = ProgressReporter(self._report_jobs, job, self._report_pause)
         self._state.mark_busy()
         execution = self._executor.execute(job, report, self.interrupt)
+        seconds = time.monotonic() - began
         self._clean_up(before)
         self._state.note_reply()
         self.jobs_done += 1
         last = self._stop.requested or self.jobs_done == self._max_jobs
-        found = self._finish(execution, [] if last else self._served_queues)
-        log_lines.finished(job, execution.result.outcome, time.monotonic() - began)
-        return found
+        return self._finish(execution, seconds, [] if last else self._served_queues)
 
     def _clean_up(self, before: Context) -> None:
         """Remove the state that a job left in this process."""
@@ -156,7 +155,7 @@ class SlotLoop:
             self._drop()
         self._tidy()
 
-    def _finish(self, execution: Execution, queues: Sequence[str]) -> Job | NoJob:
+    def _finish(self, execution: Execution, seconds: float, queues: Sequence[str]) -> Job | NoJob:
         job, result = execution.job, execution.result
         reply, now_ms, found = self._patiently(
             lambda: self._claims.finish(self._slot, job, result, queues), None
@@ -166,6 +165,7 @@ class SlotLoop:
             return found
         if reply is FinishReply.CANCELLED:
             execution = execution._replace(result=result._replace(outcome=Outcome.CANCELLED))
+        log_lines.ended(execution, seconds)
         if self._executor.send_signals(execution, now_ms):
             self._tidy()  # receivers may have queried
         return found

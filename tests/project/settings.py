@@ -83,6 +83,8 @@ OPTIONS: dict[str, object] = {
 TASKS: dict[str, dict[str, object]] = {
     "default": {"BACKEND": "django_jobqueue.backend.JobQueueBackend", "OPTIONS": OPTIONS}
 }
+if given := os.environ.get("TEST_LOGGING"):  # of a worker process
+    LOGGING = json.loads(given)
 if path := os.environ.get("TEST_LOG"):  # where a worker process writes the package's log
     LOGGING = {
         "version": 1,

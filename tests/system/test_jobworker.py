@@ -354,7 +354,7 @@ def test_another_projects_queue_is_refused(worker_process: Start, engine: Engine
 def test_log_lines_name_the_run(worker_process: Start, engine: Engine) -> None:
     """Id, task, queue, attempt and fence stand in the lines of a job."""
     result = tasks.add.enqueue(1, 1)
-    worker = worker_process("--burst", "--processes", "1")
+    worker = worker_process("--burst", "--processes", "1", "--verbosity", "3")
     assert worker.wait() == 0
     fence = engine.inspector.job(result.id).fence
     line = f"job={result.id} task=tests.project.tasks.add queue=default attempt=1 fence={fence}"

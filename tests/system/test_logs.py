@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from django_jobqueue import QueueUnavailable
+from django_jobqueue import QueueUnavailable, compat
 from django_jobqueue import engine as engines
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.job import new_id
@@ -137,7 +137,37 @@ def test_names_that_others_wrote_stay_on_their_line(engine: Engine, make_job, ca
     job_id = new_id()
     engine.jobs.enqueue([new_job(job_id, "default", evil, b"1.x.{}")])
     assert drain() == 1
-    assert [line.levelname for line in caplog.records] == ["INFO", "ERROR", "INFO"]
+    assert [line.levelname for line in caplog.records] == ["DEBUG", "ERROR"]
     for line in caplog.records:
         assert not set("\n\r\x1b") & set(line.getMessage())
     assert "x ERROR forged \\x1b[31m" in caplog.text
+
+
+FRAMEWORK = "django.tasks" if compat.NATIVE else "django_tasks"
+
+
+def framework_lines(start: Start, tmp_path: Path, **named: object) -> list[str]:
+    """Run a success, a failure and a cancellation; return the ends of the framework's lines."""
+    log = tmp_path / "all.log"
+    handlers = {"file": {"class": "logging.FileHandler", "filename": str(log)}}
+    logging = {"version": 1, "handlers": handlers, "root": {"handlers": ["file"], "level": "DEBUG"}}
+    for task in (tasks.noop, tasks.fail, tasks.cancel_itself):
+        task.enqueue()
+    given = json.dumps(logging | {"loggers": named})
+    assert start("--burst", "--processes", "1", TEST_LOGGING=given).wait() == 0
+    text = log.read_text()
+    assert text.count("ValueError: broken") == (2 if named else 1)
+    return [line.rpartition("=")[2] for line in text.splitlines() if line.startswith("Task id=")]
+
+
+def test_framework_repeats_no_line(worker_process: Start, engine: Engine, tmp_path: Path) -> None:
+    """Django mails each ERROR of its loggers; a worker's own lines say more, and once."""
+    assert framework_lines(worker_process, tmp_path) == []
+
+
+def test_framework_logs_if_it_is_told_to(
+    worker_process: Start, engine: Engine, tmp_path: Path
+) -> None:
+    """LOGGING names its logger; and a cancellation is no error."""
+    found = framework_lines(worker_process, tmp_path, **{FRAMEWORK: {"level": "INFO"}})
+    assert found == ["RUNNING", "SUCCESSFUL", "RUNNING", "FAILED", "RUNNING"]
