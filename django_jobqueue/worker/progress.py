@@ -37,6 +37,8 @@ class ProgressReporter:
         self._fence = job.fence
         self._pause = pause
         self._progress_at = 0.0  # monotonic
+        self._lost = 0  # lines of the whole run that may be missing
+        self._untold = 0  # those of them that the job's log does not tell of yet
 
     def progress(self, current: int, total: int, text: str) -> None:
         """Store a progress report, unless one was just stored; always store the last one."""
@@ -46,14 +48,42 @@ class ProgressReporter:
             self._store(partial(self._jobs.progress, self._id, self._fence, current, total, text))
 
     def log(self, text: str) -> None:
-        """Store a log line."""
-        self._store(partial(self._jobs.log, self._id, self._fence, text))
+        """Store a log line, after a note about lines that were dropped before it."""
+        if not (self._tell_untold() and self._store_line(text)):
+            self._lost += 1
+            self._untold += 1
 
-    def _store(self, store: Callable[[], object]) -> None:
+    def end(self) -> None:
+        """Tell about lines that were dropped, in the job's log and in the worker's."""
+        if self._lost:
+            self._pause.until = 0.0  # this one is worth another attempt
+            self._tell_untold()
+            logger.warning(
+                "Lines that may be missing in the log of job %s, because Redis did not answer in "
+                "time: %d",
+                self._id,
+                self._lost,
+            )
+
+    def _tell_untold(self) -> bool:
+        """Store a note about untold lines; return whether there are none now."""
+        if self._untold and self._store_line(
+            f"Lines that may be missing here, because Redis did not answer in time: {self._untold}"
+        ):
+            self._untold = 0
+        return not self._untold
+
+    def _store_line(self, line: str) -> bool:
+        return self._store(partial(self._jobs.log, self._id, self._fence, line))
+
+    def _store(self, store: Callable[[], object]) -> bool:
+        """Store a report; return whether that was done."""
         if time.monotonic() < self._pause.until:
-            return
+            return False
         try:
             store()
         except JobQueueError as error:
             self._pause.until = time.monotonic() + PAUSE_AFTER_FAILURE
             logger.debug("What job %s told was not stored: %s", self._id, error)
+            return False
+        return True

@@ -137,6 +137,7 @@ class SlotLoop:
         self._state.mark_busy()
         execution = self._executor.execute(job, report, self.interrupt)
         seconds = time.monotonic() - began
+        report.end()
         self._clean_up(before)
         self._state.note_reply()
         self.jobs_done += 1

@@ -133,17 +133,47 @@ def test_server_that_hangs_costs_a_moment(
 def test_server_that_is_away_is_not_asked_again_and_again(
     engine: Engine, job: Job, settings, tmp_path: Path, caplog
 ) -> None:
-    """No exception, one line at DEBUG, no second call within the pause."""
+    """No exception, one line at DEBUG, no second call within the pause; the end counts."""
     caplog.set_level("DEBUG", "django_jobqueue")
     tasks = settings.TASKS["default"]
     options = tasks["OPTIONS"] | {"URL": f"unix://{tmp_path}/nobody"}
     settings.TASKS = {"default": tasks | {"OPTIONS": options}}
-    context = context_of(
-        ProgressReporter(new_engine("default", BEST_EFFORT_TIMEOUTS).jobs, job, ReportPause())
-    )
+    report = ProgressReporter(new_engine("default", BEST_EFFORT_TIMEOUTS).jobs, job, ReportPause())
+    context = context_of(report)
     for _ in range(5):
         context.log("a secret that is not logged")
         context.progress(1, 1, "a secret that is not logged")
     assert [line.levelname for line in caplog.records] == ["DEBUG"]
     assert "was not stored" in caplog.text
+    report.end()
+    assert [line.levelname for line in caplog.records] == ["DEBUG", "DEBUG", "WARNING"]
+    assert f"missing in the log of job {job.id}, because Redis did not" in caplog.text
+    assert caplog.text.endswith("in time: 5\n")
     assert "a secret" not in caplog.text
+
+
+def test_log_says_where_lines_may_be_missing(engine: Engine, job: Job, caplog) -> None:
+    """Before the next line that is stored, or at the end of the run."""
+    pause = ReportPause()
+    report = ProgressReporter(engine.jobs, job, pause)
+    note = "Lines that may be missing here, because Redis did not answer in time: "
+    report.log("first")
+    pause.until = time.monotonic() + 60
+    report.log("lost")
+    report.log("lost")
+    pause.until = 0.0
+    report.log("later")
+    pause.until = time.monotonic() + 60
+    report.log("lost")
+    report.end()
+    assert texts(engine, job) == ["first", f"{note}2", "later", f"{note}1"]
+    assert [line.levelname for line in caplog.records] == ["WARNING"]
+    assert caplog.text.endswith("in time: 3\n")
+
+
+def test_run_that_lost_nothing_says_nothing(engine: Engine, job: Job, caplog) -> None:
+    report = ProgressReporter(engine.jobs, job, ReportPause())
+    report.log("all")
+    report.end()
+    assert texts(engine, job) == ["all"]
+    assert caplog.records == []
