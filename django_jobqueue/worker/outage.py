@@ -4,6 +4,7 @@ import logging
 import random
 import time
 from collections.abc import Iterator
+from weakref import WeakValueDictionary
 
 from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine, new_engine
@@ -16,19 +17,25 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 1.0  # seconds, before the jitter
 
 
 class Outage:
-    """Count the failed calls of one caller and set the time of its next one."""
+    """Count the failed calls of one caller and set the time of its next one.
+
+    Of the callers in a process that fail at the same time for the same reason, one logs it.
+    """
 
     def __init__(self, meanwhile: str, level: int = logging.ERROR) -> None:
         """Log `meanwhile` with the first failure: it says what happens until Redis answers."""
         self.failures = 0
         self.retry_at = 0.0  # monotonic; the earliest time of the next call
         self._meanwhile = meanwhile
+        self._reason = ""  # of the latest first failure
         self._level = level
 
     def note_failure(self, error: Exception) -> float:
         """Count and log a failure; return the seconds until the next call."""
         if self.failures == 0:
-            logger.log(self._level, "%s %s", error, self._meanwhile)
+            self._reason = f"{error} {self._meanwhile}"
+            if _tellers.setdefault(self._reason, self) is self:
+                logger.log(self._level, "%s %s", error, self._meanwhile)
         pause = pause_after(self.failures)
         self.failures += 1
         self.retry_at = time.monotonic() + pause
@@ -36,8 +43,14 @@ class Outage:
 
     def note_success(self) -> None:
         if self.failures:
-            logger.warning("Redis answers again. Calls that have failed: %d.", self.failures)
+            if _tellers.get(self._reason) is self:
+                del _tellers[self._reason]
+                logger.warning("Redis answers again. Calls that have failed: %d.", self.failures)
             self.failures = 0
+
+
+# Reason → who has logged it, and will log its end. A caller that is gone tells nothing any more.
+_tellers: WeakValueDictionary[str, Outage] = WeakValueDictionary()
 
 
 def pause_after(failures: int) -> float:

@@ -171,3 +171,27 @@ def test_framework_logs_if_it_is_told_to(
     """LOGGING names its logger; and a cancellation is no error."""
     found = framework_lines(worker_process, tmp_path, **{FRAMEWORK: {"level": "INFO"}})
     assert found == ["RUNNING", "SUCCESSFUL", "RUNNING", "FAILED", "RUNNING"]
+
+
+def test_slots_that_lose_redis_at_a_stop_say_it_once(
+    worker_process: Start, settings, tmp_path: Path, engine: Engine
+) -> None:
+    """Each of them wants to finish its job, and none can."""
+    gate, oracle = tmp_path / "gate", tmp_path / "oracle"
+    with EmbeddedServer(tmp_path, config={"appendonly": "no"}) as server:
+        there = use(settings, f"unix://{server.socket}?db=0")
+        tasks.hold.enqueue_many([(str(oracle), str(gate))] * 12)
+        worker = worker_process(
+            *("--processes", "1", "--threads", "12", "--shutdown-timeout", "3"),
+            TEST_REDIS_URL=f"unix://{server.socket}?db=0",
+        )
+        until(lambda: there.inspector.count(State.RUNNING) == 12)
+        worker.signal(signal.SIGTERM)
+        until(lambda: "Stopping" in worker.output())
+        server.kill()
+        gate.touch()
+        assert worker.wait() == 0
+        there.client.close()
+    lines = [line.partition(" WARNING ")[2] for line in worker.output().splitlines()]
+    told = [line for line in lines if "Trying again until it answers" in line]
+    assert 1 <= len(told) == len(set(told))

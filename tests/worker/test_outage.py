@@ -44,6 +44,24 @@ def test_first_failure_and_the_answer_are_logged(caplog, level: str) -> None:
     ]
 
 
+def test_callers_that_fail_together_say_it_once(caplog) -> None:
+    """The one that has said it tells its end too; another reason is news."""
+    slots = [Outage("Waiting.", logging.WARNING) for _ in range(5)]
+    for outage in slots:
+        outage.note_failure(AWAY)
+    other = Outage("Waiting.", logging.WARNING)
+    other.note_failure(QueueUnavailable("Another key is damaged."))
+    for outage in reversed(slots):
+        outage.note_success()
+    slots[3].note_failure(AWAY)
+    assert [line.getMessage() for line in caplog.records] == [
+        "Redis can't be reached. Waiting.",
+        "Another key is damaged. Waiting.",
+        "Redis answers again. Calls that have failed: 1.",
+        "Redis can't be reached. Waiting.",
+    ]
+
+
 def test_failure_holds_all_ticks_and_the_first_goes_first() -> None:
     """What failed is not tried again before its time; the first tick shows if Redis is back."""
     calls: list[str] = []
