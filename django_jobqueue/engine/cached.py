@@ -8,6 +8,7 @@ from typing import NamedTuple
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.jobs import new_job_words
 from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.text import text
 
 
 class CachedResult(NamedTuple):
@@ -37,7 +38,7 @@ class CachedResults:
             now=int(now),
             value=value if number else None,
             at=number,
-            refresh=refresh.decode(errors="replace"),
+            refresh=text(refresh),
             is_refreshing=bool(is_refreshing),
         )
 

@@ -15,6 +15,7 @@ from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import RunResult, read_runs
 from django_jobqueue.jobs.states import State
+from django_jobqueue.jobs.text import text
 
 
 class FinishReply(StrEnum):
@@ -127,11 +128,11 @@ def _read_claim(reply: Sequence[Any], slot: Slot) -> Job | NoJob:
         return NoJob(wait_ms=None if wait_ms < 0 else wait_ms)
     _, job_id, queue, fence, now, payload, words, runs = reply
     job = Job.read(
-        job_id.decode(),
+        text(job_id),
         zip(words[::2], words[1::2], strict=True),
-        queue=queue.decode(),
+        queue=text(queue),
         state=State.RUNNING,
-        fence=fence.decode(),
+        fence=text(fence),
         worker=slot.worker,
         attempted_at=int(now),
         payload=payload,

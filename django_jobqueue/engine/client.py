@@ -65,7 +65,7 @@ class Client:
             options, timeouts or caller_timeouts(options.timeout), self.keys.prefix
         )
         self.redis = Redis(connection_pool=self.pool)  # builds pipelines and parses replies
-        self.epoch = ""  # of the keys that this process attached to
+        self.epoch: Argument = ""  # of the keys that this process attached to
         self._retry: Retry = self.pool.connection_kwargs["retry"]
         self._idle: deque[Any] = deque()  # open connections that no call uses
         self._is_attached = False

@@ -16,6 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from django_jobqueue.engine.errors import NO_RETRY
+from django_jobqueue.jobs.text import text
 
 Node = tuple[str, int]  # host, port
 
@@ -127,5 +128,5 @@ def _all(ranges: Sequence[Any], asked: Node) -> list[Node]:
 
 def _address(node: Sequence[Any], asked: Node) -> Node:
     """Return a node's address; a node that does not know its host has that of the asked one."""
-    host = node[0].decode() if node[0] else ""
+    host = text(node[0]) if node[0] else ""
     return host if host not in ("", "?") else asked[0], int(node[1])

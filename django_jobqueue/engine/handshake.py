@@ -14,8 +14,10 @@ from redis.exceptions import NoPermissionError, RedisError
 
 from django_jobqueue.conf import Options
 from django_jobqueue.engine.keys import SCHEMA
+from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.exceptions import OwnerMismatch, SchemaMismatch, ServerUnfit
 from django_jobqueue.jobs.signing import Signer
+from django_jobqueue.jobs.text import raw, text
 
 logger = logging.getLogger("django_jobqueue")
 
@@ -70,7 +72,7 @@ def check_rights(evaluate: Callable[..., Any], address: str) -> None:
         for name in names.split()
         for word in (name, count)
     ]
-    refused = [name.decode() for name in evaluate("acl_missing", words, {})]
+    refused = [text(name) for name in evaluate("acl_missing", words, {})]
     if refused:
         raise ServerUnfit(
             f"The Redis user may not run {', '.join(refused)} at {address}, which jobs need: give "
@@ -79,8 +81,8 @@ def check_rights(evaluate: Callable[..., Any], address: str) -> None:
 
 
 def attach(
-    evaluate: Callable[..., Any], options: Options, prefix: str, address: str, known: str
-) -> str:
+    evaluate: Callable[..., Any], options: Options, prefix: str, address: str, known: Argument
+) -> Argument:
     """Attach the process to the keys; return their epoch.
 
     `evaluate` runs a script; `known` is the epoch that the process was attached to before, or "".
@@ -89,7 +91,7 @@ def attach(
     owners = Signer(options.signing_keys).owners()
     given = {"schema": SCHEMA, "new_epoch": secrets.token_hex(8), "known": known}
     reply: list[bytes] = evaluate("attach", owners, given)
-    ownership, schema, epoch, owner, change = (word.decode() for word in reply)
+    ownership, schema, epoch, owner, change = map(text, reply)
     if ownership == "foreign":
         raise OwnerMismatch(
             f"The keys {prefix}* at {address} belong to another project or "
@@ -108,7 +110,7 @@ def attach(
             prefix,
             address,
         )
-    return epoch
+    return raw(epoch)
 
 
 def adopt(run: Callable[..., Any], options: Options) -> str:
@@ -118,7 +120,7 @@ def adopt(run: Callable[..., Any], options: Options) -> str:
     """
     owner = Signer(options.signing_keys).owners()[0]
     former = run("adopt", schema=SCHEMA, new_epoch=secrets.token_hex(8), owner=owner)
-    return str(former.decode())
+    return text(former)
 
 
 def _major(schema: str) -> str:

@@ -4,7 +4,7 @@ No decision of the engine depends on it. Next: admin/rows.py shows what it reads
 """
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from redis.client import Pipeline
@@ -16,7 +16,7 @@ from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import read_runs
 from django_jobqueue.jobs.states import State
-from django_jobqueue.jobs.text import read_log
+from django_jobqueue.jobs.text import ms, ms_of, number, read_log, text
 
 MERGE_DEPTH = 5_000  # rank up to which several queues are merged into pages
 
@@ -78,16 +78,14 @@ class Inspector:
             result=result,
             progress=_progress(progress),
             runs=read_runs(runs),
-            due_at=int(float(due)) if due else None,
+            due_at=ms_of(due) if due else None,
             log=read_log(log),
         )
 
     def queues(self) -> list[str]:
         """Return the names of all queues ever used, "default" first."""
         names = self._read(lambda pipe: pipe.smembers(self._keys("queues")))[0]
-        return sorted(
-            (name.decode() for name in names or ()), key=lambda name: (name != "default", name)
-        )
+        return sorted(map(text, names or ()), key=lambda name: (name != "default", name))
 
     def queue_stats(self, names: Sequence[str] | None = None) -> list[QueueStats]:
         """Return the stats of the given queues or all."""
@@ -101,13 +99,14 @@ class Inspector:
                 pipe.zrange(self._keys("queued", name), 0, 0)
 
         paused, *replies = self._read(ask)
+        closed = set(map(text, paused or ()))
         width = len(INDEXES) + 1
         rows = [replies[at : at + width] for at in range(0, len(replies), width)]
         heads = self._heads([row[-1] for row in rows])
         return [
             QueueStats(
                 name=name,
-                paused=name.encode() in (paused or ()),
+                paused=name in closed,
                 counts={state: row[INDEXES.index(INDEX_OF[state])] or 0 for state in State},
                 oldest_at=head,
             )
@@ -178,7 +177,7 @@ class Inspector:
     def workers(self) -> list[WorkerStats]:
         """Return all workers that have a record."""
         ids = self._read(lambda pipe: pipe.zrange(self._keys("workers"), 0, -1))[0]
-        names = [name.decode() for name in ids or ()]
+        names = list(map(text, ids or ()))
 
         def ask(pipe: Pipeline) -> None:
             for name in names:
@@ -187,27 +186,27 @@ class Inspector:
 
         replies = self._read(ask)
         rows = zip(names, replies[::2], replies[1::2], strict=True)
-        return [_worker(name, fields, slots) for name, fields, slots in rows if fields]
+        return [_worker(name, fields, slots or {}) for name, fields, slots in rows if fields]
 
     def totals(self) -> dict[str, int]:
         """Return the counts of rare events: stale, damaged, recovered."""
         reply = self._read(lambda pipe: pipe.hgetall(self._keys("totals")))[0]
-        return {name.decode(): int(value) for name, value in (reply or {}).items()}
+        return {text(name): _number(reply, name) for name in reply or ()}
 
     def minute(self, number: int) -> dict[tuple[str, str], int]:
         """Return the counts of one minute by (event, queue); `number` is in minutes since 1970."""
         reply = self._read(lambda pipe: pipe.hgetall(self._keys("minute", str(number))))[0]
-        rows = ((name.decode().partition(":"), value) for name, value in (reply or {}).items())
-        return {(event, queue): int(value) for (event, _, queue), value in rows}
+        rows = ((text(name).partition(":"), _number(reply, name)) for name in reply or ())
+        return {(event, queue): count for (event, _, queue), count in rows}
 
-    def _index(self, state: State, queue: str) -> str:
+    def _index(self, state: State, queue: str) -> str | bytes:
         return self._keys(INDEX_OF[state], queue)
 
-    def _ids(self, index: str, start: int, stop: int, newest_first: bool) -> list[str]:
+    def _ids(self, index: str | bytes, start: int, stop: int, newest_first: bool) -> list[str]:
         if stop <= start:
             return []
         ids = self._read(lambda pipe: pipe.zrange(index, start, stop - 1, desc=newest_first))[0]
-        return [job_id.decode() for job_id in ids or ()]
+        return list(map(text, ids or ()))
 
     def _merged(
         self, state: State, names: Sequence[str], start: int, stop: int, newest_first: bool
@@ -222,48 +221,52 @@ class Inspector:
 
         pages = [[(float(score), i) for i, score in page or ()] for page in self._read(ask)]
         merged = heapq.merge(*pages, reverse=newest_first)
-        return [job_id.decode() for _, job_id in list(merged)[start:stop]]
+        return [text(job_id) for _, job_id in list(merged)[start:stop]]
 
     def _heads(self, heads: Sequence[Sequence[bytes]]) -> list[int | None]:
         """Return when the first job of each list of ids was enqueued, in ms."""
 
         def ask(pipe: Pipeline) -> None:
             for ids in heads:
-                name = ids[0].decode() if ids else "-"
+                name = text(ids[0]) if ids else "-"
                 pipe.hget(self._keys("job", name), "enqueued_at")
 
-        return [int(at) if at and at.isdigit() else None for at in self._read(ask)]
+        return [_number({b"at": at}, b"at") or None for at in self._read(ask)]
 
 
-def _number(words: dict[str, str], name: str, default: int = 0) -> int:
-    """Return a field as a number; a damaged field counts as missing."""
+def _number(fields: Mapping[bytes, bytes | None], name: bytes, default: int = 0) -> int:
+    """Return a field as a number of 0 or more; a damaged field counts as missing."""
     try:
-        return int(words[name])
-    except (KeyError, ValueError):
+        return ms(fields.get(name) or b"")
+    except ValueError:
         return default
 
 
 def _progress(value: bytes | None) -> tuple[int, int, str] | None:
     try:
-        current, total, text = (value or b"").decode(errors="replace").split(" ", 2)
-        return int(current), int(total), text
+        current, total, said = text(value or b"").split(" ", 2)
+        return number(current), number(total), said
     except ValueError:  # none reported, or damaged
         return None
 
 
 def _worker(name: str, fields: dict[bytes, bytes], slots: dict[bytes, bytes]) -> WorkerStats:
-    words = {key.decode(): value.decode(errors="replace") for key, value in fields.items()}
+    def word(field: bytes) -> str:
+        return text(fields.get(field, b""))
+
+    # nonce, queue, job id and fence: see slot_entry in lua/shared/claiming.lua
+    claims = [text(slots[slot]).split(" ") for slot in sorted(slots)]
     return WorkerStats(
         id=name,
-        host=words.get("host", ""),
-        pid=_number(words, "pid"),
-        queues=tuple(words.get("queues", "").split()),
-        processes=_number(words, "processes", 1),
-        threads=_number(words, "threads", 1),
-        version=words.get("version", ""),
-        started_at=_number(words, "started_at"),
-        seen_at=_number(words, "seen_at"),
-        stopping=words.get("stopping") == "1",
-        fault=words.get("fault", ""),
-        running=tuple(slots[slot].decode().split(" ")[2] for slot in sorted(slots)),
+        host=word(b"host"),
+        pid=_number(fields, b"pid"),
+        queues=tuple(word(b"queues").split()),
+        processes=_number(fields, b"processes", 1),
+        threads=_number(fields, b"threads", 1),
+        version=word(b"version"),
+        started_at=_number(fields, b"started_at"),
+        seen_at=_number(fields, b"seen_at"),
+        stopping=word(b"stopping") == "1",
+        fault=word(b"fault"),
+        running=tuple(words[2] for words in claims if len(words) > 3),
     )

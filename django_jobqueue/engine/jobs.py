@@ -11,7 +11,7 @@ from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs.job import Job
-from django_jobqueue.jobs.states import State
+from django_jobqueue.jobs.states import STATE_OF, State
 from django_jobqueue.jobs.text import MAX_LINES
 
 CHUNK = 500  # jobs per call at most: a running script blocks the whole server
@@ -62,24 +62,25 @@ class Jobs:
             raise JobNotFound(f"There is no job {job_id}.")
         return not reply[1]
 
-    def progress(self, job_id: str, fence: str, current: int, total: int, text: str) -> bool:
+    def progress(self, job_id: str, fence: str, current: int, total: int, said: str) -> bool:
         """Store the progress of a run; return whether the run still holds its lease."""
-        words = f"{current} {total} {text}"
+        words = f"{current} {total} {said}"
         return bool(self._run("progress", id=job_id, fence=fence, progress=words))
 
-    def log(self, job_id: str, fence: str, text: str, *, nonce: str = "") -> bool:
+    def log(self, job_id: str, fence: str, line: str, *, nonce: str = "") -> bool:
         """Add a line to the job's log; return whether the run still holds its lease.
 
         A caller that repeats the call passes the same nonce: the latest line is not added again.
         """
         given = {"id": job_id, "fence": fence, "nonce": nonce or os.urandom(8).hex()}
-        return bool(self._run("log", **given, text=text, most=MAX_LINES))
+        return bool(self._run("log", **given, text=line, most=MAX_LINES))
 
     @staticmethod
     def _moved(job_id: str, reply: list[bytes]) -> State:
         if not reply:
             raise JobNotFound(f"There is no job {job_id}.")
-        return State(reply[1].decode())
+        # A state that is none is that of a damaged record, which is read as failed.
+        return STATE_OF.get(reply[1], State.FAILED)
 
 
 def new_job_words(job: Job) -> list[Argument]:

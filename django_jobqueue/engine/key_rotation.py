@@ -12,6 +12,7 @@ from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.queues import Queues
 from django_jobqueue.exceptions import BadSignature
 from django_jobqueue.jobs.signing import Signer
+from django_jobqueue.jobs.text import text
 
 BATCH = 100  # payloads read at once: at most 6 MiB by the default cap
 MOST_PASSES = 10
@@ -78,9 +79,9 @@ class KeyRotation:
             yield ids
             start += BATCH
 
-    def _page(self, key: str, start: int) -> list[str]:
+    def _page(self, key: str | bytes, start: int) -> list[str]:
         (ids,) = self._read(lambda pipe: pipe.zrange(key, start, start + BATCH - 1, desc=True))
-        return [job_id.decode() for job_id in ids or ()]
+        return [text(job_id) for job_id in ids or ()]
 
     def _renew(self, ids: Sequence[str], latest: SweepPass) -> None:
         """Sign the payloads of a batch again if an older key signed them."""
@@ -97,7 +98,7 @@ class KeyRotation:
                 continue
             latest.seen += 1
             try:
-                head = self._head(job_id, (task or b"").decode(errors="replace"), payload)
+                head = self._head(job_id, text(task or b""), payload)
             except BadSignature:
                 latest.foreign += 1
             else:

@@ -6,6 +6,9 @@ The Lua files append the same kinds to the prefix, which is KEYS[1].
 """
 
 from dataclasses import dataclass
+from typing import overload
+
+from django_jobqueue.jobs.text import raw
 
 SCHEMA = "1.0"  # major.minor of what these keys hold
 
@@ -202,5 +205,13 @@ class Keys:
     def __init__(self, prefix: str, alias: str) -> None:
         self.prefix = f"{prefix}:{{{alias}}}:"
 
-    def __call__(self, kind: str, name: str | None = None) -> str:
-        return f"{self.prefix}{kind}" if name is None else f"{self.prefix}{kind}:{name}"
+    @overload
+    def __call__(self, kind: str) -> str: ...
+    @overload
+    def __call__(self, kind: str, name: str) -> str | bytes: ...
+    def __call__(self, kind: str, name: str | None = None) -> str | bytes:
+        """Return the key of a kind, and of a name as `text` has read it."""
+        if name is None:
+            return f"{self.prefix}{kind}"
+        key, found = f"{self.prefix}{kind}:", raw(name)
+        return key + found if isinstance(found, str) else key.encode() + found

@@ -7,6 +7,7 @@ from redis.exceptions import RedisError
 
 from django_jobqueue.engine.claims import Lease, Slot
 from django_jobqueue.engine.client import Client
+from django_jobqueue.jobs.text import text
 
 UNSEEN_MS = 600_000  # a worker unseen for this long is forgotten
 
@@ -23,7 +24,7 @@ class Leases:
         """Extend the leases of a worker; return those of all busy slots, also lost ones."""
         pairs = [word for pair in info.items() for word in pair]
         reply = self._run("renew", pairs, worker=worker, lease=self._lease_ms)
-        words = [word.decode(errors="replace") for word in reply]
+        words = [text(word) for word in reply]
         slots = zip(words[::4], words[1::4], words[2::4], words[3::4], strict=True)
         return [
             Lease(slot, job, fence, lost=what == "lost", cancelled=what == "cancel")
@@ -44,7 +45,7 @@ class Leases:
             found = self._client.execute("HGET", self._client.keys("slots", worker), slot)
         except RedisError as error:
             raise self._client.unavailable(error) from error
-        words = (found or b"").decode().split(" ")  # see slot_entry in lua/shared/claiming.lua
+        words = text(found or b"").split(" ")  # see slot_entry in lua/shared/claiming.lua
         return Lease(slot, words[2], words[3]) if len(words) > 3 else None
 
     def release_slot(self, slot: Slot, *, lost: bool, reason: str) -> list[str]:
@@ -62,7 +63,7 @@ class Leases:
             lost=int(lost),
             reason=reason,
         )
-        return [word.decode() for word in reply]
+        return [text(word) for word in reply]
 
     def forget(self, worker: str = "") -> int:
         """Remove `worker`, and all unseen for UNSEEN_MS that run nothing; return how many."""

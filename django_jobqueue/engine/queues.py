@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from django_jobqueue.engine.client import Client
 from django_jobqueue.jobs.states import FINAL
-from django_jobqueue.jobs.text import one_line
+from django_jobqueue.jobs.text import one_line, text
 
 logger = logging.getLogger("django_jobqueue")
 
@@ -26,8 +26,7 @@ class Queues:
     def names(self) -> list[str]:
         """Return the names of all queues ever used, "default" first."""
         found = self._run("queues")
-        # A name that is not UTF-8 was not written by a client: it must not end a worker.
-        names = {name.decode(errors="replace") for name in found} | {"default"}
+        names = {text(name) for name in found} | {"default"}
         return sorted(names, key=lambda name: (name != "default", name))
 
     def pause(self, queue: str) -> bool:
@@ -54,7 +53,7 @@ class Queues:
             grace=grace_ms,
             lease=self._client.options.lease_ms,
         )
-        words = [word.decode() for word in reply]
+        words = [text(word) for word in reply]
         return dict(zip(words[::2], words[1::2], strict=True))
 
     def trim(self, queue: str, limit: int = LIMIT) -> int:

@@ -5,6 +5,7 @@ schedules/timetable.py decides which times are due.
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -15,6 +16,7 @@ from redis.client import Pipeline
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.jobs import new_job_words
 from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.text import ms, ms_of, text
 
 CHUNK = 100  # schedules per call at most: a running script blocks the whole server
 UNSEEN_MS = 30 * 86_400_000  # a schedule not registered for this long is forgotten
@@ -75,7 +77,7 @@ class Schedules:
             nominal=nominal,
             overlap=overlap,
         )
-        return Fired(FireReply(reply.decode()), int(at[0]) if at else None)
+        return Fired(FireReply(text(reply)), int(at[0]) if at else None)
 
     def record_missed(self, name: str, rule: str, *, since: int, nominal: int, count: int) -> bool:
         """Skip `count` times after `since`, up to `nominal`; return whether they were unhandled."""
@@ -138,14 +140,14 @@ class ScheduleReader:
             pipe.zrange(self._keys("schedulers"), 0, 0, desc=True, withscores=True)
 
         (newest,) = self._read(ask)
-        return int(float(newest[0][1])) if newest else None
+        return ms_of(newest[0][1]) if newest else None
 
 
 def _stats(reply: dict[bytes, bytes]) -> ScheduleStats:
     return ScheduleStats(
         nominal_at=_number(reply, b"nominal"),
         fired_at=_number(reply, b"fired_at"),
-        job_id=reply.get(b"job", b"").decode(errors="replace"),
+        job_id=text(reply.get(b"job", b"")),
         fired=_number(reply, b"fired"),
         missed=_number(reply, b"missed"),
         missed_at=_number(reply, b"missed_at"),
@@ -155,5 +157,6 @@ def _stats(reply: dict[bytes, bytes]) -> ScheduleStats:
 
 def _number(reply: dict[bytes, bytes], name: bytes) -> int:
     """Return a field as a number; a damaged field counts as missing."""
-    word = reply.get(name, b"")
-    return int(word) if word.isdigit() and len(word) < 17 else 0
+    with suppress(ValueError):
+        return ms(reply.get(name, b""))
+    return 0

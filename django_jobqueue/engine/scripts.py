@@ -13,6 +13,8 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+from django_jobqueue.jobs.text import raw
+
 _FIELD = re.compile(r"^-- (Moves|KEYS|ARGV|Returns|Atomic):", re.MULTILINE)
 _CONSTANT = re.compile(r"^local ([A-Z_]+) = ([\de]+)(?: --.*)?$", re.MULTILINE)
 _DEFINES = re.compile(r"^local (?:function )?(\w+(?:, \w+)*)", re.MULTILINE)
@@ -23,6 +25,9 @@ SHARED = ("now", "prelude", "claiming", "storing")  # files of shared functions,
 GATE = "if not is_attached(epoch) then return detached() end\n"
 
 Argument = bytes | str | int | float
+
+# Arguments with names that Redis holds already, so that they may be texts of any bytes.
+NAMED = frozenset({"id", "fence", "name", "queue", "queues", "schedules", "seen"})
 
 
 class Script:
@@ -35,6 +40,7 @@ class Script:
         found = _NAME.findall(self.header["ARGV"])
         self.names = [argument for argument, _ in found]
         self.rest = self.names.pop() if found and found[-1][1] else None
+        self._named = [at for at, name in enumerate(self.names, 2) if name in NAMED]
         self.is_gated = "epoch" in self.names
         code = GATE + body if self.is_gated and "is_attached(" not in body else body
         self.source = "\n\n".join(
@@ -49,7 +55,10 @@ class Script:
 
         Raises: KeyError for a missing argument, TypeError for an unknown one.
         """
-        words: list[Argument] = [1, prefix, *map(given.__getitem__, self.names), *rest]
+        words: list[Argument] = [1, prefix, *map(given.__getitem__, self.names)]
+        for at in self._named:
+            words[at] = raw(str(words[at]))
+        words += [raw(str(word)) for word in rest] if self.rest in NAMED else rest
         if len(given) != len(self.names):
             raise TypeError(f"{self.name}: unknown arguments {sorted(set(given) - {*self.names})}")
         return words

@@ -14,13 +14,12 @@ from typing import Any
 from django_jobqueue.jobs import payload
 from django_jobqueue.jobs.run import Run, since_requeue
 from django_jobqueue.jobs.signing import Signer
-from django_jobqueue.jobs.states import Reason, State
-from django_jobqueue.jobs.text import StoredLine
+from django_jobqueue.jobs.states import STATE_OF, Reason, State
+from django_jobqueue.jobs.text import StoredLine, ms, number, text
 
 # Protocol defaults: a record without the field has these values.
 DEFAULT_MAX_ATTEMPTS = 1
 DEFAULT_MAX_RECOVERIES = 2  # runs that may be lost with their worker; one more fails the job
-MAX_NUMBER = 10**14  # every number in a record is smaller; as a time, it is the year 5138
 
 ID_PATTERN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{10}00")
 QUEUE_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -155,44 +154,29 @@ class Job:
         self.args, self.kwargs, self.metadata = payload.load_call(data)
 
 
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
-
-
-def _number(value: bytes) -> int:
-    """Return a whole number.
-
-    Raises: ValueError if the value is not a whole number, or its size reaches MAX_NUMBER.
-    """
-    number = int(value)
-    if not -MAX_NUMBER < number < MAX_NUMBER:
-        raise ValueError(f"{number} is out of bounds")
-    return number
-
-
 def _ms_or_none(value: bytes) -> int | None:
-    return _number(value) or None
+    return ms(value) or None
 
 
 # The fields of a stored record: their names in the class, and their parsers.
 RECORD_FIELDS: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
-    b"state": ("state", {state.value.encode(): state for state in State}.__getitem__),
-    b"queue": ("queue", _text),
-    b"task": ("task", _text),
-    b"priority": ("priority", _number),
-    b"max_attempts": ("max_attempts", _number),
-    b"max_recoveries": ("max_recoveries", _number),
-    b"schedule": ("schedule", _text),
+    b"state": ("state", STATE_OF.__getitem__),
+    b"queue": ("queue", text),
+    b"task": ("task", text),
+    b"priority": ("priority", number),
+    b"max_attempts": ("max_attempts", number),
+    b"max_recoveries": ("max_recoveries", number),
+    b"schedule": ("schedule", text),
     b"nominal": ("nominal_at", _ms_or_none),
-    b"enqueued_at": ("enqueued_at", _number),
+    b"enqueued_at": ("enqueued_at", ms),
     b"started_at": ("started_at", _ms_or_none),
-    b"attempted_at": ("attempted_at", _number),
+    b"attempted_at": ("attempted_at", ms),
     b"finished_at": ("finished_at", _ms_or_none),
     b"held_since": ("held_since", _ms_or_none),
-    b"attempts": ("attempts", _number),
-    b"recoveries": ("recoveries", _number),
-    b"worker": ("worker", _text),
-    b"fence": ("fence", _text),
-    b"reason": ("reason", _text),
-    b"cancel": ("cancel", _text),
+    b"attempts": ("attempts", number),
+    b"recoveries": ("recoveries", number),
+    b"worker": ("worker", text),
+    b"fence": ("fence", text),
+    b"reason": ("reason", text),
+    b"cancel": ("cancel", text),
 }

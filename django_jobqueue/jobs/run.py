@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from django_jobqueue.jobs.states import ATTEMPTS, Outcome
+from django_jobqueue.jobs.text import ms, number, text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +33,11 @@ class Run:
         head, _, traceback = record.partition("\n")
         attempt, fence, worker, started, finished, outcome, exception = head.split(" ")[:7]
         return cls(
-            attempt=int(attempt),
+            attempt=number(attempt),
             fence=fence,
             worker=worker,
-            started_at=int(started),
-            finished_at=int(finished),
+            started_at=ms(started),
+            finished_at=ms(finished),
             outcome=outcome,
             exception="" if exception == "-" else exception,
             traceback=traceback,
@@ -74,5 +75,5 @@ def read_runs(records: Iterable[bytes]) -> tuple[Run, ...]:
     runs = []
     for record in records:
         with suppress(ValueError):
-            runs.append(Run.parse(record.decode(errors="replace")))
+            runs.append(Run.parse(text(record)))
     return tuple(runs)

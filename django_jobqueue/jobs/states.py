@@ -22,6 +22,7 @@ class State(StrEnum):
 
 
 FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
+STATE_OF = {state.value.encode(): state for state in State}  # by what Redis holds
 
 # The moves from state to state that each script makes. None: the job is not stored.
 TRANSITIONS: dict[str, tuple[tuple[State | None, State | None], ...]] = {

@@ -1,6 +1,6 @@
-"""What a job reports: its progress and its log, in lines of text that are safe to show anywhere.
+"""What a job reports and what Redis holds, as text that is safe to show.
 
-Next: engine/jobs.py stores a line.
+Anybody may have written it, so no bytes make a read fail. Next: engine/jobs.py stores a line.
 """
 
 import re
@@ -10,12 +10,15 @@ from typing import NamedTuple
 
 MAX_LINE = 500  # characters of a line, and of the text of a progress report
 MAX_LINES = 100  # of one job; the newest are kept
+MAX_NUMBER = 10**14  # every number in Redis is smaller; as a time in ms, it is the year 5138
 
 # Terminal control characters, marks that change the writing direction, and surrogates. The joiners
 # U+200C and U+200D are allowed, because some scripts can't be written without them.
 _HARMFUL = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+
+_BYTE = re.compile(rb"\\x([89a-f][0-9a-f])")  # what `text` makes of a byte that is not UTF-8
 
 StoredLine = tuple[int, str]  # ms since the epoch by the server, text
 
@@ -39,16 +42,64 @@ class LogLine(NamedTuple):
     text: str
 
 
-def spelled(text: str, kept: str = "") -> str:
+def spelled(what: str, kept: str = "") -> str:
     """Return a text of any length with its control characters escaped, except those in `kept`."""
-    if not _HARMFUL.search(text):
-        return text
-    return _HARMFUL.sub(lambda found: found[0] if found[0] in kept else _escaped(found), text)
+    if not _HARMFUL.search(what):
+        return what
+    return _HARMFUL.sub(lambda found: found[0] if found[0] in kept else _escaped(found), what)
 
 
-def one_line(text: object) -> str:
+def text(value: bytes) -> str:
+    r"""Return bytes of Redis as a text, with a byte that is not UTF-8 as an escape like \xff.
+
+    A lone surrogate would keep the byte too, but no page, link, log or database takes one. `raw`
+    returns the bytes of a name, so that what is shown can also be cancelled or deleted.
+    """
+    return value.decode(errors="backslashreplace")
+
+
+def raw(name: str) -> str | bytes:
+    """Return the name that `text` has read, as Redis holds it.
+
+    A name that spells such an escape itself is taken for the byte; this package makes none.
+    """
+    if "\\" not in name:
+        return name
+    data = name.encode(errors="backslashreplace")
+    return _BYTE.sub(lambda found: bytes.fromhex(found[1].decode()), data)
+
+
+def number(value: bytes | str) -> int:
+    """Return a whole number of Redis.
+
+    Raises: ValueError if the value is not a whole number, or its size reaches MAX_NUMBER.
+    """
+    found = int(value)
+    if not -MAX_NUMBER < found < MAX_NUMBER:
+        raise ValueError(f"{found} is out of bounds")
+    return found
+
+
+def ms(value: bytes | str) -> int:
+    """Return a time of Redis in ms.
+
+    Raises: ValueError if the value is not a whole number of 0 or more below MAX_NUMBER.
+    """
+    found = number(value)
+    if found < 0:
+        raise ValueError(f"{found} is no time")
+    return found
+
+
+def ms_of(score: bytes | float) -> int | None:
+    """Return a score of Redis as a time in ms; None if it can't be one."""
+    found = float(score)
+    return int(found) if 0 <= found < MAX_NUMBER else None
+
+
+def one_line(what: object) -> str:
     """Return a text as one line: control characters escaped, an ellipsis where it is cut."""
-    shown = spelled(str(text)[: MAX_LINE + 1])
+    shown = spelled(str(what)[: MAX_LINE + 1])
     return shown if len(shown) <= MAX_LINE else shown[: MAX_LINE - 1] + "…"
 
 
@@ -56,9 +107,9 @@ def read_log(stored: Iterable[bytes]) -> tuple[StoredLine, ...]:
     """Parse stored lines, `<ms> <text>`, omitting those that can't be read."""
     lines = []
     for line in stored:
-        at, _, text = line.partition(b" ")
+        at, _, words = line.partition(b" ")
         if at.isdigit() and len(at) == 13:  # a time from 2001 to 2286
-            lines.append((int(at), text.decode(errors="replace")))
+            lines.append((int(at), text(words)))
     return tuple(lines)
 
 

@@ -20,7 +20,8 @@ def test_name_stays_when_the_queue_is_empty(engine: Engine, make_job: Make) -> N
 
 def test_name_that_is_no_text_is_read_all_the_same(engine: Engine) -> None:
     """Every worker reads the names again and again: one that is damaged must not end them all."""
-    key = engine.client.keys("queues", "").removesuffix(":")
-    engine.client.redis.sadd(key, b"\xff")
-    assert engine.queues.names() == ["default", "\ufffd"]
-    engine.client.redis.srem(key, b"\xff")
+    engine.client.redis.sadd(engine.client.keys("queues"), b"\xff")
+    assert engine.queues.names() == ["default", r"\xff"]
+    assert engine.queues.pause(r"\xff")
+    assert engine.client.redis.smembers(engine.client.keys("paused")) == {b"\xff"}
+    assert engine.queues.resume(r"\xff")

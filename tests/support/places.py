@@ -94,7 +94,7 @@ def nothing(engine: Engine, slot: Slot, *queues: str) -> NoJob:
     return found
 
 
-def parts_of(keys: Keys, job_id: str) -> list[str]:
+def parts_of(keys: Keys, job_id: str) -> list[str | bytes]:
     """Return the keys that hold one job."""
     return [keys(kind, job_id) for kind in JOB_PARTS]
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from django_jobqueue.engine import Engine
 from tests.support.postgres import Postgres, PostgresNotFound
 from tests.support.processes import ROOT
 
@@ -46,3 +48,17 @@ def oracle(tmp_path: Path) -> Path:
 def gate(tmp_path: Path) -> Path:
     """A file: the task `hold` ends when it is there."""
     return tmp_path / "gate"
+
+
+@pytest.fixture
+def chaos_seed() -> int:
+    number = int(os.environ.get("CHAOS_SEED") or random.randrange(1, 1_000_000))
+    print(f"CHAOS_SEED={number}")  # noqa: T201 - shown if the test fails
+    return number
+
+
+@pytest.fixture
+def damaged(engine: Engine) -> Iterator[Engine]:
+    """The engine, on a server that is emptied at the end, because nobody could repair it."""
+    yield engine
+    engine.client.redis.flushall()

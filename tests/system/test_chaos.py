@@ -1,6 +1,5 @@
 """A short storm over real servers and workers, and proof that the verdict sees what is wrong."""
 
-import os
 import random
 import signal
 import subprocess
@@ -34,13 +33,6 @@ from tests.support.places import parts_of
 from tests.support.processes import PATIENCE, ROOT
 
 SHORT = ["--jobs", "300", "--minutes", "0.2", "--threads", "4", "--drain", "60"]
-
-
-@pytest.fixture
-def chaos_seed() -> int:
-    number = int(os.environ.get("CHAOS_SEED") or random.randrange(1, 1_000_000))
-    print(f"CHAOS_SEED={number}")  # noqa: T201 - shown if the test fails
-    return number
 
 
 def test_a_short_storm_breaks_no_promise(chaos_seed: int) -> None:

@@ -1,15 +1,26 @@
-"""A text becomes a line that does no harm wherever it is shown."""
+"""What Redis holds is read, whatever it is; a text becomes a line that does no harm anywhere."""
 
 import unicodedata
 
 import pytest
 
 from django_jobqueue import QueueUnavailable
-from django_jobqueue.jobs.text import MAX_LINE, one_line, read_log, spelled
+from django_jobqueue.jobs.text import (
+    MAX_LINE,
+    MAX_NUMBER,
+    ms,
+    ms_of,
+    number,
+    one_line,
+    raw,
+    read_log,
+    spelled,
+    text,
+)
 
 
 @pytest.mark.parametrize(
-    ("text", "line"),
+    ("given", "line"),
     [
         ("plain", "plain"),
         ("", ""),
@@ -24,16 +35,16 @@ from django_jobqueue.jobs.text import MAX_LINE, one_line, read_log, spelled
         (5, "5"),
     ],
 )
-def test_what_becomes_of_a_text(text: object, line: str) -> None:
+def test_what_becomes_of_a_text(given: object, line: str) -> None:
     """Letters of all scripts stay, line breaks are spaces, what steers a terminal is spelled."""
-    assert one_line(text) == line
+    assert one_line(given) == line
 
 
 def test_text_of_any_length_keeps_what_is_wanted() -> None:
     """A block keeps its line breaks."""
-    text = "a\u202eb\n\tc\x1b" + "x" * (2 * MAX_LINE)
-    assert spelled(text, kept="\n\t") == "a\\u202eb\n\tc\\x1b" + "x" * (2 * MAX_LINE)
-    assert spelled(text).startswith("a\\u202eb  c\\x1bx")
+    given = "a\u202eb\n\tc\x1b" + "x" * (2 * MAX_LINE)
+    assert spelled(given, kept="\n\t") == "a\\u202eb\n\tc\\x1b" + "x" * (2 * MAX_LINE)
+    assert spelled(given).startswith("a\\u202eb  c\\x1bx")
 
 
 def test_error_of_the_package_is_safe_to_print() -> None:
@@ -66,3 +77,37 @@ def test_stored_lines_are_read() -> None:
     """What is none is left out."""
     stored = [b"1700000000000 a b", b"", b"x y", b"1700000000001", b"17000000000000 far"]
     assert read_log(stored) == ((1700000000000, "a b"), (1700000000001, ""))
+
+
+def test_all_bytes_are_a_text_that_leads_back_to_them() -> None:
+    """A text of any bytes can be written anywhere, and names what it was read from."""
+    for data in (
+        bytes(range(256)),
+        b"",
+        "žluť 😀".encode(),
+        b"\xf0\x9f\x98",
+        b"\xed\xa0\x80",
+        b"a\\b",
+    ):
+        shown = text(data)
+        shown.encode()
+        found = raw(shown)
+        assert (found.encode() if isinstance(found, str) else found) == data
+
+
+@pytest.mark.parametrize("word", ["", "x", "1.5", "inf", "9" * 15, "9" * 5000, "-" + "9" * 15])
+def test_what_is_no_number_is_refused(word: str) -> None:
+    """Before anything is computed with it."""
+    for read in (number, ms):
+        with pytest.raises(ValueError, match=r".+"):
+            read(word)
+    assert number(b"-5") == -5
+    with pytest.raises(ValueError, match="no time"):
+        ms(b"-5")
+
+
+@pytest.mark.parametrize("score", ["-inf", "inf", "nan", "-1", "1e300", str(MAX_NUMBER)])
+def test_score_that_is_no_time_is_none(score: str) -> None:
+    """Scores are floats, and may be anything."""
+    assert ms_of(float(score)) is None
+    assert ms_of(b"1700000000000") == 1_700_000_000_000

@@ -7,8 +7,9 @@ each in the order of its index. So every page is exact, and only the shown rows 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
+from django.core.exceptions import FieldError
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -157,6 +158,11 @@ class JobRows(Rows[Job]):
             "%(total)d. Choose a queue to list all of it."
         )
         return [text % {"reach": MERGE_DEPTH, "total": max(s.total for s in cut)}]
+
+    def _add_lookup(self, name: str, value: Any) -> None:
+        if name == "state" and value not in set(State):
+            raise FieldError(f"{value!r} is no state.")
+        super()._add_lookup(name, value)
 
     @property
     def _needs_window(self) -> bool:

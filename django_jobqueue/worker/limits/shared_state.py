@@ -121,5 +121,8 @@ class SharedState:
 
 
 def run_id(fence: str) -> int:
-    """Return the id of a run: the 48 random bits of its fence."""
-    return int(fence.rpartition("-")[2] or "0", 16)
+    """Return the id of a run: the 48 random bits of its fence; 0 for a fence that is damaged."""
+    try:
+        return int(fence.rpartition("-")[2], 16)
+    except ValueError:
+        return 0

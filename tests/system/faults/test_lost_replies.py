@@ -61,7 +61,7 @@ def attach(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     def call(far: Engine) -> str:
         far.client.detach()
         far.client.attach()
-        return far.client.epoch
+        return str(far.client.epoch)
 
     return call, known.__eq__
 
