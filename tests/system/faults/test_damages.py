@@ -30,7 +30,7 @@ from django_jobqueue.worker.maintenance import Maintenance
 from tests.project import tasks
 from tests.support.crawler import Crawler
 from tests.support.damages import Damager
-from tests.support.processes import PATIENCE, WorkerProcess, alive, lines
+from tests.support.processes import PATIENCE, WorkerProcess, alive, lines, until
 from tests.support.schedule_rows import row_of
 from tests.system.faults.conftest import Oracle
 
@@ -133,6 +133,9 @@ def test_nothing_that_stands_in_redis_stops_anything(
     other = worker_process("--processes", "1", TEST_LEASE="2").until_ready()
     scheduler = scheduler_process()
     slots = worker.until_ready().slots()
+    # A process that starts on damaged keys may refuse them; one that is attached goes on.
+    until(lambda: len(damaged.inspector.workers()) == 2, what="the workers are known")
+    until(damaged.inspector.schedules.seen_at, what="the scheduler is known")
     trial = Trial(damaged, admin_client, oracle.path, chaos_seed)
     for _ in range(-(-DAMAGES // PER_ROUND)):
         if trial.rng.random() < 0.6:
