@@ -18,6 +18,7 @@ from django_jobqueue.jobs.text import one_line
 HIDDEN = "••••"
 MAX_TRACEBACK = 16_384  # bytes; the end is kept, because it has the error text
 MIN_LENGTH = 6  # characters of a secret that is hidden in texts: shorter ones match by chance
+LONGEST_IN_URL = 2_000  # characters of a secret that is hidden percent-encoded too
 # Found anywhere in a name, in any case. `author` doesn't match; `authorization` does.
 USUAL = "pass|secret|token|api[_-]?key|auth(?!or(?!i))|credential|card|cvv|iban|private"
 
@@ -56,6 +57,8 @@ class Redactor:
         forms = {form for name, value in named for form in self._forms(name, value)}
         for form in sorted(forms, key=len, reverse=True):
             text = text.replace(form, HIDDEN)
+            if len(form) <= LONGEST_IN_URL and ("%" in text or "+" in text):
+                text = re.sub("".join(map(_in_url, form)), HIDDEN, text)
         return text
 
     def traceback(
@@ -146,6 +149,12 @@ class Redactor:
 @cache
 def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join([USUAL, *map(re.escape, words)]), re.IGNORECASE)
+
+
+def _in_url(char: str) -> str:
+    """Return a pattern of a character that may be percent-encoded, as each library does it."""
+    encoded = "".join(f"%{byte:02x}" for byte in char.encode(errors="replace"))
+    return f"(?:{re.escape(char)}|(?i:{encoded}){'|[+]' if char == ' ' else ''})"
 
 
 def _leaves(value: Any) -> Iterator[str]:

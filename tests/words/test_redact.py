@@ -2,7 +2,9 @@
 
 import functools
 import json
+import re
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -214,3 +216,26 @@ def test_callable_that_does_not_tell_its_parameters() -> None:
     Broken.func.__signature__ = "nonsense"  # type: ignore[attr-defined]
     assert shown(Odd, "x")[0] in ([HIDDEN], ["x"])
     assert shown(Broken, "x") == ([HIDDEN], {})
+
+
+@pytest.mark.parametrize(
+    "secret", ["p@ss/w%rd:1", "two words+1", "žluť-kůň", "plain123", "a'b\"c\\d"]
+)
+@pytest.mark.parametrize("case", [str.upper, str.lower])
+def test_secret_in_a_url_is_hidden(secret: str, case: Any) -> None:
+    """However much of it a library percent-encodes, and in either case of the digits."""
+    redactor = Redactor(pay)
+    whole = "".join(f"%{byte:02x}" for byte in secret.encode())
+    forms = [quote(secret), quote(secret, safe=""), quote(secret, safe="@:"), quote_plus(secret)]
+    for form in [*forms, whole]:
+        encoded = re.sub("%..", lambda found: case(found[0]), form)
+        text = redactor.text(
+            f"GET https://x.test/?a=1&password={encoded}&b=%20", [], {"password": secret}
+        )
+        assert text == f"GET https://x.test/?a=1&password={HIDDEN}&b=%20"
+
+
+def test_long_secret_costs_no_search_of_urls() -> None:
+    """No URL is that long; as it stands it is hidden."""
+    secret = "x y" * 100_000
+    assert Redactor(pay).text(f"%20 {secret}", [], {"password": secret}) == f"%20 {HIDDEN}"
