@@ -14,12 +14,13 @@ from django.utils.translation import gettext_lazy as _
 
 from django_jobqueue.engine.inspector import QueueStats, WorkerStats
 from django_jobqueue.jobs.job import Job as JobSnapshot
+from django_jobqueue.jobs.text import one_line
 
 
 class CatchUp(models.TextChoices):
     """The rule for nominal times that no scheduler fired in time: which of them to fire late."""
 
-    SKIP = "skip", _("none: leave them out")
+    SKIP = "skip", _("none: skip them")
     LAST = "last", _("the last one")
     ALL = "all", _("all, up to a number")
 
@@ -27,8 +28,8 @@ class CatchUp(models.TextChoices):
 class Overlap(models.TextChoices):
     """The rule for firing while the job of the previous fire is not final yet."""
 
-    ALLOW = "allow", _("fire all the same")
-    SKIP = "skip", _("leave this time out")
+    ALLOW = "allow", _("fire anyway")
+    SKIP = "skip", _("skip this time")
 
 
 class Schedule(models.Model):
@@ -162,7 +163,7 @@ class Job(models.Model):
         verbose_name_plural = _("jobs")
 
     def __str__(self) -> str:
-        return f"{self.task} {self.id}"
+        return f"{one_line(self.task)} {self.id}"
 
     @classmethod
     def of(cls, alias: str, snapshot: JobSnapshot) -> Self:
@@ -170,7 +171,7 @@ class Job(models.Model):
             id=snapshot.id,
             alias=alias,
             task=snapshot.task,
-            queue=snapshot.queue,
+            queue=one_line(snapshot.queue),
             state=snapshot.state,
             priority=snapshot.priority,
         )
@@ -230,6 +231,6 @@ class Worker(models.Model):
 
     @classmethod
     def of(cls, alias: str, stats: WorkerStats) -> Self:
-        row = cls(id=stats.id, alias=alias, host=stats.host, pid=stats.pid)
+        row = cls(id=stats.id, alias=alias, host=one_line(stats.host), pid=stats.pid)
         row.stats = stats
         return row

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_jobqueue.jobs.states import State
-from django_jobqueue.jobs.text import spelled
+from django_jobqueue.jobs.text import one_line, spelled
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -91,9 +91,15 @@ def short_task(path: str) -> SafeString:
 
     A narrow column can break it between words.
     """
+    path = one_line(path)
     words = re.split(r"(?<=[._])", ".".join(path.split(".")[-2:]))
     shown = format_html_join(mark_safe("<wbr>"), "{}", ((word,) for word in words))
-    return format_html('<span title="{}">{}</span>', path, shown)
+    return format_html('<bdi title="{}">{}</bdi>', path, shown)
+
+
+def duration(ms: int) -> SafeString:
+    """Return a duration as `span` does, apart from the writing direction of the text around it."""
+    return format_html("<bdi>{}</bdi>", span(ms))
 
 
 def span(ms: int) -> str:
@@ -150,15 +156,15 @@ def time_and_age(ms: int | None, *, short: bool = False) -> SafeString | str:
     age = now_ms() - ms
     text = _("%(span)s ago") if age >= 0 else _("in %(span)s")
     words = text % {"span": span(abs(age))}
-    return format_html('{} <span class="jobqueue-age">{}</span>', time_of(ms, short=short), words)
+    return format_html('{} <bdi class="jobqueue-age">{}</bdi>', time_of(ms, short=short), words)
 
 
 def reason(code: str) -> str:
     """Return a reason's code in words; an unknown code unchanged."""
     kind, _, number = code.partition("_")
     if kind in NUMBERED:
-        return NUMBERED[kind] % number
-    return str(REASONS.get(code, code))
+        return NUMBERED[kind] % one_line(number)
+    return str(REASONS.get(code, one_line(code)))
 
 
 def exact_time(ms: int) -> SafeString:
@@ -166,7 +172,9 @@ def exact_time(ms: int) -> SafeString:
     aware = datetime.fromtimestamp(ms / 1000, UTC)
     at = timezone.localtime(aware) if settings.USE_TZ else timezone.make_naive(aware)
     text = at.replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
-    return format_html('<time class="jobqueue-time" datetime="{}">{}</time>', at.isoformat(), text)
+    return format_html(
+        '<time class="jobqueue-time" dir="ltr" datetime="{}">{}</time>', at.isoformat(), text
+    )
 
 
 def pretty(value: object) -> str:
@@ -187,5 +195,6 @@ def sendable(text: str) -> str:
 
 
 def block(text: str) -> SafeString:
-    """Return lines of text, with other control characters and turned writing escaped."""
-    return format_html('<pre class="jobqueue-text">{}</pre>', spelled(text, kept="\n\t"))
+    """Return a text of many lines, with other control characters escaped; a keyboard can scroll it."""
+    shown = spelled(text, kept="\n\t")
+    return format_html('<pre class="jobqueue-text" tabindex="0">{}</pre>', shown)

@@ -94,20 +94,20 @@ class QueueAdmin(LiveModelAdmin[Queue]):
         text = str(done % {"count": len(changed)})
         self.message_user(request, text, messages.SUCCESS if changed else messages.WARNING)
 
-    @admin.display(description=gettext_lazy("claims"))
+    @admin.display(description=gettext_lazy("state"))
     def flag(self, row: Queue) -> SafeString:
-        """Return whether claims are paused, as a symbol and a text."""
+        """Return whether the queue is paused, as a symbol and a text."""
         if row.paused:
             symbol, text = "‖", _("paused")
         else:
-            symbol, text = "▶", _("open")
+            symbol, text = "▶", _("active")
         return format_html('<span aria-hidden="true">{}</span> {}', symbol, text)
 
     @admin.display(description=gettext_lazy("oldest queued"))
-    def oldest(self, row: Queue) -> str:
+    def oldest(self, row: Queue) -> SafeString | str:
         """Return the time since the job that is claimed next was enqueued."""
         at = row.stats.oldest_at
-        return display.span(max(0, display.now_ms() - at)) if at else display.NOTHING
+        return display.duration(max(0, display.now_ms() - at)) if at else display.NOTHING
 
     running = _count_column(State.RUNNING)
     queued = _count_column(State.QUEUED)

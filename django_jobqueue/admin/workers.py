@@ -14,6 +14,7 @@ from django_jobqueue.admin.links import page_link
 from django_jobqueue.admin.live import LiveModelAdmin
 from django_jobqueue.admin.rows import ListedRows
 from django_jobqueue.engine import get_engine
+from django_jobqueue.jobs.text import one_line
 from django_jobqueue.models import Job, Worker
 
 MISSED_RENEWALS = 2.5  # so many, of three per lease, mean that a worker is not seen
@@ -55,7 +56,7 @@ class WorkerAdmin(LiveModelAdmin[Worker]):
         if unseen > MISSED_RENEWALS * get_engine(row.alias).options.lease_ms / 3:
             return display.failure(_("unseen for %(span)s") % {"span": display.span(unseen)})
         if row.stats.fault:
-            return display.failure(row.stats.fault)
+            return display.failure(one_line(row.stats.fault))
         if row.stats.stopping:
             symbol, text = "■", _("stopping")
         else:
@@ -64,7 +65,7 @@ class WorkerAdmin(LiveModelAdmin[Worker]):
 
     @admin.display(description=gettext_lazy("queues"))
     def queues(self, row: Worker) -> str:
-        return ", ".join(row.stats.queues) or _("all")
+        return one_line(", ".join(row.stats.queues)) or _("all")
 
     @admin.display(description=gettext_lazy("busy slots"))
     def slots(self, row: Worker) -> str:
@@ -85,4 +86,4 @@ class WorkerAdmin(LiveModelAdmin[Worker]):
 
     @admin.display(description=gettext_lazy("version"))
     def version(self, row: Worker) -> str:
-        return row.stats.version or display.NOTHING
+        return one_line(row.stats.version) or display.NOTHING

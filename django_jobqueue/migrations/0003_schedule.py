@@ -58,7 +58,7 @@ class Migration(migrations.Migration):
                     "catch_up",
                     models.CharField(
                         choices=[
-                            ("skip", "none: leave them out"),
+                            ("skip", "none: skip them"),
                             ("last", "the last one"),
                             ("all", "all, up to a number"),
                         ],
@@ -74,7 +74,7 @@ class Migration(migrations.Migration):
                 (
                     "overlap",
                     models.CharField(
-                        choices=[("allow", "fire all the same"), ("skip", "leave this time out")],
+                        choices=[("allow", "fire anyway"), ("skip", "skip this time")],
                         default="allow",
                         max_length=5,
                         verbose_name="overlap",

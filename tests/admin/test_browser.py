@@ -1,5 +1,6 @@
 """The admin in a real browser, under a policy that forbids all inline code and style."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -140,6 +141,45 @@ def test_every_page_obeys_the_policy(
     for url in (JOBS, f"{JOBS}?q=nothing", QUEUES, WORKERS, page_of("worker", "worker-1"), *urls):
         answer = page.goto(url)
         assert answer.status == 200, url
+
+
+def test_code_and_figures_run_from_left_to_right_in_hebrew(
+    open_page: Callable[..., Any], seed: Seed, settings: Any
+) -> None:
+    """They are not mixed with the text around them, which runs the other way."""
+    settings.LANGUAGE_CODE = "he"
+    failed, running = seed.failed(exception="app.errors.Bad"), seed.running()
+    seed.engine.jobs.log(running, seed.engine.inspector.job(running).fence, "done: 5.")
+    page = open_page()
+    style = "e => [getComputedStyle(e).direction, getComputedStyle(e).unicodeBidi].join()"
+    for url, found in (
+        (page_of("job", failed), (".jobqueue-text >> nth=0", ".jobqueue-text >> nth=1", "code")),
+        (page_of("job", failed), (".field-run_time bdi", ".jobqueue-age bdi, bdi.jobqueue-age")),
+        (page_of("job", failed), ("td:has-text('app.errors') bdi", "td:has-text(' ms') bdi")),
+        (page_of("job", running), ("td:has-text('done') bdi", "td time.jobqueue-time")),
+        (JOBS, ("td.field-run_time bdi", "bdi.jobqueue-age", "td.field-task_name bdi")),
+    ):
+        page.goto(url)
+        assert page.evaluate("document.documentElement.dir") == "rtl"
+        for selector in found:
+            assert page.locator(selector).first.evaluate(style) == "ltr,isolate", selector
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_what_scrolls_can_be_scrolled_by_keyboard(
+    open_page: Callable[..., Any], seed: Seed, width: int
+) -> None:
+    """As the rule scrollable-region-focusable of axe demands."""
+    long = "x" * 400 + " y" * 4_000
+    job = seed.failed(traceback=long, data=json.dumps({"args": [long], "kwargs": {}}).encode())
+    page = open_page()
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(page_of("job", job))
+    stuck = """() => [...document.querySelectorAll('#content *')].filter(e =>
+        /auto|scroll/.test(getComputedStyle(e).overflowY + getComputedStyle(e).overflowX) &&
+        (e.scrollHeight > e.clientHeight + 1 || e.scrollWidth > e.clientWidth + 1) &&
+        e.tabIndex < 0).map(e => e.className)"""
+    assert page.evaluate(stuck) == []
 
 
 def test_a_telephone_shows_a_job_without_scrolling_sideways(

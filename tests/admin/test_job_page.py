@@ -13,7 +13,7 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.redaction import HIDDEN
 from tests.admin.conftest import Seed
-from tests.support.pages import page_of
+from tests.support.pages import JOBS, WORKERS, page_of
 
 ECHO = "tests.project.tasks.echo"
 SPILL = "tests.project.elsewhere.spill"
@@ -221,7 +221,7 @@ def test_it_shows_the_log_with_its_times(
     (at, _), _second = engine.inspector.job(job_id).log
     tokyo = datetime.fromtimestamp(at / 1000, ZoneInfo("Asia/Tokyo"))
     assert f">{tokyo:%Y-%m-%d %H:%M:%S}.{at % 1000:03}</time>" in text
-    assert text.index("first &lt;b&gt;") < text.index("<td>second</td>")
+    assert text.index("first &lt;b&gt;") < text.index("<td><bdi>second</bdi></td>")
 
 
 def test_without_lines_there_is_no_log(admin_client: Client, seed: Seed) -> None:
@@ -276,3 +276,36 @@ def test_a_job_that_is_told_to_end_is_not_told_again(admin_client: Client, seed:
     text = show(admin_client, job_id)
     assert "it is to end, somebody has cancelled it" in text
     assert f'action="{page_of("job", job_id, "cancel")}"' not in text
+
+
+def test_the_first_attempt_is_counted_while_it_runs(admin_client: Client, seed: Seed) -> None:
+    running, queued = seed.running(), seed.queued()
+    assert re.search(r">\s*1/1\s*<", show(admin_client, running))
+    assert re.search(r">\s*0/1\s*<", show(admin_client, queued))
+
+
+def test_a_text_of_a_megabyte_is_cut_wherever_it_stands(
+    admin_client: Client, seed: Seed, engine: Engine
+) -> None:
+    """No client stores such texts, but Redis holds them."""
+    client: Any = engine.client.redis
+    keys, text = engine.client.keys, "x" * 1_000_000
+    job_id, plain = seed.running(), seed.queued()
+    engine.claims.renew("worker-1", dict.fromkeys(("host", "queues", "version", "fault"), text))
+    run = f"1 1-f {text} 1 2 {text} {text}\n{text}"
+    client.rpush(keys("attempts", job_id), run)
+    client.rpush(keys("log", job_id), f"1700000000000 {text}")
+    client.set(keys("progress", job_id), f"1 2 {text}")
+    fields = dict.fromkeys(("task", "reason", "worker"), text)
+    before = client.hgetall(keys("job", job_id))
+    client.hset(keys("job", job_id), mapping=fields | {"state": "failed"})
+    client.hset(keys("job", plain), "queue", text)
+    try:
+        for url in (page_of("job", job_id), page_of("job", plain), JOBS, WORKERS):
+            assert len(admin_client.get(url).content) < 100_000, url
+        assert len(admin_client.get(page_of("worker", "worker-1")).content) < 100_000
+    finally:
+        client.delete(keys("job", job_id))
+        client.hset(keys("job", job_id), mapping=before)
+        client.hset(keys("job", plain), "queue", "default")
+        client.delete(keys("attempts", job_id), keys("log", job_id), keys("progress", job_id))

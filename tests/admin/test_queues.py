@@ -36,7 +36,10 @@ def test_it_shows_how_long_the_oldest_job_waits(
     job_id = seed.queued()
     key = engine.client.keys("job", job_id)
     engine.client.redis.hincrby(key, "enqueued_at", -3_600_000)
-    assert '<td class="field-oldest">1 h 0 min</td>' in admin_client.get(QUEUES).content.decode()
+    assert (
+        '<td class="field-oldest"><bdi>1 h 0 min</bdi></td>'
+        in admin_client.get(QUEUES).content.decode()
+    )
 
 
 @pytest.mark.parametrize(("action", "paused"), [("pause", True), ("resume", False)])
@@ -51,7 +54,7 @@ def test_pause_and_resume(
     assert engine.inspector.queue_stats()[0].paused is paused
     entry = LogEntry.objects.get()
     assert (entry.object_id, entry.get_change_message()) == ("default", f"{action.capitalize()}d.")
-    word = "paused" if paused else "open"
+    word = "paused" if paused else "active"
     assert f"</span> {word}</td>" in client.get(QUEUES).content.decode()
 
 

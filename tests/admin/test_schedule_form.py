@@ -474,7 +474,7 @@ def test_who_may_only_look_sees_also_what_is_of_the_code_or_broken(
     row = in_code(catch_up="all", catch_up_max=7, overlap="skip")
     text = view(client, row)
     assert "all, up to a number: 7" in text
-    assert "leave this time out" in text
+    assert "skip this time" in text
     assert "&quot;x&quot;" in text or HIDDEN in text
     broken = view(client, row_of("broken", task="shop.tasks.gone", kwargs={"token": "geheim"}))
     assert "There is no task" in broken

@@ -50,7 +50,11 @@ def test_it_shows_schedules_of_code_and_database(admin_client: Client) -> None:
     assert nightly["standing"] == "in the code"
     assert "tests.project.tasks.noop" in nightly["task_name"]
     assert "in " in nightly["next_fire"]
-    assert (here["words"], here["standing"], here["last_fire"]) == ("Every 10 minutes", "here", "–")
+    assert (here["words"], here["standing"], here["last_fire"]) == (
+        "Every 10 minutes",
+        "in the admin",
+        "–",
+    )
     assert "Every 10 minutes" in response.content.decode()
 
 
@@ -76,10 +80,10 @@ def test_it_tells_overrides_and_what_is_gone_from_the_code(admin_client: Client)
     row_of("nightly", every_seconds=600)
     row_of("old", task="shop.tasks.bye", from_code=True, every_seconds=None)
     response = admin_client.get(SCHEDULES)
-    assert cells(response, "nightly")["standing"] == "here, overrides the code"
+    assert cells(response, "nightly")["standing"] == "in the admin, overrides the code"
     assert cells(response, "nightly")["words"] == "Every 10 minutes"
     old = cells(response, "old")
-    assert (old["standing"], old["words"], old["next_fire"]) == ("gone from the code", "–", "–")
+    assert (old["standing"], old["words"], old["next_fire"]) == ("no longer in the code", "–", "–")
 
 
 def test_a_broken_one_says_why_beside_sound_ones(admin_client: Client) -> None:
@@ -89,7 +93,7 @@ def test_a_broken_one_says_why_beside_sound_ones(admin_client: Client) -> None:
     told = cells(response, "broken")["standing"]
     assert "broken" in told
     assert "There is no task &#x27;shop.tasks.gone&#x27;" in told
-    assert cells(response, "sound")["standing"] == "here"
+    assert cells(response, "sound")["standing"] == "in the admin"
 
 
 def test_a_disabled_one_has_no_next_fire(admin_client: Client) -> None:
@@ -299,7 +303,7 @@ def test_a_damaged_record_is_shown_as_far_as_it_can_be(
     words = {"fired_at": "9" * 16, "nominal": "x", "missed": "²", "overlapped": "-1", "job": EVIL}
     engine.client.redis.hset(engine.client.keys("schedule", "sum"), mapping=dict(words.items()))
     response = admin_client.get(SCHEDULES)
-    assert cells(response, "sum")["left_out"] == "–"
+    assert cells(response, "sum")["not_fired"] == "–"
     assert_harmless_page(response)
     assert_harmless_page(admin_client.get(page_of("schedule", str(row.pk))))
 

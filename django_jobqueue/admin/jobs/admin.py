@@ -67,21 +67,21 @@ class JobAdmin(JobPageMixin, JobActionsMixin, LiveModelAdmin[Job]):
         return display.state_badge(row.snapshot.state)
 
     @admin.display(description=gettext_lazy("run time"))
-    def run_time(self, row: Job) -> str:
+    def run_time(self, row: Job) -> SafeString | str:
         """Return the duration of the latest run, until now if it is still running."""
         job = row.snapshot
         if not job.attempted_at:
             return display.NOTHING
         running = job.state is State.RUNNING
         end = display.now_ms() if running else job.finished_at
-        return display.span(max(0, end - job.attempted_at)) if end else display.NOTHING
+        return display.duration(max(0, end - job.attempted_at)) if end else display.NOTHING
 
     @admin.display(description=gettext_lazy("attempts"))
-    def tries(self, row: Job) -> str:
-        """Return the used and allowed attempts, and the recoveries if there were any."""
+    def tries(self, row: Job) -> SafeString | str:
+        """Return the begun and allowed attempts, and the recoveries if there were any."""
         job = row.snapshot
-        text = f"{job.attempts}/{job.max_attempts}"
+        text = f"{job.attempts + (job.state is State.RUNNING)}/{job.max_attempts}"
         if not job.recoveries:
             return text
         words = ngettext("%(count)d recovery", "%(count)d recoveries", job.recoveries)
-        return f"{text}, {words % {'count': job.recoveries}}"
+        return format_html("<bdi>{}, {}</bdi>", text, words % {"count": job.recoveries})

@@ -22,7 +22,7 @@ Option = tuple[str | None, object]  # value in the URL, text
 class Choice(admin.ListFilter):
     """A filter by one URL parameter, whose options depend on the rows."""
 
-    parameter: ClassVar[str]
+    parameter_name: ClassVar[str]  # themes read it, as of Django's SimpleListFilter
 
     def __init__(
         self,
@@ -32,19 +32,19 @@ class Choice(admin.ListFilter):
         model_admin: "admin.ModelAdmin[Any]",
     ) -> None:
         super().__init__(request, params, model, model_admin)
-        self.value = params.pop(self.parameter, [""])[-1]
+        self.value = params.pop(self.parameter_name, [""])[-1]
 
     def options(self, rows: JobRows) -> Iterator[Option]:
         raise NotImplementedError
 
     def narrow(self, rows: JobRows) -> JobRows:
-        return rows.filter(**{self.parameter: self.value}) if self.value else rows
+        return rows.filter(**{self.parameter_name: self.value}) if self.value else rows
 
     def has_output(self) -> bool:
         return True
 
     def expected_parameters(self) -> list[str | None]:
-        return [self.parameter]
+        return [self.parameter_name]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         return self.narrow(queryset)
@@ -54,7 +54,7 @@ class Choice(admin.ListFilter):
         for value, text in self.options(rows):
             yield {
                 "selected": self.value == (value or ""),
-                "query_string": changelist.get_query_string({self.parameter: value}),
+                "query_string": changelist.get_query_string({self.parameter_name: value}),
                 "display": text,
             }
 
@@ -63,7 +63,7 @@ class AliasFilter(Choice):
     """Select one alias; the first one is the default."""
 
     title = gettext_lazy("alias")
-    parameter = "alias"
+    parameter_name = "alias"
 
     def narrow(self, rows: JobRows) -> JobRows:
         known = rows.source.aliases
@@ -81,7 +81,7 @@ class StateFilter(Choice):
     """Select one state or all; each option shows its count."""
 
     title = gettext_lazy("state")
-    parameter = "state"
+    parameter_name = "state"
 
     def narrow(self, rows: JobRows) -> JobRows:
         if self.value and self.value not in set(State):
@@ -102,7 +102,7 @@ class QueueFilter(Choice):
     """Select one queue or all."""
 
     title = gettext_lazy("queue")
-    parameter = "queue"
+    parameter_name = "queue"
 
     def options(self, rows: JobRows) -> Iterator[Option]:
         yield None, _("All")
@@ -115,7 +115,7 @@ class TaskFilter(Choice):
     """Select the failed jobs of one task, which an index lists; other states need a search."""
 
     title = gettext_lazy("task of failed jobs")
-    parameter = "task"
+    parameter_name = "task"
 
     def has_output(self) -> bool:
         return bool(self.value) or self.request.GET.get("state") == State.FAILED
@@ -141,7 +141,7 @@ class OrderFilter(Choice):
     """Select the order within a state; the oldest queued jobs are claimed next."""
 
     title = gettext_lazy("order")
-    parameter = "order"
+    parameter_name = "order"
 
     def narrow(self, rows: JobRows) -> JobRows:
         return rows.oldest() if self.value == "oldest" else rows

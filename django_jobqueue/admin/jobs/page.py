@@ -20,6 +20,7 @@ from django_jobqueue.engine import get_engine
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.run import Run
 from django_jobqueue.jobs.states import State
+from django_jobqueue.jobs.text import one_line
 from django_jobqueue.models import Job, Schedule, Worker
 
 
@@ -70,9 +71,8 @@ class JobPageMixin(LiveModelAdmin[Job]):
         row.snapshot = get_engine(row.alias).inspector.job(row.id)
         self.call = CallDisplay(row.alias, row.snapshot, self.viewer)
         context["runs"] = [_run(run) for run in row.snapshot.runs]
-        context["log"] = [
-            {"at": display.exact_time(at), "text": text} for at, text in row.snapshot.log
-        ]
+        lines = row.snapshot.log
+        context["log"] = [{"at": display.exact_time(at), "text": one_line(x)} for at, x in lines]
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description=gettext_lazy("state"))
@@ -101,10 +101,10 @@ class JobPageMixin(LiveModelAdmin[Job]):
     def progress(self, row: Job) -> SafeString | str:
         if row.snapshot.progress is None:
             return display.NOTHING
-        current, total, text = row.snapshot.progress
+        current, total, said = row.snapshot.progress
+        text = one_line(said)
         return format_html(
-            '<progress value="{}" max="{}" aria-label="{}"></progress> '
-            '<span class="jobqueue-plain">{}</span>',
+            '<progress value="{}" max="{}" aria-label="{}"></progress> <bdi>{}</bdi>',
             str(max(0, min(current, total))),
             str(max(1, total)),
             _("Progress"),
@@ -114,17 +114,15 @@ class JobPageMixin(LiveModelAdmin[Job]):
 
     @admin.display(description=gettext_lazy("task"))
     def task_path(self, row: Job) -> SafeString | str:
-        """Return the task's path, with a link to its failed jobs."""
+        """Return the task's path, with a link to its failed jobs unless it is cut."""
+        shown = one_line(row.task)
+        if shown != row.task:
+            return format_html("<code>{}</code>", shown)
         where = {"alias": row.alias} if self.alias_column() else {}
-        link = list_link(
-            self.admin_site,
-            Job,
-            _("failed jobs of this task"),
-            state=State.FAILED.value,
-            task=row.task,
-            **where,
-        )
-        return format_html('<code>{}</code> <span class="jobqueue-age">({})</span>', row.task, link)
+        text = _("failed jobs of this task")
+        state = State.FAILED.value
+        link = list_link(self.admin_site, Job, text, state=state, task=row.task, **where)
+        return format_html('<code>{}</code> <span class="jobqueue-age">({})</span>', shown, link)
 
     @admin.display(description=gettext_lazy("schedule"))
     def schedule(self, row: Job) -> SafeString:
@@ -147,7 +145,7 @@ class JobPageMixin(LiveModelAdmin[Job]):
         """Return the worker of the latest run, as a link while the job runs."""
         if row.snapshot.state is State.RUNNING:
             return page_link(self.admin_site, Worker, row.snapshot.worker)
-        return row.snapshot.worker or display.NOTHING
+        return one_line(row.snapshot.worker) or display.NOTHING
 
     @admin.display(description=gettext_lazy("arguments"))
     def arguments(self, row: Job) -> SafeString | str:
@@ -159,12 +157,13 @@ class JobPageMixin(LiveModelAdmin[Job]):
 
 
 def _run(run: Run) -> dict[str, Any]:
+    took = max(0, run.finished_at - run.started_at)
     return {
         "attempt": run.attempt if run.counts else "",
-        "outcome": display.OUTCOMES.get(run.outcome, run.outcome),
-        "worker": "" if run.worker == "-" else run.worker,
+        "outcome": display.OUTCOMES.get(run.outcome, one_line(run.outcome)),
+        "worker": "" if run.worker == "-" else one_line(run.worker),
         "started": display.time_of(run.started_at),
-        "took": display.span(max(0, run.finished_at - run.started_at)) if run.started_at else "",
-        "exception": run.exception,
-        "traceback": run.traceback,
+        "took": display.duration(took) if run.started_at else "",
+        "exception": one_line(run.exception),
+        "traceback": display.cut(run.traceback),
     }

@@ -40,7 +40,7 @@ class ScheduleAdmin(SchedulePageMixin, ScheduleActionsMixin, JobQueueModelAdmin[
         "enabled",
         "last_fire",
         "next_fire",
-        "left_out",
+        "not_fired",
     )
     search_fields = ("name", "task")
 

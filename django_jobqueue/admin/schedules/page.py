@@ -30,7 +30,7 @@ from django_jobqueue.models import CatchUp, Job, Overlap, Schedule
 from django_jobqueue.schedules.cron import to_ms
 from django_jobqueue.schedules.spec import ScheduleSpec, declared
 
-FACTS = ("last_fire", "next_fire", "left_out")
+FACTS = ("last_fire", "next_fire", "not_fired")
 
 
 def _entry_field(label: Any, show: Callable[[ScheduleSpec], SafeString | str]) -> Any:
@@ -155,7 +155,7 @@ class SchedulePageMixin(JobQueueModelAdmin[Schedule]):
         words = str(CatchUp(table.catch_up).label)
         return f"{words}: {table.catch_up_max}" if table.catch_up == CatchUp.ALL else words
 
-    @admin.display(description=gettext_lazy("stands"))
+    @admin.display(description=gettext_lazy("defined"))
     def standing(self, row: Schedule) -> SafeString | str:
         """Return where the schedule is defined, and its fault if it is broken."""
         status = self.statuses.of(row)
@@ -180,9 +180,9 @@ class SchedulePageMixin(JobQueueModelAdmin[Schedule]):
         at = self.statuses.of(row).next_at() if row.enabled else None
         return display.time_and_age(_ms(at), short=True)
 
-    @admin.display(description=gettext_lazy("left out"))
-    def left_out(self, row: Schedule) -> str:
-        """Return the counts of missed nominal times and of those left out for an overlap."""
+    @admin.display(description=gettext_lazy("not fired"))
+    def not_fired(self, row: Schedule) -> str:
+        """Return the counts of missed nominal times and of those skipped for an overlap."""
         stats = self.statuses.of(row).stats
         counts = []
         if stats and stats.missed:
@@ -198,12 +198,12 @@ def _notes(row: Schedule, status: ScheduleStatus) -> list[str]:
         text = (
             _(
                 "The code that runs here declares it no more, so it fires nothing. Delete it; or "
-                "untick “as in the code”, and it stands here."
+                "untick “as in the code”, and the admin defines it."
             )
             if row.from_code
             else _(
                 "It overrides what the code that runs here declares no more, so it fires nothing. "
-                "Delete it; or save it, and it stands here alone."
+                "Delete it; or save it, and the admin alone defines it."
             )
         )
         notes.append(text)

@@ -38,9 +38,9 @@ class Origin(Enum):
 
 ORIGINS: dict[Origin, "_StrPromise"] = {
     Origin.CODE: gettext_lazy("in the code"),
-    Origin.HERE: gettext_lazy("here"),
-    Origin.OVERRIDE: gettext_lazy("here, overrides the code"),
-    Origin.GONE: gettext_lazy("gone from the code"),
+    Origin.HERE: gettext_lazy("in the admin"),
+    Origin.OVERRIDE: gettext_lazy("in the admin, overrides the code"),
+    Origin.GONE: gettext_lazy("no longer in the code"),
 }
 
 
