@@ -195,6 +195,6 @@ def sendable(text: str) -> str:
 
 
 def block(text: str) -> SafeString:
-    """Return a text of many lines, with other control characters escaped; a keyboard can scroll it."""
+    """Return lines of text, with other control characters escaped; a keyboard can scroll it."""
     shown = spelled(text, kept="\n\t")
     return format_html('<pre class="jobqueue-text" tabindex="0">{}</pre>', shown)

@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from django_jobqueue.engine import Engine
@@ -278,6 +279,28 @@ def test_a_job_that_is_told_to_end_is_not_told_again(admin_client: Client, seed:
     assert f'action="{page_of("job", job_id, "cancel")}"' not in text
 
 
+def test_without_the_permission_what_tasks_wrote_is_not_shown(
+    staff: Any, seed: Seed, engine: Engine
+) -> None:
+    """Their texts may tell arguments: tracebacks, lines of the log, the text of the progress."""
+    failed, running = seed.failed(traceback="ValueError: Zoë", exception="app.Bad"), seed.running()
+    fence = engine.inspector.job(running).fence
+    engine.jobs.progress(running, fence, 3, 8, "mail to Zoë")
+    engine.jobs.log(running, fence, "Zoë is told")
+    client = staff("view_job")
+    for job_id, shown in ((failed, "app.Bad"), (running, "3 of 8")):
+        text = show(client, job_id)
+        assert "Zoë" not in text
+        assert shown in text
+        assert "you need the permission to see arguments and results" in text
+    user = User.objects.get()
+    user.user_permissions.add(Permission.objects.get(codename="view_payload"))
+    assert "ValueError: Zoë" in show(client, failed)
+    text = show(client, running)
+    assert "3 of 8 mail to Zoë" in text
+    assert "Zoë is told" in text
+
+
 def test_the_first_attempt_is_counted_while_it_runs(admin_client: Client, seed: Seed) -> None:
     running, queued = seed.running(), seed.queued()
     assert re.search(r">\s*1/1\s*<", show(admin_client, running))
@@ -291,7 +314,7 @@ def test_a_text_of_a_megabyte_is_cut_wherever_it_stands(
     client: Any = engine.client.redis
     keys, text = engine.client.keys, "x" * 1_000_000
     job_id, plain = seed.running(), seed.queued()
-    engine.claims.renew("worker-1", dict.fromkeys(("host", "queues", "version", "fault"), text))
+    engine.leases.renew("worker-1", dict.fromkeys(("host", "queues", "version", "fault"), text))
     run = f"1 1-f {text} 1 2 {text} {text}\n{text}"
     client.rpush(keys("attempts", job_id), run)
     client.rpush(keys("log", job_id), f"1700000000000 {text}")

@@ -9,7 +9,7 @@ from tests.support.schedule_rows import row_of
 
 def test_all_pages_stand(admin_client: Client, seed: Seed) -> None:
     made = seed.one_of_each()
-    seed.engine.claims.renew("worker-1", {"host": "mill", "pid": 1, "started_at": 1})
+    seed.engine.leases.renew("worker-1", {"host": "mill", "pid": 1, "started_at": 1})
     schedule = page_of("schedule", str(row_of("sum").pk))
     urls = [page_of("job", job_id) for job_id in made.values()]
     urls += [page_of("job", made["failed"], view) for view in ("delete", "history")]

@@ -75,7 +75,7 @@ class Trial:
         if isinstance(job, Job):
             self.engine.jobs.progress(job.id, job.fence, 1, 3, "said")
             self.engine.jobs.log(job.id, job.fence, "line")
-            self.engine.claims.renew("hand", {"host": "mill", "pid": 1, "started_at": 1})
+            self.engine.leases.renew("hand", {"host": "mill", "pid": 1, "started_at": 1})
             if end is not None:
                 self.engine.claims.finish(slot, job, end, [])
 
