@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 
 from django_jobqueue.engine import Engine, new_engine
 from django_jobqueue.engine.claims import Slot
-from django_jobqueue.engine.locate import CALLER_TIMEOUTS
+from django_jobqueue.engine.locate import caller_timeouts
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import RunResult
@@ -84,7 +84,7 @@ class Trial:
         for _ in range(damages):
             self.history.append(self.damager.damage())
         self._noting("page", self.crawler.crawl)
-        for tick in Maintenance(new_engine("default", CALLER_TIMEOUTS)).ticks:
+        for tick in Maintenance(new_engine("default", caller_timeouts())).ticks:
             self._noting("maintenance", tick.run)
         self._noting("register", lambda: self.engine.schedules.register("hand", {"sum": "rule"}))
         ids = [self.rng.choice(sorted(self.signed)), "\\xff"] if self.signed else ["x"]
