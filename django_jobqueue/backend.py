@@ -148,7 +148,8 @@ class JobQueueBackend(compat.BaseTaskBackend):
     def get_result(self, result_id: str) -> Any:
         """Return the result of the job with this id, whatever its state.
 
-        Raises: TaskResultDoesNotExist; TaskResultMismatch for an unknown task or invalid payload.
+        Raises: TaskResultDoesNotExist; TaskResultMismatch for an unknown task, and for arguments
+        or a return value that can't be read.
         """
         if not is_id(result_id):
             raise compat.TaskResultDoesNotExist(result_id)
@@ -159,13 +160,12 @@ class JobQueueBackend(compat.BaseTaskBackend):
             raise compat.TaskResultDoesNotExist(result_id) from error
         try:
             job.open(engine.signer)
-            task = paths.find(job.task)
-        except (BadSignature, TaskUnknown, ValueError) as error:
+            called = {"queue_name": job.queue, "priority": job.priority, "backend": self.alias}
+            return result_of(job, as_called(paths.find(job.task), **called))
+        except (BadSignature, TaskUnknown, ValueError, RecursionError) as error:
             raise compat.TaskResultMismatch(
                 f"Job {result_id} of {job.task!r} can't be shown as a result: {error}"
             ) from error
-        task = as_called(task, queue_name=job.queue, priority=job.priority, backend=self.alias)
-        return result_of(job, task)
 
     def cancel(self, result_id: str) -> State:
         """Cancel the job with this id, and return its state afterwards.

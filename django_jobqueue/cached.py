@@ -66,7 +66,7 @@ def as_latest(task: "Task[..., Any]", kept: CachedResult) -> Latest[Any] | None:
         return None
     try:
         value = payload.load_value(kept.value)
-    except ValueError:  # not written by this package
+    except (ValueError, RecursionError):  # not written by this package
         return None
     after = task.refresh_after
     return Latest(value, at, age, after is not None and age.total_seconds() >= seconds(after))

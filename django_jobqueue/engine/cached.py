@@ -3,12 +3,13 @@
 lua/jobs/finish.lua stores the values.
 """
 
+from contextlib import suppress
 from typing import NamedTuple
 
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.jobs import new_job_words
 from django_jobqueue.jobs.job import Job
-from django_jobqueue.jobs.text import text
+from django_jobqueue.jobs.text import ms, text
 
 
 class CachedResult(NamedTuple):
@@ -33,11 +34,13 @@ class CachedResults:
         Raises: QueueUnavailable.
         """
         now, value, at, refresh, is_refreshing = self._run("get_cached", digest=digest)
-        number = int(at) if at and at.isdigit() else 0
+        stored_at = 0
+        with suppress(ValueError):  # a damaged time counts as missing, and so does its value
+            stored_at = ms(at or b"")
         return CachedResult(
             now=int(now),
-            value=value if number else None,
-            at=number,
+            value=value if stored_at else None,
+            at=stored_at,
             refresh=text(refresh),
             is_refreshing=bool(is_refreshing),
         )

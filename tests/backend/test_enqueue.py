@@ -10,10 +10,12 @@ from django.utils import timezone
 from django_jobqueue import Exponential, compat, task
 from django_jobqueue.compat import TaskResultStatus
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.claims import Slot
 from django_jobqueue.exceptions import PayloadTooLarge, QueueUnavailable
-from django_jobqueue.jobs.job import is_id
+from django_jobqueue.jobs.job import Job, is_id
 from django_jobqueue.jobs.payload import load_call
-from django_jobqueue.jobs.states import State
+from django_jobqueue.jobs.run import RunResult
+from django_jobqueue.jobs.states import Outcome, State
 from django_jobqueue.signals import enqueue_failed
 from django_jobqueue.task import as_task
 from tests.project import tasks
@@ -249,6 +251,19 @@ def test_a_result_whose_task_is_gone_is_a_mismatch(engine: Engine, make_job) -> 
     with pytest.raises(compat.TaskResultMismatch, match=r"tests\.project\.tasks\.gone"):
         tasks.noop.get_result(job_id)
     assert engine.inspector.job(job_id).task == "tests.project.tasks.gone"
+
+
+@pytest.mark.parametrize("value", [b"\xff", b"[1", b"[" * 100_000])
+def test_a_return_value_that_can_not_be_read_is_a_mismatch(
+    engine: Engine, slot: Slot, value: bytes
+) -> None:
+    """A page that shows results gets the error that it expects."""
+    job_id = tasks.add.enqueue(1, 2).id
+    job = engine.claims.claim(slot, ["default"])
+    assert isinstance(job, Job)
+    engine.claims.finish(slot, job, RunResult(Outcome.SUCCEEDED, value=value), [])
+    with pytest.raises(compat.TaskResultMismatch, match=job_id):
+        tasks.add.get_result(job_id)
 
 
 def test_malformed_ids_cost_no_round_trip() -> None:

@@ -267,8 +267,9 @@ def test_value_ends_after_its_time(engine: Engine, clock: Clock) -> None:
 def test_damaged_value_is_none(engine: Engine) -> None:
     """Something else wrote there: no error of JSON comes out of a page."""
     key = engine.client.keys("cached", digest(tasks.total, [1], {}))
-    engine.client.redis.hset(key, mapping={"value": "{", "at": 1_700_000_000_000})
-    assert tasks.total.latest(1) is None
+    for value in (b"{", b"\xff", b"[" * 100_000):
+        engine.client.redis.hset(key, mapping={"value": value, "at": 1_700_000_000_000})
+        assert tasks.total.latest(1) is None
 
 
 # ── What is refused ──────────────────────────────────────────────────────────────────────────

@@ -103,7 +103,7 @@ def test_key_of_another_type_has_no_value(engine: Engine) -> None:
 def test_value_without_a_time_is_none(engine: Engine) -> None:
     """A record that nobody can judge counts as missing."""
     key = engine.client.keys("cached", "d")
-    for at in ("", "soon"):
+    for at in ("", "soon", b"\xff", "-5", "9" * 15, "9" * 400, "9" * 5_000):
         engine.client.redis.hset(key, mapping={"value": "1", "at": at})
         assert engine.cached_results.latest("d")[1:3] == (None, 0)
 

@@ -19,6 +19,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from redis.exceptions import RedisError
 
+from django_jobqueue.compat import TaskResultDoesNotExist, TaskResultMismatch
 from django_jobqueue.engine import Engine, new_engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.locate import caller_timeouts
@@ -27,7 +28,7 @@ from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome
 from django_jobqueue.worker.maintenance import Maintenance
-from tests.project import tasks
+from tests.project import kept_tasks, tasks
 from tests.support.crawler import Crawler
 from tests.support.damages import Damager
 from tests.support.processes import PATIENCE, WorkerProcess, alive, lines, until
@@ -88,9 +89,17 @@ class Trial:
             self._noting("maintenance", tick.run)
         self._noting("register", lambda: self.engine.schedules.register("hand", {"sum": "rule"}))
         ids = [self.rng.choice(sorted(self.signed)), "\\xff"] if self.signed else ["x"]
+        self._noting("results", self._read_results)
         self._noting("cancel", lambda: self._command("cancel", *ids))
         self._noting("re-sign", lambda: self._command("re-sign"))
         self._noting("adopt", lambda: self._command("adopt", "--noinput"))
+
+    def _read_results(self) -> None:
+        """Do what pages of a project do."""
+        kept_tasks.total.latest(1)
+        for job_id in list(self.signed)[-5:]:
+            with contextlib.suppress(TaskResultDoesNotExist, TaskResultMismatch):
+                tasks.write.get_result(job_id)
 
     def _command(self, *words: str) -> None:
         with contextlib.suppress(CommandError):
