@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
 
 from django_jobqueue import cached, compat, middleware, on_commit, paths
 from django_jobqueue.bulk import Call, expand_calls
-from django_jobqueue.conf import Options
+from django_jobqueue.conf import Options, is_test_run
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.exceptions import BadSignature, JobNotFound, QueueUnavailable, TaskUnknown
@@ -193,6 +194,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
         self, engine: Engine, prepared: Sequence[Prepared], retry: bool = False
     ) -> list[JobResult[..., Any]]:
         """Store those that are not stored yet; after QueueUnavailable, `again` calls this again."""
+        check_test_run(engine)
         if retry:
             engine.client.try_again()
         wanted = [one for one in prepared if one.result.is_pending and not one.result.is_dropped]
@@ -217,6 +219,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
 
         The caller can use a stale value, so QueueUnavailable is only logged.
         """
+        check_test_run(engine)
         job, result = prepared
         keep = cached.keep_seconds(result.task)
         try:
@@ -226,6 +229,16 @@ class JobQueueBackend(compat.BaseTaskBackend):
         else:
             if at is not None:
                 self.note_stored([prepared], [at])
+
+
+def check_test_run(engine: Engine) -> None:
+    """Raise ImproperlyConfigured if a test is about to store a job that no test expects."""
+    if not engine.options.store_in_tests and is_test_run():
+        raise ImproperlyConfigured(
+            f'A test stores a job in the Redis of TASKS["{engine.alias}"], where a worker may run '
+            "it. Use captured_jobs() or EagerBackend of django_jobqueue.testing; or give the tests "
+            'an OPTIONS["DB"] of their own and set OPTIONS["STORE_IN_TESTS"] = True.'
+        )
 
 
 def prepare(

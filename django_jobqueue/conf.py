@@ -5,6 +5,7 @@ and `override_settings(TASKS=…)` works. Next: engine/locate.py makes a pool of
 """
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import timedelta
@@ -141,6 +142,8 @@ class Options:
         _must("True or False", lambda v: isinstance(v, bool)), None
     )
     database: str = _option(_TEXT, "default")  # enqueues wait for its commit
+    # Whether a test run may store jobs; else a test that forgot to capture them would.
+    store_in_tests: bool = _option(_must("True or False", lambda v: isinstance(v, bool)), False)
     # Dotted paths of classes that see each enqueue and each run, the outermost first.
     middleware: tuple[str, ...] = _option(
         _texts('dotted paths of classes, such as ["app.jobs.Timing"]', lambda p: "." in p), ()
@@ -194,6 +197,12 @@ def load(alias: str) -> Options:
     if not values.get("signing_keys"):
         values["signing_keys"] = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     return Options(**values)
+
+
+def is_test_run() -> bool:
+    """Return whether Django's test runner, or pytest-django, has set up its test environment."""
+    tests = sys.modules.get("django.test.utils")
+    return hasattr(getattr(tests, "_TestState", None), "saved_data")
 
 
 def raw(alias: str) -> Any:

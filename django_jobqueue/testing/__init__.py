@@ -6,11 +6,19 @@
     jobs.run()                             # run them here and now
 
 `EagerBackend` as BACKEND runs each job immediately and needs no Redis; `drain()` runs the jobs
-in a real Redis.
+in a real Redis; `job_context(task)` makes the context for a function that takes one.
 """
 
 from django_jobqueue.testing.capture import CapturedJobs, assert_enqueued, captured_jobs
+from django_jobqueue.testing.context import job_context
 from django_jobqueue.testing.drain import drain
 from django_jobqueue.testing.eager import EagerBackend
 
-__all__ = ["CapturedJobs", "EagerBackend", "assert_enqueued", "captured_jobs", "drain"]
+__all__ = [
+    "CapturedJobs",
+    "EagerBackend",
+    "assert_enqueued",
+    "captured_jobs",
+    "drain",
+    "job_context",
+]

@@ -119,7 +119,7 @@ def test_what_was_done_before_a_fault_is_counted_and_logged(
     seed.queued()
     entry = settings.TASKS["default"]
     with EmbeddedServer(tmp_path, socket=tmp_path / "redis.sock"):
-        options = {"URL": f"unix://{tmp_path}/redis.sock?db=0"}
+        options = {"URL": f"unix://{tmp_path}/redis.sock?db=0", "STORE_IN_TESTS": True}
         settings.TASKS = settings.TASKS | {"archive": entry | {"OPTIONS": options}}
         noop.using(backend="archive", on_commit=False).enqueue()
         client = get_engine("archive").client.redis

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.test import TestCase, override_settings
 
@@ -15,8 +16,9 @@ from django_jobqueue.compat import (
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.states import State
-from django_jobqueue.testing import assert_enqueued, captured_jobs, drain
+from django_jobqueue.testing import assert_enqueued, captured_jobs, drain, job_context
 from tests.project import tasks
+from tests.project.settings import OPTIONS, TASKS
 
 EAGER = {"default": {"BACKEND": "django_jobqueue.testing.EagerBackend", "OPTIONS": {}}}
 
@@ -132,3 +134,49 @@ def test_drain_follows_jobs_to_queues_that_are_new(engine: Engine) -> None:
     """A job that enqueues to a queue of another name is followed there."""
     tasks.enqueue_elsewhere.enqueue("brand-new")
     assert drain() == 2
+
+
+class UnpreparedProject(TestCase):
+    """A project whose tests know nothing of the queue."""
+
+    def setUp(self) -> None:
+        options = {name: value for name, value in OPTIONS.items() if name != "STORE_IN_TESTS"}
+        tasks_setting = {"default": TASKS["default"] | {"OPTIONS": options}}
+        self.enterContext(override_settings(TASKS=tasks_setting))
+
+    def test_refuses_to_store(self) -> None:
+        """Outside of a transaction as the task sees it, and as a refresh."""
+        for store in (
+            lambda: tasks.add.using(on_commit=False).enqueue(1, 2),
+            lambda: tasks.add.using(on_commit=False).enqueue_many([(1, 2)]),
+        ):
+            with pytest.raises(ImproperlyConfigured, match=r"A test stores a job .* captured_jobs"):
+                store()
+
+    def test_stores_nothing_when_hooks_are_executed(self) -> None:
+        """The error is logged: it can't leave the commit."""
+        logs = self.enterContext(self.assertLogs("django_jobqueue", "ERROR"))
+        with self.captureOnCommitCallbacks(execute=True):
+            result = tasks.add.enqueue(1, 2)
+        assert "A test stores a job" in logs.output[0]
+        assert result.enqueued_at is None
+
+    def test_captures(self) -> None:
+        with captured_jobs() as jobs:
+            tasks.add.enqueue(1, 2)
+        assert len(jobs) == 1
+
+
+def test_context_for_a_direct_call() -> None:
+    """It has what a run has, and keeps what the function reports."""
+    context = job_context(tasks.attempt_of, attempt=3, metadata={"tenant": 7}, schedule="nightly")
+    assert tasks.attempt_of(context, "x") == [3, context.task_result.id, "x"]
+    assert (context.metadata, context.schedule, context.max_attempts) == (
+        {"tenant": 7},
+        "nightly",
+        1,
+    )
+    tasks.with_progress(context, 4)
+    context.log("two\nlines")
+    assert context.task_result.progress == (4, 4, "step 4")
+    assert [line.text for line in context.task_result.log] == ["two lines"]

@@ -16,14 +16,16 @@ def by_sentinel(service: str, sentinels: list[tuple[str, int]], lease: float) ->
             "SENTINELS": [tuple(address) for address in sentinels],
         },
     }
+    options = {"STORE_IN_TESTS": True, "LEASE": lease}
     return {
         "DJANGO_REDIS_CONNECTION_FACTORY": "django_redis.pool.SentinelConnectionFactory",
         "CACHES": {"default": cache},
-        "TASKS": {"default": {"BACKEND": BACKEND, "OPTIONS": {"LEASE": lease}}},
+        "TASKS": {"default": {"BACKEND": BACKEND, "OPTIONS": options}},
     }
 
 
 def as_cluster(url: str, lease: float) -> dict[str, Any]:
     """Return settings with aliases in different hash slots of a cluster."""
-    entry = {"BACKEND": BACKEND, "OPTIONS": {"URL": url, "CLUSTER": True, "LEASE": lease}}
+    options = {"URL": url, "CLUSTER": True, "STORE_IN_TESTS": True, "LEASE": lease}
+    entry = {"BACKEND": BACKEND, "OPTIONS": options}
     return {"TASKS": dict.fromkeys(CLUSTER_ALIASES, entry)}

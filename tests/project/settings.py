@@ -78,6 +78,7 @@ CACHES: dict[str, dict[str, Any]] = {
 }
 OPTIONS: dict[str, object] = {
     "URL": TEST_REDIS_URL,
+    "STORE_IN_TESTS": True,
     "LEASE": float(os.environ.get("TEST_LEASE", "30")),
 }
 TASKS: dict[str, dict[str, object]] = {

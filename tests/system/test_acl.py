@@ -293,7 +293,7 @@ def test_node_of_a_cluster(tmp_path: Path, settings: Any) -> None:
     settings.TASKS = {
         "default": {
             "BACKEND": "django_jobqueue.backend.JobQueueBackend",
-            "OPTIONS": {"URL": url, "CLUSTER": True},
+            "OPTIONS": {"URL": url, "CLUSTER": True, "STORE_IN_TESTS": True},
         }
     }
     with EmbeddedServer(tmp_path, config=config) as server:

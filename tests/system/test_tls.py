@@ -99,7 +99,9 @@ def secured(engine: Engine, port: int, certificates: Certificates, settings: Any
             query["ssl_ca_certs"] = certificates.path(f"{authority}.crt")
         words = "&".join(f"{name}={value}" for name, value in query.items())
         url = f"{scheme}://:{PASSWORD}@{host}:{port}/1" + (f"?{words}" if scheme != "redis" else "")
-        settings.TASKS = {"default": {"BACKEND": BACKEND, "OPTIONS": {"URL": url}}}
+        settings.TASKS = {
+            "default": {"BACKEND": BACKEND, "OPTIONS": {"URL": url, "STORE_IN_TESTS": True}}
+        }
         return url
 
     return lead
