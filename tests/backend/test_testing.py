@@ -180,3 +180,17 @@ def test_context_for_a_direct_call() -> None:
     context.log("two\nlines")
     assert context.task_result.progress == (4, 4, "step 4")
     assert [line.text for line in context.task_result.log] == ["two lines"]
+
+
+def test_every_attempt_is_counted_however_few_records_are_kept(engine: Engine) -> None:
+    """The 25th run sees attempt 25, and is the last one; a guard of a task's own works too."""
+    last = tasks.count_attempts.using(max_attempts=25).enqueue()
+    asking = tasks.ask_until.enqueue(30)
+    for _ in range(31):
+        drain()
+    for result, attempts in ((last, 25), (asking, 31)):
+        result.refresh()
+        assert (result.state, result.attempts) == (State.FAILED, attempts)
+        assert len(result.errors) == 20
+    assert last.errors[-1].traceback.endswith("ValueError: attempt 25 of 25\n")
+    assert asking.errors[-1].traceback.endswith("ValueError: 31 is enough\n")

@@ -318,3 +318,16 @@ async def in_a_group(kinds: list[str]) -> None:
     async with asyncio.TaskGroup() as group:
         for kind in kinds:
             group.create_task(end(kind))
+
+
+@task(takes_context=True, backoff=0)
+def count_attempts(context: JobContext) -> None:
+    raise ValueError(f"attempt {context.attempt} of {context.max_attempts}")
+
+
+@task(takes_context=True)
+def ask_until(context: JobContext, most: int) -> None:
+    """Ask for a retry for ever, but for a guard."""
+    if context.attempt > most:
+        raise ValueError(f"{context.attempt} is enough")
+    raise Retry(after=0)
