@@ -127,7 +127,10 @@ class Redactor:
         inner: Any = getattr(self._task, "func", None)
         names: set[str] = set()
         while inner := getattr(inner, "__wrapped__", None):
-            names |= signature_of(inner, takes_context=False).parameters.keys()
+            try:
+                names |= signature_of(inner, takes_context=False).parameters.keys()
+            except (TypeError, ValueError):  # the callable has no readable signature
+                return True
         return bool(names) and (bool(self._sensitive) or any(map(self._pattern.search, names)))
 
     def _forms(self, name: str | None, value: Any) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from django.utils import timezone
 
 from django_jobqueue.jobs.context import JobContext
-from django_jobqueue.jobs.job import Job, new_id
+from django_jobqueue.jobs.job import DEFAULT_MAX_ATTEMPTS, Job, new_id
 from django_jobqueue.jobs.payload import pure_call, pure_metadata
 from django_jobqueue.jobs.result import JobResult, result_of
 from django_jobqueue.jobs.states import State
@@ -38,7 +38,7 @@ def job_context(
         queue=task.queue_name,
         state=State.RUNNING,
         priority=task.priority,
-        max_attempts=task.max_attempts,
+        max_attempts=task.max_attempts or DEFAULT_MAX_ATTEMPTS,
         attempts=attempt - 1,
         schedule=schedule,
         nominal_at=int(nominal_time.timestamp() * 1000) if nominal_time else None,

@@ -9,6 +9,7 @@ import pytest
 from django.core.mail import send_mail
 
 from django_jobqueue import compat, task
+from django_jobqueue.schedules import spec
 from django_jobqueue.testing import captured_jobs
 from tests.project import tasks
 
@@ -141,3 +142,4 @@ def test_decorator_may_give_more_than_it_gets() -> None:
     with captured_jobs() as jobs:
         ask.enqueue("why")
     assert jobs.run()[0].return_value == "connection why"
+    assert spec.check_call(ask, ["why"], {}) == (["why"], {})  # of a schedule

@@ -3,6 +3,7 @@
 import functools
 import json
 import re
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -185,6 +186,12 @@ def sign_in(connection: str, user: int, password: str) -> None: ...
 def withdraw(connection: str, pin: str, amount: int) -> None: ...
 
 
+def look_up(*args: Any) -> None: ...
+
+
+look_up.__wrapped__ = dict.update  # type: ignore[attr-defined]
+
+
 @task(takes_context=True)
 @given_a_connection
 def greet(context: JobContext, name: str) -> None: ...
@@ -197,6 +204,7 @@ def test_what_a_decorator_takes_has_no_sure_name() -> None:
     assert shown(withdraw, "1234", 50) == ([HIDDEN, HIDDEN], {})
     assert shown(withdraw, pin="1234", amount=50) == ([], {"pin": HIDDEN, "amount": 50})
     assert shown(greet, "anna") == (["anna"], {})
+    assert shown(SimpleNamespace(func=look_up, takes_context=False), "key") == ([HIDDEN], {})
     assert SECRET not in Redactor(sign_in).text(f"wrong: {SECRET}", [5, SECRET], {})
 
 
