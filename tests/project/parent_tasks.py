@@ -79,9 +79,10 @@ def cling_to_program(path: str) -> None:
 
 
 @task(max_recoveries=0)
-def die_beside_program(path: str) -> None:
-    pool = FORK.Pool(1)
-    note(path, f"start {pool.apply(os.getpid)}")
+def die_beside_process(path: str) -> None:
+    process = FORK.Process(target=time.sleep, args=[FOR_EVER])
+    process.start()
+    note(path, f"start {process.pid}")
     os.kill(os.getpid(), signal.SIGKILL)
 
 

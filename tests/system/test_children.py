@@ -77,7 +77,7 @@ def until_gone(pid: int) -> None:
     until(lambda: not alive(pid), PROMPT, "what the task has started is gone")
 
 
-@pytest.mark.parametrize("task", ["cling_to_program", "die_beside_program"])
+@pytest.mark.parametrize("task", ["cling_to_program", "die_beside_process"])
 def test_killed_run_leaves_no_process(
     worker_process: Start, engine: Engine, oracle: Path, task: str
 ) -> None:

@@ -103,6 +103,7 @@ def test_worker_without_redis_is_unhealthy(
     """Until the server is back."""
     file = tmp_path / "health"
     worker = worker_process("--processes", "1", "--health-file", str(file), TEST_LEASE=str(LEASE))
+    worker.until_ready()  # the file is there for a moment before, to see whether it can be
     until(file.exists)
     server.kill()
     until(lambda: "not healthy" in worker.output())
