@@ -39,12 +39,13 @@ class Listing:
 
     specs: tuple[ScheduleSpec, ...]
     faults: tuple[tuple[str, str], ...]  # name, and why it can't be fired
+    left_out: tuple[tuple[str, str], ...] = ()  # name, and why it is not to be fired
 
 
 def current(alias: str) -> Listing:
     """Return the enabled schedules of an alias; an invalid one becomes a fault of the listing."""
     rows = {row.name: row for row in Schedule.objects.all()}
-    specs, faults = [], []
+    specs, faults, left_out = [], [], []
     for name in sorted(declared().keys() | rows.keys()):
         try:
             spec = _live(name, rows.get(name))
@@ -54,7 +55,20 @@ def current(alias: str) -> Listing:
         else:
             if spec is not None and spec.alias == alias:
                 specs.append(spec)
-    return Listing(tuple(specs), tuple(faults))
+            elif spec is not None:
+                left_out.append((name, f"it belongs to the alias {spec.alias!r}"))
+            elif rows[name].alias == alias:
+                left_out.append((name, _why_not(rows[name])))
+    return Listing(tuple(specs), tuple(faults), tuple(left_out))
+
+
+def _why_not(row: Schedule) -> str:
+    """Return why a row is no live schedule."""
+    if not row.enabled:
+        return "it is disabled in the admin"
+    if row.from_code and row.name not in declared():
+        return "the code does not declare it any more"
+    return "its end has passed"
 
 
 def enter_declared(alias: str) -> None:

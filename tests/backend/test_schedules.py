@@ -45,6 +45,22 @@ def enter_at_migrate() -> Iterator[None]:
     assert post_migrate.disconnect(enter_after_migrate, sender=app)
 
 
+def test_what_is_left_out_says_why() -> None:
+    """Disabled, gone from the code, or over when it was enabled again."""
+    schedule("off", noop, every=60)
+    enter_declared("default")
+    Schedule.objects.update(enabled=False)
+    Schedule.objects.create(name="gone", from_code=True, alias="default", task=ADD)
+    now = timezone.now()
+    row_of("over", end=(now - timedelta(days=1)).isoformat(), enabled_since=now.isoformat())
+    assert dict(current("default").left_out) == {
+        "off": "it is disabled in the admin",
+        "gone": "the code does not declare it any more",
+        "over": "its end has passed",
+    }
+    assert "off" not in dict(current("other").left_out)
+
+
 def test_a_row_wins_over_the_code() -> None:
     schedule("nightly", noop, cron="0 3 * * *")
     row_of("nightly")

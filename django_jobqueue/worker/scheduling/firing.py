@@ -16,6 +16,7 @@ from django_jobqueue.exceptions import (
     SchemaMismatch,
     ServerUnfit,
 )
+from django_jobqueue.jobs.text import one_line
 from django_jobqueue.schedules.cron import from_ms, to_ms
 from django_jobqueue.schedules.spec import ScheduleSpec
 from django_jobqueue.schedules.stored import Listing
@@ -39,6 +40,7 @@ class SchedulePass:
         self._scheduler = scheduler
         self._latest = latest
         self._faults: dict[str, str] = {}  # name → the fault that was logged last
+        self._told: tuple[object, ...] | None = None  # what the last lines about the listing said
         # By name. While timetable and since are unchanged, nothing is due before the next time.
         self._nexts: dict[str, tuple[Timetable, int, datetime]] = {}
 
@@ -47,7 +49,8 @@ class SchedulePass:
 
         Raises: QueueUnavailable, ServerUnfit, OwnerMismatch, SchemaMismatch.
         """
-        listing = self._latest() or Listing((), ())
+        found = self._latest()
+        listing = found or Listing((), ())
         specs = {spec.name: spec for spec in listing.specs}
         rules = {name: spec.timetable.times.rule for name, spec in specs.items()}
         look = self._engine.schedules.register(self._scheduler, rules)
@@ -61,6 +64,8 @@ class SchedulePass:
                 faults[name] = f"{type(error).__name__}: {error}"
         self._log_faults(faults)
         self._nexts = {name: self._nexts[name] for name in specs if name in self._nexts}
+        if found is not None:
+            self._log_listing(found)
         return min([LOOK_EVERY, *((at - now).total_seconds() for at in nexts)])
 
     def _fire_due(self, spec: ScheduleSpec, since: int, now: datetime) -> datetime:
@@ -122,6 +127,24 @@ class SchedulePass:
             prepared.job.queue,
         )
         backend.note_stored([prepared], [fired.at])
+
+    def _log_listing(self, listing: Listing) -> None:
+        """Log what is fired, and what is not, at the start and after each change."""
+        told = tuple(spec.timetable for spec in listing.specs), listing.left_out
+        if told == self._told:
+            return
+        self._told = told
+        for spec in listing.specs:
+            next_at = self._nexts[spec.name][2] if spec.name in self._nexts else FAR_FUTURE
+            when = "never again" if next_at == FAR_FUTURE else f"next {_text(next_at)}"
+            logger.info("Schedule %s of %s: %s", one_line(spec.name), spec.task.module_path, when)
+        for name, why in listing.left_out:
+            logger.info("Schedule %s is not fired here: %s.", one_line(name), why)
+        if not listing.specs and not listing.left_out:
+            logger.warning(
+                "There is no schedule: none in the module `tasks` of an app in INSTALLED_APPS, and "
+                "none in the admin."
+            )
 
     def _log_faults(self, faults: dict[str, str]) -> None:
         """Log the faults of single schedules, once per change."""

@@ -157,6 +157,36 @@ def test_bad_schedule_stops_no_other(engine: Engine, clock: Clock, caplog: Any) 
     assert [job.schedule for job in jobs(engine)] == ["minutely", "huge"]
 
 
+def test_what_is_fired_is_told_at_the_start_and_after_a_change(
+    engine: Engine, clock: Clock, caplog: Any
+) -> None:
+    """With the next time; and what is not fired, and why."""
+    listing = [Listing((entry(),), (), (("nightly", "it is disabled in the admin"),))]
+    firing = SchedulePass(engine, "scheduler", lambda: listing[0])
+    with caplog.at_level(logging.INFO, "django_jobqueue"):
+        firing.run()
+        firing.run()
+        fired, left_out = caplog.messages
+        assert fired.startswith("Schedule minutely of tests.project.tasks.noop: next 20")
+        assert left_out == "Schedule nightly is not fired here: it is disabled in the admin."
+        listing[0] = Listing((), (), listing[0].left_out)
+        firing.run()
+    assert caplog.messages[2:] == [left_out]
+
+
+def test_that_there_is_no_schedule_is_told(engine: Engine, caplog: Any) -> None:
+    """With why that may be; but not before the schedules were read."""
+    listing: list[Listing | None] = [None]
+    firing = SchedulePass(engine, "scheduler", lambda: listing[0])
+    firing.run()
+    assert caplog.messages == []
+    listing[0] = Listing((), ())
+    firing.run()
+    (line,) = caplog.messages
+    assert "There is no schedule" in line
+    assert "INSTALLED_APPS" in line
+
+
 def test_overlap_is_told(engine: Engine, clock: Clock, caplog: Any) -> None:
     firing = scheduler(engine, entry(overlap="skip"))
     next_minute(engine, clock, firing)
