@@ -29,6 +29,9 @@ from .support.clock import TEST_CLOCK, Clock
 from .support.consistency import assert_consistent
 from .support.processes import SchedulerProcess, WorkerProcess, alive
 
+# Under nohup, or in the background of a shell, it is ignored; and so it would be in the workers.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[EmbeddedServer]:

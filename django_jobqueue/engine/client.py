@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from redis import ConnectionPool, Redis
 from redis.client import Pipeline
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import DataError, NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
 from django_jobqueue.conf import Options
@@ -229,7 +229,8 @@ class Client:
                 strip_arguments(error)
                 self._idle.append(connection)
             else:
-                mark_sent(error)
+                if not isinstance(error, DataError):  # refused by redis-py itself
+                    mark_sent(error)
                 connection.disconnect()  # a reply may still arrive
                 self._close_idle()  # idle connections lead to the same server
             raise

@@ -17,6 +17,16 @@ def block() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
 
 
+@contextmanager
+def blocked() -> Iterator[None]:
+    """Block them in this thread, and in the threads that it starts meanwhile."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 def heeded() -> list[signal.Signals]:
     """Return those that whoever started the process has not switched off, as nohup does."""
     nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

@@ -24,6 +24,7 @@ def test_block_spells_what_turns_the_writing() -> None:
     """JSON keeps such marks as they are; the block's own lines stay."""
     shown = block(pretty({"file": "a\u202egpj.exe", "n": "\x9b1m"}))
     assert shown == (
-        '<pre class="jobqueue-text">{\n  &quot;file&quot;: &quot;a\\u202egpj.exe&quot;,\n'
+        '<pre class="jobqueue-text" tabindex="0">{\n'
+        "  &quot;file&quot;: &quot;a\\u202egpj.exe&quot;,\n"
         "  &quot;n&quot;: &quot;\\x9b1m&quot;\n}</pre>"
     )

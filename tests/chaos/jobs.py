@@ -105,7 +105,7 @@ def new_job(engine: Engine, planned: Planned) -> Job:
         queue=planned.queue,
         priority=planned.priority,
         delay=None if planned.after is None else timedelta(seconds=planned.after),
-        max_attempts=planned.task.max_attempts,
+        max_attempts=planned.task.max_attempts or engine.options.max_attempts,
         max_recoveries=recoveries,
         args=list(planned.arguments),
     )

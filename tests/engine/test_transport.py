@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from django_jobqueue.conf import DEFAULT_RETENTION, Options
+from django_jobqueue.conf import DEFAULT_RETENTION, DEFAULT_RETENTION_COUNT, Options
 from django_jobqueue.engine.locate import make_pool
 from django_jobqueue.engine.transport import exposures
 
@@ -65,5 +65,5 @@ def test_who_listens_on_the_way_that_a_sentinel_shows(settings: Any) -> None:
 
 
 def exposed(**given: Any) -> list[str]:
-    options = Options(**given, retention=DEFAULT_RETENTION)
+    options = Options(**given, retention=DEFAULT_RETENTION, retention_count=DEFAULT_RETENTION_COUNT)
     return list(exposures(make_pool(options, {}, "djq:{default}:")))

@@ -23,7 +23,7 @@ def _violations(engine: Engine) -> Iterator[str]:
     client, prefix = engine.client.redis, engine.client.keys.prefix
     names: dict[str, list[str]] = defaultdict(list)
     for key in client.scan_iter(match=prefix.replace("[", "\\[") + "*", count=1000):
-        kind, _, name = key.decode().removeprefix(prefix).partition(":")
+        kind, _, name = key.decode(errors="backslashreplace").removeprefix(prefix).partition(":")
         if kind == "clock":  # of the test loader
             continue
         names[kind].append(name)

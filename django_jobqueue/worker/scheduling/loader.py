@@ -7,7 +7,7 @@ import logging
 import threading
 
 from django_jobqueue.schedules.stored import Listing, current, enter_declared
-from django_jobqueue.worker import connections
+from django_jobqueue.worker import connections, stop_signals
 
 logger = logging.getLogger("django_jobqueue.worker")
 
@@ -31,7 +31,8 @@ class ScheduleLoader:
 
     def start(self) -> None:
         """Start the thread and wait for the first reading, at most `READ_EVERY` seconds."""
-        threading.Thread(target=self._run, name="schedules", daemon=True).start()
+        with stop_signals.blocked():  # so is the thread: the main thread gets them
+            threading.Thread(target=self._run, name="schedules", daemon=True).start()
         self._has_read.wait(READ_EVERY)
 
     def stop(self) -> None:
