@@ -7,12 +7,14 @@ other time-outs, and `cache.clear()` is FLUSHDB.
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 from redis import ConnectionPool
 from redis import exceptions as redis_errors
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -147,6 +149,8 @@ def _pool_from_url(
         settings = {k: v for k, v in settings.items() if k != "socket_keepalive"}
     try:
         pool = ConnectionPool.from_url(url, **settings)
+        if not url.startswith("unix://") and (path := urlsplit(url).path.strip("/")):
+            int(path)  # redis-py takes database 0 for what is no number
     except ValueError:  # its text may quote the password
         raise ImproperlyConfigured(
             "OPTIONS['URL'] can't be read: port and database must be numbers, and a '/', '#', "
@@ -156,6 +160,14 @@ def _pool_from_url(
         pool.connection_kwargs["db"] = db
     pool.connection_kwargs.setdefault("db", default_db)
     pool.connection_kwargs["decode_responses"] = False  # payloads and results are bytes
+    try:
+        pool.connection_class(**pool.connection_kwargs)  # connects later
+    except (TypeError, ValueError, RedisError) as error:
+        options = ", ".join(sorted(parse_qs(urlsplit(url).query))) or "none"
+        raise ImproperlyConfigured(
+            f"OPTIONS['URL'] has options that redis-py does not take ({type(error).__name__}). "
+            f"They are: {options}."
+        ) from None
     return pool
 
 

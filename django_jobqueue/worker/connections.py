@@ -39,6 +39,7 @@ def tidy() -> None:
     Never raises: the finished job must not run again because of an error here.
     """
     for connection in connections.all(initialized_only=True):
+        connection.queries_log.clear()  # with DEBUG, the queries of a request
         try:
             if not _in_transaction(connection):
                 connection.close_if_unusable_or_obsolete()

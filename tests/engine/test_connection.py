@@ -190,6 +190,9 @@ def test_sentinel_by_cache(configure) -> None:
         ({"CACHE": "gone"}, r"names 'gone', which CACHES does not have: \['default'\]"),
         ({"URL": "redis://host:port"}, r"OPTIONS\['URL'\] can't be read"),
         ({"URL": "redis://host/x?db=y"}, r"OPTIONS\['URL'\] can't be read"),
+        ({"URL": "redis://host/mail"}, r"OPTIONS\['URL'\] can't be read: port and database must"),
+        ({"URL": "redis://host?colour=red&socket_timeout=3"}, r"They are: colour, socket_timeout"),
+        ({"URL": "unix:///run/redis.sock?ssl_ca_certs=/x"}, r"They are: ssl_ca_certs"),
     ],
 )
 def test_missing_redis_is_told(configure, given: dict[str, Any], message: str) -> None:

@@ -49,6 +49,8 @@ class ScheduleLoader:
             connections.drop()
             if not self._has_failed:
                 known = "Those known are fired as before." if self._listing else "None is fired."
+                if "django_jobqueue_schedule" in str(error):  # there is no such table
+                    known += " Run `manage.py migrate` first."
                 logger.error("The schedules can't be read from the database (%s). %s", error, known)
             self._has_failed = True
         else:

@@ -135,6 +135,12 @@ def test_changes_in_the_database_are_followed(
     assert fired(engine, "one")[len(before[0])] > disabled.enabled_since.timestamp() * 1000 - 1
 
 
+def test_database_without_the_table(scheduler_process: Start, engine: Engine) -> None:
+    """The scheduler was started before the first migration: it says what to do."""
+    worker = scheduler_process(TEST_DATABASES='{"ledger": {}}')
+    until(lambda: "Run `manage.py migrate` first." in worker.output())
+
+
 def test_database_that_is_away(
     scheduler_process: Start, engine: Engine, ledger: Any, tmp_path: Path
 ) -> None:
