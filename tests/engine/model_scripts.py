@@ -206,7 +206,7 @@ class Model(WorkerScripts):
             self.drop(index, job_id)
             if self.fields(job_id).get("state", state) == state:
                 self.remove(job_id, state)
-        early = max(0, len(ids) - expired)
+        early = len(ids) - expired
         if early:
             self.increase("totals", f"trimmed:{state}:{queue}", early)
         return [len(ids), early]

@@ -28,7 +28,7 @@ for _, id in ipairs(ids) do
     delete_job(id, queue, state, task)
   end
 end
-local early = math.max(0, #ids - expired)
+local early = #ids - expired
 if early > 0 then
   call('HINCRBY', PREFIX .. 'totals', 'trimmed:' .. state .. ':' .. queue, early)
 end
