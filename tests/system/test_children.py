@@ -64,7 +64,9 @@ def test_program_starts_with_default_signals(
     """Ctrl+C would end it."""
     result = parent_tasks.signals_of_a_program.enqueue()
     worker_process("--processes", "1", "--threads", threads)
-    assert result.wait(PATIENCE) == []
+    # In the background of a shell SIGQUIT is ignored, which the worker has no reason to change.
+    inherited = {signal.SIGQUIT} if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN else set()
+    assert set(result.wait(PATIENCE)) - inherited == set()
 
 
 def program(oracle: Path) -> int:
