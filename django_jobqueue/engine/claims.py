@@ -17,6 +17,8 @@ from django_jobqueue.jobs.run import RunResult, read_runs
 from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import text
 
+ALL_QUEUES = "*"  # in the place of a queue's name: all queues, in turn
+
 
 class FinishReply(StrEnum):
     """The effect of a finish."""
@@ -88,7 +90,7 @@ class Claims:
         self._lease_ms = client.options.lease_ms
 
     def claim(self, slot: Slot, queues: Sequence[str]) -> Job | NoJob:
-        """Claim the slot's next job, with a lease."""
+        """Claim the slot's next job, with a lease; the name ALL_QUEUES stands for all queues."""
         reply = self._run("claim", queues, **self._begin_claim(slot))
         return _read_claim(reply, slot)
 
@@ -109,7 +111,11 @@ class Claims:
             cached=result.cache,
             **self._begin_claim(slot),
         )
-        return Finished(_REPLIES[reply[0]], int(reply[1]), _read_claim(reply[2:], slot))
+        said = _REPLIES[reply[0]]
+        if said in (FinishReply.REPEATED, FinishReply.STALE):
+            # An earlier call may have claimed a job under this nonce: the next claim asks with it.
+            return Finished(said, int(reply[1]), NoJob(more=bool(queues)))
+        return Finished(said, int(reply[1]), _read_claim(reply[2:], slot))
 
     def _begin_claim(self, slot: Slot) -> dict[str, Argument]:
         slot.sent_at = slot.sent_at or time.monotonic()
@@ -127,7 +133,7 @@ def _read_claim(reply: Sequence[Any], slot: Slot) -> Job | NoJob:
         wait_ms = int(reply[1])
         return NoJob(wait_ms=None if wait_ms < 0 else wait_ms)
     _, job_id, queue, fence, now, payload, words, runs = reply
-    job = Job.read(
+    return Job.read(
         text(job_id),
         zip(words[::2], words[1::2], strict=True),
         queue=text(queue),
@@ -139,5 +145,3 @@ def _read_claim(reply: Sequence[Any], slot: Slot) -> Job | NoJob:
         runs=read_runs(runs) if runs else (),
         claim_sent_at=sent_at,
     )
-    job.started_at = job.started_at or job.attempted_at  # the record is from before the claim
-    return job

@@ -23,6 +23,7 @@ from redis.retry import Retry
 from django_jobqueue.conf import Options
 from django_jobqueue.engine import handshake
 from django_jobqueue.engine.errors import (
+    FORBIDDEN,
     NO_RETRY,
     UNREACHABLE,
     fault_of,
@@ -161,8 +162,9 @@ class Client:
         strip_arguments(error)
         fault = fault_of(error)
         if fault.server_may_have_changed:
-            self.detach()
             self._close_idle()
+        if fault.server_may_have_changed or fault is FORBIDDEN:
+            self.detach()
         if fault is UNREACHABLE:
             # Keep a copy: the error itself has a traceback, which keeps the callers' variables.
             self._failure, self._failed_at = copy(error), time.monotonic()

@@ -24,9 +24,9 @@ logger = logging.getLogger("django_jobqueue")
 MIN_VERSION = (6, 2)
 # The commands of the scripts, by the least number of words that follow the key.
 COMMANDS = {
-    0: "DEL GET HGETALL INCR LLEN SMEMBERS TYPE UNLINK ZCARD ZPOPMIN",
-    1: "EXPIRE HDEL HGET HMGET RPUSH SADD SET SISMEMBER SREM ZRANK ZREM ZSCORE",
-    2: "GETRANGE HINCRBY HSET LRANGE LTRIM SETRANGE ZADD ZRANGE ZRANGEBYSCORE",
+    0: "DEL GET HGETALL HLEN INCR LLEN TYPE UNLINK ZCARD",
+    1: "EXPIRE HDEL HGET HMGET RPUSH SET ZREM ZSCORE",
+    2: "GETRANGE HINCRBY HSET LRANGE LTRIM SETRANGE ZADD ZRANGE ZRANGEBYLEX ZRANGEBYSCORE",
 }
 
 
@@ -42,8 +42,8 @@ def check_server(read: Callable[..., Sequence[Any]], address: str) -> None:
 
     info: dict[str, Any] = {}
     for reply in read(ask):
-        if isinstance(reply, NoPermissionError):
-            logger.info("The Redis user may not run INFO: version and eviction go unchecked.")
+        if isinstance(reply, NoPermissionError) or str(reply).startswith("unknown command"):
+            logger.info("INFO can't be run here: the version and eviction go unchecked.")
             return
         if isinstance(reply, RedisError):
             raise reply

@@ -16,7 +16,7 @@ from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import read_runs
 from django_jobqueue.jobs.states import State
-from django_jobqueue.jobs.text import ms, ms_of, number, read_log, text
+from django_jobqueue.jobs.text import ms, ms_of, number, raw, read_log, text
 
 MERGE_DEPTH = 5_000  # rank up to which several queues are merged into pages
 
@@ -83,8 +83,8 @@ class Inspector:
         )
 
     def queues(self) -> list[str]:
-        """Return the names of all queues ever used, "default" first."""
-        names = self._read(lambda pipe: pipe.smembers(self._keys("queues")))[0]
+        """Return the names of all queues that hold a job or are paused, "default" first."""
+        names = self._read(lambda pipe: pipe.zrange(self._keys("names"), 0, -1))[0]
         return sorted(map(text, names or ()), key=lambda name: (name != "default", name))
 
     def queue_stats(self, names: Sequence[str] | None = None) -> list[QueueStats]:
@@ -92,22 +92,21 @@ class Inspector:
         names = self.queues() if names is None else names
 
         def ask(pipe: Pipeline) -> None:
-            pipe.smembers(self._keys("paused"))
             for name in names:
+                pipe.hget(self._keys("meta"), raw(f"paused:{name}"))
                 for index in INDEXES:
                     pipe.zcard(self._keys(index, name))
                 pipe.zrange(self._keys("queued", name), 0, 0)
 
-        paused, *replies = self._read(ask)
-        closed = set(map(text, paused or ()))
-        width = len(INDEXES) + 1
+        replies = self._read(ask)
+        width = len(INDEXES) + 2
         rows = [replies[at : at + width] for at in range(0, len(replies), width)]
         heads = self._heads([row[-1] for row in rows])
         return [
             QueueStats(
                 name=name,
-                paused=name in closed,
-                counts={state: row[INDEXES.index(INDEX_OF[state])] or 0 for state in State},
+                paused=row[0] is not None,
+                counts={state: row[1 + INDEXES.index(INDEX_OF[state])] or 0 for state in State},
                 oldest_at=head,
             )
             for name, row, head in zip(names, rows, heads, strict=True)

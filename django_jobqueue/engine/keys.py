@@ -32,7 +32,10 @@ KINDS: dict[str, Kind] = {
     "meta": Kind(
         type="HASH",
         of="",
-        holds=("schema, epoch, owner; former epoch; reaped_at and reap_after of the reaper (ms)"),
+        holds=(
+            "schema, epoch, owner; former epoch; reaped_at and reap_after of the reaper (ms); due: "
+            "when the first scheduled job is due (ms); paused:<queue>: 1"
+        ),
         until="for ever",
     ),
     "sequence": Kind(
@@ -41,9 +44,26 @@ KINDS: dict[str, Kind] = {
         holds="the number given to the job queued last",
         until="for ever",
     ),
-    "queues": Kind(type="SET", of="", holds="names of all queues ever used", until="for ever"),
-    "paused": Kind(
-        type="SET", of="", holds="names of the paused queues", until="until they are resumed"
+    "names": Kind(
+        type="ZSET",
+        of="",
+        holds="names of the queues that hold a job, in any state; score 0",
+        until="the queue is empty",
+    ),
+    "work": Kind(
+        type="ZSET",
+        of="",
+        holds=(
+            "names of the queues with jobs to claim, but for paused ones; score when a slot that "
+            "serves all queues last claimed one, or when the queue got a job, in ms"
+        ),
+        until="its last job is claimed, or the queue is paused",
+    ),
+    "due": Kind(
+        type="ZSET",
+        of="",
+        holds="names of queues with scheduled jobs; score when the first of them is due, in ms",
+        until="no job of the queue is scheduled",
     ),
     "totals": Kind(
         type="HASH",
@@ -55,7 +75,8 @@ KINDS: dict[str, Kind] = {
         type="HASH",
         of="number of the minute since the epoch",
         holds=(
-            "<event>:<queue> → how often in this minute: enqueued, succeeded, failed or retried"
+            "<event>:<queue> → how often in this minute: enqueued, succeeded, failed, retried, "
+            "recovered or stale; beyond 1,000 of these fields the queue is *"
         ),
         until="25 hours (TTL)",
     ),
@@ -80,7 +101,7 @@ KINDS: dict[str, Kind] = {
     "attempts": Kind(
         type="LIST",
         of="job id",
-        holds="one record per run, oldest first, the last 20",
+        holds="one record per run, oldest first, the last 20; none of a first run that succeeded",
         until="the job is trimmed or deleted",
     ),
     "progress": Kind(
@@ -133,8 +154,8 @@ KINDS: dict[str, Kind] = {
     ),
     "wake": Kind(
         type="LIST",
-        of="queue; * for a queue that is new",
-        holds="at most 64 tokens that mean nothing: an idle slot blocks on them",
+        of="queue; * for slots that serve all queues",
+        holds="at most one token, which means nothing: an idle slot blocks on it",
         until="popped, or the queue is found empty",
     ),
     "cached": Kind(
@@ -157,9 +178,9 @@ KINDS: dict[str, Kind] = {
         of="name",
         holds=(
             "high_water: the latest time that was handled; since:<rule>, seen:<rule>: when a rule "
-            "of its times was first and last registered; nominal, fired_at, job: of the last fire; "
-            "fired, missed, overlapped: how many times; missed_at: when some were missed last "
-            "(all ms)"
+            "of its times was first and last registered; firing: time and job of the fire that "
+            "began last; nominal, fired_at, job: of the last fire; fired, missed, overlapped: how "
+            "many times; missed_at: when some were missed last (all ms)"
         ),
         until="30 days after a scheduler last registered it, or the schedule is deleted",
     ),

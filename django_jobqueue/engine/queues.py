@@ -2,9 +2,11 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from django_jobqueue.engine.client import Client
+from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.jobs.states import FINAL
 from django_jobqueue.jobs.text import one_line, text
 
@@ -13,6 +15,16 @@ logger = logging.getLogger("django_jobqueue")
 LIMIT = 500  # jobs per maintenance call at most
 # Jobs per promotion at most: many may be due at one instant, and a script blocks the server.
 PROMOTED = 100
+PAGE = 1000  # names read by one call
+CLOCK_TOLERANCE_MS = 1000  # a clock that is corrected by less is not worth a line
+
+
+class Page(NamedTuple):
+    """What a call of the maintenance did to a page of the queues."""
+
+    next: str  # name of the queue with which the next page begins; empty: this was the last
+    states: dict[str, str] = {}  # of the jobs taken back, by id
+    removed: int = 0
 
 
 class Queues:
@@ -24,10 +36,22 @@ class Queues:
         self._silent_until: dict[tuple[str, str], float] = {}  # monotonic, by queue and state
 
     def names(self) -> list[str]:
-        """Return the names of all queues ever used, "default" first."""
-        found = self._run("queues")
-        names = {text(name) for name in found} | {"default"}
-        return sorted(names, key=lambda name: (name != "default", name))
+        """Return the names of all queues that hold a job, and "default", which comes first."""
+        return [name for page in self.pages() for name in page]
+
+    def pages(self) -> Iterator[list[str]]:
+        """Yield the names of all queues that hold a job in pages, "default" first."""
+        yield ["default"]
+        first = b"-"
+        while found := self._page(first):
+            if names := [name for name in map(text, found) if name != "default"]:
+                yield names
+            first = b"(" + found[-1]
+
+    def _page(self, first: bytes) -> list[bytes]:
+        key = self._client.keys("names")
+        (found,) = self._client.read(lambda pipe: pipe.zrangebylex(key, first, "+", 0, PAGE))
+        return found or []
 
     def pause(self, queue: str) -> bool:
         """Stop claims from a queue; return whether it was not paused before."""
@@ -37,44 +61,45 @@ class Queues:
         """Allow claims from a queue again; return whether it was paused."""
         return bool(self._run("resume", queue=queue))
 
-    def promote(self, queues: Sequence[str], limit: int = PROMOTED) -> int:
+    def promote(self, limit: int = PROMOTED) -> int:
         """Make at most `limit` due jobs claimable; return how many (if `limit`, call again)."""
-        return int(self._run("promote", queues, limit=limit))
+        return int(self._run("promote", limit=limit))
 
     def reap(
-        self, queues: Sequence[str], *, interval_ms: int, grace_ms: int, limit: int = LIMIT
-    ) -> dict[str, str]:
-        """Take back jobs whose lease ended; return their states now by id."""
+        self, first: str = "", /, *, interval_ms: int, grace_ms: int, limit: int = LIMIT
+    ) -> Page:
+        """Take back jobs whose lease ended, in the page of queues that begins with `first`."""
         reply = self._run(
             "reap",
-            queues,
+            first=first,
             limit=limit,
             interval=interval_ms,
             grace=grace_ms,
             lease=self._client.options.lease_ms,
         )
-        words = [text(word) for word in reply]
-        return dict(zip(words[::2], words[1::2], strict=True))
+        if reply[1] > CLOCK_TOLERANCE_MS:
+            logger.warning(
+                "The clock of the Redis server went back by %.1f s: leases and schedules that "
+                "lie ahead of it were brought back, but retries and jobs with a run_after wait for "
+                "the time that was computed before.",
+                reply[1] / 1000,
+            )
+        words = [text(word) for word in reply[2:]]
+        return Page(text(reply[0]), dict(zip(words[::2], words[1::2], strict=True)))
 
-    def trim(self, queue: str, limit: int = LIMIT) -> int:
-        """Remove final jobs past their retention; return how many, at most `limit` per state.
+    def trim(self, first: str = "", limit: int = LIMIT) -> Page:
+        """Remove at most `limit` final jobs past their retention, in a page of the queues.
 
         The bound on their number may remove some before their time: this is counted and logged.
         """
-        options, removed = self._client.options, 0
+        options = self._client.options
+        keep: list[Argument] = []
         for state in sorted(FINAL):
-            trimmed, early = self._run(
-                "trim",
-                queue=queue,
-                state=state,
-                keep=int(options.retention[state] * 1000),
-                most=options.retention_count[state],
-                limit=limit,
-            )
-            removed += trimmed
-            if early:
-                self._note_early(queue, state, early)
-        return removed
+            keep += state, int(options.retention[state] * 1000), options.retention_count[state]
+        following, removed, *early = self._run("trim", keep, first=first, limit=limit)
+        for queue, state, many in zip(early[::3], early[1::3], early[2::3], strict=True):
+            self._note_early(text(queue), text(state), int(many))
+        return Page(text(following), removed=removed)
 
     def _note_early(self, queue: str, state: str, early: int) -> None:
         """Log once an hour per queue and state that jobs were removed before their time."""

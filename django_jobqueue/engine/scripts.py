@@ -3,7 +3,7 @@
 The header of each file is the contract: the names under `ARGV:` become the keyword
 arguments in Python and the local variables in Lua, so that no code depends on positions.
 A script with the argument `epoch` is gated: it replies DETACHED before its first line if the
-process is not attached to these keys, unless it calls `is_attached` itself.
+process is not attached to these keys, unless its code uses `epoch` itself.
 """
 
 import hashlib
@@ -12,28 +12,49 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import NamedTuple
 
 from django_jobqueue.jobs.text import raw
 
 _FIELD = re.compile(r"^-- (Moves|KEYS|ARGV|Returns|Atomic):", re.MULTILINE)
 _CONSTANT = re.compile(r"^local ([A-Z_]+) = ([\de]+)(?: --.*)?$", re.MULTILINE)
 _DEFINES = re.compile(r"^local (?:function )?(\w+(?:, \w+)*)", re.MULTILINE)
+_KEY = re.compile(r"\bkey\('([\w-]+)', (\w+)\)")  # a call with a name costs each script
+_USES_EPOCH = re.compile(r"^[^-\n]*\bepoch\b", re.MULTILINE)
 _COMMENT = re.compile(r"--.*")
 _NAME = re.compile(r"^--   (\w+)(\.\.\.)?(?: |$)", re.MULTILINE)
 
-SHARED = ("now", "prelude", "claiming", "storing")  # files of shared functions, in this order
+# Files of shared functions, in this order; see `_source` for the rare ones.
+SHARED = (
+    "now", "prelude",
+    "rare/arguments", "rare/moving", "rare/correcting", "rare/recovering", "rare/completing",
+    "rare/finishing",
+    "claiming", "storing", "maintaining",
+)  # fmt: skip
 GATE = "if not is_attached(epoch) then return detached() end\n"
 
 Argument = bytes | str | int | float
 
 # Arguments with names that Redis holds already, so that they may be texts of any bytes.
-NAMED = frozenset({"id", "fence", "name", "queue", "queues", "schedules", "seen"})
+NAMED = frozenset({"first", "id", "fence", "name", "queue", "queues", "schedules", "seen"})
+
+
+class Paragraph(NamedTuple):
+    """One function of a shared file, or some names that belong together."""
+
+    text: str
+    is_rare: bool  # of a file in shared/rare/
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names that it defines."""
+        return [name for names in _DEFINES.findall(self.text) for name in names.split(", ")]
 
 
 class Script:
     """One script: its source with the shared functions, and the order of its arguments."""
 
-    def __init__(self, path: str, body: str, prelude: Sequence[str]) -> None:
+    def __init__(self, path: str, body: str, prelude: Sequence[Paragraph]) -> None:
         self.path = path  # of its file under lua/
         self.name = path.rpartition("/")[2].removesuffix(".lua")
         self.header = dict(_sections(path, body))
@@ -42,10 +63,9 @@ class Script:
         self.rest = self.names.pop() if found and found[-1][1] else None
         self._named = [at for at, name in enumerate(self.names, 2) if name in NAMED]
         self.is_gated = "epoch" in self.names
-        code = GATE + body if self.is_gated and "is_attached(" not in body else body
-        self.source = "\n\n".join(
-            [*_needed(prelude, code), _locals(self.names, self.rest) + "\n" + code]
-        )
+        code = GATE + body if self.is_gated and not _USES_EPOCH.search(body) else body
+        code = _locals(self.names, self.rest) + "\n" + code
+        self.source = _source(_needed(prelude, code), code)
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
     def arguments(
@@ -70,12 +90,15 @@ class Scripts:
     def __init__(self, clock: str | None = None) -> None:
         """Load the files; `clock` replaces the source of lua/shared/now.lua (tests only)."""
         sources = dict(_sources(files(__package__) / "lua"))
-        shared = [sources.pop(f"shared/{name}.lua").strip() for name in SHARED]
+        shared = {name: sources.pop(f"shared/{name}.lua").strip() for name in SHARED}
         if clock is not None:
-            shared[0] = clock.strip()
-        text = "\n\n".join(shared)
-        constants = dict(_CONSTANT.findall(text))
-        prelude = _inlined(_CONSTANT.sub("", text), constants).split("\n\n")
+            shared["now"] = clock.strip()
+        constants = dict(_CONSTANT.findall(shared["prelude"]))
+        prelude = [
+            Paragraph(text, name.startswith("rare/"))
+            for name, file in shared.items()
+            for text in _inlined(_CONSTANT.sub("", file), constants).split("\n\n")
+        ]
         scripts = [
             Script(path, _inlined(body, constants), prelude) for path, body in sources.items()
         ]
@@ -107,22 +130,50 @@ def _sections(path: str, body: str) -> Sequence[tuple[str, str]]:
 
 
 def _inlined(text: str, constants: Mapping[str, str]) -> str:
-    """Return the code with the values of constants in place of their names."""
-    return re.sub(r"\b[A-Z_]+\b", lambda name: constants.get(name[0], name[0]), text)
+    """Return the code with the values of constants and the key of each kind written into it."""
+    text = re.sub(r"\b[A-Z_]+\b", lambda name: constants.get(name[0], name[0]), text)
+    return _KEY.sub(r"(PREFIX .. '\1:' .. \2)", text)
 
 
-def _needed(prelude: Sequence[str], body: str) -> list[str]:
+def _needed(prelude: Sequence[Paragraph], body: str) -> list[Paragraph]:
     """Return the paragraphs of the prelude that a body needs, in their order.
 
     Each call creates all functions of its script again, so unused ones are left out.
     """
-    needed: list[str] = []
+    needed: list[Paragraph] = []
+    below = _COMMENT.sub("", body)
     for paragraph in reversed(prelude):
-        names = [name for names in _DEFINES.findall(paragraph) for name in names.split(", ")]
-        below = _COMMENT.sub("", "\n".join([*needed, body]))
-        if any(re.search(rf"\b{name}\b", below) for name in names):
+        if any(re.search(rf"\b{name}\b", below) for name in paragraph.names):
             needed.insert(0, paragraph)
+            below += _COMMENT.sub("", paragraph.text)
     return needed
+
+
+def _source(paragraphs: Sequence[Paragraph], body: str) -> str:
+    """Return the source: the functions before the body, the rare ones within one of their own.
+
+    So a call that needs none of them does not create them, which costs as much as a command.
+    """
+    rare = [paragraph for paragraph in paragraphs if paragraph.is_rare]
+    names = [name for paragraph in rare for name in paragraph.names]
+    at = paragraphs.index(rare[0]) if rare else 0
+    before = [paragraph.text for paragraph in paragraphs[:at]]
+    after = [paragraph.text for paragraph in paragraphs[at + len(rare) :]]
+    if rare:
+        functions = ", ".join(f"{name} = {name}" for name in names)
+        inside = "\n\n".join(paragraph.text for paragraph in rare)
+        before.append(
+            f"local function rare(name, ...)\n{inside}\n\n"
+            f"local functions = {{{functions}}}\nreturn functions[name](...)\nend"
+        )
+        call = re.compile(rf"\b({'|'.join(names)})\((\)?)")
+        after, body = [_rarely(call, text) for text in after], _rarely(call, body)
+    return "\n\n".join([*before, *after, body])
+
+
+def _rarely(call: re.Pattern[str], text: str) -> str:
+    """Return code that calls the rare functions by name."""
+    return call.sub(lambda found: f"rare('{found[1]}'" + (found[2] or ", "), text)
 
 
 def _locals(names: Sequence[str], rest: str | None) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from django_jobqueue.jobs import payload
 from django_jobqueue.jobs.run import Run, since_requeue
 from django_jobqueue.jobs.signing import Signer
-from django_jobqueue.jobs.states import STATE_OF, Reason, State
+from django_jobqueue.jobs.states import STATE_OF, Outcome, Reason, State
 from django_jobqueue.jobs.text import StoredLine, ms, number, text
 
 # Protocol defaults: a record without the field has these values.
@@ -113,10 +113,31 @@ class Job:
                     values[attribute] = parse(value)
                 except (KeyError, ValueError):
                     continue
-        values.update(parts)
+        # The record has a field for the first start only if there was a second.
+        first = values.get("started_at") or values.get("attempted_at") or parts.get("attempted_at")
+        values.update(parts, started_at=first or None)
         if "state" not in values:
             values.update(state=State.FAILED, reason=Reason.DAMAGED)
-        return cls(id=job_id, **values)
+        job = cls(id=job_id, **values)
+        if job.state is State.SUCCEEDED and "attempts" not in values:
+            job._count_first_run()
+        return job
+
+    def _count_first_run(self) -> None:
+        """Add the first run of a job that it ended: the record tells of it only by its own fields.
+
+        See `finish` in the protocol.
+        """
+        self.attempts = 1
+        run = Run(
+            attempt=1,
+            fence=self.fence,
+            worker=self.worker,
+            started_at=self.attempted_at,
+            finished_at=self.finished_at or 0,
+            outcome=Outcome.SUCCEEDED,
+        )
+        self.runs = (*self.runs, run)
 
     def record(self) -> list[str | int]:
         """Return the fields and values of a new record, without defaults, state and times."""

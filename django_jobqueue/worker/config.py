@@ -13,7 +13,7 @@ class WorkerConfig:
 
     alias: str
     worker: str  # its id
-    queues: tuple[str, ...] | None  # None: all known queues
+    queues: tuple[str, ...] | None  # None: all queues
     processes: int = 1
     threads: int = 1
     burst: bool = False

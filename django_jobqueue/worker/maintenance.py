@@ -4,7 +4,7 @@ Any number of workers may run it at the same time, because each step is one scri
 """
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.queues import LIMIT, PROMOTED
+from django_jobqueue.engine.queues import PROMOTED
 from django_jobqueue.worker.ticks import Tick
 
 REAP_EVERY = 5.0  # seconds; a sixth of the lease if that is shorter
@@ -20,6 +20,7 @@ class Maintenance:
         lease = engine.options.lease
         # A gap of three intervals means an outage; it must be shorter than a lease.
         self._reap_every = min(REAP_EVERY, lease / 6)
+        self._reap_first = self._trim_first = ""  # of the next page of the queues
         self._grace = min(REAP_GRACE[1], max(REAP_GRACE[0], 0.4 * lease))
         self.ticks = [
             Tick(1.0, self.promote),
@@ -30,16 +31,19 @@ class Maintenance:
         ]
 
     def promote(self) -> bool:
-        return self._engine.queues.promote(self._engine.queues.names()) >= PROMOTED
+        return self._engine.queues.promote() >= PROMOTED
 
     def reap(self) -> bool:
-        taken = self._engine.queues.reap(
-            self._engine.queues.names(),
+        # After a failure the walk begins again: the first page decides whether to wait.
+        first, self._reap_first = self._reap_first, ""
+        page = self._engine.queues.reap(
+            first,
             interval_ms=int(self._reap_every * 1000),
             grace_ms=int(self._grace * 1000),
         )
-        return len(taken) >= LIMIT
+        self._reap_first = page.next
+        return bool(page.next)
 
     def trim(self) -> bool:
-        queues = self._engine.queues
-        return max(queues.trim(name) for name in queues.names()) >= LIMIT
+        self._trim_first = self._engine.queues.trim(self._trim_first).next
+        return bool(self._trim_first)

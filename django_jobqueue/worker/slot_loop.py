@@ -18,7 +18,7 @@ from django.utils import timezone, translation
 from redis.exceptions import RedisError
 
 from django_jobqueue.engine import Engine, close_engines
-from django_jobqueue.engine.claims import FinishReply, NoJob, Slot
+from django_jobqueue.engine.claims import ALL_QUEUES, FinishReply, NoJob, Slot
 from django_jobqueue.engine.jobs import Jobs
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.job import Job
@@ -76,7 +76,7 @@ class SlotLoop:
         tidy: Callable[[], object] = connections.tidy,
         drop: Callable[[], object] = connections.drop,
     ) -> None:
-        """Serve `queues` (None: all known queues); `reports` stores progress, with short time-outs.
+        """Serve `queues` (None: all queues); `reports` stores progress, with short time-outs.
 
         `tidy` is called after each job and after each wait, so that connections are usable
         before each job. `drop` is called after an interrupted run.
@@ -85,8 +85,7 @@ class SlotLoop:
         self._claims = engine.claims
         self._executor = executor
         self._slot = slot
-        self._given_queues = queues
-        self._served_queues: Sequence[str] = queues or ["default"]
+        self._queues: Sequence[str] = queues or (ALL_QUEUES,)
         self._stop = stop
         self._state = state
         self._pid = os.getpid()
@@ -103,7 +102,6 @@ class SlotLoop:
         self.idle_lock = threading.Lock()  # held to change `idle`; see process.py, `_at_rest`
 
     def run(self) -> None:
-        self._look_up_queues()
         found: Job | NoJob = NoJob(more=True)
         while True:
             if isinstance(found, Job):
@@ -115,16 +113,12 @@ class SlotLoop:
             elif not self._burst:
                 self._wait(found.wait_ms)
                 found = NoJob(more=True)
-            elif self._look_up_queues():
-                found = NoJob(more=True)
             else:
                 self._state.mark_drained()
                 return
 
     def _claim(self) -> Job | NoJob:
-        found = self._patiently(
-            lambda: self._claims.claim(self._slot, self._served_queues), NoJob()
-        )
+        found = self._patiently(lambda: self._claims.claim(self._slot, self._queues), NoJob())
         self._state.note_reply()
         return found
 
@@ -142,7 +136,7 @@ class SlotLoop:
         self._state.note_reply()
         self.jobs_done += 1
         last = self._stop.requested or self.jobs_done == self._max_jobs
-        return self._finish(execution, seconds, [] if last else self._served_queues)
+        return self._finish(execution, seconds, [] if last else self._queues)
 
     def _clean_up(self, before: Context) -> None:
         """Remove the state that a job left in this process."""
@@ -179,12 +173,9 @@ class SlotLoop:
 
     def _wait(self, wait_ms: int | None) -> None:
         """Wait for a wake token; at most until the next job is due, or for BLOCK."""
-        self._look_up_queues()
         block = BLOCK if wait_ms is None else min(BLOCK, wait_ms / 1000)
         client = self._engine.client
-        wake = [client.keys("wake", queue) for queue in self._served_queues]
-        if self._given_queues is None:
-            wake.append(client.keys("wake", "*"))  # told of new queues
+        wake = [client.keys("wake", queue) for queue in self._queues]
         if not self._enter_idleness():
             return
         try:
@@ -210,14 +201,6 @@ class SlotLoop:
         if threading.current_thread() is threading.main_thread():
             self._stop.interruptible = True
         return not self._stop.requested
-
-    def _look_up_queues(self) -> bool:
-        """Look for new queues, unless the slot was given its queues; return whether there are."""
-        if self._given_queues is not None:
-            return False
-        before = self._served_queues
-        self._served_queues = self._patiently(self._engine.queues.names, before)
-        return self._served_queues != before
 
     def _patiently(self, call: Callable[[], T], otherwise: U | None) -> T | U:
         """Repeat a call until Redis answers; the same nonce or fence makes the repeats one call.

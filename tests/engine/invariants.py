@@ -8,7 +8,7 @@ nothing expires (9), the counters agree (12), priorities (13), cancelled is canc
 from collections import Counter, defaultdict
 from typing import Any
 
-from django_jobqueue.engine.keys import INDEX_OF
+from django_jobqueue.engine.keys import INDEX_OF, INDEXES
 from django_jobqueue.jobs.states import FINAL, TRANSITIONS
 
 from .model_scripts import Call
@@ -23,7 +23,7 @@ def _moves(script: str) -> set[Move]:
     moves: set[Move] = set(single)
     while more := {(a, d) for a, b in moves for c, d in single if b == c} - moves:
         moves |= more
-    if script in ("renew", "progress", "log", "cancel", "re_sign"):
+    if script in ("renew", "progress", "log", "cancel", "re_sign", "reap"):
         moves.add(("running", "running"))
     return moves
 
@@ -108,10 +108,21 @@ class Auditor:
         """Only counters and values expire (9); what is claimable is told; lists are bounded."""
         assert all(key.startswith(("minute:", "cached:")) for key in now.expiring)
         for queue, tokens in now.named("wake").items():
-            assert len(tokens) <= 64, queue
+            assert len(tokens) == 1, queue
+        work, due, names = (now.keys.get(key, {}) for key in ("work", "due", "names"))
         for queue, ids in now.named("queued").items():
-            waits = set(ids) - self.damaged and queue not in now.keys.get("paused", ())
-            assert f"wake:{queue}" in now.keys or not waits, f"nobody wakes for {queue}"
+            if set(ids) - self.damaged and not paused(now, queue):
+                assert {f"wake:{queue}", "wake:*"} <= {*now.keys}, f"nobody wakes for {queue}"
+                assert queue in work, f"{queue} is not offered to slots of all queues"
+        for queue, ids in now.named("scheduled").items():
+            if waits := [at for job_id, at in ids.items() if job_id not in self.damaged]:
+                assert due[queue] <= min(waits), f"nobody looks when {queue} is due"
+                if "epoch" in now.keys.get("meta", {}):
+                    soonest = int(now.keys["meta"]["due"])
+                    assert soonest <= min(waits), "no slot looks when it is due"
+        for kind in INDEXES:
+            assert {*now.named(kind)} <= {*names}, f"{kind}: nobody maintains a queue"
+        assert {*work, *due} <= {*names}
         assert all(len(runs) <= 20 for runs in now.named("attempts").values())
 
     def _counted(self, now: Snapshot) -> None:
@@ -137,7 +148,8 @@ class Auditor:
         if new and fence != old_fence:
             assert fence not in self.fences[job_id], "a fence came back"
             self.fences[job_id].add(str(fence))
-            assert _number(fence) == _number(old_fence) + 1
+            is_new = not str(fence).endswith("-")  # not that of a run that was taken back
+            assert _number(fence) == _number(old_fence) + is_new
 
     def _may_end(self, job_id: str, before: Snapshot, call: Call, clock: int) -> bool:
         """Tell whether a call may change a running job: its slot, or who takes it back."""
@@ -152,7 +164,8 @@ class Auditor:
         if call.script == "renew":
             return _names(before, given["worker"], job_id)
         lease = before.keys[f"leases:{job['queue']}"][job_id]
-        return bool(call.script == "reap" and lease <= clock)
+        far = lease > clock + 2 * int(call.given.get("lease", 0))  # the clock went back
+        return bool(call.script == "reap" and (lease <= clock or far))
 
     def _unheard(self, job_id: str, before: Snapshot, call: Call) -> bool:
         """Tell whether the slot has claimed since: so it does not know of that job."""
@@ -168,8 +181,14 @@ class Auditor:
             return  # a repeated claim
         score = float(now.fields(job_id)["score"])
         assert all(score <= left for left in now.keys.get(f"queued:{queue}", {}).values())
-        for earlier in call.rest[: call.rest.index(queue)]:
-            assert earlier in now.keys.get("paused", ()) or f"queued:{earlier}" not in now.keys
+        earlier_names = call.rest[: call.rest.index(queue if queue in call.rest else "*")]
+        for earlier in earlier_names:
+            assert paused(now, earlier) or f"queued:{earlier}" not in now.keys
+
+
+def paused(seen: Snapshot, queue: str) -> bool:
+    """Tell whether no job of a queue may be claimed."""
+    return f"paused:{queue}" in seen.keys.get("meta", {})
 
 
 def _names(seen: Snapshot, worker: str, job_id: str) -> bool:

@@ -10,6 +10,7 @@ from hypothesis.stateful import initialize, precondition, rule
 
 from django_jobqueue.jobs.states import FINAL
 
+from .invariants import paused
 from .machine_schedules import DAY, HOUR, MINUTE, QUEUES, ScheduleRules
 from .model_scripts import Call
 from .snapshot import touched
@@ -27,7 +28,7 @@ SLOTS_OWN = (
 )  # calls that name a slot or a fence
 OUTCOMES = ("succeeded", "succeeded", "failed", "cancelled", "retried", "released")
 
-orders = st.sampled_from([("a",), ("b",), ("a", "b"), ("b", "a"), ("c", "b", "a")])
+orders = st.sampled_from([("a",), ("b",), ("a", "b"), ("c", "b", "a"), ("*",), ("*",), ("b", "*")])
 limits = st.sampled_from([1, 2, 500, 500])
 slots = st.integers(0, len(SLOTS) - 1)
 # Where a run's result is kept: seconds so many that no test lasts as long.
@@ -102,7 +103,7 @@ class Machine(ScheduleRules):
         reply = self.ask("claim", queues, **self.slot(number))
         self.begin(number, self.arrived(lost, reply), before)
 
-    @rule(number=slots, queue=st.sampled_from(QUEUES))
+    @rule(number=slots, queue=st.sampled_from([*QUEUES, "*"]))
     def wake_up(self, number: int, queue: str) -> None:
         """An idle slot pops a token and claims."""
         if not self.model.attached(self.epoch):
@@ -200,36 +201,35 @@ class Machine(ScheduleRules):
     # What time brings about
 
     @rule(
-        queues=orders,
+        first=st.sampled_from(["", "", "b"]),
         limit=limits,
         watched=st.sampled_from([False, False, True]),
-        later=st.sampled_from([0, INTERVAL, LEASE - 1, LEASE, LEASE, LEASE, -LEASE]),
+        later=st.sampled_from([0, INTERVAL, LEASE - 1, LEASE, LEASE, LEASE, -LEASE, -HOUR]),
     )
     @precondition(lambda self: self.seen.named("leases"))
-    def reap(self, queues: tuple[str, ...], limit: int, watched: bool, later: int) -> None:
+    def reap(self, first: str, limit: int, watched: bool, later: int) -> None:
         self.move_clock(later)
         interval = INTERVAL if watched else 10**12
-        self.ask("reap", queues, limit=limit, interval=interval, grace=GRACE, lease=LEASE)
+        self.ask("reap", first=first, limit=limit, interval=interval, grace=GRACE, lease=LEASE)
 
-    @rule(queues=orders, limit=limits, later=st.sampled_from([0, MINUTE, HOUR]))
+    @rule(limit=limits, later=st.sampled_from([0, MINUTE, HOUR]))
     @precondition(lambda self: self.seen.named("scheduled"))
-    def promote(self, queues: tuple[str, ...], limit: int, later: int) -> None:
+    def promote(self, limit: int, later: int) -> None:
         self.move_clock(later)
-        self.ask("promote", queues, limit=limit)
+        self.ask("promote", limit=limit)
 
     @rule(
-        data=st.data(),
         keep=st.sampled_from([0, 10_000, MINUTE, DAY]),
         most=st.sampled_from([0, 1, 10_000]),
         limit=limits,
+        first=st.sampled_from(["", "", "b"]),
         later=st.sampled_from([0, 59_999, MINUTE, DAY]),
     )
-    @precondition(lambda self: any(self.seen.named(state) for state in FINAL))
-    def trim(self, data: st.DataObject, later: int, **given: Any) -> None:
-        found = [(state, queue) for state in sorted(FINAL) for queue in self.seen.named(state)]
-        state, queue = data.draw(st.sampled_from(sorted(found)))
+    @precondition(lambda self: "names" in self.seen.keys)
+    def trim(self, later: int, keep: int, most: int, **given: Any) -> None:
         self.move_clock(later)
-        self.ask("trim", state=state, queue=queue, **given)
+        words = [word for state in sorted(FINAL) for word in (state, keep, most)]
+        self.ask("trim", tuple(words), **given)
 
     @rule(ms=st.sampled_from(JUMPS))
     def time_passes(self, ms: int) -> None:
@@ -245,7 +245,9 @@ class Machine(ScheduleRules):
         reply = self.send(call)
         bounded = call.given.get("limit", 500) < 500 or reply == ["more"]
         refused = isinstance(reply, list) and reply[:1] == ["error"]
-        assert bounded or refused or set(touched(before, self.seen)) <= {"totals"}
+        counted = [key for key in touched(before, self.seen) if key.startswith("minute:")]
+        stale = {"totals", *(counted if isinstance(reply, list) and reply[:1] == ["stale"] else ())}
+        assert bounded or refused or set(touched(before, self.seen)) <= stale
 
     @rule(data=st.data())
     @precondition(lambda self: len(self.past) > 1)
@@ -270,9 +272,7 @@ class Machine(ScheduleRules):
         elif what == "rename":
             self.rename(how)
         elif what == "pause":
-            paused = queue in self.seen.keys.get("paused", ())
-            self.ask("resume" if paused else "pause", queue=queue)
-            self.ask("queues")
+            self.ask("resume" if paused(self.seen, queue) else "pause", queue=queue)
         elif what == "park":
             self.park(queue)
         else:  # workers that were killed with their supervisors are not seen any more
@@ -312,20 +312,20 @@ class Machine(ScheduleRules):
 
     def drain(self) -> None:
         """With one worker that lives, each job ends."""
-        for queue in sorted(self.seen.keys.get("paused", ())):
+        for queue in sorted(self.seen.keys.get("names", ())):
             self.ask("resume", queue=queue)
         for ids in self.seen.named("waiting").values():
             for job_id in ids:
                 self.ask("cancel", id=job_id, reason="by_hand")
         self.move_clock(30 * DAY)
-        self.reap(QUEUES, 500, watched=False, later=0)
+        self.reap("", 500, watched=False, later=0)
         self.runs.clear()
-        self.claim(0, QUEUES, lost=False)
+        self.claim(0, ("*",), lost=False)
         done = {"outcome": "succeeded", "result": "", "reason": "", "error": "-", "delay": 0}
         done |= {"cached": ""}
         while 0 in self.runs:
             (job_id, fence), before = self.runs[0], self.seen
-            reply = self.ask("finish", QUEUES, id=job_id, fence=fence, **done, **self.slot(0))
+            reply = self.ask("finish", ("*",), id=job_id, fence=fence, **done, **self.slot(0))
             self.begin(0, reply, before)
         left = {
             job_id: fields["state"]

@@ -6,7 +6,10 @@ of floats, and the clock is a number. model_scripts.py has the scripts.
 
 import re
 from collections.abc import Sequence
+from math import inf
 from typing import Any
+
+from django_jobqueue.engine.keys import INDEX_OF
 
 from .snapshot import Keys
 
@@ -24,6 +27,7 @@ class Moves:
         self.keys: Keys = {}
         self.now = now
         self.full = False  # at maxmemory
+        self.room = 0  # ids that a claim may still move
 
     # Commands
 
@@ -55,26 +59,52 @@ class Moves:
     def until(self, key: str, score: float) -> list[str]:
         return [member for at, member in self.ordered(key) if at <= score]
 
-    def add(self, key: str, member: str) -> bool:
-        """Add to a set; tell whether that is news."""
-        found = self.keys.setdefault(key, set())
-        news = member not in found
-        found.add(member)
-        return news
-
     def increase(self, key: str, field: str, by: int = 1) -> int:
         total = int(self.keys.get(key, {}).get(field, 0)) + by
         self.hset(key, **{field: total})
         return total
 
-    def wake(self, queue: str, tokens: int = 1) -> None:
-        found = self.keys.get(f"wake:{queue}", [])
-        if more := max(0, min(tokens, 64 - len(found))):
-            self.keys[f"wake:{queue}"] = found + ["1"] * more
+    def wake(self, queue: str) -> None:
+        for name in (queue, "*"):
+            self.keys.setdefault(f"wake:{name}", ["1"])
 
-    def count(self, event: str, queue: str, by: int = 1) -> bool:
-        """Count an event; tell whether it is the queue's first in this minute."""
-        return self.increase(f"minute:{self.now // 60_000}", f"{event}:{queue}", by) == by
+    def count(self, event: str, queue: str, by: int = 1) -> None:
+        self.increase(f"minute:{self.now // 60_000}", f"{event}:{queue}", by)
+
+    def is_paused(self, queue: str) -> bool:
+        return f"paused:{queue}" in self.keys.get("meta", {})
+
+    def note_work(self, queue: str) -> None:
+        if queue in self.keys.get("work", {}):
+            return
+        self.zadd("names", queue, 0)
+        if not self.is_paused(queue):
+            self.zadd("work", queue, self.now)
+            self.wake(queue)
+
+    def note_no_work(self, queue: str) -> None:
+        if f"queued:{queue}" not in self.keys:
+            self.drop("work", queue)
+
+    def note_due(self, queue: str, due: float) -> None:
+        known = self.keys.get("due", {}).get(queue)
+        if known is not None and known <= due:
+            return
+        if known is None:
+            self.zadd("names", queue, 0)
+        self.zadd("due", queue, due)
+        soonest = self.soonest()
+        if soonest is None or soonest > due:
+            self.hset("meta", due=int(due))
+        self.wake(queue)
+
+    def note_soonest(self) -> None:
+        if due := self.ordered("due"):
+            self.hset("meta", due=int(due[0][0]))
+
+    def soonest(self) -> int | None:
+        found = self.keys.get("meta", {}).get("due")
+        return None if found is None else int(found)
 
     # Moves
 
@@ -84,33 +114,49 @@ class Moves:
         return (100 - int(priority or 0)) * 10**13 + number
 
     def to_queued(self, job_id: str, queue: str, score: float, /, **fields: Any) -> None:
-        self.hset(f"job:{job_id}", state="queued", **fields)
+        self.note_work(queue)
         self.zadd(f"queued:{queue}", job_id, score)
+        self.hset(f"job:{job_id}", state="queued", **fields)
+        self.wake(queue)
 
     def to_scheduled(self, job_id: str, queue: str, due: float, /, **fields: Any) -> None:
-        self.hset(f"job:{job_id}", state="scheduled", **fields)
+        self.note_due(queue, due)
         self.zadd(f"scheduled:{queue}", job_id, due)
-        if self.ordered(f"scheduled:{queue}")[0][1] == job_id:
-            self.wake(queue)
+        self.hset(f"job:{job_id}", state="scheduled", **fields)
 
     def to_final(self, job_id: str, queue: str, state: str, /, **fields: Any) -> None:
-        self.hset(f"job:{job_id}", state=state, finished_at=self.now, **fields)
-        self.zadd(f"{state}:{queue}", job_id, self.now)
         task = self.fields(job_id).get("task")
         if state == "failed" and task:
             self.zadd(f"failed-of:{task}", job_id, self.now)
-        if state != "cancelled":
-            self.count(state, queue)
+        self.zadd(f"{state}:{queue}", job_id, self.now)
+        self.hset(f"job:{job_id}", state=state, finished_at=self.now, **fields)
 
-    def fail_if_damaged(self, job_id: str, queue: str, state: str | None) -> None:
-        """Judge an id taken out of an index whose state its record does not have."""
-        if state:
+    def ensure_index(self, job_id: str, queue: str, state: str) -> None:
+        index = f"{INDEX_OF[state]}:{queue}"
+        if job_id in self.keys.get(index, {}):
             return
-        if not isinstance(self.keys.get(f"job:{job_id}"), dict):
-            self.keys.pop(f"job:{job_id}", None)
-        self.increase("totals", "damaged")
-        at = self.fields(job_id).get("enqueued_at", self.now)
-        self.to_final(job_id, queue, "failed", queue=queue, reason="damaged", enqueued_at=at)
+        score: float = self.now
+        job = self.fields(job_id)
+        if state in ("queued", "waiting"):
+            score = float(job.get("score") or self.next_score(job.get("priority")))
+            self.note_work(queue)
+        elif state == "scheduled":
+            self.note_due(queue, self.now)
+        self.zadd(index, job_id, score)
+
+    def correct_index(self, job_id: str, index: str, queue: str) -> None:
+        """Judge an id that stands in an index whose state its record does not have."""
+        job = self.fields(job_id)
+        if job.get("state") in INDEX_OF and "queue" in job:
+            self.ensure_index(job_id, job["queue"], job["state"])
+        else:
+            if not isinstance(self.keys.get(f"job:{job_id}"), dict):
+                self.keys.pop(f"job:{job_id}", None)
+            at = job.get("enqueued_at", self.now)
+            self.to_final(job_id, queue, "failed", queue=queue, reason="damaged", enqueued_at=at)
+            self.increase("totals", "damaged")
+            self.count("failed", queue)
+        self.drop(f"{index}:{queue}", job_id)
 
     def append_attempt(self, job_id: str, attempt: int, *words: Any, error: str = "-") -> None:
         """Note a run: fence, worker, start, end, outcome."""
@@ -118,25 +164,52 @@ class Moves:
         line = " ".join(str(word) for word in (attempt, *words, error))
         self.keys[f"attempts:{job_id}"] = [*(runs if isinstance(runs, list) else []), line][-20:]
 
-    def promote_due(self, queue: str, limit: int) -> tuple[int, float | None]:
-        """Move due jobs; return how many, and when the next one is due."""
-        index, moved = f"scheduled:{queue}", 0
-        for job_id in self.until(index, self.now)[:limit]:
-            self.drop(index, job_id)
+    def promote_due(self, queue: str, limit: int) -> int:
+        """Move due jobs of a queue; return how many ids were handled."""
+        index = f"scheduled:{queue}"
+        ids = self.until(index, self.now)[:limit]
+        for job_id in ids:
             job = self.fields(job_id)
             if job.get("state") == "scheduled":
                 self.to_queued(job_id, queue, self.next_score(job.get("priority")))
-                moved += 1
+                self.drop(index, job_id)
             else:
-                self.fail_if_damaged(job_id, queue, job.get("state"))
-        self.wake(queue, moved)
-        left = self.ordered(index)
-        return moved, left[0][0] if left else None
+                self.correct_index(job_id, "scheduled", queue)
+        if left := self.ordered(index):
+            self.zadd("due", queue, left[0][0])
+        else:
+            self.drop("due", queue)
+        return len(ids)
+
+    def promote_all(self, limit: int) -> tuple[int, float | None]:
+        """Move due jobs of all queues; return how many, and when the next one is due."""
+        handled = 0
+        while True:
+            due, queue = next(iter(self.ordered("due")), (None, ""))
+            if due is not None and due <= self.now and handled < limit:
+                handled += max(1, self.promote_due(queue, limit - handled))
+                continue
+            if due is None:
+                self.drop("meta", "due")
+            else:
+                self.hset("meta", due=int(due))
+            return handled, due
 
     def recover(self, job_id: str, queue: str, lost: int, reason: str) -> str:
-        self.drop(f"leases:{queue}", job_id)
-        job = self.fields(job_id)
+        job = dict(self.fields(job_id))
         recoveries = int(job.get("recoveries", 0)) + lost
+        fields = {"recoveries": recoveries, "fence": f"{run_number(job.get('fence', ''))}-"}
+        state = "queued"
+        if recoveries > int(job.get("max_recoveries", 2)):
+            state = "failed"
+        if job.get("cancel"):
+            state, reason = "cancelled", job["cancel"]
+        if state == "queued":
+            score = float(job.get("score") or self.next_score(job.get("priority")))
+            self.to_queued(job_id, queue, score, **fields)
+        else:
+            self.to_final(job_id, queue, state, reason=reason, **fields)
+        self.drop(f"leases:{queue}", job_id)
         self.append_attempt(
             job_id,
             int(job.get("attempts", 0)) + 1,
@@ -145,16 +218,10 @@ class Moves:
         )
         if lost:
             self.increase("totals", "recovered")
-        if "cancel" in job:
-            self.to_final(job_id, queue, "cancelled", recoveries=recoveries, reason=job["cancel"])
-            return "cancelled"
-        if recoveries > int(job.get("max_recoveries", 2)):
-            self.to_final(job_id, queue, "failed", recoveries=recoveries, reason=reason)
-            return "failed"
-        score = float(job.get("score") or self.next_score(job.get("priority")))
-        self.to_queued(job_id, queue, score, recoveries=recoveries)
-        self.wake(queue)
-        return "queued"
+            self.count("recovered", queue)
+        if state == "failed":
+            self.count(state, queue)
+        return state
 
     def job_reply(self, job_id: str, queue: str, fence: str, record: dict[str, str]) -> list[Any]:
         payload = self.keys.get(f"payload:{job_id}")
@@ -166,13 +233,15 @@ class Moves:
     def start(self, job_id: str, queue: str, score: float, slot: Sequence[Any]) -> list[Any]:
         worker, name, nonce, lease = slot
         before = dict(self.fields(job_id))
-        number = re.match(r"\d+", before.get("fence", ""))
-        fence = f"{int(number[0] if number else 0) + 1}-{nonce[-12:]}"
-        fields = {"worker": worker, "fence": fence, "attempted_at": self.now}
-        fields |= {"score": int(score), "started_at": before.get("started_at", self.now)}
-        self.hset(f"job:{job_id}", state="running", **fields)
-        self.zadd(f"leases:{queue}", job_id, self.now + lease)
+        fence = next_fence(before.get("fence", ""), nonce)
+        fields = {"worker": worker, "fence": fence, "attempted_at": self.now, "score": int(score)}
+        if "fence" in before:
+            first = before.get("started_at") or before.get("attempted_at") or self.now
+            fields["started_at"] = first
         self.hset(f"slots:{worker}", **{name: f"{nonce} {queue} {job_id} {fence}"})
+        self.zadd(f"leases:{queue}", job_id, self.now + lease)
+        self.hset(f"job:{job_id}", state="running", **fields)
+        self.drop(f"queued:{queue}", job_id)
         return self.job_reply(job_id, queue, fence, before)
 
     def held(self, worker: str, slot: str) -> tuple[str, ...] | None:
@@ -195,27 +264,62 @@ class Moves:
         self.recover(job_id, queue, 1, "lost")
         return None
 
-    def next_job(self, slot: Sequence[Any], queues: Sequence[str]) -> list[Any]:
-        moves, dues = 0, []
-        for queue in queues:
-            if queue in self.keys.get("paused", ()):
-                continue
-            _, due = self.promote_due(queue, 50)
-            dues += [due] if due is not None else []
-            while waiting := self.ordered(f"queued:{queue}"):
-                score, job_id = waiting[0]
-                self.drop(f"queued:{queue}", job_id)
-                state = self.fields(job_id).get("state")
-                if state == "queued":
-                    return self.start(job_id, queue, score, slot)
-                self.fail_if_damaged(job_id, queue, state)
-                moves += 1
-                if moves == 50:
-                    return ["more"]
-        for queue in queues:
-            self.keys.pop(f"wake:{queue}", None)
+    def next_job(self, epoch: str, slot: Sequence[Any], names: Sequence[str]) -> list[Any] | None:
+        """Return what a slot gets; None if it is attached to other keys."""
+        if not self.attached(epoch):
+            return None
+        self.room, due = 50, float(self.soonest() or inf)
+        if due <= self.now:
+            handled, next_due = self.promote_all(50)
+            self.room, due = self.room - handled, inf if next_due is None else next_due
+        paused = {name for name in ("default", *names) if self.is_paused(name)}
+        for name in names:
+            queue = "default" if name == "*" else name
+            reply = None if queue in paused else self.take(queue, slot)[0]
+            if not reply and name == "*":
+                reply = self.take_any(slot)
+            if reply:
+                return reply
+        for name in names:
+            self.keys.pop(f"wake:{name}", None)
         self.drop(f"slots:{slot[0]}", slot[1])
-        return ["none", max(0, int(min(dues)) - self.now) if dues else -1]
+        return ["none", max(0, int(due) - self.now) if due != inf else -1]
+
+    def take_any(self, slot: Sequence[Any]) -> list[Any] | None:
+        queues = [queue for _, queue in self.ordered("work")][:20]
+        for queue in queues:
+            reply, left = self.take(queue, slot)
+            if reply and left:
+                self.zadd("work", queue, self.now)
+            if reply:
+                return reply
+        return ["more"] if len(queues) == 20 else None
+
+    def take(self, queue: str, slot: Sequence[Any]) -> tuple[list[Any] | None, bool]:
+        """Return the reply, and whether the queue holds more."""
+        for room in range(max(1, self.room), 0, -1):
+            waiting = self.ordered(f"queued:{queue}")
+            if len(waiting) < 2:
+                self.drop("work", queue)
+            if not waiting:
+                return None, False
+            score, job_id = waiting[0]
+            if self.fields(job_id).get("state") == "queued":
+                return self.start(job_id, queue, score, slot), len(waiting) > 1
+            self.correct_index(job_id, "queued", queue)
+            self.room = room - 1
+        return ["more"], True
 
     def attached(self, epoch: str) -> bool:
         return bool(self.keys.get("meta", {}).get("epoch") == epoch)
+
+
+def run_number(fence: str) -> int:
+    """Return the number of the run that a fence names."""
+    found = re.match(r"\d+", fence)
+    return int(found[0]) if found else 0
+
+
+def next_fence(fence: str, nonce: str) -> str:
+    """Return the fence of the run that a claim starts after another."""
+    return f"{run_number(fence) + 1}-{nonce[-12:]}"

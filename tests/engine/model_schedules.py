@@ -36,8 +36,11 @@ class WholeModel(Model):
                 kind, _, other = field.partition(":")
                 if kind == "seen" and other != rule and self.now - int(seen) > MINUTE:
                     self.drop(schedule_key, f"seen:{other}", f"since:{other}")
-            if self.since_of(name, rule) is None:
+            since = self.since_of(name, rule)
+            if since is None:
                 self.hset(schedule_key, **{f"since:{rule}": self.now})
+            elif since > self.now + MINUTE:
+                self.hset(schedule_key, **{f"since:{rule}": self.now, "high_water": self.now})
             self.hset(schedule_key, **{f"seen:{rule}": self.now})
             self.zadd("schedules", name, self.now)
             reply.append(str(self.since_of(name, rule)))
@@ -46,23 +49,35 @@ class WholeModel(Model):
     def fire(
         self, job: Sequence[Any], *, name: str, rule: str, nominal: int, overlap: str
     ) -> list[str]:
-        if stored := self.fields(job[0]).get("enqueued_at"):
+        since, schedule_key = self.since_of(name, rule), f"schedule:{name}"
+        if self.fields(job[0]).get("state"):
+            stored = self.enqueue(job)[0]
+            if since is not None and nominal > since:
+                self.raise_high_water(schedule_key, nominal)
             return ["fired", stored]
-        since = self.since_of(name, rule)
         if since is None or nominal <= since:
             return ["known"]
-        schedule_key = f"schedule:{name}"
+        at, _, begun = self.schedule(name).get("firing", "").partition(" ")
+        if at == str(nominal) and (state := self.fields(begun).get("state")):
+            self.complete(begun, state, "")
+            self.raise_high_water(schedule_key, nominal)
+            return ["known"]
         if overlap == "skip" and self.is_open(self.schedule(name).get("job", "")):
-            if self.full:
-                raise Refused("maxmemory")
-            self.hset(schedule_key, high_water=nominal)
+            self.raise_high_water(schedule_key, nominal)
             self.increase(schedule_key, "overlapped")
             return ["overlap"]
-        tokens = self.store(*job)
+        if self.full:
+            raise Refused("maxmemory")
+        self.hset(schedule_key, firing=f"{nominal} {job[0]}")
+        self.enqueue(job)
         self.hset(schedule_key, high_water=nominal, nominal=nominal, fired_at=self.now, job=job[0])
         self.increase(schedule_key, "fired")
-        self.count_and_wake(job[1], 1, tokens)
         return ["fired", str(self.now)]
+
+    def raise_high_water(self, schedule_key: str, nominal: int) -> None:
+        if self.full:
+            raise Refused("maxmemory")
+        self.hset(schedule_key, high_water=nominal)
 
     def record_missed(self, *, name: str, rule: str, since: int, nominal: int, count: int) -> int:
         if self.since_of(name, rule) != since:
@@ -74,15 +89,15 @@ class WholeModel(Model):
         return 1
 
     def run_now(self, job: Sequence[Any], *, name: str) -> str:
-        if stored := self.fields(job[0]).get("enqueued_at"):
+        known = self.fields(job[0]).get("state")
+        stored: str = self.enqueue(job)[0]
+        if known:
             return stored
-        tokens = self.store(*job)
         if not isinstance(self.keys.get(f"schedule:{name}"), dict):
             self.keys.pop(f"schedule:{name}", None)
         self.hset(f"schedule:{name}", job=job[0])
         self.zadd("schedules", name, self.now)
-        self.count_and_wake(job[1], 1, tokens)
-        return str(self.now)
+        return stored
 
     def forget_schedule(self, *, name: str, unseen: int, gone: int) -> int:
         names = self.until("schedules", self.now - unseen) + ([name] if name else [])

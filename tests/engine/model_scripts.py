@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from django_jobqueue.engine.keys import INDEXES
+
 from .model import Refused
 from .model_workers import WorkerScripts
 
@@ -29,9 +31,11 @@ class Model(WorkerScripts):
         """
         script: Callable[..., Any] = getattr(self, call.script)
         given = dict(call.given)
-        gated = call.script != "finish" and "epoch" in given
-        if gated and not self.attached(given.pop("epoch")):
-            raise Refused("DETACHED")
+        if "epoch" in given and call.script != "finish":
+            if not self.attached(given["epoch"]):
+                raise Refused("DETACHED")
+            if call.script != "claim":
+                del given["epoch"]
         return script(*([call.rest] if call.rest else []), **given)
 
     def attach(
@@ -48,6 +52,8 @@ class Model(WorkerScripts):
                 raise Refused("maxmemory")
             named = {"schema": schema, "epoch": new_epoch} | meta
             self.hset("meta", **named | {"owner": owners[0]})
+            if "epoch" not in meta:
+                self.note_soonest()
             if known and known not in (meta.get("epoch"), meta.get("former")):
                 change = "replaced"
         found = [meta.get("schema", schema), meta.get("epoch", new_epoch)]
@@ -60,21 +66,39 @@ class Model(WorkerScripts):
         former = meta.get("epoch", "")
         schema = meta.get("schema", schema)
         self.hset("meta", schema=schema, epoch=new_epoch, owner=owner, former=former)
+        if not former:
+            self.note_soonest()
         return meta.get("owner", "")
 
     def enqueue(self, jobs: Sequence[Any]) -> list[str]:
-        words, stored, added, tokens = list(jobs), [], dict[str, int](), dict[str, int]()
+        words, stored, added = list(jobs), [], dict[str, int]()
         while words:
             job, words = words[: 7 + words[6]], words[7 + words[6] :]
-            known = self.fields(job[0]).get("enqueued_at")
-            stored.append(known or str(self.now))
-            if not known:
-                queue = job[1]
-                tokens[queue] = tokens.get(queue, 0) + self.store(*job)
-                added[queue] = added.get(queue, 0) + 1
+            known = self.fields(job[0]).get("state")
+            if known and f"payload:{job[0]}" in self.keys:
+                stored.append(self.complete(job[0], known, job[4]))
+                continue
+            self.store(*job)
+            added[job[1]] = added.get(job[1], 0) + 1
+            stored.append(str(self.now))
         for queue, number in added.items():
-            self.count_and_wake(queue, number, tokens[queue])
+            self.count("enqueued", queue, number)
         return stored
+
+    def complete(self, job_id: str, state: str, due: str) -> str:
+        job = self.fields(job_id)
+        queue = job.get("queue", "")
+        waits = queue and state in ("queued", "scheduled")
+        if waits and job_id not in self.keys.get(f"{state}:{queue}", {}):
+            if state == "scheduled" and due:
+                self.note_due(queue, self.due_at(due))
+                self.zadd(f"scheduled:{queue}", job_id, self.due_at(due))
+            else:
+                self.ensure_index(job_id, queue, state)
+        return job.get("enqueued_at", str(self.now))
+
+    def due_at(self, due: str) -> int:
+        return self.now + int(due[1:]) if due[0] == "+" else int(due)
 
     def store(
         self,
@@ -86,36 +110,32 @@ class Model(WorkerScripts):
         payload: str,
         _: int,
         *more: Any,
-    ) -> int:
-        """Write a new job; tell whether it may be claimed."""
+    ) -> None:
+        """Write a new job."""
         if self.full:
             raise Refused("maxmemory")
-        fields = {"queue": queue, "task": task, "enqueued_at": self.now}
+        fields: dict[str, Any] = {"queue": queue, "task": task, "enqueued_at": self.now}
         fields |= dict(zip(more[::2], more[1::2], strict=True))
+        self.keys.setdefault(f"payload:{job_id}", payload)
         if due == "":
-            self.to_queued(job_id, queue, self.next_score(str(priority)), **fields)
+            self.note_work(queue)
+            self.hset(f"job:{job_id}", state="queued", **fields)
+            self.zadd(f"queued:{queue}", job_id, self.next_score(str(priority)))
         else:
-            at = self.now + int(due[1:]) if due[0] == "+" else int(due)
-            self.to_scheduled(job_id, queue, at, **fields)
-        self.keys[f"payload:{job_id}"] = payload
-        return int(due == "")
-
-    def count_and_wake(self, queue: str, added: int, tokens: int) -> None:
-        if self.count("enqueued", queue, added) and self.add("queues", queue):
-            self.wake("*")
-        self.wake(queue, tokens)
+            self.note_due(queue, self.due_at(due))
+            self.hset(f"job:{job_id}", state="scheduled", **fields)
+            self.zadd(f"scheduled:{queue}", job_id, self.due_at(due))
 
     def refresh_cached(self, job: Sequence[Any], *, digest: str, seen: str, keep: int) -> str:
-        if known := self.fields(job[0]).get("enqueued_at"):
-            return known
+        if self.fields(job[0]).get("state"):
+            return self.enqueue(job)[0]
         noted = self.noted(digest)
         if noted != seen or self.is_open(noted):
             return ""
-        tokens = self.store(*job)
+        self.enqueue(job)
         if not isinstance(self.keys.get(f"cached:{digest}"), dict):
             self.keys.pop(f"cached:{digest}", None)
         self.hset(f"cached:{digest}", refresh=job[0])
-        self.count_and_wake(job[1], 1, tokens)
         return str(self.now)
 
     def get_cached(self, *, digest: str) -> list[Any]:
@@ -151,8 +171,9 @@ class Model(WorkerScripts):
             return [state, state]
         if state not in BEFORE_START:
             return [state, state]
-        self.drop(f"{state}:{queue}", id)
         self.to_final(id, str(queue), "cancelled", reason=reason)
+        self.drop(f"{state}:{queue}", id)
+        self.note_no_work(str(queue))
         return [state, "cancelled"]
 
     def requeue(self, *, id: str, nonce: str) -> list[str]:
@@ -162,9 +183,14 @@ class Model(WorkerScripts):
             return []
         if state in ("queued", "running", "waiting") or job.get("requeued") == nonce:
             return [state, state]
+        fence = job.get("fence", "")
+        if state == "succeeded" and "attempts" not in job:
+            times = job.get("attempted_at", "0"), job.get("finished_at", "0")
+            self.append_attempt(id, 1, fence, job.get("worker", "-"), *times, "succeeded")
         self.drop(f"{state}:{queue}", id)
         if state == "failed" and "task" in job:
             self.drop(f"failed-of:{job['task']}", id)
+        self.to_queued(id, str(queue), self.next_score(job.get("priority")), requeued=nonce)
         if state != "scheduled":
             self.keys.pop(f"result:{id}", None)
             self.keys.pop(f"progress:{id}", None)
@@ -173,8 +199,6 @@ class Model(WorkerScripts):
             for name in ("attempted_at", "held_since", "cancel"):
                 job.pop(name, None)
             self.append_attempt(id, 0, "-", "-", self.now, self.now, "requeued")
-        self.to_queued(id, str(queue), self.next_score(job.get("priority")), requeued=nonce)
-        self.wake(str(queue))
         return [state, "queued"]
 
     def delete(self, *, id: str) -> list[str]:
@@ -185,6 +209,8 @@ class Model(WorkerScripts):
         if state == "running":
             return [state, state]
         self.drop(f"{state}:{job.get('queue')}", id)
+        if state == "queued":
+            self.note_no_work(str(job.get("queue")))
         self.remove(id, state)
         return [state, ""]
 
@@ -195,7 +221,23 @@ class Model(WorkerScripts):
         for part in PARTS:
             self.keys.pop(f"{part}:{job_id}", None)
 
-    def trim(self, *, queue: str, state: str, keep: int, most: int, limit: int) -> list[int]:
+    def trim(self, keep: Sequence[Any], *, first: str, limit: int) -> list[Any]:
+        names, following = self.page_of_names(first)
+        removed, told = 0, list[Any]()
+        for queue in names:
+            for state, kept_for, most in zip(keep[::3], keep[1::3], keep[2::3], strict=True):
+                gone, early = self.trim_state(queue, state, kept_for, most, limit - removed)
+                removed += gone
+                told += [queue, state, early] if early else []
+            if removed >= limit:
+                following = queue
+                break
+            self.forget_if_empty(queue)
+        return [following, removed, *told]
+
+    def trim_state(
+        self, queue: str, state: str, keep: int, most: int, limit: int
+    ) -> tuple[int, int]:
         index = f"{state}:{queue}"
         ids = self.until(index, self.now - keep)[:limit]
         expired = len(ids)
@@ -203,30 +245,38 @@ class Model(WorkerScripts):
         if excess > expired:
             ids = self.until(index, self.now - min(keep, 60_000))[:excess]
         for job_id in ids:
-            self.drop(index, job_id)
             if self.fields(job_id).get("state", state) == state:
+                self.drop(index, job_id)
                 self.remove(job_id, state)
-        early = len(ids) - expired
+            else:
+                self.correct_index(job_id, state, queue)
+        early = max(0, len(ids) - expired)
         if early:
             self.increase("totals", f"trimmed:{state}:{queue}", early)
-        return [len(ids), early]
+        return len(ids), early
+
+    def forget_if_empty(self, queue: str) -> None:
+        if self.is_paused(queue) or any(f"{index}:{queue}" in self.keys for index in INDEXES):
+            return
+        for key in ("work", "due", "names"):
+            self.drop(key, queue)
+        self.keys.pop(f"wake:{queue}", None)
 
     def pause(self, *, queue: str) -> int:
-        if self.add("queues", queue):
-            self.wake("*")
-        return int(self.add("paused", queue))
-
-    def resume(self, *, queue: str) -> int:
-        if queue not in self.keys.get("paused", ()):
+        if self.is_paused(queue):
             return 0
-        self.keys["paused"].discard(queue)
-        if not self.keys["paused"]:
-            del self.keys["paused"]
-        self.wake(queue, 64)
+        self.zadd("names", queue, 0)
+        self.hset("meta", **{f"paused:{queue}": "1"})
+        self.drop("work", queue)
         return 1
 
-    def queues(self) -> list[str]:
-        return sorted(self.keys.get("queues", ()))
+    def resume(self, *, queue: str) -> int:
+        if not self.is_paused(queue):
+            return 0
+        self.drop("meta", f"paused:{queue}")
+        if f"queued:{queue}" in self.keys:
+            self.note_work(queue)
+        return 1
 
     def get_job(self, *, id: str) -> list[Any]:
         job = self.fields(id)

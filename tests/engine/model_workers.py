@@ -6,7 +6,7 @@ Replies are those of the scripts, with a dict for fields and values in turn.
 from collections.abc import Sequence
 from typing import Any
 
-from .model import Moves, Refused
+from .model import Moves, Refused, next_fence
 
 
 class WorkerScripts(Moves):
@@ -16,17 +16,26 @@ class WorkerScripts(Moves):
         self,
         queues: Sequence[str],
         *,
+        epoch: str,
         worker: str,
         slot: str,
         nonce: str,
         lease: int,
     ) -> list[Any]:
+        if worker not in self.keys.get("workers", {}):
+            self.zadd("workers", worker, self.now)
         if given := self.settle_last_claim(worker, slot, nonce):
             return given
-        given = self.next_job((worker, slot, nonce, lease), queues)
-        if given[0] == "job" and f"wake:{given[2]}" not in self.keys:
-            self.wake(given[2], int(f"queued:{given[2]}" in self.keys))
+        given = self.next_job(epoch, (worker, slot, nonce, lease), queues) or []
+        if given[0] == "job":
+            for name in queues:
+                self.pass_token_on(name)
         return given
+
+    def pass_token_on(self, name: str) -> None:
+        work = self.keys.get("work", {})
+        if (name == "*" and work) or name in work:
+            self.keys.setdefault(f"wake:{name}", ["1"])
 
     def finish(
         self,
@@ -41,28 +50,42 @@ class WorkerScripts(Moves):
         lease: int,
         **settled: Any,
     ) -> list[Any]:
-        job = self.fields(id)
-        reply = "stale"
-        if job.get("state") == "running" and job.get("fence") == fence:
-            reply = "ok"
-            counted = settled["outcome"] != "released"
-            if "cancel" in job and settled["outcome"] not in ("succeeded", "failed"):
-                reply = "cancelled"
-                settled |= {"outcome": "cancelled", "reason": job["cancel"]}
-            self.settle(id, job, fence, worker, counted, **settled)
-        elif job.get("settled") == fence:
-            reply = "repeated"
-        else:
-            self.increase("totals", "stale")
-        given: list[Any] | None = None
-        if queues and self.attached(epoch):
-            if reply != "ok":
-                given = self.settle_last_claim(worker, slot, nonce)
-            given = given or self.next_job((worker, slot, nonce, lease), queues)
-            return [reply, str(self.now), *given]
-        if reply in ("ok", "cancelled"):
-            self.drop(f"slots:{worker}", slot)
+        job = dict(self.fields(id))
+        if job.get("state") != "running" or job.get("fence") != fence:
+            reply = self.refuse(id, job, fence, worker, nonce, **settled)
+            return [reply, str(self.now), *(["more"] if queues else [])]
+        reply = "ok"
+        counted = settled["outcome"] != "released"
+        if job.get("cancel") and settled["outcome"] not in ("succeeded", "failed"):
+            reply = "cancelled"
+            settled |= {"outcome": "cancelled", "reason": job["cancel"]}
+        self.settle(id, job, fence, worker, counted, **settled)
+        if queues:
+            given = self.next_job(epoch, (worker, slot, nonce, lease), queues)
+            if given:
+                return [reply, str(self.now), *given]
+        self.drop(f"slots:{worker}", slot)
         return [reply, str(self.now), *(["more"] if queues else [])]
+
+    def refuse(
+        self, job_id: str, job: dict[str, str], fence: str, worker: str, nonce: str, **settled: Any
+    ) -> str:
+        """Handle the finish of a run that does not hold its job."""
+        if "queue" in job and job.get("fence") == fence:
+            self.drop(f"leases:{job['queue']}", job_id)
+            runs = self.keys.get(f"attempts:{job_id}", [])
+            told = isinstance(runs, list) and any(f" {fence} " in run for run in runs)
+            if not told and not (job.get("state") == "succeeded" and "attempts" not in job):
+                words = (fence, worker, job.get("attempted_at", "0"), self.now, settled["outcome"])
+                number = max(1, int(job.get("attempts", 1)))
+                self.append_attempt(job_id, number, *words, error=settled["error"])
+            return "repeated"
+        if "queue" in job and job.get("fence") == next_fence(fence, nonce):
+            return "repeated"
+        self.increase("totals", "stale")
+        if "queue" in job:
+            self.count("stale", job["queue"])
+        return "stale"
 
     def settle(
         self,
@@ -80,29 +103,32 @@ class WorkerScripts(Moves):
         cached: str,
     ) -> None:
         queue, attempts, held = job["queue"], int(job.get("attempts", 0)), job.get("held_since", "")
+        started, first = job.get("attempted_at", "0"), fence.startswith("1-")
         released = outcome == "released"
-        self.drop(f"leases:{queue}", job_id)
-        started = job.get("attempted_at", "0")
-        words = (fence, worker, started, self.now, outcome)
-        self.append_attempt(job_id, attempts + 1, *words, error=error)
-        fields: dict[str, Any] = {"settled": fence, "attempts": attempts + counted}
+        told = outcome == "succeeded" and first and not reason  # by the job's own fields
+        fields: dict[str, Any] = {} if told else {"attempts": attempts + counted}
         if reason or held:
             fields |= {"reason": reason, "held_since": (held or self.now) if released else ""}
         if outcome == "retried" or (released and delay > 0):
             self.to_scheduled(job_id, queue, self.now + delay, **fields)
-            if outcome == "retried":
-                self.count(outcome, queue)
         elif released:
             score = float(job.get("score") or self.next_score(job.get("priority")))
             self.to_queued(job_id, queue, score, **fields)
-            self.wake(queue)
         else:
             if result:
                 self.keys[f"result:{job_id}"] = result
+            elif not first:
+                self.keys.pop(f"result:{job_id}", None)
             if cached and outcome == "succeeded":
-                begun = int(job.get("attempted_at", 0))
+                begun = int(job.get("attempted_at", self.now))
                 self.keep_cached(cached.split()[0], result or "null", begun)
             self.to_final(job_id, queue, outcome, **fields)
+        self.drop(f"leases:{queue}", job_id)
+        if not told:
+            words = (fence, worker, started, self.now, outcome)
+            self.append_attempt(job_id, attempts + 1, *words, error=error)
+        if outcome not in ("released", "cancelled"):
+            self.count(outcome, queue)
 
     def keep_cached(self, digest: str, value: str, begun: int) -> None:
         old = self.keys.pop(f"cached:{digest}", None)
@@ -116,7 +142,7 @@ class WorkerScripts(Moves):
     def renew(self, info: Sequence[str], *, worker: str, lease: int) -> list[str]:
         self.zadd("workers", worker, self.now)
         pairs = dict(zip(info[::2], info[1::2], strict=True))
-        self.hset(f"worker:{worker}", seen_at=self.now, **pairs)
+        self.hset(f"worker:{worker}", seen_at=self.now, lease=lease, **pairs)
         answer: list[str] = []
         for name in self.keys.get(f"slots:{worker}", {}):
             held = self.held(worker, name)
@@ -127,7 +153,7 @@ class WorkerScripts(Moves):
             what = "lost"
             if job.get("state") == "running" and job.get("fence") == fence:
                 self.zadd(f"leases:{queue}", job_id, self.now + lease)
-                what = "cancel" if "cancel" in job else "held"
+                what = "cancel" if job.get("cancel") else "held"
             answer += [name, job_id, fence, what]
         return answer
 
@@ -159,14 +185,14 @@ class WorkerScripts(Moves):
         held = self.held(worker, slot)
         if held is not None and nonce < held[0]:
             return []
+        answer: list[str] = []
+        if held is not None:
+            _, queue, job_id, fence = held
+            job = self.fields(job_id)
+            if job.get("state") == "running" and job.get("fence") == fence:
+                answer = [job_id, self.recover(job_id, queue, lost, reason)]
         self.drop(f"slots:{worker}", slot)
-        if held is None:
-            return []
-        _, queue, job_id, fence = held
-        job = self.fields(job_id)
-        if job.get("state") != "running" or job.get("fence") != fence:
-            return []
-        return [job_id, self.recover(job_id, queue, lost, reason)]
+        return answer
 
     def forget_worker(self, *, worker: str, unseen: int) -> int:
         unseen_ids = self.until("workers", self.now - unseen)[:100]
@@ -187,32 +213,54 @@ class WorkerScripts(Moves):
                 return True
         return False
 
-    def promote(self, queues: Sequence[str], *, limit: int) -> int:
-        total = 0
-        for queue in queues:
-            total += self.promote_due(queue, limit - total)[0] if total < limit else 0
-        return total
+    def promote(self, *, limit: int) -> int:
+        return self.promote_all(limit)[0]
 
-    def reap(
-        self, queues: Sequence[str], *, limit: int, interval: int, grace: int, lease: int
-    ) -> list[str]:
+    def page_of_names(self, first: str) -> tuple[list[str], str]:
+        names = sorted(name for name in self.keys.get("names", {}) if name >= first)
+        return names[:500], next(iter(names[500:]), "")
+
+    def reap(self, *, first: str, limit: int, interval: int, grace: int, lease: int) -> list[Any]:
+        back, waits = self.watch_clock(interval, grace, lease) if first == "" else (0, False)
+        if waits:
+            return ["", back]
+        names, following = self.page_of_names(first)
+        answer: list[str] = []
+        for queue in names:
+            self.bring_back(queue, lease)
+            if f"queued:{queue}" in self.keys:
+                self.note_work(queue)
+            self.note_no_work(queue)
+            if scheduled := self.ordered(f"scheduled:{queue}"):
+                self.note_due(queue, scheduled[0][0])
+            for job_id in self.until(f"leases:{queue}", self.now)[: limit - len(answer) // 2]:
+                state = self.fields(job_id).get("state")
+                if state == "running":
+                    state = self.recover(job_id, queue, 1, "lost")
+                else:
+                    self.correct_index(job_id, "leases", queue)
+                answer += [job_id, state or "failed"]
+            if len(answer) >= 2 * limit:
+                following = queue
+                break
+        return [following, back, *answer]
+
+    def watch_clock(self, interval: int, grace: int, lease: int) -> tuple[int, bool]:
+        for one in [*self.ordered("work")[:500], *self.ordered("due")[:500]]:
+            self.zadd("names", one[1], 0)
+        self.note_soonest()
         meta = self.keys.get("meta", {})
         last, after = int(meta.get("reaped_at", 0)), int(meta.get("reap_after", 0))
         self.hset("meta", reaped_at=self.now)
         away = last > 0 and abs(self.now - last) > 3 * interval
         if away and abs(self.now - after) > 10 * lease:
             self.hset("meta", reap_after=self.now + grace)
-            return []
-        if 0 < after - self.now <= grace:
-            return []
-        answer: list[str] = []
-        for queue in queues:
-            for job_id in self.until(f"leases:{queue}", self.now)[: limit - len(answer) // 2]:
-                state = self.fields(job_id).get("state")
-                if state == "running":
-                    state = self.recover(job_id, queue, 1, "lost")
-                else:
-                    self.drop(f"leases:{queue}", job_id)
-                    self.fail_if_damaged(job_id, queue, state)
-                answer += [job_id, state or "failed"]
-        return answer
+            return max(0, last - self.now), True
+        return max(0, last - self.now), 0 < after - self.now <= grace
+
+    def bring_back(self, queue: str, lease: int) -> None:
+        for end, job_id in self.ordered(f"leases:{queue}"):
+            if end > self.now + 2 * lease:
+                worker = self.fields(job_id).get("worker", "-")
+                own = int(self.keys.get(f"worker:{worker}", {}).get("lease", lease))
+                self.zadd(f"leases:{queue}", job_id, min(end, self.now + own))

@@ -91,7 +91,7 @@ def read(script: str, reply: Any) -> Any:
         words[words.index("job") + 6] = _fields(words[words.index("job") + 6])
     elif script == "renew":
         words = sorted(words[at : at + 4] for at in range(0, len(words), 4))
-    return sorted(words) if script == "queues" else words
+    return words
 
 
 def _fields(words: Any) -> dict[str, str]:

@@ -174,7 +174,7 @@ def test_reaped_run_is_not_repeated(
     engine.jobs.cancel(job_id)
     clock.move(40)
 
-    assert engine.queues.reap(["default"], **REAP) == {job_id: "cancelled"}
+    assert engine.queues.reap(**REAP).states == {job_id: "cancelled"}
 
 
 def test_requeued_job_runs_again(engine: Engine, slot: Slot, make_job: Make) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import NoJob, Slot
+from django_jobqueue.exceptions import QueueUnavailable
 from django_jobqueue.jobs.states import State
 from tests.support.clock import Clock
 from tests.support.places import (
@@ -46,7 +47,6 @@ def test_queued_job_runs_under_a_lease(engine: Engine, slot: Slot, make_job: Mak
         "queue": "default",
         "task": "tests.project.tasks.noop",
         "enqueued_at": str(job.enqueued_at),
-        "started_at": str(job.attempted_at),
         "attempted_at": str(job.attempted_at),
         "worker": "worker-1",
         "fence": f"1-{nonce[-12:]}",
@@ -126,7 +126,7 @@ def test_lost_reply_of_a_run_that_another_slot_took_over(
     nonce = slot.nonce
     claimed(engine, slot)
     clock.move(31)
-    engine.queues.reap(["default"], **REAP)
+    engine.queues.reap(**REAP)
     assert claimed(engine, Slot("worker-2", "0.0")).id == first
     slot.nonce = nonce
 
@@ -140,7 +140,7 @@ def test_lost_reply_of_a_reaped_run_is_a_new_run(
     job_id, nonce = make_job(), slot.nonce
     old = claimed(engine, slot)
     clock.move(31)
-    engine.queues.reap(["default"], **REAP)
+    engine.queues.reap(**REAP)
     slot.nonce = nonce
 
     new = claimed(engine, slot)
@@ -288,7 +288,7 @@ def test_claim_leaves_what_its_slot_has_lost_alone(
         finish(engine, slot, job)
     else:
         clock.move(31)
-        engine.queues.reap(["default"], **REAP)
+        engine.queues.reap(**REAP)
     if became == "deleted":
         engine.jobs.delete(job_id)
     elif became == "another's":
@@ -382,14 +382,16 @@ def test_wait_is_never_negative(engine: Engine, slot: Slot) -> None:
     client, keys = engine.client.redis, engine.client.keys
     strays = {f"stray-{number:02}": 1 for number in range(51)}
     client.zadd(keys("scheduled", "default"), strays)
+    client.zadd(keys("due"), {"default": 1})
+    client.hset(keys("meta"), "due", 1)
     assert nothing(engine, slot).wait_ms == 0
     client.flushall()
 
 
-def test_slot_of_no_queues_gets_nothing(engine: Engine, slot: Slot, make_job: Make) -> None:
-    """It is an answer, and no error."""
+def test_slot_of_no_queues_is_refused(engine: Engine, slot: Slot, make_job: Make) -> None:
     make_job()
-    assert engine.claims.claim(slot, []) == NoJob()
+    with pytest.raises(QueueUnavailable, match=r'queues is ""; it must be at least one name'):
+        engine.claims.claim(slot, [])
 
 
 def test_only_the_given_queues_are_served(engine: Engine, slot: Slot, make_job: Make) -> None:
@@ -401,7 +403,7 @@ def test_only_the_given_queues_are_served(engine: Engine, slot: Slot, make_job: 
 
 
 def test_paused_queue_is_passed_over(engine: Engine, slot: Slot, make_job: Make) -> None:
-    """Neither its queued nor its due jobs move."""
+    """Neither its queued nor its due jobs are claimed."""
     queued, due = make_job(), make_job(due=1000)
     other = make_job(queue="b")
     engine.queues.pause("default")
@@ -409,8 +411,7 @@ def test_paused_queue_is_passed_over(engine: Engine, slot: Slot, make_job: Make)
     assert claimed(engine, slot, "default", "b").id == other
     assert nothing(engine, Slot("worker-1", "0.1"), "default", "b") == NoJob()
     assert places(engine) == {
-        "queued": {"default": [queued]},
-        "scheduled": {"default": [due]},
+        "queued": {"default": [queued, due]},
         "leases": {"b": [other]},
     }
 
@@ -521,7 +522,7 @@ def test_empty_claim_clears_the_slot_of_a_lost_run(
     make_job()
     claimed(engine, slot)
     clock.move(31)
-    engine.queues.reap(["default"], **REAP)
+    engine.queues.reap(**REAP)
     claimed(engine, Slot("worker-2", "0.0"))
 
     nothing(engine, slot)

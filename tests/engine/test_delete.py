@@ -7,7 +7,7 @@ from django_jobqueue.engine.claims import Slot
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.states import State
-from tests.support.places import Make, claimed, everything, finish, full_memory, places
+from tests.support.places import FAILED, Make, claimed, everything, finish, full_memory, places
 
 
 def parts(engine: Engine, job_id: str) -> list[str]:
@@ -43,7 +43,7 @@ def test_progress_and_log_go_too(engine: Engine, slot: Slot, make_job: Make) -> 
     job = claimed(engine, slot)
     engine.jobs.progress(job_id, job.fence, 1, 2, "half")
     engine.jobs.log(job_id, job.fence, "half")
-    finish(engine, slot, job)
+    finish(engine, slot, job, FAILED)
     assert len(parts(engine, job_id)) == 5
 
     engine.jobs.delete(job_id)

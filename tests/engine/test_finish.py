@@ -24,6 +24,7 @@ from tests.support.places import (
     everything,
     finish,
     full_memory,
+    nothing,
     places,
     record,
     score,
@@ -232,7 +233,9 @@ def test_late_finish_leaves_its_slot_alone(engine: Engine, slot: Slot, make_job:
     before = everything(engine)
     slot.nonce = nonce
 
-    assert engine.claims.finish(slot, job, DONE, ["default"])[::2] == ("repeated", NoJob())
+    reply, _, found = engine.claims.finish(slot, job, DONE, ["default"])
+    assert (reply, found) == ("repeated", NoJob(more=True))
+    assert nothing(engine, slot) == NoJob()
     assert everything(engine) == before
 
 
@@ -244,14 +247,14 @@ def test_stale_finish_gives_back_what_nobody_runs(
     slot.draw_nonce()
     old = claimed(engine, slot)
     clock.move(31)
-    engine.queues.reap(["default"], **REAP)
+    engine.queues.reap(**REAP)
     assert claimed(engine, Slot("worker-2", "0.0")).id == first
     assert claimed(engine, late).id == second
 
-    reply, _, found = engine.claims.finish(slot, old, DONE, ["default"])
+    reply, _, none = engine.claims.finish(slot, old, DONE, ["default"])
+    found = claimed(engine, slot)
 
-    assert isinstance(found, Job)
-    assert (reply, found.id, found.recoveries) == ("stale", second, 1)
+    assert (reply, none, found.id, found.recoveries) == ("stale", NoJob(more=True), second, 1)
     assert {*places(engine)["leases"]["default"]} == {first, second}
 
 
@@ -296,11 +299,12 @@ def test_lost_reply_is_settled_once(
     before = everything(engine)
     slot.nonce = nonce
 
-    reply, _, again = engine.claims.finish(slot, job, settled, ["default"])
+    reply, _, none = engine.claims.finish(slot, job, settled, ["default"])
+    again = claimed(engine, slot)
 
     assert isinstance(following, Job)
-    assert isinstance(again, Job)
-    assert (reply, again.id, again.fence) == ("repeated", following.id, following.fence)
+    assert (reply, none) == ("repeated", NoJob(more=True))
+    assert (again.id, again.fence) == (following.id, following.fence)
     assert everything(engine) == before
 
 
@@ -362,10 +366,10 @@ def test_stale_run_still_gets_its_next_job(engine: Engine, slot: Slot, make_job:
     old = claimed(engine, slot)
     engine.leases.release_slot(slot, lost=True, reason="killed")
 
-    reply, _, found = engine.claims.finish(slot, old, DONE, ["default"])
+    reply, _, none = engine.claims.finish(slot, old, DONE, ["default"])
 
-    assert isinstance(found, Job)
-    assert (reply, found.id) == ("stale", old.id)
+    assert (reply, none) == ("stale", NoJob(more=True))
+    assert claimed(engine, slot).id == old.id
 
 
 def test_twenty_runs_are_remembered(engine: Engine, slot: Slot, make_job: Make) -> None:
@@ -474,7 +478,7 @@ def test_run_of_unknown_times_ends(engine: Engine, slot: Slot, make_job: Make) -
     job = claimed(engine, slot)
     engine.client.redis.hdel(engine.client.keys("job", job_id), "attempted_at")
 
-    assert finish(engine, slot, job) == "ok"
+    assert finish(engine, slot, job, FAILED) == "ok"
     (line,) = everything(engine)[f"attempts:{job_id}"]
     assert line.split()[3] == b"0"
 

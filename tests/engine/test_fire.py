@@ -50,6 +50,7 @@ def test_time_stores_a_job(engine: Engine) -> None:
         "nominal": str(since + 1),
     }
     assert known(engine) == {
+        "firing": f"{since + 1} {job.id}",
         "high_water": str(since + 1),
         "nominal": str(since + 1),
         "fired_at": str(found.at),

@@ -3,9 +3,18 @@
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.claims import Slot
+from django_jobqueue.engine.claims import NoJob, Slot
 from tests.support.clock import Clock
-from tests.support.places import REAP, Make, claimed, everything, finish, full_memory, places
+from tests.support.places import (
+    REAP,
+    Make,
+    claimed,
+    everything,
+    finish,
+    full_memory,
+    nothing,
+    places,
+)
 
 
 def names(engine: Engine) -> set[str]:
@@ -67,7 +76,7 @@ def test_worker_that_was_cut_off_keeps_its_leases(
     assert engine.leases.forget() == 0
 
     assert [(one.id, one.lost) for one in engine.leases.renew("worker-1", {})] == [(job_id, False)]
-    assert engine.queues.reap(["default"], **REAP) == {}
+    assert engine.queues.reap(**REAP).states == {}
     assert finish(engine, slot, run) == "ok"
 
 
@@ -79,7 +88,7 @@ def test_worker_goes_when_its_last_run_was_taken_back(
     claimed(engine, slot)
     engine.leases.renew("worker-1", {"pid": 1})
     clock.move(601)
-    engine.queues.reap(["default"], **REAP)
+    engine.queues.reap(**REAP)
 
     assert engine.leases.forget() == 1
     assert names(engine) == set()
@@ -93,11 +102,25 @@ def test_worker_goes_when_another_runs_its_last_job(
     claimed(engine, slot)
     engine.leases.renew("worker-1", {"pid": 1})
     clock.move(601)
-    engine.queues.reap(["default"], **REAP)
+    engine.queues.reap(**REAP)
     claimed(engine, Slot("worker-2", "0.0"))
 
     assert engine.leases.forget() == 1
-    assert names(engine) == {"slots:worker-2"}
+    assert names(engine) == {"slots:worker-2", "workers"}
+
+
+def test_worker_that_never_renewed_is_forgotten(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """A client that only claims leaves nothing behind either."""
+    make_job()
+    finish(engine, slot, claimed(engine, slot))
+    claimed_nothing = nothing(engine, slot)
+    clock.move(601)
+
+    assert claimed_nothing == NoJob()
+    assert engine.leases.forget() == 1
+    assert names(engine) == set()
 
 
 @pytest.mark.parametrize("damaged", ["slots", "slot"])
@@ -135,7 +158,7 @@ def test_jobs_of_a_forgotten_worker_are_reaped(
     assert places(engine) == {"leases": {"default": [job_id]}}
     clock.move(31)
 
-    assert engine.queues.reap(["default"], **REAP) == {job_id: "queued"}
+    assert engine.queues.reap(**REAP).states == {job_id: "queued"}
 
 
 def test_forgetting_works_at_maxmemory(engine: Engine) -> None:

@@ -14,7 +14,7 @@ from django_jobqueue.engine.scripts import standard
 from django_jobqueue.exceptions import QueueUnavailable, SchemaMismatch
 from tests.support.places import DONE, Make, claimed, everything, finish, places
 
-READING = {"get_cached", "get_job", "queues"}
+READING = {"get_cached", "get_job"}
 OTHERS = {"acl_missing", "attach", "forget_worker"}
 # Arguments that would work if the script were not refused.
 GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
@@ -30,8 +30,8 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "register_schedules": (["n", "r"], {"scheduler": "s"}),
     "record_missed": ([], {"name": "n", "rule": "r", "since": 1, "nominal": 5, "count": 1}),
     "pause": ([], {"queue": "default"}),
-    "promote": (["default"], {"limit": 1}),
-    "reap": (["default"], {"limit": 1, "interval": 1, "grace": 1, "lease": 1}),
+    "promote": ([], {"limit": 1}),
+    "reap": ([], {"first": "", "limit": 1, "interval": 1, "grace": 1, "lease": 1}),
     "refresh_cached": (
         ["y", "default", "a.b", 0, "", b"1.x.{}", 0],
         {"digest": "d", "seen": "", "keep": 0},
@@ -40,7 +40,7 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "re_sign": (["x", b"1.old.", b"1.new."], {}),
     "resume": ([], {"queue": "default"}),
     "run_now": (["y", "default", "a.b", 0, "", b"1.x.{}", 0], {"name": "n"}),
-    "trim": ([], {"queue": "default", "state": "failed", "keep": 1, "most": 1, "limit": 1}),
+    "trim": (["failed", 1, 1], {"first": "", "limit": 1}),
 }
 
 
@@ -117,7 +117,7 @@ def test_runs_end_well_while_the_keys_are_closed(
     engine.client.redis.hset(engine.client.keys("meta"), "schema", "2.0")
     rename(engine)
     with pytest.raises(SchemaMismatch):
-        engine.queues.promote(["default"])
+        engine.queues.promote()
 
     assert [held.lost for held in engine.leases.renew(slot.worker, {"pid": 1})] == [False]
     assert engine.jobs.progress(job_id, job.fence, 1, 2, "half")
@@ -145,4 +145,4 @@ def test_threads_attach_once(engine: Engine) -> None:
     for thread in threads:
         thread.join()
     assert engine.queues.names() == ["default", *(f"q{n}" for n in range(8))]
-    assert fresh().run("queues")
+    fresh().run("pause", queue="q0")

@@ -69,6 +69,7 @@ class DamagedMachine(Machine):
         self.auditor.damaged.add(job_id)
         ids = self.model.keys.get(f"{index}:{queue}", {})
         self.put(f"{index}:{queue}", ids | {job_id: float(START)})
+        self.put("names", self.model.keys.get("names", {}) | {queue: 0.0})
 
     @rule(slot=st.sampled_from(SLOTS), held=st.sampled_from(["a b c d", "1 2 3 4 5", "a b c"]))
     def break_slot(self, slot: tuple[str, str], held: str) -> None:

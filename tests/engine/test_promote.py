@@ -11,6 +11,7 @@ from django_jobqueue.worker.maintenance import Maintenance
 from tests.support.clock import Clock
 from tests.support.jobs import new_job
 from tests.support.places import (
+    REAP,
     RETRIED,
     Make,
     claimed,
@@ -32,14 +33,14 @@ def test_due_jobs_become_claimable(engine: Engine, clock: Clock, make_job: Make)
     clock.move(3600)
     drop_tokens(engine)
 
-    assert engine.queues.promote(["default"]) == 3
+    assert engine.queues.promote() == 3
 
     assert places(engine) == {
         "queued": {"default": [waits, due[1], due[2], due[0]]},
         "scheduled": {"default": [late]},
     }
     assert {record(engine, job_id)["state"] for job_id in due} == {"queued"}
-    assert tokens(engine) == 3
+    assert tokens(engine) == 1
 
 
 def test_nothing_due_moves_nothing(engine: Engine, make_job: Make) -> None:
@@ -48,7 +49,7 @@ def test_nothing_due_moves_nothing(engine: Engine, make_job: Make) -> None:
     make_job()
     before = everything(engine)
 
-    assert engine.queues.promote(["default", "unheard-of"]) == 0
+    assert engine.queues.promote() == 0
     assert everything(engine) == before
 
 
@@ -56,10 +57,10 @@ def test_same_call_again_moves_nothing(engine: Engine, clock: Clock, make_job: M
     """A lost reply does no harm."""
     make_job(due=timedelta(seconds=1))
     clock.move(2)
-    engine.queues.promote(["default"])
+    engine.queues.promote()
     before = everything(engine)
 
-    assert engine.queues.promote(["default"]) == 0
+    assert engine.queues.promote() == 0
     assert everything(engine) == before
 
 
@@ -68,9 +69,9 @@ def test_limit_bounds_the_call(engine: Engine, clock: Clock, make_job: Make) -> 
     ids = [make_job(due=timedelta(seconds=n)) for n in range(5)]
     clock.move(10)
 
-    assert engine.queues.promote(["default"], limit=2) == 2
+    assert engine.queues.promote(limit=2) == 2
     assert places(engine) == {"queued": {"default": ids[:2]}, "scheduled": {"default": ids[2:]}}
-    assert [engine.queues.promote(["default"], limit=2) for _ in range(2)] == [2, 1]
+    assert [engine.queues.promote(limit=2) for _ in range(2)] == [2, 1]
 
 
 def test_many_at_one_instant_go_step_by_step(engine: Engine, slot: Slot) -> None:
@@ -80,7 +81,7 @@ def test_many_at_one_instant_go_step_by_step(engine: Engine, slot: Slot) -> None
     engine.jobs.enqueue(jobs)
     ids = [job.id for job in jobs]
 
-    assert engine.queues.promote(["default"]) == PROMOTED
+    assert engine.queues.promote() == PROMOTED
     assert places(engine)["queued"] == {"default": ids[:PROMOTED]}
 
     assert claimed(engine, slot).id == ids[0]
@@ -98,7 +99,7 @@ def test_priority_counts_in_the_queue(engine: Engine, clock: Clock, make_job: Ma
     due = make_job(due=timedelta(seconds=1), priority=50)
     clock.move(2)
 
-    engine.queues.promote(["default"])
+    engine.queues.promote()
 
     assert places(engine) == {"queued": {"default": [due, waits]}}
 
@@ -111,16 +112,19 @@ def test_retry_runs_again_with_its_attempts(
     finish(engine, slot, claimed(engine, slot), RETRIED)
     clock.move(61)
 
-    assert engine.queues.promote(["default"]) == 1
+    assert engine.queues.promote() == 1
     assert claimed(engine, slot).attempt == 2
 
 
 def test_several_queues_in_one_call(engine: Engine, clock: Clock, make_job: Make) -> None:
-    """Each queue's jobs stay in it, and only the named ones move."""
-    ids = {queue: make_job(queue=queue, due=timedelta(seconds=1)) for queue in "abc"}
+    """Each queue's jobs stay in it, and only those that are due move."""
+    ids = {
+        q: make_job(queue=q, due=timedelta(seconds=at))
+        for q, at in {"a": 1, "b": 1, "c": 9}.items()
+    }
     clock.move(2)
 
-    assert engine.queues.promote(["a", "b"]) == 2
+    assert engine.queues.promote() == 2
     assert places(engine) == {
         "queued": {"a": [ids["a"]], "b": [ids["b"]]},
         "scheduled": {"c": [ids["c"]]},
@@ -132,15 +136,16 @@ def test_several_queues_share_the_limit(engine: Engine, make_job: Make) -> None:
     for queue in "abab":
         make_job(queue=queue, due=1)
 
-    assert [engine.queues.promote(["a", "b"], limit=3) for _ in range(3)] == [3, 1, 0]
+    assert [engine.queues.promote(limit=3) for _ in range(3)] == [3, 1, 0]
 
 
 def test_id_of_a_job_elsewhere_is_dropped(engine: Engine, job_in: Make) -> None:
     """The record decides; the stray id goes."""
     stray = job_in(State.SUCCEEDED)
     engine.client.redis.zadd(engine.client.keys("scheduled", "default"), {stray: 1})
+    engine.queues.reap(**REAP)  # notes that something is due
 
-    assert engine.queues.promote(["default"]) == 0
+    assert engine.queues.promote() == 1
     assert places(engine) == {"succeeded": {"default": [stray]}}
     assert engine.inspector.totals() == {}
 
@@ -152,7 +157,7 @@ def test_damaged_record_does_not_stop_the_rest(engine: Engine, make_job: Make) -
     client.set(keys("job", broken), "nonsense")
     client.delete(keys("job", gone))
 
-    assert engine.queues.promote(["default"]) == 1
+    assert engine.queues.promote() == 3
     found = places(engine)
     assert found["queued"] == {"default": [fine]}
     assert sorted(found["failed"]["default"]) == sorted([broken, gone])
@@ -163,7 +168,7 @@ def test_damaged_priority_loses_no_job(engine: Engine, make_job: Make) -> None:
     job_id = make_job(due=1)
     engine.client.redis.hset(engine.client.keys("job", job_id), "priority", "nonsense")
 
-    assert engine.queues.promote(["default"]) == 1
+    assert engine.queues.promote() == 1
     assert places(engine) == {"queued": {"default": [job_id]}}
 
 
@@ -171,4 +176,4 @@ def test_promote_works_at_maxmemory(engine: Engine, make_job: Make) -> None:
     """What is stored can be run."""
     make_job(due=1)
     with full_memory(engine):
-        assert engine.queues.promote(["default"]) == 1
+        assert engine.queues.promote() == 1

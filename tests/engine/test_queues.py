@@ -1,4 +1,6 @@
-"""queues: the names of all queues ever used."""
+"""names: the queues that hold a job or are paused."""
+
+import pytest
 
 from django_jobqueue.engine import Engine
 from tests.support.places import Make
@@ -12,16 +14,20 @@ def test_default_is_always_there_and_first(engine: Engine, make_job: Make) -> No
     assert engine.queues.names() == ["default", "Z", "a", "b"]
 
 
-def test_name_stays_when_the_queue_is_empty(engine: Engine, make_job: Make) -> None:
-    """A queue that was used once is known."""
-    engine.jobs.delete(make_job(queue="once"))
-    assert engine.queues.names() == ["default", "once"]
+def test_names_are_read_in_pages(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand queues are a normal site, and one reply with all names holds up the others."""
+    monkeypatch.setattr("django_jobqueue.engine.queues.PAGE", 2)
+    wanted = [f"q{number}" for number in range(7)]
+    for name in ("default", *wanted):
+        engine.queues.pause(name)
+    assert [len(page) for page in engine.queues.pages()] == [1, 1, 2, 2, 2]
+    assert engine.queues.names() == ["default", *wanted]
 
 
 def test_name_that_is_no_text_is_read_all_the_same(engine: Engine) -> None:
     """Every worker reads the names again and again: one that is damaged must not end them all."""
-    engine.client.redis.sadd(engine.client.keys("queues"), b"\xff")
+    engine.client.redis.zadd(engine.client.keys("names"), {b"\xff": 0})
     assert engine.queues.names() == ["default", r"\xff"]
     assert engine.queues.pause(r"\xff")
-    assert engine.client.redis.smembers(engine.client.keys("paused")) == {b"\xff"}
+    assert engine.client.redis.hget(engine.client.keys("meta"), b"paused:\xff") == b"1"
     assert engine.queues.resume(r"\xff")

@@ -255,7 +255,7 @@ def test_job_that_dodges_each_pass_is_met_by_the_next_sweep(
     for latest in KeyRotation(rotate().client).sweep():
         if latest.is_done:
             met.append(latest.seen)
-            engine.queues.promote(["default"])
+            engine.queues.promote()
         elif latest.seen == 1:
             finish(engine, slot, claimed(engine, slot), RETRIED._replace(delay_ms=0))
     assert met == [1, 1], "no pass met it"

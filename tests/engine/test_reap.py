@@ -25,7 +25,7 @@ USUAL = {"interval_ms": 5_000, "grace_ms": 30_000}  # the reaper of a worker
 
 
 def reap(engine: Engine, *queues: str, limit: int = 500) -> dict[str, str]:
-    return engine.queues.reap(queues or ("default",), limit=limit, **REAP)
+    return engine.queues.reap(limit=limit, **REAP).states
 
 
 def test_expired_lease_brings_the_job_back(
@@ -110,18 +110,18 @@ def test_first_call_ever_reaps(engine: Engine, clock: Clock, slot: Slot, make_jo
     claimed(engine, slot)
     clock.move(31)
 
-    assert engine.queues.reap(["default"], **USUAL) == {job_id: "queued"}
+    assert engine.queues.reap(**USUAL).states == {job_id: "queued"}
 
 
 def test_reaper_waits_after_a_gap(engine: Engine, clock: Clock, slot: Slot, make_job: Make) -> None:
     """Nobody could renew while Redis was away: everybody gets the time to."""
     job_id = make_job()
     claimed(engine, slot)
-    engine.queues.reap(["default"], **USUAL)
+    engine.queues.reap(**USUAL)
     found = []
     for seconds in (40, 10, 10, 11):
         clock.move(seconds)
-        found.append(engine.queues.reap(["default"], **USUAL))
+        found.append(engine.queues.reap(**USUAL).states)
 
     assert found == [{}, {}, {}, {job_id: "queued"}]
 
@@ -132,15 +132,15 @@ def test_worker_that_renews_in_the_meantime_keeps_its_job(
     """That is what the reaper waits for."""
     make_job()
     claimed(engine, slot)
-    engine.queues.reap(["default"], **USUAL)
+    engine.queues.reap(**USUAL)
     clock.move(40)
-    engine.queues.reap(["default"], **USUAL)
+    engine.queues.reap(**USUAL)
     engine.leases.renew("worker-1", {"pid": 1})
     found = []
     for _ in range(10):
         clock.move(10)
         engine.leases.renew("worker-1", {"pid": 1})
-        found.append(engine.queues.reap(["default"], **USUAL))
+        found.append(engine.queues.reap(**USUAL).states)
 
     assert found == [{}] * 10
 
@@ -150,13 +150,13 @@ def test_reaper_waits_once_per_ten_leases(
 ) -> None:
     """A reaper that is starved again and again works all the same."""
     job_id = make_job()
-    engine.queues.reap(["default"], **USUAL)
+    engine.queues.reap(**USUAL)
     clock.move(60)
-    engine.queues.reap(["default"], **USUAL)  # waits 30 s
+    engine.queues.reap(**USUAL)  # waits 30 s
     claimed(engine, slot)
     clock.move(60)
 
-    assert engine.queues.reap(["default"], **USUAL) == {job_id: "queued"}
+    assert engine.queues.reap(**USUAL).states == {job_id: "queued"}
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
@@ -166,13 +166,13 @@ def test_clock_that_jumps_does_not_stop_the_reaper(
     """After a jump it waits one grace, then works."""
     job_id = make_job()
     for _ in range(10):
-        engine.queues.reap(["default"], **USUAL)
+        engine.queues.reap(**USUAL)
         clock.move(5)
     clock.move(3600 * hours)
     claimed(engine, slot)
     reaped: dict[str, str] = {}
     for _ in range(20):
-        reaped |= engine.queues.reap(["default"], **USUAL)
+        reaped |= engine.queues.reap(**USUAL).states
         clock.move(5)
 
     assert reaped == {job_id: "queued"}
@@ -183,13 +183,13 @@ def test_clock_that_goes_back_is_a_gap_too(
 ) -> None:
     """How long nobody could renew can't be told by such a clock."""
     job_id = make_job()
-    engine.queues.reap(["default"], **USUAL)
+    engine.queues.reap(**USUAL)
     clock.move(-3600)
     claimed(engine, slot)
     found = []
     for seconds in (31, 15, 16):
         clock.move(seconds)
-        found.append(engine.queues.reap(["default"], **USUAL))
+        found.append(engine.queues.reap(**USUAL).states)
 
     assert found == [{}, {}, {job_id: "queued"}]
 
@@ -199,14 +199,14 @@ def test_clock_that_goes_back_ends_the_wait(
 ) -> None:
     """The reaper never waits longer than one grace."""
     job_id = make_job()
-    engine.queues.reap(["default"], **USUAL)
+    engine.queues.reap(**USUAL)
     clock.move(60)
-    engine.queues.reap(["default"], **USUAL)  # waits 30 s
+    engine.queues.reap(**USUAL)  # waits 30 s
     clock.move(-200)
     claimed(engine, slot)
     clock.move(31)
 
-    assert engine.queues.reap(["default"], **USUAL) == {job_id: "queued"}
+    assert engine.queues.reap(**USUAL).states == {job_id: "queued"}
 
 
 def test_lease_without_record_ends_as_failed(

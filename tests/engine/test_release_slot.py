@@ -164,7 +164,7 @@ def test_reaped_job_is_not_given_back_again(
     job_id = make_job()
     claimed(engine, slot)
     clock.move(31)
-    engine.queues.reap(["default"], **REAP)
+    engine.queues.reap(**REAP)
     before = record(engine, job_id)
 
     assert release(engine) == []

@@ -84,7 +84,7 @@ def test_expired_lease_that_nobody_reaped_lives_on(
     clock.move(300)
 
     assert [held.lost for held in engine.leases.renew("worker-1", INFO)] == [False]
-    assert engine.queues.reap(["default"], **REAP) == {}
+    assert engine.queues.reap(**REAP).states == {}
     assert places(engine) == {"leases": {"default": [job_id]}}
 
 
@@ -93,7 +93,7 @@ def test_lost_lease_is_told(engine: Engine, clock: Clock, slot: Slot, make_job: 
     make_job()
     job = claimed(engine, slot)
     clock.move(31)
-    engine.queues.reap(["default"], **REAP)
+    engine.queues.reap(**REAP)
     new = claimed(engine, Slot("worker-2", "0.0"))
     before = everything(engine)["leases:default"]
 

@@ -36,11 +36,11 @@ def test_final_job_goes_after_its_time(
     keep = DEFAULT_RETENTION[state]
     job_id = job_in(state)
     clock.move(keep - 1)
-    assert engine.queues.trim("default") == 0
+    assert engine.queues.trim().removed == 0
     assert job_id in places(engine)[state]["default"]
     clock.move(2)
 
-    assert engine.queues.trim("default") == 1
+    assert engine.queues.trim().removed == 1
 
     assert places(engine) == {}
     assert jobs(engine) == set()
@@ -57,7 +57,7 @@ def test_what_its_runs_told_goes_too(
     finish(engine, slot, job)
     clock.move(DEFAULT_RETENTION["succeeded"] + 1)
 
-    assert engine.queues.trim("default") == 1
+    assert engine.queues.trim().removed == 1
 
     assert [name for name in everything(engine) if name.endswith(job_id)] == []
 
@@ -71,7 +71,7 @@ def test_what_is_not_final_never_goes(
     before = places(engine)
     clock.move(400 * DAY)
 
-    assert engine.queues.trim("default") == 0
+    assert engine.queues.trim().removed == 0
     assert places(engine) == before
 
 
@@ -84,7 +84,7 @@ def test_oldest_go_when_there_are_too_many(engine: Engine, clock: Clock, job_in:
         clock.move(1)
     clock.move(60)
 
-    assert engine.queues.trim("default") == 3
+    assert engine.queues.trim().removed == 3
     assert places(engine)["failed"] == {"default": ids[3:]}
     assert list(places(engine)["failed-of"].values()) == [ids[3:]]
 
@@ -96,7 +96,7 @@ def test_young_jobs_stay_whatever_their_number(engine: Engine, clock: Clock, job
     clock.move(61)
     young = [job_in(State.SUCCEEDED) for _ in range(3)]
 
-    assert engine.queues.trim("default") == 3
+    assert engine.queues.trim().removed == 3
     assert sorted(places(engine)["succeeded"]["default"]) == sorted(young)
     assert not set(old) & {name.partition(":")[2] for name in jobs(engine)}
 
@@ -107,7 +107,7 @@ def test_short_retention_wins_over_the_minute(engine: Engine, clock: Clock, job_
     job_in(State.SUCCEEDED)
     clock.move(1)
 
-    assert engine.queues.trim("default") == 1
+    assert engine.queues.trim().removed == 1
 
 
 def test_too_many_of_a_short_retention_go_as_one_by_one(
@@ -120,7 +120,7 @@ def test_too_many_of_a_short_retention_go_as_one_by_one(
     clock.move(20)
     young = job_in(State.SUCCEEDED)
 
-    assert engine.queues.trim("default") == 2
+    assert engine.queues.trim().removed == 2
     assert places(engine) == {"succeeded": {"default": [young]}}
 
 
@@ -132,10 +132,10 @@ def test_what_goes_before_its_time_is_counted_and_told(
     for _ in range(5):
         job_in(State.FAILED, queue="mail")
     clock.move(61)
-    engine.queues.trim("mail")
+    engine.queues.trim()
     job_in(State.FAILED, queue="mail")
     clock.move(61)
-    engine.queues.trim("mail")
+    engine.queues.trim()
 
     assert engine.inspector.totals() == {"trimmed:failed:mail": 4}
     (line,) = caplog.messages
@@ -149,7 +149,7 @@ def test_what_goes_at_its_time_is_not_counted(engine: Engine, clock: Clock, job_
     for _ in range(3):
         job_in(State.FAILED)
     clock.move(101)
-    assert engine.queues.trim("default") == 3
+    assert engine.queues.trim().removed == 3
     assert engine.inspector.totals() == {}
 
 
@@ -161,7 +161,7 @@ def test_failed_jobs_have_a_bound_of_their_own(engine: Engine, clock: Clock, job
         for _ in range(4):
             job_in(state)
     clock.move(61)
-    engine.queues.trim("default")
+    engine.queues.trim()
     left = {state: len(places(engine).get(state, {}).get("default", [])) for state in counts}
     assert left == counts
 
@@ -173,32 +173,55 @@ def test_limit_bounds_the_call(engine: Engine, clock: Clock, job_in: Make) -> No
         ids.append(job_in(State.CANCELLED))
         clock.move(1)
     clock.move(2 * DAY)
-    assert engine.queues.trim("default", limit=2) == 2
+    assert engine.queues.trim(limit=2).removed == 2
     assert places(engine) == {"cancelled": {"default": ids[2:]}}
 
     retain(engine, seconds=9 * DAY, count=0)
-    assert [engine.queues.trim("default", limit=2) for _ in range(3)] == [2, 1, 0]
+    assert [engine.queues.trim(limit=2).removed for _ in range(3)] == [2, 1, 0]
 
 
 def test_same_call_again_finds_nothing(engine: Engine, clock: Clock, job_in: Make) -> None:
     """A lost reply does no harm."""
     job_in(State.SUCCEEDED)
     clock.move(2 * DAY)
-    engine.queues.trim("default")
+    engine.queues.trim()
     before = everything(engine)
 
-    assert engine.queues.trim("default") == 0
+    assert engine.queues.trim().removed == 0
     assert everything(engine) == before
 
 
-def test_other_queues_stay(engine: Engine, clock: Clock, job_in: Make) -> None:
-    """Each queue is trimmed by itself."""
-    job_in(State.SUCCEEDED)
-    other = job_in(State.SUCCEEDED, queue="other")
+def test_all_queues_are_trimmed_in_pages(engine: Engine, clock: Clock, job_in: Make) -> None:
+    """A call that reaches its limit goes on with the same queue."""
+    for queue in ("a", "a", "b"):
+        job_in(State.SUCCEEDED, queue=queue)
     clock.move(2 * DAY)
-    engine.queues.trim("default")
+    page = engine.queues.trim(limit=1)
+    assert (page.next, page.removed) == ("a", 1)
+    page = engine.queues.trim(page.next, limit=1)
+    assert (page.next, page.removed) == ("a", 1)
+    page = engine.queues.trim(page.next)
+    assert (page.next, page.removed) == ("", 1)
 
-    assert places(engine) == {"succeeded": {"other": [other]}}
+    assert places(engine) == {}
+
+
+def test_queue_without_jobs_is_forgotten(engine: Engine, clock: Clock, job_in: Make) -> None:
+    """Its name and its wake list go; a paused one stays, and so does one that holds a job."""
+    job_in(State.SUCCEEDED, queue="once")
+    job_in(State.SUCCEEDED, queue="paused")
+    job_in(State.SCHEDULED, queue="later")
+    engine.queues.pause("paused")
+    engine.queues.trim()
+    assert engine.queues.names() == ["default", "later", "once", "paused"]
+    clock.move(2 * DAY)
+    engine.queues.trim()
+
+    assert engine.queues.names() == ["default", "later", "paused"]
+    assert "wake:once" not in everything(engine)
+    engine.queues.resume("paused")
+    engine.queues.trim()
+    assert engine.queues.names() == ["default", "later"]
 
 
 def test_stray_id_does_not_delete_a_living_job(engine: Engine, make_job: Make) -> None:
@@ -206,7 +229,7 @@ def test_stray_id_does_not_delete_a_living_job(engine: Engine, make_job: Make) -
     lives = make_job()
     engine.client.redis.zadd(engine.client.keys("succeeded", "default"), {lives: 1})
 
-    engine.queues.trim("default")
+    engine.queues.trim()
 
     assert places(engine) == {"queued": {"default": [lives]}}
     assert engine.inspector.job(lives).state is State.QUEUED
@@ -221,7 +244,7 @@ def test_damaged_records_go_too(engine: Engine, job_in: Make) -> None:
     retain(engine, seconds=0)
 
     try:
-        engine.queues.trim("default")
+        engine.queues.trim()
         assert "failed" not in places(engine)
         assert fine not in str(everything(engine))
     finally:  # nothing leads from a lost record to the index of its task
@@ -235,4 +258,4 @@ def test_trim_works_at_maxmemory(engine: Engine, clock: Clock, job_in: Make) -> 
     job_in(State.SUCCEEDED)
     clock.move(2 * DAY)
     with full_memory(engine):
-        assert engine.queues.trim("default") == 1
+        assert engine.queues.trim().removed == 1

@@ -29,7 +29,6 @@ READS = {
     "ZCARD": "ZSET",
     "ZRANGE": "ZSET",
     "HGETALL": "HASH",
-    "SMEMBERS": "SET",
     "GET": "STRING",
     "LRANGE": "LIST",
 }
@@ -67,6 +66,13 @@ def lived(engine: Engine, make_job: Callable[..., str], slot: Slot) -> Engine:
     fired = new_job(new_id(), "default", "a.b", b"payload", schedule="nightly", nominal_at=nominal)
     engine.schedules.fire("nightly", "rule", nominal, fired, overlap="allow")
     engine.jobs.requeue(make_job(due=timedelta(hours=1)))
+    make_job(queue="mail")
+    lost_twice = make_job(queue="twice")
+    for _ in range(2):
+        assert isinstance(workers.claim(Slot("w2", "0.0"), ["twice"]), Job)
+        engine.leases.release_slot(Slot("w2", "0.0"), lost=True, reason="killed_9")
+    assert isinstance(workers.claim(Slot("w2", "0.0"), ["twice"]), Job)
+    assert engine.inspector.job(lost_twice).recoveries == 2
     engine.queues.pause("default")
     return engine
 

@@ -140,7 +140,7 @@ def look_after(user: Engine, make_job: Make, slot: Slot) -> None:
     user.queues.resume("mail")
     make_job(due=timedelta(milliseconds=1))
     make_job(queue="mail", due=timedelta(hours=1))
-    until(lambda: user.queues.promote(["default"]))
+    until(lambda: user.queues.promote())
     claimed(user, slot)
     user.leases.release_slot(slot, lost=True, reason="killed_9")
     lost = claimed(user, slot)
@@ -148,9 +148,9 @@ def look_after(user: Engine, make_job: Make, slot: Slot) -> None:
     assert user.queues.names() == ["default", "mail"]
     client, keys = user.client.redis, user.client.keys
     client.zadd(keys("leases", "default"), {lost.id: 1})
-    assert user.queues.reap(["default"], **REAP)
+    assert user.queues.reap(**REAP).states
     client.zadd(keys("cancelled", "default"), {make_job(queue="old"): 1})
-    user.queues.trim("default")
+    user.queues.trim()
     user.leases.forget(slot.worker)
     resigned = make_job(queue="old")
     stored: Any = client.get(keys("payload", resigned))

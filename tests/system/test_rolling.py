@@ -120,7 +120,7 @@ def test_newer_worker_meets_older_records(
     assert not engine.leases.renew(slot.worker, {"pid": 1})[0].lost
     clock.move(15)
 
-    assert engine.queues.reap(["default"], **REAP) == {lost: "queued"}
+    assert engine.queues.reap(**REAP).states == {lost: "queued"}
     assert finish(engine, slot, job) == "ok"
     worker = worker_process("--processes", "1", "--burst")
     assert worker.wait() == 0

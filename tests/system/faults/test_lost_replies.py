@@ -43,7 +43,7 @@ Call = Callable[[Engine], Any]  # on the engine whose reply is lost
 Check = Callable[[Any], object]  # of what the repeated call answers
 Prepare = Callable[[Engine, Make], tuple[Call, Check]]
 CASES: dict[str, tuple[str, Prepare]] = {}  # name → the script, and what prepares its call
-CHANGES_NOTHING = {"acl_missing", "attach", "get_cached", "get_job", "queues"}
+CHANGES_NOTHING = {"acl_missing", "attach", "get_cached", "get_job"}
 
 
 def case(script: str) -> Callable[[Prepare], Prepare]:
@@ -156,13 +156,13 @@ def reap(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     job_id = make_job()
     claimed(engine, Slot("worker-1", "0.0"))
     engine.client.redis.zadd(engine.client.keys("leases", "default"), {job_id: 1})
-    return lambda far: far.queues.reap(["default"], **REAP), lambda moved: moved == {}
+    return lambda far: far.queues.reap(**REAP).states, lambda moved: moved == {}
 
 
 @case("promote")
 def promote(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     make_job(due=1)
-    return lambda far: far.queues.promote(["default"]), lambda moved: moved == 0
+    return lambda far: far.queues.promote(), lambda moved: moved == 0
 
 
 @case("cancel")
@@ -198,7 +198,7 @@ def trim(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     job_id = make_job()
     engine.jobs.cancel(job_id)
     engine.client.redis.zadd(engine.client.keys("cancelled", "default"), {job_id: 1})
-    return lambda far: far.queues.trim("default"), lambda moved: moved == 0
+    return lambda far: far.queues.trim().removed, lambda moved: moved == 0
 
 
 @case("pause")
@@ -237,12 +237,6 @@ def forget_worker(engine: Engine, make_job: Make) -> tuple[Call, Check]:
 def get_job(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     job_id = make_job()
     return lambda far: far.inspector.job(job_id), lambda job: job.id == job_id
-
-
-@case("queues")
-def queues(engine: Engine, make_job: Make) -> tuple[Call, Check]:
-    make_job(queue="mail")
-    return lambda far: far.queues.names(), ["default", "mail"].__eq__
 
 
 @case("adopt")

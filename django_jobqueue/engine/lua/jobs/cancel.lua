@@ -8,6 +8,9 @@
 -- Returns: {state before, state now}; {} if there is no such job; error DETACHED
 -- Atomic: a claim in between would run a cancelled job
 
+local wrong = bad_word('reason', reason)
+if wrong then return wrong end
+local t = now()
 local state, queue, worker = fields_of(id, 'state', 'queue', 'worker')
 if not state then return {} end
 if state == 'running' then
@@ -18,6 +21,7 @@ if state == 'running' then
   return {state, state}
 end
 if state ~= 'scheduled' and state ~= 'queued' and state ~= 'waiting' then return {state, state} end
+allow_at_maxmemory()
+to_final(id, queue, 'cancelled', t, 'reason', reason)
 leave_index(id, queue, state)
-to_final(id, queue, 'cancelled', now(), 'reason', reason)
 return {state, 'cancelled'}

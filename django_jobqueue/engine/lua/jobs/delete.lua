@@ -5,7 +5,7 @@
 --   epoch  name of the keys that the process is attached to
 --   id     id of the job
 -- Returns: {state before, 'running' if it stays or ''}; {} if there is no such job; error DETACHED
--- Atomic: an index could name a job whose record is gone
+-- Atomic: a claim in between would run a job without its arguments
 
 local state, queue, task = fields_of(id, 'state', 'queue', 'task')
 if not state then return {} end

@@ -10,7 +10,7 @@
 -- A run that was not reaped may still be under way: when a worker that was cut off returns, it
 -- needs the entries of its slots to renew their leases.
 local function holds_a_run(worker_id)
-  local slots = pcall_or_false('HGETALL', key('slots', worker_id)) or {}
+  local slots = call_or_false('HGETALL', key('slots', worker_id)) or {}
   for at = 2, #slots, 2 do
     local _, _, id, fence = slot_entry(slots[at])
     if id and runs_under(id, fence) then return true end
@@ -18,6 +18,8 @@ local function holds_a_run(worker_id)
   return false
 end
 
+local wrong = bad_number('unseen', unseen)
+if wrong then return wrong end
 local workers = PREFIX .. 'workers'
 local gone = worker ~= '' and {worker} or {}
 local silent = call('ZRANGEBYSCORE', workers, '-inf', now() - unseen, 'LIMIT', 0, MAX_FORGOTTEN)

@@ -10,6 +10,8 @@
 -- Returns: 1, or 0 if the run lost its lease
 -- Atomic: a run that lost its lease could write among the lines of the next run
 
+local wrong = bad_number('most', most) or bad_word('nonce', nonce)
+if wrong then return wrong end
 if not runs_under(id, fence) then return 0 end
 if field_of(id, 'logged') == nonce then return 1 end
 local lines = key('log', id)

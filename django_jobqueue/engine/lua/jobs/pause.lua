@@ -5,8 +5,12 @@
 --   epoch  name of the keys that the process is attached to
 --   queue  name of the queue
 -- Returns: 1 if the queue was not paused before, else 0; error DETACHED
--- Atomic: a new queue could be announced before it is paused
+-- Atomic: an enqueue in between could open the queue again
 
 allow_at_maxmemory()
-if call('SADD', PREFIX .. 'queues', queue) == 1 then wake('*', 1) end
-return call('SADD', PREFIX .. 'paused', queue)
+local meta, field = PREFIX .. 'meta', 'paused:' .. queue
+if call('HGET', meta, field) then return 0 end
+call('ZADD', PREFIX .. 'names', '0', queue)
+call('HSET', meta, field, '1')
+call('ZREM', PREFIX .. 'work', queue)
+return 1

@@ -1,17 +1,13 @@
--- Make due jobs claimable.
+-- Make due jobs claimable, those of paused queues too.
 -- Moves: scheduled -> queued
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   epoch      name of the keys that the process is attached to
---   limit      number of jobs that one call moves at most
---   queues...  names of the queues
--- Returns: number of jobs moved; error DETACHED
--- Atomic: a job could be in no index, or in two
+--   epoch  name of the keys that the process is attached to
+--   limit  number of ids that one call handles at most
+-- Returns: number of ids handled; if it is the limit, call again; error DETACHED
+-- Atomic: two calls could give one job two places
 
-local t = now()
-local total = 0
-for _, queue in ipairs(queues) do
-  if total >= tonumber(limit) then break end
-  total = total + promote_due(queue, t, limit - total)
-end
-return total
+local wrong = bad_number('limit', limit)
+if wrong then return wrong end
+allow_at_maxmemory()
+return (promote(now(), tonumber(limit)))

@@ -1,45 +1,50 @@
--- Recover jobs whose lease ended without renewal: worker/maintenance.py calls this. The job of a
--- process whose worker still runs is recovered at once: see release_slot.
+-- Recover jobs whose lease ended without renewal, and correct what a broken script left behind, in
+-- a page of all queues. The job of a process whose worker still runs is recovered at once: see
+-- release_slot.
 -- Moves: running -> queued (with its old score), running -> failed (recovered too often),
 --   running -> cancelled (a cancel was requested)
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
 --   epoch      name of the keys that the process is attached to
+--   first      name of the queue with which the page begins; '' for the first page
 --   limit      number of jobs that one call recovers at most
---   interval   ms between calls; after a gap of three, no worker could renew, so the reaper waits
+--   interval   ms between first pages; after a gap of three, no worker could renew, so the reaper
+--              waits
 --   grace      ms that it then waits, at most once per ten leases
 --   lease      ms
---   queues...  names of the queues
--- Returns: {job id, state now, ...}; error DETACHED
--- Atomic: else a job could be reaped while its run is being finished
+-- Returns: {name with which the next page begins or '' if this was the last, ms by which the
+--     server's clock went back since the last call, job id, state now, ...}; error DETACHED
+-- Atomic: a job could be reaped while its run is being finished
 
+local wrong = bad_number('limit', limit, 'interval', interval, 'grace', grace, 'lease', lease)
+if wrong then return wrong end
 allow_at_maxmemory()
 local t = now()
-local meta = PREFIX .. 'meta'
-local reaped_at, reap_after = hash_fields(meta, 'reaped_at', 'reap_after')
-reaped_at, reap_after = tonumber(reaped_at) or 0, tonumber(reap_after) or 0
-call('HSET', meta, 'reaped_at', t)
-local away = reaped_at > 0 and math.abs(t - reaped_at) > 3 * interval
-if away and math.abs(t - reap_after) > 10 * lease then
-  call('HSET', meta, 'reap_after', t + grace)
-  return {}
+local went_back, waits, moved = 0, false, {}
+if first == '' then
+  went_back, waits = watch_clock(t, interval, grace, lease)
+  correct_names()
 end
-if tonumber(t) < reap_after and reap_after - t <= tonumber(grace) then return {} end
-local answer = {}
-for _, queue in ipairs(queues) do
+if waits then return {'', went_back} end
+local names, following = page_of_names(first)
+for _, queue in ipairs(names) do
   local index = key('leases', queue)
-  local room = limit - #answer / 2
-  if room <= 0 then break end
+  local room = limit - #moved / 2
+  bring_back(index, t, lease)
+  correct_hints(queue, t)
   for _, id in ipairs(call('ZRANGEBYSCORE', index, '-inf', t, 'LIMIT', 0, room)) do
     local state = field_of(id, 'state')
     if state == 'running' then
       state = recover(id, queue, t, 1, 'lost')
     else
-      call('ZREM', index, id)
-      fail_if_damaged(id, queue, t, state)
+      correct_index(id, 'leases', queue, t)
     end
-    answer[#answer + 1] = id
-    answer[#answer + 1] = state or 'failed'
+    moved[#moved + 1] = id
+    moved[#moved + 1] = state or 'failed'
+  end
+  if #moved >= 2 * limit then -- this queue may hold more
+    following = queue
+    break
   end
 end
-return answer
+return {following, went_back, unpack(moved)}

@@ -11,16 +11,16 @@
 --     the caller read the value; error DETACHED
 -- Atomic: each of many callers that find a value stale could store a job
 
+local wrong = bad_job(job) or bad_number('keep', keep) or bad_word('digest', digest)
+if wrong then return wrong end
 local t = now()
-local id, queue = unpack(job)
-local known = field_of(id, 'enqueued_at')
-if known then return known end
+local id = unpack(job)
+if field_of(id, 'state') then return unpack(store_jobs(job, t)) end
 local cached_key = key('cached', digest)
 local refresh = hash_fields(cached_key, 'refresh') or ''
 if refresh ~= seen or is_open(refresh) then return '' end
-local claimable = store(t, unpack(job))
+store_jobs(job, t)
 ensure_hash(cached_key)
 call('HSET', cached_key, 'refresh', id)
 if keep ~= '0' then call('EXPIRE', cached_key, keep) end
-count_and_wake(queue, 1, claimable, t)
 return t

@@ -10,11 +10,17 @@
 --   lost    1: the process ended by itself, which counts as a recovery; 0: it was stopped
 --   reason  short code, stored if the job fails
 -- Returns: {} or {job id, state now}
--- Atomic: a job could be in no index, or in two
+-- Atomic: a finish in between could end a job that is then queued again
 
+local wrong = bad_number('lost', lost) or bad_word('nonce', nonce)
+if wrong then return wrong end
+allow_at_maxmemory()
 local slots = key('slots', worker)
 local last, queue, id, fence = slot_entry(call('HGET', slots, slot))
 if last and nonce < last then return {} end
+local state
+if id and runs_under(id, fence) then
+  state = recover(id, queue, now(), tonumber(lost), reason)
+end
 call('HDEL', slots, slot)
-if not id or not runs_under(id, fence) then return {} end
-return {id, recover(id, queue, now(), tonumber(lost), reason)}
+return state and {id, state} or {}

@@ -4,14 +4,17 @@
 -- ARGV:
 --   worker   id of the worker
 --   lease    ms
---   info...  fields and values of the worker's record
+--   info...  fields and values of the worker's record, in pairs: host, pid, queues and so on
 -- Returns: per busy slot: slot, job id, fence, and held, lost or cancel (held, but to be ended)
 -- Atomic: a run that was reaped in between could get its lease back
 
+local wrong = bad_number('lease', lease) or bad_word('worker', worker)
+  or #info % 2 > 0 and bad_argument('info', info[#info], 'fields and values in pairs')
+if wrong then return wrong end
 allow_at_maxmemory()
 local t = now()
 call('ZADD', PREFIX .. 'workers', t, worker)
-call('HSET', key('worker', worker), 'seen_at', t, unpack(info))
+call('HSET', key('worker', worker), 'seen_at', t, 'lease', lease, unpack(info))
 local answer = {}
 local slots = call('HGETALL', key('slots', worker))
 for at = 1, #slots, 2 do
@@ -19,8 +22,8 @@ for at = 1, #slots, 2 do
   if id then
     local what = 'lost'
     if runs_under(id, fence) then
-      call('ZADD', key('leases', queue), t + lease, id)
-      what = field_of(id, 'cancel') and 'cancel' or 'held'
+      call('ZADD', key('leases', queue), int(t + lease), id)
+      what = (field_of(id, 'cancel') or '') ~= '' and 'cancel' or 'held'
     end
     for _, word in ipairs({slot, id, fence, what}) do answer[#answer + 1] = word end
   end

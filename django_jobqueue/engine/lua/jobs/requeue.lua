@@ -6,21 +6,39 @@
 --   id     id of the job
 --   nonce  random name of this call; a repeated call has the same one, and changes nothing
 -- Returns: {state before, state now}; {} if there is no such job; error DETACHED
--- Atomic: else a job could be in no index, or in two
+-- Atomic: two calls could queue the job twice
 
+-- The fields that tell of earlier runs: emptied by the write that queues the job, then removed.
+local function forget_runs(state)
+  if state == 'scheduled' then return {} end
+  return {'attempts', '0', 'recoveries', '0', 'reason', '', 'finished_at', '', 'started_at', '',
+    'attempted_at', '', 'held_since', '', 'cancel', ''}
+end
+
+-- Writes the record of a first, successful run, which was not needed until now.
+local function write_first_run(state)
+  local attempts, fence, worker, attempted_at, finished_at =
+    fields_of(id, 'attempts', 'fence', 'worker', 'attempted_at', 'finished_at')
+  if state ~= 'succeeded' or attempts then return end
+  append_attempt(id, 1, fence, worker, attempted_at, finished_at or '0', state, '-')
+end
+
+local wrong = bad_word('nonce', nonce)
+if wrong then return wrong end
 local state, queue, task, priority, requeued =
   fields_of(id, 'state', 'queue', 'task', 'priority', 'requeued')
 if not state then return {} end
 if state == 'queued' or state == 'running' or state == 'waiting' then return {state, state} end
 if requeued == nonce then return {state, state} end -- a repeated call
+allow_at_maxmemory()
+local t = now()
+if state ~= 'scheduled' then write_first_run(state) end
+to_queued(id, queue, t, next_score(priority), 'requeued', nonce, unpack(forget_runs(state)))
 leave_index(id, queue, state, task)
 if state ~= 'scheduled' then
-  local t = now()
   call('UNLINK', key('result', id), key('progress', id))
   call('HDEL', key('job', id), 'attempts', 'recoveries', 'reason', 'finished_at', 'started_at',
     'attempted_at', 'held_since', 'cancel')
   append_attempt(id, 0, nil, nil, t, t, 'requeued', '-')
 end
-to_queued(id, queue, next_score(priority), 'requeued', nonce)
-wake(queue, 1)
 return {state, 'queued'}

@@ -5,9 +5,11 @@
 --   epoch  name of the keys that the process is attached to
 --   queue  name of the queue
 -- Returns: 1 if the queue was paused, else 0; error DETACHED
--- Atomic: idle slots would not be woken after a crash in between
+-- Atomic: a job stored in between could be overlooked
 
 allow_at_maxmemory()
-local resumed = call('SREM', PREFIX .. 'paused', queue)
-if resumed == 1 then wake(queue, MAX_WAKE_TOKENS) end
-return resumed
+local meta, field = PREFIX .. 'meta', 'paused:' .. queue
+if not call('HGET', meta, field) then return 0 end
+call('HDEL', meta, field)
+if call('ZCARD', key('queued', queue)) > 0 then note_work(queue, now()) end
+return 1

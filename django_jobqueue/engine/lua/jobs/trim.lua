@@ -1,35 +1,42 @@
--- Remove final jobs past their retention.
+-- Remove final jobs past their retention in a page of all queues, and queues that hold no job.
 -- Moves: succeeded, failed, cancelled -> nothing
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
---   epoch  name of the keys that the process is attached to
---   queue  name of the queue
---   state  succeeded, failed or cancelled
---   keep   ms that a job is kept after its finish
---   most   number of jobs that may stay; this bound removes no job finished less than 60 s ago
---   limit  number of jobs that one call removes at most
--- Returns: number of jobs removed, and how many of them before their time, because of `most`; error
---     DETACHED
--- Atomic: an index could name a job whose record is gone
+--   epoch    name of the keys that the process is attached to
+--   first    name of the queue with which the page begins; '' for the first page
+--   limit    number of jobs that one call removes at most
+--   keep...  per state: its name (succeeded, failed or cancelled), the ms that a job is kept after
+--            its finish, and the number of jobs that may stay in a queue; this bound removes no job
+--            finished less than 60 s ago
+-- Returns: {name with which the next page begins or '' if this was the last, number of jobs
+--     removed, then per queue and state of which some were removed before their time, because too
+--     many were kept: queue, state, how many}; error DETACHED
+-- Atomic: a requeue in between could queue a job that is then removed
 
-local t = now()
-local index = key(state, queue)
-local ids = call('ZRANGEBYSCORE', index, '-inf', t - keep, 'LIMIT', 0, limit)
-local expired = #ids
-local excess = math.min(call('ZCARD', index) - most, tonumber(limit))
-if excess > expired then
-  ids = call('ZRANGEBYSCORE', index, '-inf', t - math.min(keep, MINUTE), 'LIMIT', 0, excess)
+local wrong = bad_number('limit', limit)
+for at = 1, #keep, 3 do
+  local state, ms, most = unpack(keep, at, at + 2)
+  wrong = wrong or bad_number('keep', ms, 'keep', most)
+    or not is_final(state) and bad_argument('keep', state, 'succeeded, failed or cancelled')
 end
-for _, id in ipairs(ids) do
-  local current, task = fields_of(id, 'state', 'task')
-  if current and current ~= state then
-    call('ZREM', index, id)
-  else
-    delete_job(id, queue, state, task)
+if wrong then return wrong end
+allow_at_maxmemory()
+local t, removed, early_ones = now(), 0, {}
+local names, following = page_of_names(first)
+for _, queue in ipairs(names) do
+  for at = 1, #keep, 3 do
+    local state, ms, most = unpack(keep, at, at + 2)
+    local gone, early = trim_state(queue, state, tonumber(ms), tonumber(most), t, limit - removed)
+    removed = removed + gone
+    if early > 0 then
+      call('HINCRBY', PREFIX .. 'totals', 'trimmed:' .. state .. ':' .. queue, early)
+      for _, word in ipairs({queue, state, early}) do early_ones[#early_ones + 1] = word end
+    end
   end
+  if removed >= tonumber(limit) then -- this queue may hold more
+    following = queue
+    break
+  end
+  forget_if_empty(queue)
 end
-local early = #ids - expired
-if early > 0 then
-  call('HINCRBY', PREFIX .. 'totals', 'trimmed:' .. state .. ':' .. queue, early)
-end
-return {#ids, early}
+return {following, removed, unpack(early_ones)}

@@ -15,4 +15,5 @@ if last_owner == owner then return owner end
 allow_at_maxmemory()
 call('HSET', meta, 'schema', known_schema or schema, 'epoch', new_epoch,
   'owner', owner, 'former', epoch or '')
+if not epoch then note_soonest() end
 return last_owner or ''

@@ -22,6 +22,7 @@ local change = ''
 if ownership ~= 'foreign' then
   if ownership ~= 'new' then allow_at_maxmemory() end
   call('HSET', meta, 'schema', schema_now, 'epoch', epoch, 'owner', owners[1])
+  if not stored_epoch then note_soonest() end
   if known ~= '' and known ~= stored_epoch and known ~= former then change = 'replaced' end
 end
 return {ownership, schema_now, epoch, owner or owners[1], change}

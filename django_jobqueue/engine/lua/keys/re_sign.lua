@@ -14,7 +14,7 @@ for at = 1, #heads, 3 do
   local id, old, new = heads[at], heads[at + 1], heads[at + 2]
   local payload = key('payload', id)
   -- The signature covers the arguments that follow it, so they need not be compared or rewritten.
-  if pcall_or_false('GETRANGE', payload, 0, #old - 1) == old then
+  if call_or_false('GETRANGE', payload, 0, #old - 1) == old then
     call('SETRANGE', payload, 0, new)
     changed = changed + 1
   end

@@ -12,20 +12,37 @@
 --     rule is not in use; {overlap} if the time was skipped; error DETACHED
 -- Atomic: two schedulers could store two jobs, or a scheduler that crashes none
 
+local wrong = bad_job(job) or bad_number('nominal', nominal) or bad_word('name', name, 'rule', rule)
+if wrong then return wrong end
+if overlap ~= 'skip' and overlap ~= 'allow' then
+  return bad_argument('overlap', overlap, 'skip or allow')
+end
 local t = now()
-local id, queue = unpack(job)
-local stored = field_of(id, 'enqueued_at')
-if stored then return {'fired', stored} end
-local since, last_job = since_of(name, rule)
-if not since or tonumber(nominal) <= since then return {'known'} end
+local id = unpack(job)
 local schedule_key = key('schedule', name)
+local since, last_job = since_of(name, rule)
+if field_of(id, 'state') then
+  local stored = unpack(store_jobs(job, t))
+  if since and tonumber(nominal) > since then call('HSET', schedule_key, 'high_water', nominal) end
+  return {'fired', stored}
+end
+if not since or tonumber(nominal) <= since then return {'known'} end
+-- A call that broke has named its job first. If that one is stored, the time is handled.
+local firing = hash_fields(schedule_key, 'firing') or ''
+local begun = string.match(firing, '^' .. nominal .. ' (.+)$')
+local state = begun and field_of(begun, 'state')
+if state then
+  complete(begun, state, '', t)
+  call('HSET', schedule_key, 'high_water', nominal)
+  return {'known'}
+end
 if overlap == 'skip' and last_job and is_open(last_job) then
   call('HSET', schedule_key, 'high_water', nominal)
   call('HINCRBY', schedule_key, 'overlapped', '1')
   return {'overlap'}
 end
-local claimable = store(t, unpack(job))
+call('HSET', schedule_key, 'firing', nominal .. ' ' .. id)
+store_jobs(job, t)
 call('HSET', schedule_key, 'high_water', nominal, 'nominal', nominal, 'fired_at', t, 'job', id)
 call('HINCRBY', schedule_key, 'fired', '1')
-count_and_wake(queue, 1, claimable, t)
 return {'fired', t}

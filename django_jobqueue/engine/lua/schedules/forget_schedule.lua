@@ -9,6 +9,8 @@
 -- Returns: number of schedules removed; error DETACHED
 -- Atomic: a schedule that is registered again in between would lose its record
 
+local wrong = bad_number('unseen', unseen, 'gone', gone)
+if wrong then return wrong end
 local schedules, schedulers = PREFIX .. 'schedules', PREFIX .. 'schedulers'
 local t = now()
 local names = call('ZRANGEBYSCORE', schedules, '-inf', t - unseen, 'LIMIT', 0, MAX_FORGOTTEN)

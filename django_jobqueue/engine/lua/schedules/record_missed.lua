@@ -11,6 +11,8 @@
 -- Returns: 1; 0 if a time was handled since then, or the rule is not in use; error DETACHED
 -- Atomic: two schedulers could count the same times twice
 
+local wrong = bad_number('since', since, 'nominal', nominal, 'count', count)
+if wrong then return wrong end
 if since_of(name, rule) ~= tonumber(since) then return 0 end
 local schedule_key = key('schedule', name)
 call('HSET', schedule_key, 'high_water', nominal, 'missed_at', now())

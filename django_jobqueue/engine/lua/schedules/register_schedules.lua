@@ -6,10 +6,15 @@
 --   scheduler     id of the scheduler
 --   schedules...  per schedule: name, and digest of the rule of its times
 -- Returns: now in ms; then per schedule the ms after which its times are not handled yet: now for
---     a rule that is new, or was not registered for a minute while another one was;
+--     a rule that is new, or was not registered for a minute while another one was, and for one
+--     whose handled times lie more than a minute ahead, because the server's clock went back;
 --     error DETACHED
 -- Atomic: two schedulers could start a rule at two instants
 
+local wrong = bad_word('scheduler', scheduler)
+  or #schedules % 2 > 0
+    and bad_argument('schedules', schedules[#schedules], 'names and rules in pairs')
+if wrong then return wrong end
 local t = now()
 call('ZADD', PREFIX .. 'schedulers', t, scheduler)
 local reply = {t}
@@ -24,7 +29,12 @@ for at = 1, #schedules, 2 do
       call('HDEL', schedule_key, 'seen:' .. other, 'since:' .. other)
     end
   end
-  if not since_of(name, rule) then call('HSET', schedule_key, 'since:' .. rule, t) end
+  local since = since_of(name, rule)
+  if not since then
+    call('HSET', schedule_key, 'since:' .. rule, t)
+  elseif since > t + MINUTE then -- the server's clock went back
+    call('HSET', schedule_key, 'since:' .. rule, t, 'high_water', t)
+  end
   call('HSET', schedule_key, 'seen:' .. rule, t)
   call('ZADD', PREFIX .. 'schedules', t, name)
   reply[#reply + 1] = string.format('%.0f', since_of(name, rule))

@@ -8,14 +8,14 @@
 -- Returns: when the job was stored, in ms; for a known id, when it was stored first; error DETACHED
 -- Atomic: a fire in between would not see that a job of the schedule is not final
 
+local wrong = bad_job(job) or bad_word('name', name)
+if wrong then return wrong end
 local t = now()
-local id, queue = unpack(job)
-local stored = field_of(id, 'enqueued_at')
-if stored then return stored end
-local claimable = store(t, unpack(job))
+local id = unpack(job)
+if field_of(id, 'state') then return unpack(store_jobs(job, t)) end
+store_jobs(job, t)
 local schedule_key = key('schedule', name)
 ensure_hash(schedule_key)
 call('HSET', schedule_key, 'job', id)
 call('ZADD', PREFIX .. 'schedules', t, name)
-count_and_wake(queue, 1, claimable, t)
 return t

@@ -1,0 +1,104 @@
+-- Functions that look after all queues, page by page.
+
+-- Returns the names of a page of queues, which begins with `first`, and the name with which the
+-- next page begins; '' is the first page, and comes after the last.
+local function page_of_names(first)
+  local names = call('ZRANGEBYLEX', PREFIX .. 'names', first == '' and '-' or '[' .. first, '+',
+    'LIMIT', 0, MAX_PAGE + 1)
+  return names, table.remove(names, MAX_PAGE + 1) or ''
+end
+
+-- Returns the ms by which the clock went back, and whether the reaper is to wait.
+local function watch_clock(t, interval, grace, lease)
+  local meta = PREFIX .. 'meta'
+  local reaped_at, reap_after = hash_fields(meta, 'reaped_at', 'reap_after')
+  reaped_at, reap_after = tonumber(reaped_at) or 0, tonumber(reap_after) or 0
+  call('HSET', meta, 'reaped_at', t)
+  local away = reaped_at > 0 and math.abs(t - reaped_at) > 3 * interval
+  if away and math.abs(t - reap_after) > 10 * lease then
+    call('HSET', meta, 'reap_after', int(t + grace))
+    return math.max(0, reaped_at - t), true
+  end
+  return math.max(0, reaped_at - t), tonumber(t) < reap_after and reap_after - t <= tonumber(grace)
+end
+
+-- Brings back leases that end later than any that is given now: the clock went back since then.
+local function bring_back(index, t, lease)
+  local latest = '(' .. int(t + 2 * lease)
+  for _, id in ipairs(call('ZRANGEBYSCORE', index, latest, 'inf', 'LIMIT', 0, MAX_PAGE)) do
+    local worker = field_of(id, 'worker') or '-'
+    local own = tonumber((hash_fields(key('worker', worker), 'lease'))) or tonumber(lease)
+    call('ZADD', index, 'LT', int(t + own), id)
+  end
+end
+
+-- Notes when the first job of all queues is due.
+local function note_soonest()
+  local _, soonest = unpack(call('ZRANGE', PREFIX .. 'due', '0', '0', 'WITHSCORES'))
+  if soonest then call('HSET', PREFIX .. 'meta', 'due', soonest) end
+end
+
+-- Removes sets of queues that are none, and adds names that only one of them holds.
+local function correct_names()
+  local names, work, due = PREFIX .. 'names', PREFIX .. 'work', PREFIX .. 'due'
+  for _, set in ipairs({names, work, due}) do
+    local kind = call('TYPE', set).ok
+    if kind ~= 'zset' and kind ~= 'none' then call('UNLINK', set) end
+  end
+  for _, set in ipairs({work, due}) do
+    for _, queue in ipairs(call('ZRANGEBYSCORE', set, '-inf', 'inf', 'LIMIT', 0, MAX_PAGE)) do
+      call('ZADD', names, 0, queue)
+    end
+  end
+  note_soonest()
+end
+
+-- Notes whether a queue has work, and when its next job is due, if that is missing or wrong.
+local function correct_hints(queue, t)
+  local noted = call('ZSCORE', PREFIX .. 'work', queue)
+  if call('ZCARD', key('queued', queue)) == 0 then
+    if noted then call('ZREM', PREFIX .. 'work', queue) end
+  elseif not noted then
+    note_work(queue, t)
+  end
+  local _, soonest = unpack(call('ZRANGE', key('scheduled', queue), '0', '0', 'WITHSCORES'))
+  if soonest and call('ZSCORE', PREFIX .. 'due', queue) ~= soonest then
+    note_due(queue, soonest)
+  end
+end
+
+-- Removes jobs of a queue in one final state. Returns how many, and how many before their time.
+local function trim_state(queue, state, kept_for, most, t, room)
+  local index = key(state, queue)
+  local held = call('ZCARD', index)
+  if held == 0 then return 0, 0 end
+  local ids = call('ZRANGEBYSCORE', index, '-inf', int(t - kept_for), 'LIMIT', 0, room)
+  local expired = #ids
+  local excess = math.min(held - most, room)
+  if excess > expired then
+    local settled = int(t - math.min(kept_for, MINUTE))
+    ids = call('ZRANGEBYSCORE', index, '-inf', settled, 'LIMIT', 0, excess)
+  end
+  for _, id in ipairs(ids) do
+    local current, task = fields_of(id, 'state', 'task')
+    if current and current ~= state then
+      correct_index(id, state, queue, t)
+    else
+      delete_job(id, queue, state, task)
+    end
+  end
+  return #ids, math.max(0, #ids - expired)
+end
+
+-- Removes a queue from the sets of queues if it holds no job and is not paused.
+local function forget_if_empty(queue)
+  for _, index in ipairs({'queued', 'scheduled', 'leases', 'waiting', 'succeeded', 'failed',
+    'cancelled'}) do
+    if call('ZCARD', key(index, queue)) > 0 then return end
+  end
+  if call('HGET', PREFIX .. 'meta', 'paused:' .. queue) then return end
+  call('ZREM', PREFIX .. 'work', queue)
+  call('ZREM', PREFIX .. 'due', queue)
+  call('UNLINK', key('wake', queue))
+  call('ZREM', PREFIX .. 'names', queue)
+end

@@ -1,0 +1,74 @@
+-- Functions that set right what a broken script left behind, and that promote due jobs: both meet
+-- ids whose records say something else.
+
+-- Removes the key unless it is a hash: no script wrote a key of another type.
+local function ensure_hash(name)
+  if call('TYPE', name).ok ~= 'hash' then call('UNLINK', name) end
+end
+
+-- Sees to it that the index of a job's state holds it.
+local function ensure_index(id, queue, state, t)
+  local index, score = key(state == 'running' and 'leases' or state, queue), t
+  if call('ZSCORE', index, id) then return end
+  if state == 'queued' or state == 'waiting' then
+    local last, priority = fields_of(id, 'score', 'priority')
+    score = tonumber(last) or next_score(priority)
+    note_work(queue, t)
+  elseif state == 'scheduled' then
+    note_due(queue, t)
+  end
+  call('ZADD', index, score, id)
+end
+
+-- Handles an id that an index holds though the record has another state: a script broke between
+-- the two, or the record is damaged. The id leaves the index once the right one holds it. A record
+-- without a known state becomes failed, where people see it.
+local function correct_index(id, index, queue, t)
+  local state, own_queue, enqueued_at = fields_of(id, 'state', 'queue', 'enqueued_at')
+  local states = ' scheduled queued waiting running succeeded failed cancelled '
+  if state and own_queue and string.find(states, ' ' .. state .. ' ', 1, true) then
+    ensure_index(id, own_queue, state, t)
+  else
+    ensure_hash(key('job', id))
+    to_final(id, queue, 'failed', t, 'queue', queue, 'reason', 'damaged', 'enqueued_at',
+      enqueued_at or t)
+    count_total('damaged')
+    count('failed', queue, t, 1)
+  end
+  call('ZREM', key(index, queue), id)
+end
+
+-- Moves due jobs of a queue. Returns how many ids it handled.
+local function promote_due(queue, t, limit)
+  local index = key('scheduled', queue)
+  local ids = call('ZRANGEBYSCORE', index, '-inf', t, 'LIMIT', 0, limit)
+  for _, id in ipairs(ids) do
+    local state, priority = fields_of(id, 'state', 'priority')
+    if state == 'scheduled' then
+      to_queued(id, queue, t, next_score(priority))
+      call('ZREM', index, id)
+    else
+      correct_index(id, 'scheduled', queue, t)
+    end
+  end
+  local _, due = unpack(call('ZRANGE', index, '0', '0', 'WITHSCORES'))
+  if due then call('ZADD', PREFIX .. 'due', due, queue)
+  else call('ZREM', PREFIX .. 'due', queue) end
+  return #ids
+end
+
+-- Moves due jobs of all queues. Returns how many ids it handled, and when the next job is due in
+-- ms; nil if there is none.
+local function promote(t, limit)
+  local handled = 0
+  while true do
+    local queue, due = unpack(call('ZRANGE', PREFIX .. 'due', '0', '0', 'WITHSCORES'))
+    if due and tonumber(due) <= tonumber(t) and handled < limit then
+      handled = handled + math.max(1, promote_due(queue, t, limit - handled))
+    else
+      if due then call('HSET', PREFIX .. 'meta', 'due', due)
+      else call('HDEL', PREFIX .. 'meta', 'due') end
+      return handled, tonumber(due)
+    end
+  end
+end

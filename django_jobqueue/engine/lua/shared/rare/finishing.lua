@@ -1,0 +1,74 @@
+-- Functions of a finish that is not that of a first, successful run.
+
+-- Returns the error about a word of finish that is wrong.
+local function bad_end(outcome, delay, error)
+  if not is_final(outcome) and outcome ~= 'retried' and outcome ~= 'released' then
+    local outcomes = 'succeeded, failed, cancelled, retried or released'
+    return bad_argument('outcome', outcome, outcomes)
+  end
+  return bad_number('delay', delay) or bad_word('error', string.match(error, '^[^\n]*'))
+end
+
+-- Ends a run, and moves its job. Returns the reply to finish.
+local function end_run(id, queue, fence, worker, outcome, result, reason, error, delay, cached,
+  cancel, t)
+  local attempts, attempted_at, held_since, score, priority =
+    fields_of(id, 'attempts', 'attempted_at', 'held_since', 'score', 'priority')
+  attempts = tonumber(attempts) or 0
+  local fields = {'attempts', int(attempts + (outcome == 'released' and 0 or 1))}
+  local reply, is_first = 'ok', string.sub(fence, 1, 2) == '1-'
+  if cancel and cancel ~= '' and outcome ~= 'succeeded' and outcome ~= 'failed' then
+    reply, outcome, reason = 'cancelled', 'cancelled', cancel -- no other run follows
+  end
+  -- The reason is stored if there is one. `held_since` keeps the time of the first release in a row
+  -- that has a reason; it is emptied by any other end of a run.
+  if held_since == '' then held_since = false end
+  if reason ~= '' or held_since then
+    local since = outcome == 'released' and (held_since or t) or ''
+    fields = {'reason', reason, 'held_since', since, unpack(fields)}
+  end
+  allow_at_maxmemory()
+  if outcome == 'retried' or (outcome == 'released' and tonumber(delay) > 0) then
+    to_scheduled(id, queue, int(t + delay), unpack(fields))
+  elseif outcome == 'released' then
+    to_queued(id, queue, t, tonumber(score) or next_score(priority), unpack(fields))
+  else
+    if result ~= '' then call('SET', key('result', id), result)
+    elseif not is_first then call('UNLINK', key('result', id)) end
+    if cached ~= '' and outcome == 'succeeded' then keep_cached(cached, result, id, t) end
+    to_final(id, queue, outcome, t, unpack(fields))
+  end
+  call('ZREM', key('leases', queue), id)
+  append_attempt(id, attempts + 1, fence, worker, attempted_at, t, outcome, error)
+  if outcome ~= 'released' and outcome ~= 'cancelled' then count(outcome, queue, t, 1) end
+  return reply
+end
+
+-- Adds what an earlier call of a run may have left out when it broke: the job has left the state
+-- `running` since then.
+local function complete_finish(id, queue, fence, worker, outcome, error, t)
+  local state, attempts, attempted_at = fields_of(id, 'state', 'attempts', 'attempted_at')
+  allow_at_maxmemory()
+  call('ZREM', key('leases', queue), id)
+  if state == 'succeeded' and not attempts then return end -- its run needs no record
+  for _, record in ipairs(call_or_false('LRANGE', key('attempts', id), '0', '-1') or {}) do
+    if string.find(record, ' ' .. fence .. ' ', 1, true) then return end
+  end
+  append_attempt(id, math.max(1, tonumber(attempts) or 1), fence, worker, attempted_at, t, outcome,
+    error)
+end
+
+-- Handles a finish of a run that does not hold its job. Returns the reply.
+local function refuse(id, fence, worker, nonce, outcome, error, t)
+  local current, queue = fields_of(id, 'fence', 'queue')
+  if queue and current == fence then
+    complete_finish(id, queue, fence, worker, outcome, error, t)
+    return 'repeated'
+  end
+  -- The earlier call gave the job back, and claimed it anew.
+  if queue and current == next_fence(fence, nonce) then return 'repeated' end
+  allow_at_maxmemory()
+  count_total('stale')
+  if queue then count('stale', queue, t, 1) end
+  return 'stale'
+end

@@ -1,0 +1,131 @@
+-- Functions that move a job, or write what a run leaves behind.
+
+local function field_of(id, name) return call_or_false('HGET', key('job', id), name) end
+
+local function is_final(state)
+  return state == 'succeeded' or state == 'failed' or state == 'cancelled'
+end
+
+-- Returns the number of the run that a fence names.
+local function run_number(fence) return tonumber(string.match(fence or '', '^%d+')) or 0 end
+
+-- Returns the fence of the run that a claim with this nonce starts after the run of `fence`.
+local function next_fence(fence, nonce)
+  return int(run_number(fence) + 1) .. '-' .. string.sub(nonce, -12)
+end
+
+-- Returns the values of fields of a hash, in their order; that of an absent field is false. A key
+-- of another type has no fields.
+local function hash_fields(hash, ...) return unpack(call_or_false('HMGET', hash, ...) or {}) end
+
+local function count_total(event) call('HINCRBY', PREFIX .. 'totals', event, '1') end
+
+-- Puts a token into the wake list of a queue, and into that of the slots that serve all queues,
+-- unless one stands there. A token is only a hint: a lost one costs 5 s, an extra one an empty
+-- claim.
+local function wake(queue)
+  local own, all = key('wake', queue), PREFIX .. 'wake:*'
+  if call('LLEN', own) == 0 then call('RPUSH', own, '1') end
+  if call('LLEN', all) == 0 then call('RPUSH', all, '1') end
+end
+
+-- Notes that a queue is about to have a job to claim, and wakes a slot if it had none: only then do
+-- slots sleep that could claim it. A paused queue has none. The score orders the queues for slots
+-- that serve all of them: the one that waits longest comes first.
+local function note_work(queue, t)
+  if call('ZSCORE', PREFIX .. 'work', queue) then return end
+  call('ZADD', PREFIX .. 'names', '0', queue)
+  if call('HGET', PREFIX .. 'meta', 'paused:' .. queue) then return end
+  call('ZADD', PREFIX .. 'work', t, queue)
+  wake(queue)
+end
+
+-- Notes that a queue is about to have a job that is due then, and wakes a slot if it is the first
+-- of its queue: slots sleep until then. `due` in `meta` is the first of all queues.
+local function note_due(queue, due)
+  local known = call('ZSCORE', PREFIX .. 'due', queue)
+  if known and tonumber(known) <= tonumber(due) then return end
+  if not known then call('ZADD', PREFIX .. 'names', '0', queue) end
+  call('ZADD', PREFIX .. 'due', due, queue)
+  local soonest = tonumber(call('HGET', PREFIX .. 'meta', 'due') or nil)
+  if not soonest or soonest > tonumber(due) then call('HSET', PREFIX .. 'meta', 'due', due) end
+  wake(queue)
+end
+
+-- Removes a queue from those that have jobs to claim if it has none.
+local function note_no_work(queue)
+  if call('ZCARD', key('queued', queue)) == 0 then call('ZREM', PREFIX .. 'work', queue) end
+end
+
+-- Returns a new score, greater than those of all queued jobs of the same priority.
+local function next_score(priority)
+  return int((MAX_PRIORITY - (tonumber(priority) or 0)) * PRIORITY_STEP
+    + call('INCR', PREFIX .. 'sequence'))
+end
+
+-- The next two functions write the new index of a job and its state; `...` are further fields and
+-- values. The caller then removes the job from its old index.
+local function to_queued(id, queue, t, score, ...)
+  note_work(queue, t)
+  call('ZADD', key('queued', queue), score, id)
+  call('HSET', key('job', id), 'state', 'queued', ...)
+  wake(queue)
+end
+
+local function to_scheduled(id, queue, due, ...)
+  note_due(queue, due)
+  call('ZADD', key('scheduled', queue), due, id)
+  call('HSET', key('job', id), 'state', 'scheduled', ...)
+end
+
+-- Writes the index of a final state, and the state; see to_queued.
+local function to_final(id, queue, state, t, ...)
+  local task = state == 'failed' and field_of(id, 'task')
+  if task then call('ZADD', key('failed-of', task), t, id) end
+  call('ZADD', key(state, queue), t, id)
+  call('HSET', key('job', id), 'state', state, 'finished_at', t, ...)
+end
+
+-- Removes a job that is not running from the indexes of a state.
+local function leave_index(id, queue, state, task)
+  call('ZREM', key(state, queue), id)
+  if state == 'queued' then note_no_work(queue) end
+  if state == 'failed' and task then call('ZREM', key('failed-of', task), id) end
+end
+
+local function delete_job(id, queue, state, task)
+  leave_index(id, queue, state, task)
+  call('UNLINK', key('job', id), key('payload', id), key('result', id), key('attempts', id),
+    key('progress', id), key('log', id))
+end
+
+-- Adds the record of a run: a line of seven words, then the traceback. `error` holds the seventh
+-- word, which is the exception's class or '-', and the traceback.
+local function append_attempt(id, attempt, fence, worker, started, t, outcome, error)
+  local line = int(attempt) .. ' ' .. (fence or '-') .. ' ' .. (worker or '-') .. ' '
+    .. (started or '0') .. ' ' .. t .. ' ' .. outcome .. ' ' .. error
+  local records = key('attempts', id)
+  local length = call_or_false('RPUSH', records, line)
+  if not length then
+    call('UNLINK', records)
+    call('RPUSH', records, line)
+  elseif length > MAX_ATTEMPT_RECORDS then
+    call('LTRIM', records, -MAX_ATTEMPT_RECORDS, -1)
+  end
+end
+
+-- Stores the result of a run as the cached value; `cached` is a digest and seconds. The value of a
+-- run that began later stays, unless the start of that run lies in the future.
+local function keep_cached(cached, result, id, t)
+  local digest, seconds = string.match(cached, '^(%S+) (%d+)$')
+  if not digest then return end
+  local begun = tonumber(field_of(id, 'attempted_at') or nil) or tonumber(t)
+  local cached_key = key('cached', digest)
+  local newest, refresh = hash_fields(cached_key, 'begun', 'refresh')
+  newest = tonumber(newest) or 0
+  if begun < newest and newest <= tonumber(t) then return end
+  call('UNLINK', cached_key)
+  call('HSET', cached_key, 'value', result ~= '' and result or 'null', 'at', t, 'begun', int(begun),
+    'refresh', refresh or '')
+  if seconds ~= '0' then call('EXPIRE', cached_key, seconds) end
+end
