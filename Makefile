@@ -3,6 +3,7 @@
 #
 #   make demo                          make test ARGS="tests/engine -k claim"
 #   make test PYTHON=python3.13 VENV=.venv313
+#   make bench ARGS="--only enqueue,drain --rounds 3"      ARGS=--names      ARGS=--peers
 #   make test SEED=default             with another order and other random calls than always
 #   make test ARGS="-n 0 -s"           in one process: each has a server of its own, and much of the
 #                                      time is spent waiting for leases and failovers
@@ -40,14 +41,16 @@ lint: $(VENV)/.installed-lint ## check style, types and import floors
 docs: $(VENV)/.installed-docs ## build the documentation into docs/_build
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
-bench: $(VENV)/.installed-bench ## measure (takes minutes; keep the machine quiet)
-	@exec $(BIN)/python -m benchmarks $(ARGS)
+# An environment of its own, for it has hiredis, and the tests do not.
+bench: ## measure (takes minutes; keep the machine quiet)
+	@$(MAKE) --no-print-directory VENV=.bench/venv .bench/venv/.installed-bench
+	@exec .bench/venv/bin/python -m benchmarks $(ARGS)
 
 matrix: $(VENV)/.ready ## run the suite on every Python, Django and server found here
 	@exec $(BIN)/python scripts/matrix.py $(ARGS)
 
 clean: ## remove the environments and everything built
-	rm -rf $(VENV) .matrix build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .bench .matrix build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.ready:

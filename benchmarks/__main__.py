@@ -1,11 +1,8 @@
-"""The command: settings first, for the tasks need them."""
+"""The command. It starts servers and processes that measure, and is no Django project itself."""
 
-import os
 import sys
 from importlib import import_module
 from pathlib import Path
-
-import django
 
 from benchmarks.options import parse
 
@@ -16,8 +13,6 @@ def main() -> None:
     """Run what the command line asks for."""
     options = parse()
     sys.path.append(str(TESTPROJECT))  # its embedded server is the one that is measured
-    os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
-    django.setup()
     import_module("benchmarks.run").run(options)
 
 

@@ -1,40 +1,84 @@
-"""The figures of a run: what each is called, its floor, and how rounds become one number."""
+"""The figures: what each is called, which limit it has, and how rounds become one number."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-Round = dict[str, float]  # key of a figure → its value in one round
-
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the report."""
+    """One line of a table."""
 
     key: str
     label: str
-    unit: str  # "/s", "µs", "ms", or "" for what has no ratio to a round trip
-    floor: float | None = None  # of the ratio
+    unit: str = ""
+    least: float | None = None
+    most: float | None = None
+
+    @property
+    def limit(self) -> str:
+        if self.least is not None:
+            return f"≥ {self.least:g}"
+        return "" if self.most is None else f"≤ {self.most:g}"
+
+    def holds(self, value: float) -> bool:
+        """Return whether a value keeps the limit, if there is one."""
+        above = self.least is None or value >= self.least
+        return above and (self.most is None or value <= self.most)
 
 
-FIGURES = [
+OWN = [
     Figure("raw", "raw round trip: EVALSHA of `return 1`, one key", "/s"),
-    Figure("enqueue", "`task.enqueue()`, two small arguments, autocommit", "/s", 0.65),
-    Figure("drain_1", "drain, 1 process × 1 thread", "/s", 0.6),
+    Figure("raw_usec", "raw round trip: time of the server", "µs"),
+    Figure("enqueue", "`enqueue()`, two small arguments, autocommit", "/s"),
+    Figure("enqueue_ratio", "`enqueue()`: multiple of the raw round trip", "", least=0.65),
+    Figure("enqueue_usec", "`enqueue()`: time of the server per job", "µs"),
+    Figure("many", "`enqueue_many()`, 500 jobs a call", "/s"),
+    Figure("many_ratio", "`enqueue_many()`: multiple of the raw round trip", "", least=2.5),
+    Figure("many_usec", "`enqueue_many()`: time of the server per job", "µs"),
+    Figure("many_longest", "`enqueue_many()`: longest script of a call", "ms"),
+    Figure("ten", "`enqueue()`, 10 in each transaction, commit included", "/s"),
+    Figure("transaction", "`enqueue()`, all in one transaction", "/s"),
+    Figure("drain", "drain, 1 process × 1 thread", "/s"),
+    Figure("drain_ratio", "drain: multiple of the raw round trip", "", least=0.6),
+    Figure("drain_usec", "drain: time of the server per job (finish + claim)", "µs"),
+    Figure("drain_calls", "drain: script calls per job"),
+    Figure("drain_cpu", "drain: CPU of the worker per job, its log line included", "µs"),
     Figure("drain_2", "drain, 2 processes × 1 thread", "/s"),
-    Figure("enqueue_many", "`task.enqueue_many()`, 500 jobs a call", "/s", 2.5),
-    Figure("transaction", "`task.enqueue()` in a transaction, its commit included", "/s"),
-    Figure("raw_usec", "server time of a raw call", "µs"),
-    Figure("enqueue_usec", "server time of a script call, enqueue", "µs"),
-    Figure("drain_usec", "server time of a script call, drain with 1 process", "µs"),
-    Figure("drain_calls", "script calls per job, drain with 1 process", ""),
-    Figure("latency_p50", "idle worker, call of enqueue to start of the task: median", "ms"),
-    Figure("latency_p99", "the same: p99", "ms"),
+    Figure("threads", "drain, 1 process × 8 threads", "/s"),
+    Figure("async", "drain of async tasks, 1 process × 1 thread", "/s"),
+    Figure("async_cpu", "drain of async tasks: CPU of the worker per job", "µs"),
+    Figure("latency_p50", "idle worker, call of `enqueue()` to first line of the task: p50", "ms"),
+    Figure("latency_p99", "idle worker: p99", "ms"),
+    Figure("company_drain", "drain beside company: multiple of the drain alone"),
+    Figure("company_enqueue", "`enqueue()` beside company: multiple of the same alone"),
+    Figure("due_first", "due at one instant: start of the first after", "ms", most=1000),
+    Figure("due_last", "due at one instant: start of the last after", "s", most=25),
+    Figure("due_longest", "due at one instant: longest script meanwhile", "ms", most=10),
+    Figure("due_enqueue_p50", "due at one instant: `enqueue()` meanwhile, p50", "ms"),
+    Figure("due_enqueue_p99", "due at one instant: `enqueue()` meanwhile, p99", "ms"),
+    Figure("due_growth", "due at one instant: growth of the worker's memory", "MiB"),
+    Figure("queued_bytes", "memory of a queued no-op job", "bytes", most=560),
+    Figure("kept_bytes", "memory of a kept finished job", "bytes", most=500),
 ]
-MOST_BYTES = 700.0  # per queued no-op job
-LATEST = (1.0, 25.0)  # seconds from due time to start, of the first and the last of many
-LONGEST_CALL = 10.0  # ms of a script meanwhile
-_SECONDS = {"µs": 1e-6, "ms": 1e-3}
+NAMES = [
+    Figure("names_drain", "drain of all busy names, 1 process × 1 thread", "/s"),
+    Figure("names_ratio", "drain of all busy names: multiple of the drain of one queue"),
+    Figure("idle_worker", "idle worker: CPU, all its processes", "% of a core"),
+    Figure("idle_server", "idle worker: CPU of the server", "% of a core"),
+    Figure("idle_commands", "idle worker: commands of the server", "/s"),
+    Figure("latency_p50", "any name, call of `enqueue()` to first line of the task: p50", "ms"),
+    Figure("latency_p99", "any name: p99", "ms"),
+]
+PEERS = [
+    Figure("enqueue", "enqueue, one call a job", "/s"),
+    Figure("bulk", "enqueue, bulk call", "/s"),
+    Figure("drain", "drain, 1 slot", "/s"),
+    Figure("drain_2", "drain, 2 slots", "/s"),
+    Figure("latency_p50", "enqueue to start, p50", "ms"),
+    Figure("latency_p99", "enqueue to start, p99", "ms"),
+]
+SECTIONS = {"own": OWN, "names": NAMES, "peers": PEERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +93,10 @@ class Spread:
     def of(cls, values: Sequence[float]) -> "Spread":
         return cls(median(values), min(values), max(values))
 
-    def __str__(self) -> str:
-        return f"{short(self.median)} ({short(self.low)}–{short(self.high)})"
+    def text(self, unit: str) -> str:
+        """Return the median, and the bounds if there was more than one round."""
+        bounds = "" if self.low == self.high else f" ({short(self.low)}–{short(self.high)})"
+        return f"{short(self.median)}{bounds} {unit}".rstrip()
 
 
 def short(value: float) -> str:
@@ -58,23 +104,3 @@ def short(value: float) -> str:
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-
-
-def ratio(figure: Figure, values: Round) -> float | None:
-    """Return a rate as a multiple of the raw rate, a time as a multiple of a raw round trip."""
-    value, trips = values[figure.key], values["raw"]
-    if figure.unit == "/s":
-        return value / trips
-    seconds = _SECONDS.get(figure.unit)
-    return None if seconds is None else value * seconds * trips
-
-
-def spread(figure: Figure, rounds: Sequence[Round]) -> Spread:
-    return Spread.of([values[figure.key] for values in rounds])
-
-
-def ratio_spread(figure: Figure, rounds: Sequence[Round]) -> Spread | None:
-    """Return the ratios, each taken within its round."""
-    found = [ratio(figure, values) for values in rounds]
-    numbers = [number for number in found if number is not None]
-    return Spread.of(numbers) if numbers else None

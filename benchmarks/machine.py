@@ -6,25 +6,30 @@ import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
-
-from django_jobqueue import __version__
-from django_jobqueue.engine import Engine
 
 _STAT = Path("/proc/stat")
 _CPUINFO = Path("/proc/cpuinfo")
 
 
-def describe(engine: Engine) -> dict[str, str]:
-    """Return machine and versions as a person reads them."""
+def describe() -> dict[str, str]:
+    """Return the date, the machine and the interpreter as a person reads them."""
     return {
+        "date": time.strftime("%Y-%m-%d"),
         "machine": f"{os.cpu_count()} cores, {_cpu()}, {platform.machine()}, "
         f"{platform.system()} {platform.release()}",
         "Python": f"{platform.python_implementation()} {sys.version.split()[0]}",
-        "Django": version("django"),
-        "django_jobqueue": __version__,
-        "redis-py": f"{version('redis')}, {_hiredis()}, reply parser {_parser(engine)}",
     }
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Return the versions of installed packages; those that are missing are left out."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def busy(seconds: float = 0.3) -> float | None:
@@ -54,16 +59,3 @@ def _cpu() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or "unknown CPU"
-
-
-def _hiredis() -> str:
-    try:
-        return f"hiredis {version('hiredis')}"
-    except PackageNotFoundError:
-        return "no hiredis"
-
-
-def _parser(engine: Engine) -> str:
-    """Return the class that really reads the replies."""
-    connection: Any = engine.client.redis.connection_pool.make_connection()
-    return type(connection._parser).__name__.lstrip("_")

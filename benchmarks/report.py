@@ -1,143 +1,93 @@
-"""The report: Markdown for people, JSON for programs."""
+"""The report of a run, as Markdown: how it was measured, and its table."""
 
-import json
-import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterator
+from statistics import median
 
-from benchmarks.figures import (
-    FIGURES,
-    LATEST,
-    LONGEST_CALL,
-    MOST_BYTES,
-    Figure,
-    Round,
-    ratio_spread,
-    short,
-    spread,
-)
-from benchmarks.memory import Memory
-from benchmarks.options import Options
-from benchmarks.scheduled import Scheduled
+from benchmarks.figures import SECTIONS, Figure, short
+from benchmarks.results import Results
 
-Row = tuple[str, str, str, bool]  # what, how much, how much it may be, whether it is not more
+NOTHING = "–"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """All that was measured on one server."""
-
-    server: str
-    about: dict[str, str]
-    socket: str
-    pinning: str
-    in_use: list[float]  # share of the machine that others used before each round
-    rounds: list[Round]
-    scheduled: Scheduled | None
-    memory: Memory | None
+def report(results: Results) -> str:
+    """Return all that a run found: settings, table, limits that are missed, what was refused."""
+    lines = [*settings(results), "", *table(results), ""]
+    lines += [f"* {column} can't: {why}" for column, why in results.refusals()]
+    if results.section == "own":
+        lines += [f"* MISSED: {label}" for label in missed(results)] or ["Every limit is kept."]
+    return "\n".join(lines) + "\n"
 
 
-def tell(line: str) -> None:
-    """Say how far the run is, apart from the report."""
-    print(line, "...", file=sys.stderr, flush=True)
-
-
-def show(reports: Sequence[Report], options: Options) -> None:
-    """Print the reports, and write them as JSON if that was asked for."""
-    for report in reports:
-        print("\n".join(_lines(report, options)))
-    if options.json:
-        data = {"options": asdict(options), "reports": [asdict(report) for report in reports]}
-        Path(options.json).write_text(json.dumps(data, indent=2) + "\n", "utf-8")
-
-
-def _lines(report: Report, options: Options) -> Iterator[str]:
-    yield f"## {report.server}\n"
-    yield from _settings(report, options)
-    yield "\n| figure | median (lowest–highest) | ratio to the raw round trip | floor | |"
-    yield "| --- | ---: | ---: | ---: | --- |"
-    missed = []
-    for figure in FIGURES:
-        row, ok = _row(figure, report.rounds)
-        yield row
-        missed += [] if ok else [figure.label]
-    for label, value, most, ok in [*_scheduled_rows(report), *_memory_rows(report)]:
-        yield f"| {label} | {value} | | {most} | {_verdict(most, ok)} |"
-        missed += [] if ok else [label]
-    if report.memory:
-        yield from _memory_parts(report.memory)
-    yield ""
-    yield from [f"MISSED: {label}" for label in missed] or ["Every floor is reached."]
-    yield ""
-
-
-def _settings(report: Report, options: Options) -> Iterator[str]:
-    for name, text in report.about.items():
+def settings(results: Results) -> Iterator[str]:
+    for name, text in results.about.items():
         yield f"* {name}: {text}"
-    yield f"* server: {report.server}, {report.socket}, no persistence"
-    yield f"* pinning: {report.pinning}"
-    if report.in_use:
-        shares = ", ".join(f"{share:.0%}" for share in report.in_use)
-        yield f"* machine in use by others before each round: {shares}"
-    yield (
-        f"* {options.rounds} rounds; in each, {options.jobs:,} calls or jobs per measure (twice as "
-        "many for two processes, four times for enqueue_many), and the raw round trip between "
-        "any two of them: its median is the round's. Ratios are taken within a round; for a time "
-        "it is how many round trips it lasts. Drain: from the first start to the last finish by "
-        f"the jobs' own records, in ms. Latency: {options.samples} jobs a round. Log level WARNING."
-    )
-    if options.smoke:
-        yield "* a smoke run: the figures mean nothing"
+    shares = [taken.busy for taken in results.taken if taken.busy is not None]
+    if shares:
+        yield (
+            f"* machine in use by others before the measures: {median(shares):.0%} in the median, "
+            f"{max(shares):.0%} at most"
+        )
 
 
-def _row(figure: Figure, rounds: Sequence[Round]) -> tuple[str, bool]:
-    """Return a line of the table, and whether its floor is reached."""
-    ratios = ratio_spread(figure, rounds)
-    ok = figure.floor is None or ratios is None or ratios.median >= figure.floor
-    value = f"{spread(figure, rounds)} {figure.unit}".strip()
-    floor = "" if figure.floor is None else f"≥ {figure.floor}"
-    return f"| {figure.label} | {value} | {ratios or ''} | {floor} | {_verdict(floor, ok)} |", ok
-
-
-def _scheduled_rows(report: Report) -> Iterator[Row]:
-    seen = report.scheduled
-    if seen is None:
+def table(results: Results) -> Iterator[str]:
+    """Yield the section's table."""
+    if results.section == "peers":
+        yield from _by_queue(results)
         return
-    first, last = LATEST
-    yield (
-        f"{seen.jobs:,} jobs due at one instant, 2 processes × 1 thread: start of the first after",
-        f"{short(seen.first * 1000)} ms",
-        f"≤ {first:g} s",
-        seen.first <= first,
-    )
-    ok = seen.last <= last
-    yield "the same: start of the last after", f"{short(seen.last)} s", f"≤ {last:g} s", ok
-    yield (
-        "the same: longest script call meanwhile",
-        f"{short(seen.longest_call)} ms",
-        f"≤ {LONGEST_CALL:g} ms",
-        seen.longest_call <= LONGEST_CALL,
-    )
-    calls = f"{short(seen.enqueue_p50)} and {short(seen.enqueue_p99)} ms"
-    yield "the same: `task.enqueue()` meanwhile, median and p99", calls, "", True
-    yield "the same: growth of the worker's memory", f"{seen.growth:.1f} MiB", "", True
+    limits = any(figure.limit for figure in SECTIONS[results.section])
+    heads = ["figure", *results.columns, *(["limit", ""] if limits else [])]
+    yield row(heads)
+    yield row(["---", *("---:" for _ in heads[1:])])
+    for figure in measured(results):
+        cells = [_cell(results, column, figure) for column in results.columns]
+        ends = [figure.limit, _verdict(results, figure)] if limits else []
+        yield row([figure.label, *cells, *ends])
 
 
-def _memory_rows(report: Report) -> Iterator[Row]:
-    memory = report.memory
-    if memory is not None:
-        label = f"bytes per queued no-op job, of {memory.jobs:,}, on {memory.server}"
-        ok = memory.per_job <= MOST_BYTES
-        yield label, f"{memory.per_job:.0f}", f"≤ {MOST_BYTES:.0f}", ok
+def measured(results: Results) -> list[Figure]:
+    """Return the figures that have a value."""
+    keys = {key for taken in results.taken for key in taken.values}
+    return [figure for figure in SECTIONS[results.section] if figure.key in keys]
 
 
-def _memory_parts(memory: Memory) -> Iterator[str]:
-    yield (
-        f"\nOf the {memory.per_job:.0f} bytes: record {memory.record}, payload {memory.payload}, "
-        f"index {short(memory.index)}, the rest (tables of the keyspace) {short(memory.rest)}."
-    )
+def missed(results: Results) -> list[str]:
+    return [figure.label for figure in measured(results) if not _holds(results, figure)]
 
 
-def _verdict(floor: str, ok: bool) -> str:
-    return "" if not floor else "reached" if ok else "**MISSED**"
+def _by_queue(results: Results) -> Iterator[str]:
+    """Yield a line per queue: medians, and rates also as multiples of the first queue's."""
+    figures, first = measured(results), results.columns[0]
+    yield row(["queue", *(figure.label for figure in figures)])
+    yield row(["---", *("---:" for _ in figures)])
+    for column in results.columns:
+        yield row([column, *(_compared(results, column, first, figure) for figure in figures)])
+
+
+def _compared(results: Results, column: str, first: str, figure: Figure) -> str:
+    found = results.spread(column, figure.key)
+    if found is None:
+        return NOTHING
+    text = f"{short(found.median)} {figure.unit}"
+    ratio = results.ratio(column, first, figure.key)
+    return text if ratio is None or column == first else f"{text} ({short(ratio.median)}×)"
+
+
+def _cell(results: Results, column: str, figure: Figure) -> str:
+    found = results.spread(column, figure.key)
+    return NOTHING if found is None else found.text(figure.unit)
+
+
+def _holds(results: Results, figure: Figure) -> bool:
+    found = [results.spread(column, figure.key) for column in results.columns]
+    return all(figure.holds(spread.median) for spread in found if spread is not None)
+
+
+def _verdict(results: Results, figure: Figure) -> str:
+    if not figure.limit:
+        return ""
+    return "kept" if _holds(results, figure) else "**MISSED**"
+
+
+def row(cells: list[str]) -> str:
+    """Return a line of a table."""
+    return f"| {' | '.join(cells)} |"

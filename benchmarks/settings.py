@@ -1,27 +1,22 @@
-"""The smallest Django project that can enqueue and run jobs; everything else is the default."""
+"""The smallest Django project that can enqueue and run jobs; everything else is the default.
+
+So is the log: the worker writes a line per job.
+"""
 
 import os
+
+from benchmarks import parsers
+
+parsers.apply()  # before anything imports redis
 
 SECRET_KEY = "only for the benchmarks"  # noqa: S105
 USE_TZ = True
 INSTALLED_APPS = ["django_jobqueue"]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
-# Workers inherit the address from the benchmark that starts them.
+# Workers inherit the address from the measure that starts them.
 TASKS = {
     "default": {
         "BACKEND": "django_jobqueue.backend.JobQueueBackend",
-        "OPTIONS": {
-            "URL": os.environ.get("BENCHMARK_REDIS_URL", "unix:///nowhere?db=0"),
-            "RETENTION_COUNT": 10_000_000,  # all are looked at in the end
-        },
+        "OPTIONS": {"URL": os.environ.get("BENCHMARK_REDIS_URL", "unix:///nowhere?db=0")},
     }
-}
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "handlers": {"console": {"class": "logging.StreamHandler"}},
-    "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {
-        name: {"level": "WARNING"} for name in ("django", "django_tasks", "django_jobqueue")
-    },
 }

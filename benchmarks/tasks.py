@@ -1,16 +1,16 @@
 """What the benchmarks run."""
 
-import time
-
+from benchmarks.record import note
 from django_jobqueue import task
 
 
 @task
 def noop(number: int, word: str) -> None:
-    """Do nothing with two small arguments."""
+    """Do nothing with two small arguments, but say that it was done."""
+    note(number)
 
 
 @task
-def stamp() -> int:
-    """Return when the task started, on the clock that all processes of a machine share."""
-    return time.monotonic_ns()
+async def async_noop(number: int, word: str) -> None:
+    """Do the same in an event loop."""
+    note(number)

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from benchmarks.producer import fill, raw_call, script_calls
+from benchmarks.bench import Bench, scripts
+from benchmarks.measures.filling import BATCH, fill
+from benchmarks.measures.producer import raw_call
 from benchmarks.tasks import noop
 from django_jobqueue.engine import Engine, new_engine
 from django_jobqueue.engine.claims import Slot
-from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.engine.locate import BEST_EFFORT_TIMEOUTS, worker_timeouts
 from django_jobqueue.worker.executor import Executor
 from django_jobqueue.worker.limits.shared_state import SharedState
@@ -23,8 +24,9 @@ SORTINGS = ("tottime", "cumulative")
 PASSES = 3  # without the profiler; the fastest counts
 
 
-def show(what: str, engine: Engine, jobs: int) -> None:
+def show(bench: Bench) -> None:
     """Print the profile of one measure, taken in this process."""
+    what, engine, jobs = bench.request.measure, bench.empty(), bench.request.jobs
     make = {"enqueue": _enqueue, "enqueue_many": _enqueue_many, "drain": _drain}[what]
     for name, made in (("raw round trip", partial(_raw, engine)), (what, make)):
         made(100)()  # warm up
@@ -49,8 +51,7 @@ def _split(engine: Engine, work: Callable[[], None], jobs: int) -> tuple[float, 
     work()
     cpu_usec = (time.process_time() - cpu) / jobs * 1e6
     all_usec = (time.perf_counter() - began) / jobs * 1e6
-    scripts = script_calls(engine)
-    server_usec = scripts.calls * scripts.usec_per_call / jobs
+    server_usec = scripts(engine).usec / jobs
     return cpu_usec, server_usec, all_usec - cpu_usec - server_usec
 
 
@@ -73,10 +74,10 @@ def _enqueue(jobs: int) -> Callable[[], None]:
 
 
 def _enqueue_many(jobs: int) -> Callable[[], None]:
-    calls = [(number, "two") for number in range(CHUNK)]
+    calls = [(number, "two") for number in range(BATCH)]
 
     def work() -> None:
-        for _ in range(0, jobs, CHUNK):
+        for _ in range(0, jobs, BATCH):
             noop.enqueue_many(calls)
 
     return work
@@ -84,7 +85,7 @@ def _enqueue_many(jobs: int) -> Callable[[], None]:
 
 def _drain(jobs: int) -> Callable[[], None]:
     """Return the loop of one slot, as a worker's process runs it, on a queue of so many jobs."""
-    fill(jobs)
+    fill(range(jobs))
     engine = new_engine("default", worker_timeouts(BLOCK))
     engine.client.attach()
     loop = SlotLoop(

@@ -1,0 +1,37 @@
+"""Ask a process of its own for values: how it is started, and what comes of it if it fails."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cores import Set, on
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def tell(line: str) -> None:
+    """Say how far the run is, apart from the report."""
+    print(line, "...", file=sys.stderr, flush=True)
+
+
+def ask(command: Sequence[str], environment: Mapping[str, str], cores: Set) -> dict[str, Any]:
+    """Return the JSON object on the last line that a command prints, or {"failed": why}."""
+    with on(cores):
+        done = subprocess.run(
+            [*command],
+            cwd=ROOT,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode != 0:
+        print(done.stderr, file=sys.stderr)
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        return {"failed": lines[-1]}
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer

@@ -1,0 +1,8 @@
+"""The job."""
+
+from benchmarks.record import note
+
+
+def noop(number: int) -> int:
+    note(number)
+    return number

@@ -1,0 +1,135 @@
+"""Round by round: each measure once a round, with each column in turn."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TypeVar
+
+from benchmarks import parsers
+from benchmarks.asking import ask, tell
+from benchmarks.cores import Cores
+from benchmarks.machine import busy, describe, versions
+from benchmarks.options import Options
+from benchmarks.plan import MEASURES
+from benchmarks.request import Request
+from benchmarks.results import Results, Taken, Writer
+from benchmarks.servers import Server, binary, memory_binary, running
+from django_jobqueue import __version__
+
+COMMAND = [sys.executable, "-m", "benchmarks.take"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One measure to be taken, and the column that it is for."""
+
+    column: str
+    request: Request
+    parser: str
+    server: Server
+
+
+def measure(options: Options, cores: Cores) -> Results:
+    """Take all measures of a section, and write them to its file as they come."""
+    with ExitStack() as stack:
+
+        def started(memory: bool = False) -> Server:
+            program = (memory_binary if memory else binary)(options.server)
+            tcp = options.tcp
+            return stack.enter_context(running(options.server, program, tcp=tcp, cores=cores))
+
+        servers = {False: started()}
+        if options.section == "own" and "memory" in wanted(options):
+            servers[True] = started(memory=True)
+        writer = Writer(options.file, Results(options.section, _about(options, cores, servers)))
+        for number in range(options.rounds):
+            for turn in turns(options, cores, servers, number):
+                writer.add(_take(turn, cores))
+    return writer.results
+
+
+def wanted(options: Options) -> list[str]:
+    """Return the measures of the section that were asked for."""
+    return [name for name in MEASURES if not options.only or name in options.only]
+
+
+def turns(
+    options: Options, cores: Cores, servers: dict[bool, Server], number: int
+) -> Iterator[Turn]:
+    """Yield what a round takes; another column is first in each."""
+    readers = options.parsers or tuple(parsers.available())
+    if options.section == "names":
+        for size in in_turn(options.sizes, number):
+            request = request_of(options, cores, "names", number, size)
+            yield Turn(f"{size:,} names", request, readers[0], servers[False])
+        return
+    for name in wanted(options):
+        plan = MEASURES[name]
+        if plan.once and number > 0:
+            continue
+        for parser in in_turn(readers if plan.by_parser else readers[:1], number):
+            request = request_of(options, cores, name, number)
+            yield Turn(parsers.LABELS[parser], request, parser, servers[plan.on_redis])
+
+
+def in_turn(items: Sequence[T], number: int) -> Sequence[T]:
+    """Return the items of a round, of which each is first in its turn."""
+    first = number % len(items) if items else 0
+    return [*items[first:], *items[:first]]
+
+
+def request_of(options: Options, cores: Cores, name: str, number: int, names: int = 0) -> Request:
+    return Request(
+        measure=name,
+        round=number,
+        jobs=options.jobs,
+        samples=options.samples,
+        due_jobs=options.due_jobs,
+        memory_jobs=options.memory_jobs,
+        idle=options.idle,
+        patience=options.patience,
+        names=names,
+        client_cores=tuple(cores.client),
+        both_cores=tuple(cores.both),
+    )
+
+
+def _take(turn: Turn, cores: Cores) -> Taken:
+    request = turn.request
+    tell(f"round {request.round + 1}: {request.measure} {turn.column}")
+    others = busy()
+    environment = {"BENCHMARK_REDIS_URL": turn.server.url, parsers.VARIABLE: turn.parser}
+    answer = ask([*COMMAND, request.dump()], environment, cores.client)
+    return Taken(
+        column=turn.column,
+        measure=request.measure,
+        round=request.round,
+        server=turn.server.name,
+        busy=others,
+        **answer,
+    )
+
+
+def _about(options: Options, cores: Cores, servers: dict[bool, Server]) -> dict[str, str]:
+    found = versions("django", "redis", "hiredis")
+    about = describe() | {"django_jobqueue": __version__}
+    about |= {"packages": ", ".join(f"{name} {number}" for name, number in found.items())}
+    about |= {"server": f"{servers[False].name}, {_socket(options)}, no persistence"}
+    if True in servers:
+        about |= {"memory measured on": servers[True].name}
+    if options.section == "own":
+        about |= {
+            "once": f"{options.due_jobs:,} jobs due at one instant for 2 processes × 1 thread; "
+            f"memory of {options.memory_jobs:,} queued jobs"
+        }
+    return about | {
+        "pinning": str(cores),
+        "rounds": f"{options.rounds}, of {options.jobs:,} jobs a measure",
+        "log": "the worker's default, a line at level INFO for each job, to a file",
+    }
+
+
+def _socket(options: Options) -> str:
+    return "loopback TCP" if options.tcp else "Unix socket"
