@@ -2,15 +2,18 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.cores import Set, on
+from embedded.tether import tethered
 
 ROOT = Path(__file__).resolve().parent.parent
+PATH = os.pathsep.join([str(ROOT), str(ROOT / "testproject")])
 
 
 def tell(line: str) -> None:
@@ -18,13 +21,16 @@ def tell(line: str) -> None:
     print(line, "...", file=sys.stderr, flush=True)
 
 
-def ask(command: Sequence[str], environment: Mapping[str, str], cores: Set) -> dict[str, Any]:
-    """Return the JSON object on the last line that a command prints, or {"failed": why}."""
+def ask(command: Sequence[str], environment: dict[str, str], cores: Set) -> dict[str, Any]:
+    """Return the JSON object on the last line that a command prints, or {"failed": why}.
+
+    The process does not outlive this one.
+    """
     with on(cores):
         done = subprocess.run(
-            [*command],
+            tethered(command, signal.SIGTERM),
             cwd=ROOT,
-            env=os.environ | environment,
+            env=os.environ | {"PYTHONPATH": PATH} | environment,
             capture_output=True,
             text=True,
             check=False,

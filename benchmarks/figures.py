@@ -66,7 +66,7 @@ NAMES = [
     Figure("names_ratio", "drain of all busy names: multiple of the drain of one queue"),
     Figure("idle_worker", "idle worker: CPU, all its processes", "% of a core"),
     Figure("idle_server", "idle worker: CPU of the server", "% of a core"),
-    Figure("idle_commands", "idle worker: commands of the server", "/s"),
+    Figure("idle_commands", "idle worker: commands of the server, those in scripts included", "/s"),
     Figure("latency_p50", "any name, call of `enqueue()` to first line of the task: p50", "ms"),
     Figure("latency_p99", "any name: p99", "ms"),
 ]

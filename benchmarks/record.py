@@ -11,7 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-VARIABLE = "BENCHMARK_RECORD"  # names the file, for the worker too
+VARIABLE = "BENCHMARK_RECORD"  # names the file
 LINE = b"%010d %019d %019d %07d\n"
 WIDTH = len(LINE % (0, 0, 0, 0))
 
@@ -42,7 +42,10 @@ class Record:
     def __init__(self, path: Path) -> None:
         self._path = path
         path.touch()
-        os.environ[VARIABLE] = str(path)
+
+    def variables(self) -> dict[str, str]:
+        """Return what tells a process to write here."""
+        return {VARIABLE: str(self._path)}
 
     def clear(self) -> None:
         os.truncate(self._path, 0)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 
 from benchmarks import pages, rounds
-from benchmarks.asking import ROOT
+from benchmarks.asking import PATH, ROOT
 from benchmarks.cores import Cores, choose, on
 from benchmarks.options import Options
 from benchmarks.peers import rounds as peer_rounds
@@ -62,5 +62,5 @@ def _show_profile(options: Options, cores: Cores) -> None:
     request = rounds.request_of(options, cores, str(options.profile), 0)
     program = binary(options.server)
     with running(options.server, program, tcp=options.tcp, cores=cores) as server, on(cores.client):
-        environment = os.environ | {"BENCHMARK_REDIS_URL": server.url}
+        environment = os.environ | {"PYTHONPATH": PATH, "BENCHMARK_REDIS_URL": server.url}
         subprocess.run([*PROFILE, request.dump()], cwd=ROOT, env=environment, check=True)

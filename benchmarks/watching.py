@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.cores import Set, on
 from benchmarks.processes import of_session
 from benchmarks.record import Record
+from embedded.tether import tethered
 
 POLL = 0.01  # seconds between two looks
 STOP = 30.0  # seconds that a worker gets to stop
@@ -76,10 +77,13 @@ class Worker:
 def start(
     command: Sequence[str], environment: Mapping[str, str], log: Path, cores: Set
 ) -> subprocess.Popen[bytes]:
-    """Start a worker as the leader of a session, on its cores, with its output in a file."""
+    """Start a worker as the leader of a session, on its cores, with its output in a file.
+
+    It does not outlive this process.
+    """
     with log.open("wb") as output, on(cores):
         return subprocess.Popen(
-            command,
+            tethered(command, signal.SIGKILL),
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,

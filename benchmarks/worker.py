@@ -22,7 +22,8 @@ def working(bench: Bench, cores: Set, *, processes: int = 1, threads: int = 1) -
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     command = [*COMMAND, "--processes", str(processes), "--threads", str(threads)]
     log = bench.folder / f"worker-{time.monotonic_ns()}.log"
-    process = start(command, os.environ | {"PYTHONPATH": path}, log, cores)
+    environment = os.environ | {"PYTHONPATH": path} | bench.record.variables()
+    process = start(command, environment, log, cores)
     worker = Worker(process, bench.record, log, bench.request.patience, LOGGED)
     try:
         yield worker

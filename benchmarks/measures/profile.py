@@ -2,6 +2,7 @@
 
 import cProfile
 import multiprocessing
+import os
 import pstats
 import time
 from collections.abc import Callable
@@ -26,6 +27,7 @@ PASSES = 3  # without the profiler; the fastest counts
 
 def show(bench: Bench) -> None:
     """Print the profile of one measure, taken in this process."""
+    os.environ.update(bench.record.variables())
     what, engine, jobs = bench.request.measure, bench.empty(), bench.request.jobs
     make = {"enqueue": _enqueue, "enqueue_many": _enqueue_many, "drain": _drain}[what]
     for name, made in (("raw round trip", partial(_raw, engine)), (what, make)):

@@ -29,7 +29,7 @@ class Environment:
     python: str
     database: Path
 
-    def variables(self, peer: Peer, url: str) -> Mapping[str, str]:
+    def variables(self, peer: Peer, url: str) -> dict[str, str]:
         """Return what the queue's processes get besides the record."""
         return {
             "BENCHMARK_PEER": peer.name,
@@ -52,6 +52,11 @@ def interpreter(named: str | None) -> str:
     least = ".".join(map(str, LEAST_PYTHON))
     found = f"{named!r} is not one" if named else "none was found"
     raise Unavailable(f"The other queues need Python {least} or newer, and {found}: use --python.")
+
+
+def version_of(python: str) -> str:
+    code = "import platform; print(platform.python_version())"
+    return subprocess.run([python, "-c", code], capture_output=True, text=True).stdout.strip()
 
 
 def prepare(peer: Peer, python: str, home: Path = HOME) -> Environment:

@@ -44,7 +44,7 @@ class Turn:
     def enqueue(self) -> Values:
         """Measure calls of one job, and bulk calls."""
         values: Values = self._play("enqueue", self.options.jobs)["values"]
-        self._empty()
+        self.empty()
         bulk: Values = self._play("bulk", self.options.jobs)["values"]
         return values | bulk
 
@@ -91,13 +91,15 @@ class Turn:
         command = [self.environment.python, *self.peer.worker(slots)]
         variables = self.environment.variables(self.peer, self.url)
         log = self.folder / f"worker-{time.monotonic_ns()}.log"
-        process = start(command, os.environ | variables, log, cores)
+        environment = os.environ | variables | self.record.variables()
+        process = start(command, environment, log, cores)
+        worker = Worker(process, self.record, log, self.options.patience)
         try:
-            yield Worker(process, self.record, log, self.options.patience)
+            yield worker
         finally:
-            Worker(process, self.record, log, 0).kill()
+            worker.kill()
 
-    def _empty(self) -> None:
+    def empty(self) -> None:
         self.record.clear()
         with Redis.from_url(self.url) as client:
             client.flushall()
@@ -111,7 +113,7 @@ def take(
     with tempfile.TemporaryDirectory(prefix="djq-benchmark-") as name:
         folder = Path(name)
         turn = Turn(peer, environment, url, options, cores, folder, Record(folder / "record"))
-        turn._empty()
+        turn.empty()
         try:
             return {"values": getattr(turn, measure)()}
         except Stalled as error:

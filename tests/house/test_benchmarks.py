@@ -1,9 +1,11 @@
 """The benchmarks run: a few jobs of each measure, for the command and not for the figures."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from benchmarks.plan import MEASURES as OWN_MEASURES
 from benchmarks.record import Start, cpu_usec, rate, require_each_once
 from benchmarks.results import NotResults, Results, Taken, Writer, load
 from benchmarks.servers import binary, running
-from tests.support.processes import PATIENCE, ROOT
+from tests.support.processes import PATIENCE, ROOT, until
 
 BOTH = [parsers.LABELS[parser] for parser in parsers.available()]
 
@@ -148,6 +150,31 @@ def test_process_that_breaks_is_told_of(capfd: pytest.CaptureFixture[str]) -> No
 
     assert answer == {"failed": "ValueError: broken"}
     assert "Traceback" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads /proc")
+def test_nothing_outlives_the_command(tmp_path: Path) -> None:
+    """Not even if it is killed while a worker is idle."""
+    mark = f"BENCHMARK_TEST={tmp_path}"
+    command = [sys.executable, "-m", "benchmarks", "--smoke", "--names", "--idle", "600"]
+    command += ["--json", str(tmp_path / "names.jsonl")]
+    environment = os.environ | dict([mark.split("=")])
+    started = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+
+    def marked() -> list[str]:
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if mark.encode() in (process / "environ").read_bytes().split(b"\0"):
+                    found.append((process / "cmdline").read_text())
+        return found
+
+    try:
+        until(lambda: len([words for words in marked() if "jobworker" in words]) == 2)
+    finally:
+        started.kill()
+        started.wait()
+    until(lambda: not marked(), what="all processes have ended")
 
 
 @pytest.mark.parametrize("what", ["enqueue", "drain"])
