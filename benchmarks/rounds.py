@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from benchmarks import parsers
@@ -31,23 +32,35 @@ class Turn:
     server: Server
 
 
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """The server of most measures, and that of the memory measure."""
+
+    most: Server
+    memory: Server
+
+
 def measure(options: Options, cores: Cores) -> Results:
     """Take all measures of a section, and write them to its file as they come."""
     with ExitStack() as stack:
-
-        def started(memory: bool = False) -> Server:
-            program = (memory_binary if memory else binary)(options.server)
-            tcp = options.tcp
-            return stack.enter_context(running(options.server, program, tcp=tcp, cores=cores))
-
-        servers = {False: started()}
-        if options.section == "own" and "memory" in wanted(options):
-            servers[True] = started(memory=True)
+        servers = _servers(options, cores, stack)
         writer = Writer(options.file, Results(options.section, _about(options, cores, servers)))
+        turns = _by_size if options.section == "names" else _by_parser
         for number in range(options.rounds):
             for turn in turns(options, cores, servers, number):
                 writer.add(_take(turn, cores))
     return writer.results
+
+
+def _servers(options: Options, cores: Cores, stack: ExitStack) -> Servers:
+    def started(program: Path) -> Server:
+        given = running(options.server, program, tcp=options.tcp, cores=cores)
+        return stack.enter_context(given)
+
+    most = started(binary(options.server))
+    if options.section == "own" and "memory" in wanted(options):
+        return Servers(most, started(memory_binary(options.server)))
+    return Servers(most, most)
 
 
 def wanted(options: Options) -> list[str]:
@@ -55,23 +68,26 @@ def wanted(options: Options) -> list[str]:
     return [name for name in MEASURES if not options.only or name in options.only]
 
 
-def turns(
-    options: Options, cores: Cores, servers: dict[bool, Server], number: int
-) -> Iterator[Turn]:
-    """Yield what a round takes; another column is first in each."""
-    readers = options.parsers or tuple(parsers.available())
-    if options.section == "names":
-        for size in in_turn(options.sizes, number):
-            request = request_of(options, cores, "names", number, size)
-            yield Turn(f"{size:,} names", request, readers[0], servers[False])
-        return
+def readers(options: Options) -> Sequence[str]:
+    """Return the reply parsers to measure with."""
+    return options.parsers or parsers.available()
+
+
+def _by_size(options: Options, cores: Cores, servers: Servers, number: int) -> Iterator[Turn]:
+    for size in in_turn(options.sizes, number):
+        request = request_of(options, cores, "names", number, size)
+        yield Turn(f"{size:,} names", request, readers(options)[0], servers.most)
+
+
+def _by_parser(options: Options, cores: Cores, servers: Servers, number: int) -> Iterator[Turn]:
     for name in wanted(options):
         plan = MEASURES[name]
         if plan.once and number > 0:
             continue
-        for parser in in_turn(readers if plan.by_parser else readers[:1], number):
-            request = request_of(options, cores, name, number)
-            yield Turn(parsers.LABELS[parser], request, parser, servers[plan.on_redis])
+        request = request_of(options, cores, name, number)
+        server = servers.memory if plan.on_redis else servers.most
+        for parser in in_turn(readers(options)[: None if plan.by_parser else 1], number):
+            yield Turn(parsers.LABELS[parser], request, parser, server)
 
 
 def in_turn(items: Sequence[T], number: int) -> Sequence[T]:
@@ -112,14 +128,16 @@ def _take(turn: Turn, cores: Cores) -> Taken:
     )
 
 
-def _about(options: Options, cores: Cores, servers: dict[bool, Server]) -> dict[str, str]:
+def _about(options: Options, cores: Cores, servers: Servers) -> dict[str, str]:
     found = versions("django", "redis", "hiredis")
     about = describe() | {"django_jobqueue": __version__}
     about |= {"packages": ", ".join(f"{name} {number}" for name, number in found.items())}
-    about |= {"server": f"{servers[False].name}, {_socket(options)}, no persistence"}
-    if True in servers:
-        about |= {"memory measured on": servers[True].name}
-    if options.section == "own":
+    about |= {"server": f"{servers.most.name}, {_socket(options)}, no persistence"}
+    if servers.memory is not servers.most:
+        about |= {"memory measured on": servers.memory.name}
+    if options.section == "names":
+        about |= {"reply parser": parsers.LABELS[readers(options)[0]]}
+    else:
         about |= {
             "once": f"{options.due_jobs:,} jobs due at one instant for 2 processes × 1 thread; "
             f"memory of {options.memory_jobs:,} queued jobs"

@@ -20,9 +20,11 @@ from benchmarks.peers import catalogue, turn
 from benchmarks.peers.environments import Environment, Unavailable, interpreter, prepare
 from benchmarks.peers.peer import MEASURES, Peer
 from benchmarks.plan import MEASURES as OWN_MEASURES
-from benchmarks.record import Start, cpu_usec, rate, require_each_once
+from benchmarks.record import Record, Start, cpu_usec, rate, require_each_once
 from benchmarks.results import NotResults, Results, Taken, Writer, load
 from benchmarks.servers import binary, running
+from benchmarks.watching import Worker
+from benchmarks.worker import require_logged
 from tests.support.processes import PATIENCE, ROOT, until
 
 BOTH = [parsers.LABELS[parser] for parser in parsers.available()]
@@ -243,7 +245,7 @@ def test_other_parser_than_asked_for_is_noticed(monkeypatch: pytest.MonkeyPatch)
         parsers.require_chosen(Connection())
 
 
-# ── What jobs write ──────────────────────────────────────────────────────────────────────────
+# ── What jobs and workers write ───────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -257,6 +259,19 @@ def test_other_parser_than_asked_for_is_noticed(monkeypatch: pytest.MonkeyPatch)
 def test_each_job_must_have_started_once(started: list[int], said: str) -> None:
     with pytest.raises(RuntimeError, match=said):
         require_each_once([Start(number, 0, 0, 1) for number in started], [1, 2, 3])
+
+
+def test_worker_must_have_logged_each_job(tmp_path: Path) -> None:
+    """Figures of a worker that writes less than by default would flatter it."""
+    log = tmp_path / "worker.log"
+    log.write_text("INFO succeeded in 0.000 s: job=a\nINFO failed in 0.000 s: job=b\n")
+    process = subprocess.Popen(["true"])
+    process.wait()
+    worker = Worker(process, Record(tmp_path / "record"), log, 1.0)
+
+    require_logged(worker, 1)
+    with pytest.raises(RuntimeError, match="logged 1 of 2 jobs"):
+        require_logged(worker, 2)
 
 
 def test_rate_is_from_first_start_to_last() -> None:
