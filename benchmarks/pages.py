@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from benchmarks.figures import short
-from benchmarks.report import NOTHING, report, row
+from benchmarks.report import NOTHING, is_quiet, report, row
 from benchmarks.results import Results
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,7 +23,9 @@ class NoPlace(ValueError):
 
 
 def write(results: Results, page: Path = PAGE, readme: Path = README) -> None:
-    """Replace the tables of the run's section, and of other queues the README's rows too.
+    """Replace the tables of the run's section.
+
+    The README's rows do not say how quiet the machine was, so it must have been.
 
     Raises: NoPlace.
     """
@@ -34,7 +36,7 @@ def write(results: Results, page: Path = PAGE, readme: Path = README) -> None:
         f"{begin}\n\n{report(results)}\n{end}",
         f"the lines {begin!r} and {end!r}",
     )
-    if results.section == "peers":
+    if results.section == "peers" and is_quiet(results):
         for label, key in ROWS.items():
             cells = [_cell(results, head, key) for head in _heads(readme)]
             wanted = f"the row {label!r} in its comparison"

@@ -7,6 +7,7 @@ from benchmarks.figures import SECTIONS, Figure, short
 from benchmarks.results import Results
 
 NOTHING = "–"
+QUIET = 0.15  # of the machine
 
 
 def report(results: Results) -> str:
@@ -21,12 +22,18 @@ def report(results: Results) -> str:
 def settings(results: Results) -> Iterator[str]:
     for name, text in results.about.items():
         yield f"* {name}: {text}"
-    shares = [taken.busy for taken in results.taken if taken.busy is not None]
-    if shares:
+    if shares := results.in_use:
         yield (
             f"* machine in use by others before the measures: {median(shares):.0%} in the median, "
             f"{max(shares):.0%} at most"
         )
+    if not is_quiet(results):
+        yield "* **The machine was not quiet: these figures only show that the measures work.**"
+
+
+def is_quiet(results: Results) -> bool:
+    """Return whether others used little of the machine, or it can't be told here."""
+    return median(results.in_use or [0.0]) <= QUIET
 
 
 def table(results: Results) -> Iterator[str]:

@@ -40,6 +40,11 @@ class Results:
     def columns(self) -> list[str]:
         return list(dict.fromkeys(taken.column for taken in self.taken))
 
+    @property
+    def in_use(self) -> list[float]:
+        """Return which shares of the machine others used before the measures."""
+        return [taken.busy for taken in self.taken if taken.busy is not None]
+
     def spread(self, column: str, key: str) -> Spread | None:
         """Return the rounds of a figure as one; None if it was not measured."""
         found = [t.values[key] for t in self.taken if t.column == column and key in t.values]

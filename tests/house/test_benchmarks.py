@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from benchmarks.peers.environments import Environment, Unavailable, interpreter,
 from benchmarks.peers.peer import MEASURES, Peer
 from benchmarks.plan import MEASURES as OWN_MEASURES
 from benchmarks.record import Record, Start, cpu_usec, rate, require_each_once
+from benchmarks.report import report
 from benchmarks.results import NotResults, Results, Taken, Writer, load
 from benchmarks.servers import binary, running
 from benchmarks.watching import Worker
@@ -320,6 +322,17 @@ def test_file_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
         load(file)
 
 
+@pytest.mark.parametrize(("share", "warned"), [(0.05, False), (0.9, True)])
+def test_busy_machine_is_said(share: float, warned: bool) -> None:
+    """Nobody takes the figures of such a run for more than they are."""
+    results = some("own", "with hiredis", {"drain": 5.0})
+    results.taken = [replace(taken, busy=share) for taken in results.taken]
+
+    text = report(results)
+    assert f"{share:.0%} in the median" in text
+    assert ("The machine was not quiet" in text) is warned
+
+
 def test_peers_are_compared_within_a_round() -> None:
     """Of rounds of which one was slow for all, the ratio stays right."""
     results = some("peers", "this", {"drain": 100.0}, {"drain": 10.0})
@@ -361,6 +374,18 @@ def test_readme_compares_the_speeds(tmp_path: Path) -> None:
     assert "| jobs run a second, by one slot | 201 | 204 | – | 202 | – | – | – |" in after
     before = pages.README.read_text("utf-8").splitlines()
     assert len([line for line in after if line not in before]) == 2
+
+
+def test_readme_takes_figures_of_a_quiet_machine_only(tmp_path: Path) -> None:
+    """The page says that the machine was in use; the README has no place to say so."""
+    page, readme = copies(tmp_path)
+    results = some("peers", "django_jobqueue", {"enqueue": 123_456.0})
+    results.taken = [replace(taken, busy=0.9) for taken in results.taken]
+
+    pages.write(results, page, readme)
+
+    assert "123,456" in page.read_text("utf-8")
+    assert readme.read_text("utf-8") == pages.README.read_text("utf-8")
 
 
 @pytest.mark.parametrize("missing", ["speed.md", "README.md"])
