@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,10 @@ class Stalled(RuntimeError):
     """The worker ended, or started no job for longer than the patience; the message says which."""
 
 
+def _pause() -> None:
+    time.sleep(POLL)
+
+
 @dataclass(slots=True)
 class Worker:
     """A running worker, the leader of a session."""
@@ -31,8 +35,8 @@ class Worker:
     patience: float  # seconds without a start
     usual: str = ""  # what stands in the lines of jobs that went well
 
-    def wait_for(self, starts: int) -> None:
-        """Wait until the record has so many starts.
+    def wait_for(self, starts: int, meanwhile: Callable[[], object] = _pause) -> None:
+        """Wait until the record has so many starts, and call `meanwhile` again and again.
 
         Raises: Stalled.
         """
@@ -44,7 +48,7 @@ class Worker:
                 seen, deadline = count, time.monotonic() + self.patience
             elif time.monotonic() > deadline:
                 raise Stalled(self._told(f"no job started for {self.patience:g} s", count))
-            time.sleep(POLL)
+            meanwhile()
 
     def stop(self) -> None:
         """Let the worker stop; kill what is left of it."""

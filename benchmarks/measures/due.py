@@ -10,7 +10,7 @@ from benchmarks.processes import resident
 from benchmarks.record import require_each_once
 from benchmarks.request import Values
 from benchmarks.tasks import noop
-from benchmarks.watching import Stalled, Worker
+from benchmarks.watching import Worker
 from benchmarks.worker import working
 
 PROCESSES = 2
@@ -33,7 +33,7 @@ def measure(bench: Bench) -> Values:
         fill(range(1, jobs + 1), run_after=datetime.fromtimestamp(due, UTC))
         _sleep_until(due_ns)
         with LongestCall(engine, SLOW) as longest:
-            calls = _enqueue_meanwhile(bench, worker, jobs)
+            calls = _enqueue_meanwhile(worker, jobs)
         growth = resident(worker.process.pid) - before
     starts = bench.record.starts()
     require_each_once(starts, range(1, jobs + 1))
@@ -61,18 +61,16 @@ def _sleep_until(due_ns: int) -> None:
     time.sleep(left)
 
 
-def _enqueue_meanwhile(bench: Bench, worker: Worker, jobs: int) -> list[float]:
+def _enqueue_meanwhile(worker: Worker, jobs: int) -> list[float]:
     """Enqueue elsewhere now and then until all have started; return ms of each call, sorted."""
     aside, found = noop.using(queue_name="aside", run_after=timedelta(days=1)), []
-    seen, deadline = 0, time.monotonic() + bench.request.patience
-    while (count := bench.record.count()) < jobs:
-        if count > seen:
-            seen, deadline = count, time.monotonic() + bench.request.patience
-        elif time.monotonic() > deadline:
-            worker.wait_for(jobs)
-            raise Stalled("The jobs started only when nobody enqueued any more.")
+
+    def enqueue() -> None:
         began = time.perf_counter()
         aside.enqueue(1, "two")
         found.append((time.perf_counter() - began) * 1000)
         time.sleep(PAUSE)
+
+    enqueue()
+    worker.wait_for(jobs, enqueue)
     return sorted(found)

@@ -19,7 +19,7 @@ from benchmarks.record import rate, require_each_once
 from benchmarks.request import Values
 from benchmarks.tasks import noop
 from benchmarks.watching import Worker
-from benchmarks.worker import working
+from benchmarks.worker import require_logged, working
 from django_jobqueue.engine import Engine
 
 MOST_BUSY = 200
@@ -59,6 +59,7 @@ def measure(bench: Bench) -> Values:
         worker.wait_for(jobs)
         starts = bench.record.starts()
         require_each_once(starts, range(1, jobs + 1))
+        require_logged(worker, jobs - 1)  # the last one's line may follow
         values = _idle(engine, worker, bench.request.idle)
         values |= percentiles(latencies(bench, worker, _drawn(bench, names.open)))
     alone = alone or _alone(bench, jobs)
