@@ -1,15 +1,8 @@
-"""Run the scripts of one alias, and read pipelines, over one set of connections.
-
-It uses redis-py's connections without its `execute_command`, whose work per command costs more than
-the command (docs/decisions/0005). A broken connection is discarded; a new one looks for the server
-again, since another may have taken over.
-"""
+"""Run the scripts of one alias, and read pipelines, over one set of connections (sockets.py)."""
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from copy import copy
 from functools import partial
 from typing import Any
@@ -17,14 +10,13 @@ from weakref import WeakSet
 
 from redis import ConnectionPool, Redis
 from redis.client import Pipeline
-from redis.exceptions import DataError, NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
 from django_jobqueue.conf import Options
 from django_jobqueue.engine import handshake
 from django_jobqueue.engine.errors import (
     FORBIDDEN,
-    NO_RETRY,
     UNREACHABLE,
     fault_of,
     mark_sent,
@@ -34,6 +26,7 @@ from django_jobqueue.engine.errors import (
 from django_jobqueue.engine.keys import Keys
 from django_jobqueue.engine.locate import address_of, caller_timeouts, make_pool
 from django_jobqueue.engine.scripts import Argument, Scripts, standard
+from django_jobqueue.engine.sockets import Sockets, pack, read_reply
 from django_jobqueue.exceptions import QueueUnavailable
 
 # Scripts that run unattached. A run may go on and end although the keys have another owner now: its
@@ -67,8 +60,8 @@ class Client:
         )
         self.redis = Redis(connection_pool=self.pool)  # builds pipelines and parses replies
         self.epoch: Argument = ""  # of the keys that this process attached to
-        self._retry: Retry = self.pool.connection_kwargs["retry"]
-        self._idle: deque[Any] = deque()  # open connections that no call uses
+        self.retry: Retry = self.pool.connection_kwargs["retry"]
+        self.sockets = Sockets(self.pool)
         self._is_attached = False
         self._lock = threading.Lock()
         self._failure: RedisError | None = None  # the last one to reach the server
@@ -76,24 +69,29 @@ class Client:
         self._pause = 0.0 if timeouts else FAIL_FAST
         _clients.add(self)
 
-    def run(self, script: str, rest: Sequence[Argument] = (), /, **given: Argument) -> Any:
+    def run(
+        self,
+        script: str,
+        rest: Sequence[Argument] = (),
+        meanwhile: Callable[[], object] | None = None,
+        /,
+        **given: Argument,
+    ) -> Any:
         """Run a script by name; `rest` is its last argument if that is a list.
 
+        `meanwhile` is called when the script is sent, before its reply is read.
         Raises: QueueUnavailable with the Redis error as its cause, and the errors of `attach`.
         """
         if not self._is_attached and script not in UNATTACHED:
             self.attach()
+        call = Call(self, script, rest, given)
         try:
-            return self._evaluate(script, rest, given)
+            call.connection = self.sockets.send(call.packed())
         except RedisError as error:
-            if not _is_detached(error):
-                raise self.unavailable(error, was_sent(error)) from error
-        self.detach()
-        self.attach()
-        try:
-            return self._evaluate(script, rest, given)
-        except RedisError as error:
-            raise self.unavailable(error, was_sent(error)) from error
+            call.failure = error  # `receive` raises it, or tries again
+        if meanwhile is not None:
+            meanwhile()
+        return call.receive()
 
     def read(self, ask: Ask) -> list[Any]:
         """Send what `ask` puts into a pipeline in one round trip; return the replies.
@@ -113,7 +111,7 @@ class Client:
 
         Raises: RedisError.
         """
-        return self._retry.call_with_retry(partial(self._exchange, _command, words), _pass)
+        return self.retry.call_with_retry(partial(self._exchange, pack(words), read_reply), _pass)
 
     def attach(self) -> None:
         """Check the server and attach to the keys, unless this was done already.
@@ -162,7 +160,7 @@ class Client:
         strip_arguments(error)
         fault = fault_of(error)
         if fault.server_may_have_changed:
-            self._close_idle()
+            self.sockets.close()
         if fault.server_may_have_changed or fault is FORBIDDEN:
             self.detach()
         if fault is UNREACHABLE:
@@ -185,63 +183,30 @@ class Client:
 
     def close(self) -> None:
         """Close all connections; the next call opens new ones."""
-        self._close_idle()
+        self.sockets.close()
         self.pool.disconnect()
 
     def _evaluate(self, name: str, rest: Sequence[Argument], given: dict[str, Argument]) -> Any:
-        script = self.scripts.all[name]
-        if script.is_gated:
-            given["epoch"] = self.epoch
-        words = script.arguments(self.keys.prefix, rest, given)
-        tries: list[Exception] = []
-        send = self._retry.call_with_retry
-        try:
-            try:
-                run = partial(self._exchange, _command, ("EVALSHA", script.sha, *words))
-                return send(run, tries.append)
-            except NoScriptError:
-                run = partial(self._exchange, _command, ("EVAL", script.source, *words))
-                return send(run, tries.append)
-        except RedisError as error:
-            if any(map(was_sent, tries)):  # an earlier try may have run the script
-                mark_sent(error)
-            raise
+        return Call(self, name, rest, given).reply()
 
     def _read(self, ask: Ask) -> list[Any]:
         """Return the replies to a pipeline; the reply to a refused command is its error."""
         pipe = self.redis.pipeline(transaction=False)
         ask(pipe)
-        if not pipe.command_stack:
+        commands = pipe.command_stack
+        if not commands:
             return []
-        send = partial(self._exchange, self._pipeline, pipe.command_stack)
-        replies: list[Any] = self._retry.call_with_retry(send, _pass)
+        read = partial(self._read_replies, commands)
+        data = b"".join([pack(tuple(words)) for words, _ in commands])
+        exchange = partial(self._exchange, data, read)
+        replies: list[Any] = self.retry.call_with_retry(exchange, _pass)
         return replies
 
-    def _exchange(self, send: Callable[[Any, Any], Any], what: Any) -> Any:
-        """Call `send` with `what` and a connection that no other call uses meanwhile."""
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = self._open()
-        try:
-            reply = send(what, connection)
-        except BaseException as error:
-            # An error reply leaves the connection intact, unless the server is the wrong one.
-            if isinstance(error, ResponseError) and not fault_of(error).server_may_have_changed:
-                strip_arguments(error)
-                self._idle.append(connection)
-            else:
-                if not isinstance(error, DataError):  # refused by redis-py itself
-                    mark_sent(error)
-                connection.disconnect()  # a reply may still arrive
-                self._close_idle()  # idle connections lead to the same server
-            raise
-        self._idle.append(connection)
-        return reply
+    def _exchange(self, data: bytes, read: Callable[[Any], Any]) -> Any:
+        return self.sockets.receive(self.sockets.send(data), read)
 
-    def _pipeline(self, commands: Sequence[Any], connection: Any) -> list[Any]:
-        """Send the commands of a pipeline, and parse the replies as redis-py does."""
-        connection.send_packed_command(connection.pack_commands([words for words, _ in commands]))
+    def _read_replies(self, commands: Sequence[Any], connection: Any) -> list[Any]:
+        """Parse the replies to the commands of a pipeline as redis-py does."""
         parse: Callable[..., Any] = self.redis.parse_response
         replies: list[Any] = []
         for words, options in commands:
@@ -251,21 +216,6 @@ class Client:
                 replies.append(error)
         return replies
 
-    def _open(self) -> Any:
-        connection = self.pool.connection_class(**self.pool.connection_kwargs)
-        connection.retry = NO_RETRY  # the whole exchange is repeated, on another connection
-        try:
-            connection.connect()
-        except ResponseError as error:
-            strip_arguments(error)  # the log-in is among them
-            raise
-        return connection
-
-    def _close_idle(self) -> None:
-        with suppress(IndexError):  # other threads may empty it meanwhile
-            while True:
-                self._idle.pop().disconnect()
-
     def _reply_or_none(self, reply: Any) -> Any:
         if not isinstance(reply, RedisError):
             return reply
@@ -274,15 +224,74 @@ class Client:
         raise self.unavailable(reply) from reply
 
 
-def _command(words: Sequence[Argument], connection: Any) -> Any:
-    connection.send_command(*words)
-    return connection.read_response()
+class Call:
+    """A script that `Client.run` has sent, and whose reply is still to be received."""
+
+    __slots__ = ("_client", "_given", "_name", "_rest", "connection", "failure")
+
+    def __init__(
+        self, client: Client, name: str, rest: Sequence[Argument], given: dict[str, Argument]
+    ) -> None:
+        self._client = client
+        self._name, self._rest, self._given = name, rest, given
+        self.connection: Any = None  # on which the reply will come; None: it was not sent
+        self.failure: RedisError | None = None  # of the sending
+
+    def receive(self) -> Any:
+        """Return the reply. Raises: the errors of `Client.run`."""
+        client = self._client
+        try:
+            return self.reply()
+        except RedisError as error:
+            if not _is_detached(error):
+                raise client.unavailable(error, was_sent(error)) from error
+        client.detach()
+        client.attach()
+        try:
+            return self.reply()
+        except RedisError as error:
+            raise client.unavailable(error, was_sent(error)) from error
+
+    def reply(self) -> Any:
+        """Return the reply, and try again as the client's pool says.
+
+        Raises: RedisError.
+        """
+        tries: list[Exception] = []
+        again = self._client.retry.call_with_retry
+        try:
+            try:
+                return again(self._try, tries.append)
+            except NoScriptError:
+                return again(partial(self._try, in_full=True), tries.append)
+        except RedisError as error:
+            if any(map(was_sent, tries)):  # an earlier try may have run the script
+                mark_sent(error)
+            raise
+
+    def _try(self, in_full: bool = False) -> Any:
+        """Return the reply to what was sent; if nothing was, send it first."""
+        connection, failure = self.connection, self.failure
+        self.connection = self.failure = None
+        if failure is not None:
+            raise failure
+        sockets = self._client.sockets
+        return sockets.receive(connection or sockets.send(self.packed(in_full)))
+
+    def packed(self, in_full: bool = False) -> bytes:
+        """Return the script and its arguments as the bytes to send."""
+        script = self._client.scripts.all[self._name]
+        if script.is_gated:
+            self._given["epoch"] = self._client.epoch
+        words = script.arguments(self._client.keys.prefix, self._rest, self._given)
+        head = ("EVAL", script.source) if in_full else ("EVALSHA", script.sha)
+        return pack((*head, *words))
 
 
 def forget_sockets() -> None:
     """Drop all connections of all clients in a forked process: they belong to its parent."""
     for client in list(_clients):
-        client._idle.clear()
+        client.sockets.forget()
         client._lock = threading.Lock()
 
 

@@ -29,7 +29,7 @@ def test_threads_may_close_at_the_same_time(engine: Engine, restless: None) -> N
     def close() -> None:
         try:
             for _ in range(TIMES):
-                client._idle.extend([idle] * 3)
+                client.sockets.idle.extend([idle] * 3)
                 client.close()
         except IndexError as error:
             failed.append(error)

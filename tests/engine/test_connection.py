@@ -522,12 +522,12 @@ def test_forked_child_shares_no_connection_of_an_engine_that_it_holds(
     held = new_engine("default", BEST_EFFORT_TIMEOUTS)
     make_job()
     assert held.queues.names() == ["default"]
-    (connection,) = held.client._idle
+    (connection,) = held.client.sockets.idle
     child = os.fork()
     if child == 0:
-        os._exit(int(connection in held.client._idle or held.queues.names() != ["default"]))
+        os._exit(int(connection in held.client.sockets.idle or held.queues.names() != ["default"]))
     assert os.waitpid(child, 0)[1] == 0
-    assert list(held.client._idle) == [connection]
+    assert list(held.client.sockets.idle) == [connection]
     assert held.queues.names() == ["default"]
     held.client.close()
 

@@ -131,12 +131,12 @@ def test_one_broken_connection_ends_all_idle_ones(engine: Engine) -> None:
     """A server that restarted costs one failed try, not one for each idle connection."""
     far = engine.client
     ids = [far.execute("CLIENT", "ID")]
-    held = [far._idle.pop()]  # in use by another thread
+    held = [far.sockets.idle.pop()]  # in use by another thread
     ids.append(far.execute("CLIENT", "ID"))
-    far._idle.extend(held)
+    far.sockets.idle.extend(held)
     for client_id in ids:
         engine.client.redis.client_kill_filter(_id=client_id)
 
     assert far.execute("CLIENT", "ID") not in ids
-    assert len(far._idle) == 1
+    assert len(far.sockets.idle) == 1
     far.close()

@@ -117,16 +117,18 @@ class Unlucky(Client):
         self._random = random
         self.late: list[tuple[str, Sequence[Any], dict[str, Any]]] = []
 
-    def run(self, script: str, rest: Sequence[Any] = (), /, **given: Any) -> Any:
+    def run(
+        self, script: str, rest: Sequence[Any] = (), meanwhile: Any = None, /, **given: Any
+    ) -> Any:
         luck = self._random.random()
         if luck < 0.01:  # the scheduler dies or sleeps; what it was about to say comes later
             self.late.append((script, rest, given))
             raise QueueUnavailable("no way there", passing=True)
-        reply = super().run(script, rest, **given)
+        reply = super().run(script, rest, meanwhile, **given)
         if luck < 0.02:
             raise QueueUnavailable("no way back", passing=True)
         if luck < 0.04 and script != "register_schedules":
-            again = super().run(script, rest, **given)
+            again = super().run(script, rest, meanwhile, **given)
             known = script == "record_missed" and again == 0
             assert again == reply or known or again == [b"known"]
         return reply
