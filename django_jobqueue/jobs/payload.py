@@ -23,11 +23,26 @@ from django_jobqueue.exceptions import PayloadTooLarge
 MAX_BITS = 10_000  # of an int; Python parses at most 4,300 digits
 MAX_DEPTH = 100  # nesting of lists and mappings; also stops at cyclic values
 
-_dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+def _encoder() -> Callable[[Any], str]:
+    """Return a function that encodes values without cycles as compact JSON.
+
+    JSONEncoder.encode makes CPython's encoder anew for each value, which costs as much as its use.
+    """
+    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    make: Any = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:  # not CPython
+        return encoder.encode
+    text: Any = json.encoder.encode_basestring
+    chunks = make(None, encoder.default, text, None, ":", ",", False, False, False)
+    return lambda value: "".join(chunks(value, 0))
+
+
+_dumps = _encoder()
 _sorted = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
 ).encode
-
+_scan = json.JSONDecoder().raw_decode
 
 Where = str | int | None  # name or number of an argument; None: the return value
 MAX_METADATA = 4096  # bytes as JSON
@@ -78,7 +93,7 @@ def load_call(data: bytes) -> Call:
 
     Raises: ValueError if it has another shape.
     """
-    found = json.loads(data.decode())
+    found = _loads(data.decode().strip(" \t\r\n"))
     if not isinstance(found, dict):
         raise ValueError(f"a call is a JSON object, not {type(found).__name__}")
     args, kwargs = found.get("args", []), found.get("kwargs", {})
@@ -88,6 +103,14 @@ def load_call(data: bytes) -> Call:
     if not isinstance(metadata, dict):
         raise ValueError("the metadata of a call is an object")
     return args, kwargs, metadata
+
+
+def _loads(text: str) -> Any:
+    """Parse JSON that has no white space around it; json.loads looks for some, twice."""
+    found, end = _scan(text)
+    if end != len(text):
+        raise ValueError(f"the JSON ends at character {end}, and there is more")
+    return found
 
 
 def dump_value(value: Any, cap: int) -> bytes:

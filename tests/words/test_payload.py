@@ -228,7 +228,8 @@ def test_json_is_compact_and_readable() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"[]", b"null", b"{", b"\xff", b'{"args":{}}', b'{"kwargs":[]}', b'{"args":1}']
+    "data",
+    [b"", b"[]", b"null", b"{", b"\xff", b'{"args":{}}', b'{"kwargs":[]}', b'{"args":1}', b"{} {}"],
 )
 def test_call_of_another_shape_is_refused(data: bytes) -> None:
     """What did not come from `dump_call` is a ValueError, not a crash."""
@@ -239,6 +240,11 @@ def test_call_of_another_shape_is_refused(data: bytes) -> None:
 def test_parts_of_a_call_may_be_missing() -> None:
     """A later writer may leave out what is empty."""
     assert load_call(b"{}") == ([], {}, {})
+
+
+def test_white_space_around_a_call_is_allowed() -> None:
+    """A client in another language may write it so."""
+    assert load_call(b' \r\n{"args": [1]}\t') == ([1], {}, {})
 
 
 def test_missing_value_is_none() -> None:
