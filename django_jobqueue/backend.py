@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.apps import apps
 from django.core import checks
@@ -23,7 +23,8 @@ from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.exceptions import BadSignature, JobNotFound, QueueUnavailable, TaskUnknown
 from django_jobqueue.jobs.job import QUEUE_PATTERN, Job, is_id, new_id
 from django_jobqueue.jobs.payload import pure_call, pure_metadata
-from django_jobqueue.jobs.result import JobResult, result_of, set_enqueued
+from django_jobqueue.jobs.prepared import Prepared, Results
+from django_jobqueue.jobs.result import JobResult, result_of
 from django_jobqueue.jobs.signature import check_call
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import State
@@ -31,13 +32,6 @@ from django_jobqueue.retry import Seconds
 from django_jobqueue.task import Task, as_called
 
 logger = logging.getLogger("django_jobqueue")
-
-
-class Prepared(NamedTuple):
-    """A job to store and the result that its caller receives."""
-
-    job: Job
-    result: JobResult[..., Any]
 
 
 class JobQueueBackend(compat.BaseTaskBackend):
@@ -76,8 +70,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
 
         Raises: InvalidTask, TypeError, PayloadTooLarge, QueueUnavailable.
         """
-        self.validate_task(task)
-        engine = self.engine
+        engine = self._engine_for(task)
         prepared = [prepare(task, args, kwargs, engine.options, engine.signer)]
         if on_commit.is_wanted(task, engine.options):
             self._store_on_commit(engine, prepared)
@@ -87,13 +80,12 @@ class JobQueueBackend(compat.BaseTaskBackend):
 
     def enqueue_many(
         self, task: Any, calls: Iterable[Call], spread: Seconds | None = None
-    ) -> list[JobResult[..., Any]]:
+    ) -> Sequence[JobResult[..., Any]]:
         """Store many calls of a task, 500 per round trip; see `enqueue`.
 
         All calls are checked before the first is stored.
         """
-        self.validate_task(task)
-        engine = self.engine
+        engine = self._engine_for(task)
         prepared = [
             prepare(*call, engine.options, engine.signer)
             for call in expand_calls(task, calls, spread)
@@ -102,7 +94,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
             self._store_on_commit(engine, prepared)
         else:
             self._store(engine, prepared)
-        return [result for _, result in prepared]
+        return Results(prepared)
 
     def prepare_scheduled(
         self,
@@ -124,10 +116,10 @@ class JobQueueBackend(compat.BaseTaskBackend):
         """Record when each job was stored, in ms since the epoch, and send `task_enqueued`."""
         enqueued = compat.signals.task_enqueued
         heard = compat.is_heard(enqueued, logging.DEBUG)
-        for (_, result), at in zip(prepared, stored_at, strict=True):
-            set_enqueued(result, at)
+        for one, at in zip(prepared, stored_at, strict=True):
+            one.note_stored(at)
             if heard:
-                enqueued.send_robust(type(self), task_result=result)
+                enqueued.send_robust(type(self), task_result=one.result)
 
     def latest(
         self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -190,28 +182,40 @@ class JobQueueBackend(compat.BaseTaskBackend):
             )
         ]
 
+    def _engine_for(self, task: Any) -> Engine:
+        """Return the engine after validating the task, which is done once for each engine.
+
+        What a task is valid by are settings, and settings that change make a new engine.
+        """
+        engine = self.engine
+        seen: dict[str, Any] = task.__dict__ if isinstance(task, Task) else {}
+        if seen.get("valid_for") is not engine:
+            self.validate_task(task)
+            seen["valid_for"] = engine
+        return engine
+
     def _store(
         self, engine: Engine, prepared: Sequence[Prepared], retry: bool = False
-    ) -> list[JobResult[..., Any]]:
+    ) -> Results[..., Any]:
         """Store those that are not stored yet; after QueueUnavailable, `again` calls this again."""
         check_test_run(engine)
         if retry:
             engine.client.try_again()
-        wanted = [one for one in prepared if one.result.is_pending and not one.result.is_dropped]
+        wanted = [one for one in prepared if one.is_wanted]
         try:
             for start in range(0, len(wanted), CHUNK):
                 chunk = wanted[start : start + CHUNK]
-                self.note_stored(chunk, engine.jobs.enqueue([job for job, _ in chunk]))
+                # A caller of one job looks at its result at once, one of many perhaps never.
+                meanwhile = chunk[0].make_result
+                self.note_stored(chunk, engine.jobs.enqueue([one.job for one in chunk], meanwhile))
         except QueueUnavailable as error:
             error.again = partial(self._store, engine, prepared, retry=True)
             raise
-        return [result for _, result in prepared]
+        return Results(prepared)
 
     def _store_on_commit(self, engine: Engine, prepared: Sequence[Prepared]) -> None:
         on_commit.defer(
-            partial(self._store, engine, prepared),
-            [result for _, result in prepared],
-            engine.options.database,
+            partial(self._store, engine, prepared), Results(prepared), engine.options.database
         )
 
     def _refresh(self, engine: Engine, digest: str, seen: str, prepared: Prepared) -> None:
@@ -220,8 +224,8 @@ class JobQueueBackend(compat.BaseTaskBackend):
         The caller can use a stale value, so QueueUnavailable is only logged.
         """
         check_test_run(engine)
-        job, result = prepared
-        keep = cached.keep_seconds(result.task)
+        job = prepared.job
+        keep = cached.keep_seconds(prepared.task)
         try:
             at = engine.cached_results.refresh(digest, job, seen=seen, keep=keep)
         except QueueUnavailable as error:
@@ -251,34 +255,34 @@ def prepare(
     schedule: str = "",
     nominal_at: int | None = None,
 ) -> Prepared:
-    """Make a signed job of a call, or of a fire of `schedule`, and its result.
+    """Make a signed job of a call, or of a fire of `schedule`.
 
     Raises: InvalidTask, TypeError, PayloadTooLarge, and whatever middleware raises.
     """
-    metadata = getattr(task, "metadata", None)
-    attempts = getattr(task, "max_attempts", None)
-    recoveries = getattr(task, "max_recoveries", None)
-    run_after, path = task.run_after, task.module_path
+    path = task.module_path
     paths.check_findable(path)
     check_call(task, args, kwargs)
-    pure_args, pure_kwargs = pure_call(args, kwargs)
-    job = Job(
-        id=new_id(),
-        task=path,
-        queue=task.queue_name,
-        state=State.QUEUED if run_after is None else State.SCHEDULED,
-        priority=task.priority,
-        max_attempts=options.max_attempts if attempts is None else attempts,
-        max_recoveries=options.max_recoveries if recoveries is None else recoveries,
-        delay=run_after if isinstance(run_after, timedelta) else None,
-        due_at=int(run_after.timestamp() * 1000) if isinstance(run_after, datetime) else None,
-        args=pure_args,
-        kwargs=pure_kwargs,
-        metadata=pure_metadata(metadata) if metadata else {},
-        schedule=schedule,
-        nominal_at=nominal_at,
-    )
+    job = Job(new_id(), path)
+    job.queue, job.priority = task.queue_name, task.priority
+    job.args, job.kwargs = pure_call(args, kwargs)
+    if metadata := getattr(task, "metadata", None):
+        job.metadata = pure_metadata(metadata)
+    attempts = getattr(task, "max_attempts", None)
+    recoveries = getattr(task, "max_recoveries", None)
+    job.max_attempts = options.max_attempts if attempts is None else attempts
+    job.max_recoveries = options.max_recoveries if recoveries is None else recoveries
+    job.schedule, job.nominal_at = schedule, nominal_at
+    if task.run_after is not None:
+        _defer(job, task.run_after)
     for enqueue in middleware.load(options.middleware).enqueue:
         enqueue(job)
     job.seal(signer, options.max_payload)
-    return Prepared(job, result_of(job, task))
+    return Prepared(job, task)
+
+
+def _defer(job: Job, run_after: datetime | timedelta) -> None:
+    job.state = State.SCHEDULED
+    if isinstance(run_after, timedelta):
+        job.delay = run_after
+    else:
+        job.due_at = int(run_after.timestamp() * 1000)

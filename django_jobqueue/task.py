@@ -3,7 +3,7 @@
 Next: backend.py stores a call of a task as a job.
 """
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import (
@@ -80,6 +80,9 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
         _Base.__post_init__(self)
         paths.note(self)
 
+    def get_backend(self) -> Any:
+        return compat.task_backends[self.backend]  # Django's imports it anew at each call
+
     @property
     def is_limited(self) -> bool:
         """Return whether the task sets limits of its own for its runs."""
@@ -132,14 +135,14 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
         calls: Iterable[tuple[Any, ...] | list[Any] | Mapping[str, Any]],
         *,
         spread: retry.Seconds | None = None,
-    ) -> "list[JobResult[P, R]]":
-        """Enqueue one job per call, 500 per round trip.
+    ) -> "Sequence[JobResult[P, R]]":
+        """Enqueue one job per call, 500 per round trip; return the results in the same order.
 
         A call is a list or tuple of positional arguments, or a mapping of keyword arguments.
         `spread` distributes the jobs evenly over this time; the first one is not delayed.
         Raises: ValueError if `spread` is not above 0, or is above a year.
         """
-        found: list[JobResult[P, R]] = self._ours("enqueue_many")(self, calls, spread)
+        found: Sequence[JobResult[P, R]] = self._ours("enqueue_many")(self, calls, spread)
         return found
 
     def latest(self, *args: P.args, **kwargs: P.kwargs) -> "Latest[R] | None":
@@ -183,7 +186,6 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
         def get_result(self, result_id: str) -> JobResult[P, R]: ...
         async def aget_result(self, result_id: str) -> JobResult[P, R]: ...
         def call(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
-        def get_backend(self) -> Any: ...
 
 
 Task.thaw()

@@ -4,7 +4,7 @@ Next: worker/slot_loop.py claims jobs from a queue.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from django_jobqueue.engine.client import Client
@@ -24,9 +24,12 @@ class Jobs:
     def __init__(self, client: Client) -> None:
         self._run = client.run
 
-    def enqueue(self, jobs: Sequence[Job]) -> list[int]:
+    def enqueue(
+        self, jobs: Sequence[Job], meanwhile: Callable[[], object] | None = None
+    ) -> list[int]:
         """Store up to 500 jobs in one call, each once; return when each was stored, in ms.
 
+        `meanwhile` is called while the server stores them.
         Raises: ValueError if there are more, QueueUnavailable.
         """
         if len(jobs) > CHUNK:
@@ -34,7 +37,7 @@ class Jobs:
         words: list[Argument] = []
         for job in jobs:
             words += new_job_words(job)
-        return [int(at) for at in self._run("enqueue", words)] if jobs else []
+        return [int(at) for at in self._run("enqueue", words, meanwhile)] if jobs else []
 
     def cancel(self, job_id: str, reason: str = "cancelled") -> State:
         """Cancel a job, or tell a running one to end; return its state now.

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django_jobqueue.jobs import payload
 from django_jobqueue.jobs.run import Run, since_requeue
@@ -43,12 +43,14 @@ def is_id(value: object) -> bool:
     return isinstance(value, str) and ID_PATTERN.fullmatch(value) is not None
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Job:
     """One call of a task, as it was when it was made or read. Times are ms since the epoch.
 
-    `seal` makes the payload from the arguments and metadata, and `open` reads them back; nothing
-    changes the other fields (docs/decisions/0011 tells why the class is not frozen).
+    Who makes a job sets its fields, best by assignment: a call with all of them costs three times
+    as much. `seal` makes the payload from the arguments and metadata, and `open` reads them back.
+    After that nothing but `enqueued_at` changes (docs/decisions/0011 tells why the class is not
+    frozen).
     """
 
     id: str
@@ -105,26 +107,27 @@ class Job:
 
         A value that can't be parsed is left out; a job without a state counts as damaged.
         """
-        values: dict[str, Any] = {"task": ""}
+        job, no_state = cls(job_id, ""), cast(State, None)
+        job.state = no_state
         for name, value in fields:
-            if name in RECORD_FIELDS:
+            if name in RECORD_FIELDS and RECORD_FIELDS[name][0] not in parts:
                 attribute, parse = RECORD_FIELDS[name]
                 try:
-                    values[attribute] = parse(value)
+                    setattr(job, attribute, parse(value))
                 except (KeyError, ValueError):
                     continue
-        # The record has a field for the first start only if there was a second.
-        first = values.get("started_at") or values.get("attempted_at") or parts.get("attempted_at")
-        values.update(parts, started_at=first or None)
-        if "state" not in values:
-            values.update(state=State.FAILED, reason=Reason.DAMAGED)
-        job = cls(id=job_id, **values)
-        if job.state is State.SUCCEEDED and "attempts" not in values:
+        first = job.started_at or job.attempted_at  # the record has the former from the second run on
+        for attribute, part in parts.items():
+            setattr(job, attribute, part)
+        job.started_at = first or job.attempted_at or None
+        if job.state is no_state:
+            job.state, job.reason = State.FAILED, Reason.DAMAGED
+        elif job.state is State.SUCCEEDED and not job.attempts:
             job._count_first_run()
         return job
 
     def _count_first_run(self) -> None:
-        """Add the first run of a job that it ended: the record tells of it only by its own fields.
+        """Add the run of a job that succeeded at once: only the job's own fields tell of it.
 
         See `finish` in the protocol.
         """

@@ -171,10 +171,10 @@ def result_of(job: Job, task: Any) -> JobResult[..., Any]:
     result.task = task
     result.id = job.id
     result.status = STATUS_OF[state]
-    result.enqueued_at = moment(job.enqueued_at)
-    result.started_at = moment(job.started_at)
-    result.finished_at = moment(job.finished_at)
-    result.last_attempted_at = moment(job.attempted_at)
+    result.enqueued_at = _in_zone(job.enqueued_at) if job.enqueued_at else None
+    result.started_at = _in_zone(job.started_at) if job.started_at else None
+    result.finished_at = _in_zone(job.finished_at) if job.finished_at else None
+    result.last_attempted_at = _in_zone(job.attempted_at) if job.attempted_at else None
     result.args = job.args
     result.kwargs = job.kwargs
     result.backend = task.backend

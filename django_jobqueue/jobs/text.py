@@ -75,9 +75,9 @@ def number(value: bytes | str) -> int:
     Raises: ValueError if the value is not a whole number, or its size reaches MAX_NUMBER.
     """
     found = int(value)
-    if not -MAX_NUMBER < found < MAX_NUMBER:
-        raise ValueError(f"{found} is out of bounds")
-    return found
+    if -MAX_NUMBER < found < MAX_NUMBER:
+        return found
+    raise ValueError(f"{found} is out of bounds")
 
 
 def ms(value: bytes | str) -> int:
@@ -85,10 +85,10 @@ def ms(value: bytes | str) -> int:
 
     Raises: ValueError if the value is not a whole number of 0 or more below MAX_NUMBER.
     """
-    found = number(value)
-    if found < 0:
-        raise ValueError(f"{found} is no time")
-    return found
+    found = int(value)
+    if 0 <= found < MAX_NUMBER:
+        return found
+    raise ValueError(f"{found} is no time")
 
 
 def ms_of(score: bytes | float) -> int | None:

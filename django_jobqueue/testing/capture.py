@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from django_jobqueue import compat
-from django_jobqueue.backend import JobQueueBackend, Prepared, prepare
+from django_jobqueue.backend import JobQueueBackend, prepare
 from django_jobqueue.bulk import Call, TaskCall, expand_calls
 from django_jobqueue.conf import load
-from django_jobqueue.jobs.result import JobResult, set_enqueued, set_state
+from django_jobqueue.jobs.prepared import Prepared
+from django_jobqueue.jobs.result import JobResult, set_state
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import State
 from django_jobqueue.retry import Seconds
@@ -28,7 +29,7 @@ class CapturedJobs(list[JobResult[..., Any]]):
         self.cached = LocalResults()
 
     def add(self, prepared: Prepared) -> None:
-        set_enqueued(prepared.result, now_ms())
+        prepared.note_stored(now_ms())
         self._prepared.append(prepared)
         self.by_id[prepared.job.id] = prepared.result
         self.append(prepared.result)
@@ -66,7 +67,7 @@ class _CapturingBackend(JobQueueBackend):
         prepared = [prepare(*call, options, signer) for call in calls]
         for one in prepared:
             self.jobs.add(one)
-        return [result for _, result in prepared]
+        return [one.result for one in prepared]
 
     def get_result(self, result_id: str) -> Any:
         if result := self.jobs.by_id.get(result_id):

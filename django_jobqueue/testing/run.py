@@ -9,9 +9,10 @@ from time import time
 from typing import Any
 
 from django_jobqueue import cached
-from django_jobqueue.backend import JobQueueBackend, Prepared
+from django_jobqueue.backend import JobQueueBackend
 from django_jobqueue.engine.cached import CachedResult
 from django_jobqueue.jobs import payload
+from django_jobqueue.jobs.prepared import Prepared
 from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.jobs.states import Outcome, State
 from django_jobqueue.worker.executor import Executor

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.test import override_settings
@@ -88,6 +89,41 @@ def test_enqueue_many_keeps_the_order_over_chunks(engine: Engine) -> None:
     page = engine.inspector.page(State.QUEUED, 0, 1100, queues=["default"], newest_first=False)
     assert [job.id for job in page] == [result.id for result in results]
     assert tasks.add.enqueue_many([]) == []
+
+
+def test_results_of_many_are_like_a_list(engine: Engine) -> None:
+    """Each is made once, when it is looked at."""
+    results: Any = tasks.add.enqueue_many([(n, n) for n in range(4)])
+    made = list(results)
+    ids = [result.id for result in made]
+    assert (len(results), len(set(ids))) == (4, 4)
+    assert [result.args for result in made] == [[n, n] for n in range(4)]
+    assert all(result.enqueued_at is not None for result in made)
+    assert results[1] is made[1]
+    assert results[-1] is made[3]
+    assert results[1:3] == made[1:3]
+    assert results[2] in results
+    assert list(reversed(results)) == made[::-1]
+    assert results == made
+    assert made == results
+    assert results != made[:3]
+    assert results != ids[0]
+    assert [*results, *made] == results + made == made + results
+    assert repr(results) == repr(made)
+    with pytest.raises(IndexError):
+        results[4]
+    with pytest.raises(TypeError):
+        hash(results)
+
+
+def test_task_is_validated_once_and_again_after_new_settings(engine: Engine, settings) -> None:
+    """A second enqueue takes nothing for granted that the settings decide."""
+    tasks.add.enqueue(1, 2)
+    tasks.add.enqueue(1, 2)
+    entry = settings.TASKS["default"]
+    settings.TASKS = settings.TASKS | {"default": entry | {"QUEUES": ["other"]}}
+    with pytest.raises(compat.InvalidTask, match="default"):
+        tasks.add.enqueue(1, 2)
 
 
 def test_enqueue_many_checks_all_calls_before_the_first_is_stored(engine: Engine) -> None:

@@ -1,5 +1,6 @@
 """enqueue_many(spread=…): jobs laid evenly over a time."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -19,7 +20,7 @@ HOUR = 3_600_000  # ms
 EAGER = {"default": {"BACKEND": "django_jobqueue.testing.EagerBackend", "OPTIONS": {}}}
 
 
-def delays(engine: Engine, results: list[JobResult[..., Any]]) -> list[int]:
+def delays(engine: Engine, results: Sequence[JobResult[..., Any]]) -> list[int]:
     """Return how many ms after it was stored each job is due; 0: at once."""
     jobs = [engine.inspector.job(result.id) for result in results]
     return [job.due_at - job.enqueued_at if job.due_at else 0 for job in jobs]

@@ -31,6 +31,7 @@ BESIDE = {
     "engine/scripts.py": "puts arguments into the order of a script's header",
     "engine/keys.py": "spells the names of keys",
     "engine/queues.py": "lists the queues for a slot that serves all",
+    "jobs/prepared.py": "makes a job's result when it is looked at",
     "jobs/payload.py": "says what JSON is pure, and how it is written",
     "jobs/run.py": "holds the records of earlier runs",
     "jobs/states.py": "holds words",

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.states import State
@@ -18,7 +19,8 @@ def test_all_start_once_in_the_order_of_their_times(
 ) -> None:
     """By due time, then first in, first out; whichever of two processes takes them."""
     due = datetime.now(UTC) + timedelta(seconds=1)
-    early, late = [], []
+    early: list[Any] = []
+    late: list[Any] = []
     for start in range(0, JOBS, 2 * CHUNK):
         calls = [[number] for number in range(start, start + 2 * CHUNK)]
         later = tasks.echo.using(run_after=due + timedelta(milliseconds=1))

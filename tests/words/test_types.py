@@ -1,6 +1,6 @@
 """What type checkers know of tasks; `make lint` checks the types, this only that the code runs."""
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, assert_type
 
 from django_jobqueue import JobContext, JobResult, Latest, schedule, task
@@ -49,7 +49,7 @@ async def types(context: JobContext) -> None:
     add.enqueue("1")  # type: ignore[arg-type, call-arg]
     await add(1, 2)  # type: ignore[misc]
 
-    results: list[JobResult[Any, int]] = add.enqueue_many([(1, 2), [3, 4], {"a": 5, "b": 6}])
+    results: Sequence[JobResult[Any, int]] = add.enqueue_many([(1, 2), [3, 4], {"a": 5, "b": 6}])
     assert_type(results[0].return_value, int)
     add.enqueue_many(["12"])  # type: ignore[list-item]
     add.enqueue_many([1, 2])  # type: ignore[list-item]

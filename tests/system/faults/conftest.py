@@ -1,7 +1,7 @@
 """Fixtures: a server of one's own that may be broken, the way there through a fault proxy."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ def open_for(pid: int, gate: Path) -> None:
     gate.with_name(f"{gate.name}-{pid}").touch()
 
 
-def until_final(engine: Engine, results: list[Any], timeout: float = PATIENCE) -> list[Job]:
+def until_final(engine: Engine, results: Sequence[Any], timeout: float = PATIENCE) -> list[Job]:
     """Return the jobs when all are final."""
     ids = [result.id for result in results]
 

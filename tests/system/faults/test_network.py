@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,7 +105,7 @@ def test_connections_that_are_reset_again_and_again(
 ) -> None:
     """Every 50 ms, sixty and more, while jobs flow: each job runs once."""
     worker_process("--processes", "2", TEST_REDIS_URL=proxy.url).until_ready(2)
-    results = []
+    results: list[Any] = []
 
     def enough() -> bool:
         results.extend(fault_tasks.work.enqueue_many([(oracle.path,)] * 10))

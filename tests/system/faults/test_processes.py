@@ -106,7 +106,7 @@ def test_a_storm_of_stops_costs_nothing(
     seed = random.randrange(2**32)
     print(f"seed {seed}")  # noqa: T201
     chance = random.Random(seed)
-    results = fault_tasks.work.enqueue_many([(oracle.path, 0.02)] * 200)
+    results = [*fault_tasks.work.enqueue_many([(oracle.path, 0.02)] * 200)]
     workers: list[WorkerProcess] = []
     asked: set[WorkerProcess] = set()  # to stop; a second signal would end running jobs
     while len(workers) < 10:

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,7 +146,8 @@ def test_flushed_scripts_and_killed_clients_cost_nothing(
 ) -> None:
     """SCRIPT FLUSH and CLIENT KILL again and again while jobs flow: each runs once."""
     worker_process("--processes", "2").until_ready(2)
-    results, killed = [], []
+    results: list[Any] = []
+    killed = []
 
     def enough() -> bool:
         results.extend(fault_tasks.work.enqueue_many([(oracle.path, 0.001)] * 10))
