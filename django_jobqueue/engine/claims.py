@@ -5,7 +5,7 @@ Next: worker/slot_loop.py claims, runs and finishes.
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -95,12 +95,21 @@ class Claims:
         return _read_claim(reply, slot)
 
     def finish(
-        self, slot: Slot, run: Job | Lease, result: RunResult, queues: Sequence[str]
+        self,
+        slot: Slot,
+        run: Job | Lease,
+        result: RunResult,
+        queues: Sequence[str],
+        meanwhile: Callable[[], object] | None = None,
     ) -> Finished:
-        """Finish a run and claim the next job of `queues` (none: claim nothing)."""
+        """Finish a run and claim the next job of `queues` (none: claim nothing).
+
+        `meanwhile` is called while the server does so.
+        """
         reply = self._run(
             "finish",
             queues,
+            meanwhile,
             id=run.id,
             fence=run.fence,
             outcome=result.outcome,

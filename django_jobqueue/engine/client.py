@@ -10,18 +10,17 @@ from weakref import WeakSet
 
 from redis import ConnectionPool, Redis
 from redis.client import Pipeline
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from django_jobqueue.conf import Options
 from django_jobqueue.engine import handshake
+from django_jobqueue.engine.call import Call
 from django_jobqueue.engine.errors import (
     FORBIDDEN,
     UNREACHABLE,
     fault_of,
-    mark_sent,
     strip_arguments,
-    was_sent,
 )
 from django_jobqueue.engine.keys import Keys
 from django_jobqueue.engine.locate import address_of, caller_timeouts, make_pool
@@ -224,70 +223,6 @@ class Client:
         raise self.unavailable(reply) from reply
 
 
-class Call:
-    """A script that `Client.run` has sent, and whose reply is still to be received."""
-
-    __slots__ = ("_client", "_given", "_name", "_rest", "connection", "failure")
-
-    def __init__(
-        self, client: Client, name: str, rest: Sequence[Argument], given: dict[str, Argument]
-    ) -> None:
-        self._client = client
-        self._name, self._rest, self._given = name, rest, given
-        self.connection: Any = None  # on which the reply will come; None: it was not sent
-        self.failure: RedisError | None = None  # of the sending
-
-    def receive(self) -> Any:
-        """Return the reply. Raises: the errors of `Client.run`."""
-        client = self._client
-        try:
-            return self.reply()
-        except RedisError as error:
-            if not _is_detached(error):
-                raise client.unavailable(error, was_sent(error)) from error
-        client.detach()
-        client.attach()
-        try:
-            return self.reply()
-        except RedisError as error:
-            raise client.unavailable(error, was_sent(error)) from error
-
-    def reply(self) -> Any:
-        """Return the reply, and try again as the client's pool says.
-
-        Raises: RedisError.
-        """
-        tries: list[Exception] = []
-        again = self._client.retry.call_with_retry
-        try:
-            try:
-                return again(self._try, tries.append)
-            except NoScriptError:
-                return again(partial(self._try, in_full=True), tries.append)
-        except RedisError as error:
-            if any(map(was_sent, tries)):  # an earlier try may have run the script
-                mark_sent(error)
-            raise
-
-    def _try(self, in_full: bool = False) -> Any:
-        """Return the reply to what was sent; if nothing was, send it first."""
-        connection, failure = self.connection, self.failure
-        self.connection = self.failure = None
-        if failure is not None:
-            raise failure
-        sockets = self._client.sockets
-        return sockets.receive(connection or sockets.send(self.packed(in_full)))
-
-    def packed(self, in_full: bool = False) -> bytes:
-        """Return the script and its arguments as the bytes to send."""
-        script = self._client.scripts.all[self._name]
-        if script.is_gated:
-            self._given["epoch"] = self._client.epoch
-        words = script.arguments(self._client.keys.prefix, self._rest, self._given)
-        head = ("EVAL", script.source) if in_full else ("EVALSHA", script.sha)
-        return pack((*head, *words))
-
-
 def forget_sockets() -> None:
     """Drop all connections of all clients in a forked process: they belong to its parent."""
     for client in list(_clients):
@@ -297,7 +232,3 @@ def forget_sockets() -> None:
 
 def _pass(error: Exception) -> None:
     """Do nothing between two tries: the broken connection is already closed."""
-
-
-def _is_detached(error: RedisError) -> bool:
-    return str(error).startswith("DETACHED")

@@ -44,7 +44,7 @@ class LogLine(NamedTuple):
 
 def spelled(what: str, kept: str = "") -> str:
     """Return a text of any length with its control characters escaped, except those in `kept`."""
-    if not _HARMFUL.search(what):
+    if what.isprintable() or not _HARMFUL.search(what):  # the first is quick, and most are
         return what
     return _HARMFUL.sub(lambda found: found[0] if found[0] in kept else _escaped(found), what)
 
@@ -55,7 +55,7 @@ def text(value: bytes) -> str:
     A lone surrogate would keep the byte too, but no page, link, log or database takes one. `raw`
     returns the bytes of a name, so that what is shown can also be cancelled or deleted.
     """
-    return value.decode(errors="backslashreplace")
+    return value.decode("utf-8", "backslashreplace")
 
 
 def raw(name: str) -> str | bytes:

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from argparse import SUPPRESS, ArgumentParser, BooleanOptionalAction
 from collections.abc import Sequence
 from typing import Any
@@ -89,6 +90,14 @@ class LongRunningCommand(output.Command):
 
 class _Cleaned(logging.Formatter):
     """Format a record so that its text stays on its line, and steers no terminal."""
+
+    _latest = 0, ""  # a second, and how it is written
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        second = int(record.created)
+        if self._latest[0] != second:
+            self._latest = second, time.strftime(self.default_time_format, self.converter(second))
+        return f"{self._latest[1]},{record.msecs:03.0f}"
 
     def format(self, record: logging.LogRecord) -> str:
         line = f"{self.formatTime(record)} {record.levelname} {record.getMessage()}"

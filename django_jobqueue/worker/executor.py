@@ -6,6 +6,7 @@ Next: worker/slot_loop.py hands the result to engine/claims.py.
 import logging
 import time
 from contextlib import ExitStack, suppress
+from functools import cache
 from typing import Any
 
 from asgiref.sync import async_to_sync, iscoroutinefunction
@@ -38,6 +39,7 @@ from django_jobqueue.worker.execution import Execution
 from django_jobqueue.worker.limits.interrupt import UNLIMITED, Interrupt
 from django_jobqueue.worker.limits.shared_state import NEVER, Limits
 
+_is_coroutine_function = cache(iscoroutinefunction)
 UNKNOWN_TASK_DELAY = (30.0, 600.0)  # seconds until a job of an unknown task is retried: min, max
 
 
@@ -131,12 +133,14 @@ class Executor:
         return value
 
     def _succeeded(self, job: Job, task: Any, value: Any) -> RunResult:
-        data = payload.dump_value(payload.pure(value, None), self._options.max_result)
+        data = b""  # stands for None
+        if value is not None:
+            data = payload.dump_value(payload.pure(value, None), self._options.max_result)
         cache = ""
         if getattr(task, "keep_latest", False):
             job.open(self._signer)  # the function may have changed its arguments
             cache = cache_key(task, job.args, job.kwargs)
-        return RunResult(Outcome.SUCCEEDED, value=b"" if data == b"null" else data, cache=cache)
+        return RunResult(Outcome.SUCCEEDED, value=data, cache=cache)
 
     def _execution_of_error(
         self, job: Job, task: Any, error: BaseException, is_final: bool
@@ -221,7 +225,7 @@ class Executor:
 
 def _call(job: Job, task: Any, args: list[Any], limits: Limits, interrupt: Interrupt) -> Any:
     """Call the task's function; only this call can be interrupted."""
-    awaits = iscoroutinefunction(task.func)
+    awaits = _is_coroutine_function(task.func)
     try:
         try:
             interrupt.on(job.fence, limits, awaits=awaits)

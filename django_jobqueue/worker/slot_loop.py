@@ -78,8 +78,8 @@ class SlotLoop:
     ) -> None:
         """Serve `queues` (None: all queues); `reports` stores progress, with short time-outs.
 
-        `tidy` is called after each job and after each wait, so that connections are usable
-        before each job. `drop` is called after an interrupted run.
+        `tidy` is called while Redis stores the end of a job, and after each wait, so that
+        connections are usable before each job. `drop` is called after an interrupted run.
         """
         self._engine = engine
         self._claims = engine.claims
@@ -148,19 +148,23 @@ class SlotLoop:
         if self.interrupt.raised is not None:
             close_engines()
             self._drop()
-        self._tidy()
 
     def _finish(self, execution: Execution, seconds: float, queues: Sequence[str]) -> Job | NoJob:
-        job, result = execution.job, execution.result
+        job, result, line = execution.job, execution.result, log_lines.EndLine(seconds)
+
+        def meanwhile() -> None:
+            self._tidy()
+            line.prepare(execution)
+
         reply, now_ms, found = self._patiently(
-            lambda: self._claims.finish(self._slot, job, result, queues), None
+            lambda: self._claims.finish(self._slot, job, result, queues, meanwhile), None
         )
         if reply is FinishReply.STALE:
             log_lines.lease_lost(job)
             return found
         if reply is FinishReply.CANCELLED:
             execution = execution._replace(result=result._replace(outcome=Outcome.CANCELLED))
-        log_lines.ended(execution, seconds)
+        line.write(execution)
         if self._executor.send_signals(execution, now_ms):
             self._tidy()  # receivers may have queried
         return found

@@ -532,6 +532,22 @@ def test_forked_child_shares_no_connection_of_an_engine_that_it_holds(
     held.client.close()
 
 
+def test_work_goes_on_while_a_script_runs(engine: Engine, make_job: Make) -> None:
+    """Also work that asks Redis, over another connection; and once, whatever is repeated."""
+    make_job()
+    client = engine.client
+    seen: list[Any] = []
+    client.close()
+    reply = client.run("queues", (), lambda: seen.append(engine.queues.names()))
+    assert seen == [["default"]]
+    assert reply == [b"default"]
+    assert len(client.sockets.idle) == 2
+
+    client.redis.client_kill_filter(_type="normal", skipme=False)
+    assert client.run("queues", (), lambda: seen.append("again")) == [b"default"]
+    assert seen[1:] == ["again"]
+
+
 def test_refused_calls_keep_their_connection(engine: Engine) -> None:
     """An error of the server is a reply: nothing has to be connected anew."""
     client = engine.client.redis

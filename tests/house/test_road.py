@@ -27,6 +27,7 @@ MOST_ROOT_MODULES = 18
 # Entered on the road, and not on the map: what they say is not about this job.
 BESIDE = {
     "engine/__init__.py": "hands out the one engine of an alias",
+    "engine/call.py": "repeats a call whose reply did not come",
     "engine/sockets.py": "keeps the open connections",
     "engine/scripts.py": "puts arguments into the order of a script's header",
     "engine/keys.py": "spells the names of keys",
