@@ -142,15 +142,13 @@ def _read_claim(reply: Sequence[Any], slot: Slot) -> Job | NoJob:
         wait_ms = int(reply[1])
         return NoJob(wait_ms=None if wait_ms < 0 else wait_ms)
     _, job_id, queue, fence, now, payload, words, runs = reply
-    return Job.read(
-        text(job_id),
-        zip(words[::2], words[1::2], strict=True),
-        queue=text(queue),
-        state=State.RUNNING,
-        fence=text(fence),
-        worker=slot.worker,
-        attempted_at=int(now),
-        payload=payload,
-        runs=read_runs(runs) if runs else (),
-        claim_sent_at=sent_at,
-    )
+    word = iter(words)
+    job = Job.read(text(job_id), zip(word, word, strict=True))
+    # The record is from before the claim, or from after it.
+    job.queue, job.state, job.worker = text(queue), State.RUNNING, slot.worker
+    job.fence, job.attempted_at, job.claim_sent_at = text(fence), int(now), sent_at
+    job.started_at = job.started_at or job.attempted_at
+    job.payload = payload
+    if runs:
+        job.runs = read_runs(runs)
+    return job

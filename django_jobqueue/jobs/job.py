@@ -116,10 +116,10 @@ class Job:
                     setattr(job, attribute, parse(value))
                 except (KeyError, ValueError):
                     continue
-        first = job.started_at or job.attempted_at  # the record has the former from the second run on
+        # The record has a field for the first start only if there was a second.
+        job.started_at = job.started_at or job.attempted_at or None
         for attribute, part in parts.items():
             setattr(job, attribute, part)
-        job.started_at = first or job.attempted_at or None
         if job.state is no_state:
             job.state, job.reason = State.FAILED, Reason.DAMAGED
         elif job.state is State.SUCCEEDED and not job.attempts:
