@@ -73,7 +73,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
         engine = self._engine_for(task)
         prepared = [prepare(task, args, kwargs, engine.options, engine.signer)]
         if on_commit.is_wanted(task, engine.options):
-            self._store_on_commit(engine, prepared)
+            on_commit.defer(self._store, engine, prepared)
         else:
             self._store(engine, prepared)
         return prepared[0].result
@@ -91,7 +91,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
             for call in expand_calls(task, calls, spread)
         ]
         if on_commit.is_wanted(task, engine.options):
-            self._store_on_commit(engine, prepared)
+            on_commit.defer(self._store, engine, prepared)
         else:
             self._store(engine, prepared)
         return Results(prepared)
@@ -212,11 +212,6 @@ class JobQueueBackend(compat.BaseTaskBackend):
             error.again = partial(self._store, engine, prepared, retry=True)
             raise
         return Results(prepared)
-
-    def _store_on_commit(self, engine: Engine, prepared: Sequence[Prepared]) -> None:
-        on_commit.defer(
-            partial(self._store, engine, prepared), Results(prepared), engine.options.database
-        )
 
     def _refresh(self, engine: Engine, digest: str, seen: str, prepared: Prepared) -> None:
         """Store the job that refreshes a value immediately, unless another caller has stored one.

@@ -51,12 +51,17 @@ class Call:
         Raises: RedisError.
         """
         tries: list[Exception] = []
+
+        def failed(error: Exception) -> None:
+            tries.append(error)
+            self._client.check_time(error)
+
         again = self._client.retry.call_with_retry
         try:
             try:
-                return again(self._try, tries.append)
+                return again(self._try, failed)
             except NoScriptError:
-                return again(partial(self._try, in_full=True), tries.append)
+                return again(partial(self._try, in_full=True), failed)
         except RedisError as error:
             if any(map(was_sent, tries)):  # an earlier try may have run the script
                 mark_sent(error)

@@ -24,6 +24,7 @@ from django_jobqueue.engine.errors import (
 )
 from django_jobqueue.engine.keys import Keys
 from django_jobqueue.engine.locate import address_of, caller_timeouts, make_pool
+from django_jobqueue.engine.repeats import check_time
 from django_jobqueue.engine.scripts import Argument, Scripts, standard
 from django_jobqueue.engine.sockets import Sockets, pack, read_reply
 from django_jobqueue.exceptions import QueueUnavailable
@@ -59,6 +60,7 @@ class Client:
         )
         self.redis = Redis(connection_pool=self.pool)  # builds pipelines and parses replies
         self.epoch: Argument = ""  # of the keys that this process attached to
+        self.check_time = partial(check_time, options.timeout)
         self.retry: Retry = self.pool.connection_kwargs["retry"]
         self.sockets = Sockets(self.pool)
         self._is_attached = False
@@ -110,7 +112,8 @@ class Client:
 
         Raises: RedisError.
         """
-        return self.retry.call_with_retry(partial(self._exchange, pack(words), read_reply), _pass)
+        exchange = partial(self._exchange, pack(words), read_reply)
+        return self.retry.call_with_retry(exchange, self.check_time)
 
     def attach(self) -> None:
         """Check the server and attach to the keys, unless this was done already.
@@ -198,7 +201,7 @@ class Client:
         read = partial(self._read_replies, commands)
         data = b"".join([pack(tuple(words)) for words, _ in commands])
         exchange = partial(self._exchange, data, read)
-        replies: list[Any] = self.retry.call_with_retry(exchange, _pass)
+        replies: list[Any] = self.retry.call_with_retry(exchange, self.check_time)
         return replies
 
     def _exchange(self, data: bytes, read: Callable[[Any], Any]) -> Any:
@@ -228,7 +231,3 @@ def forget_sockets() -> None:
     for client in list(_clients):
         client.sockets.forget()
         client._lock = threading.Lock()
-
-
-def _pass(error: Exception) -> None:
-    """Do nothing between two tries: the broken connection is already closed."""

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -153,6 +153,13 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
             pause = min(pause * 1.5, longest)
             self.refresh()
         return self.return_value
+
+
+class Prepared(NamedTuple):
+    """A job to store and the result that its caller receives."""
+
+    job: Job
+    result: JobResult[..., Any]
 
 
 class _Draft(JobResult[..., Any]):
