@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from django_jobqueue.jobs import failure
+from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.signature import signature_of
 from django_jobqueue.jobs.text import one_line
 
@@ -61,35 +62,21 @@ class Redactor:
                 text = re.sub("".join(map(_in_url, form)), HIDDEN, text)
         return text
 
-    def traceback(
-        self,
-        error: BaseException,
-        args: list[Any],
-        kwargs: dict[str, Any],
-        metadata: dict[str, Any],
-    ) -> str:
-        """Return the end of a traceback with the secrets of the call and the metadata hidden."""
-        text = self._without(failure.full_text(error), args, kwargs, metadata)
+    def traceback(self, error: BaseException, job: Job) -> str:
+        """Return the end of a traceback with the secrets of the job's call and metadata hidden."""
+        text = self._without(failure.full_text(error), job)
         data = text.encode(errors="backslashreplace")
         if len(data) <= MAX_TRACEBACK:
             return data.decode()
         cut = "[…]\n"
         return cut + data[len(cut.encode()) - MAX_TRACEBACK :].decode(errors="ignore")
 
-    def line(
-        self,
-        error: BaseException,
-        args: list[Any],
-        kwargs: dict[str, Any],
-        metadata: dict[str, Any],
-    ) -> str:
+    def line(self, error: BaseException, job: Job) -> str:
         """Return what an exception says in one line, with the same secrets hidden."""
-        return one_line(self._without(failure.message(error), args, kwargs, metadata))
+        return one_line(self._without(failure.message(error), job))
 
-    def _without(
-        self, text: str, args: list[Any], kwargs: dict[str, Any], metadata: dict[str, Any]
-    ) -> str:
-        return self.text(self.text(text, args, kwargs), [], metadata)
+    def _without(self, text: str, job: Job) -> str:
+        return self.text(self.text(text, job.args, job.kwargs), [], job.metadata)
 
     def _shown(self, name: str | None, value: Any) -> Any:
         return HIDDEN if self._is_secret(name, value) else self.value(value)

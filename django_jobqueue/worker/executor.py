@@ -148,7 +148,7 @@ class Executor:
         redactor = Redactor(task, self._options.sensitive)
         try:
             job.open(self._signer)  # the function may have changed its arguments
-            cause = redactor.line(error, job.args, job.kwargs, job.metadata)
+            cause = redactor.line(error, job)
             result = self._result_of_error(job, as_task(task), error, redactor, is_final)
         except BaseException as fault:  # the exception is code of the project, which may raise
             path = failure.class_path(error)
@@ -176,7 +176,7 @@ class Executor:
             Outcome.FAILED if delay is None else Outcome.RETRIED,
             reason=reason if delay is None else "",
             exception=failure.class_path(error),
-            traceback=redactor.traceback(error, job.args, job.kwargs, job.metadata),
+            traceback=redactor.traceback(error, job),
             delay_ms=int((delay or 0.0) * 1000),
         )
 
