@@ -33,7 +33,11 @@ CERTIFICATE = Fault(
     passing=False,
     server_may_have_changed=True,
 )
-LOGIN = Fault("Check user, password and ACL of the configured Redis.", passing=False)
+LOGIN = Fault(
+    "Check user, password and ACL of the configured Redis. If they were changed, restart this "
+    "process with the new ones.",
+    passing=False,
+)
 FORBIDDEN = Fault(
     "The ACL of the Redis user forbids it: give it the rights that the page Secure Redis of the "
     "documentation lists.",

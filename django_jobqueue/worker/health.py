@@ -72,11 +72,17 @@ class Health:
         self._slot_limit = max(self._limit, 2 * idle)
         self._file = HealthFile("worker", file)
         self._renewed_at = time.monotonic()
+        self._refusal = ""
         self.end = self._file.end
 
     def note_renewal(self) -> None:
         """Store the time of a renewal that Redis has answered."""
         self._renewed_at = time.monotonic()
+        self._refusal = ""
+
+    def note_refusal(self, refusal: str) -> None:
+        """Store what Redis says if it refuses the supervisor until a setting is changed."""
+        self._refusal = refusal
 
     def faults(self) -> list[str]:
         """Return one text per fault; an empty list means that the worker is healthy."""
@@ -86,7 +92,14 @@ class Health:
             for slot, state in self._states.items()
             if state.last_reply_at < now - self._slot_limit
         ]
-        if self._renewed_at < now - self._limit:
+        found += [
+            f"slot {slot} is refused by Redis until a setting is changed; its log line says which"
+            for slot, state in self._states.items()
+            if state.is_refused
+        ]
+        if self._refusal:
+            found.append(f"leases can't be renewed: {self._refusal}")
+        elif self._renewed_at < now - self._limit:
             found.append(f"leases could not be renewed for {self._limit:g} s")
         return found
 

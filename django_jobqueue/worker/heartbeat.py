@@ -46,6 +46,11 @@ class Heartbeat(RedisTicks):
         self._started_at = int(time.time() * 1000)
         self._is_stopping = False
 
+    def note_failure(self, error: JobQueueError) -> None:
+        """Delay all calls, and let the worker's health name what must be changed."""
+        super().note_failure(error)
+        self._health.note_refusal(self.outage.refusal)
+
     def mark_stopping(self) -> None:
         """Store at once in the worker's record that the worker is stopping."""
         self._is_stopping = True

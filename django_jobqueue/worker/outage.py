@@ -26,16 +26,22 @@ class Outage:
         """Log `meanwhile` with the first failure: it says what happens until Redis answers."""
         self.failures = 0
         self.retry_at = 0.0  # monotonic; the earliest time of the next call
+        self.refusal = ""  # what Redis says if a setting must be changed before it answers again
         self._meanwhile = meanwhile
-        self._reason = ""  # of the latest first failure
+        self._reason = ""  # which was logged last
         self._level = level
 
     def note_failure(self, error: Exception) -> float:
-        """Count and log a failure; return the seconds until the next call."""
-        if self.failures == 0:
-            self._reason = f"{error} {self._meanwhile}"
-            if _tellers.setdefault(self._reason, self) is self:
-                logger.log(self._level, "%s %s", error, self._meanwhile)
+        """Count a failure, log the first one; return the seconds until the next call.
+
+        An outage may begin with a broken connection, and a log-in that is refused only later. So
+        the first failure that does not end by itself is logged too.
+        """
+        is_refusal = not getattr(error, "passing", False)
+        if self.failures == 0 or (is_refusal and not self.refusal):
+            self._tell(error, logging.ERROR if is_refusal else self._level)
+        if is_refusal:
+            self.refusal = str(error)
         pause = pause_after(self.failures)
         self.failures += 1
         self.retry_at = time.monotonic() + pause
@@ -43,10 +49,23 @@ class Outage:
 
     def note_success(self) -> None:
         if self.failures:
-            if _tellers.get(self._reason) is self:
-                del _tellers[self._reason]
+            if self._forget_reason():
                 logger.warning("Redis answers again. Calls that have failed: %d.", self.failures)
             self.failures = 0
+            self.refusal = ""
+
+    def _tell(self, error: Exception, level: int) -> None:
+        self._forget_reason()
+        self._reason = f"{error} {self._meanwhile}"
+        if _tellers.setdefault(self._reason, self) is self:
+            logger.log(level, "%s %s", error, self._meanwhile)
+
+    def _forget_reason(self) -> bool:
+        """Let others log the same reason; return whether it was this one that has."""
+        if _tellers.get(self._reason) is not self:
+            return False
+        del _tellers[self._reason]
+        return True
 
 
 # Reason → who has logged it, and will log its end. A caller that is gone tells nothing any more.

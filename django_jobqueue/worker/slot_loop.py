@@ -216,11 +216,14 @@ class SlotLoop:
                 answer = call()
             except JobQueueError as error:
                 pause = self._outage.note_failure(error)
+                self._state.is_refused = bool(self._outage.refusal)
                 if self._stop.requested and otherwise is not None:
                     return otherwise
                 time.sleep(pause)
             else:
-                self._outage.note_success()
+                if self._outage.failures:
+                    self._state.is_refused = False
+                    self._outage.note_success()
                 return answer
 
 

@@ -55,6 +55,21 @@ def test_missing_renewals_are_a_fault(state: SlotState) -> None:
     assert health.faults() == []
 
 
+def test_refusals_are_faults_at_once(state: SlotState) -> None:
+    """They name the cause; a renewal, or the slot's next process, ends them."""
+    state.reset(NEVER)
+    health = make(state, lease=PATIENCE)
+    state.is_refused = True
+    health.note_refusal("the log-in is refused")
+    assert health.faults() == [
+        "slot 0.0 is refused by Redis until a setting is changed; its log line says which",
+        "leases can't be renewed: the log-in is refused",
+    ]
+    health.note_renewal()
+    state.mark_idle()
+    assert health.faults() == []
+
+
 def test_file_is_touched_only_while_healthy(state: SlotState, tmp_path: Path, caplog) -> None:
     """And the change is told once in either direction."""
     file = tmp_path / "health"

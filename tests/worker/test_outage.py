@@ -44,6 +44,27 @@ def test_first_failure_and_the_answer_are_logged(caplog, level: str) -> None:
     ]
 
 
+def test_refusal_after_a_broken_connection_is_logged(caplog) -> None:
+    """Once, as an error, and until Redis answers it is the reason; then all begins anew."""
+    refused = QueueUnavailable("The log-in is refused.", passing=False)
+    outage, other = Outage("Waiting.", logging.WARNING), Outage("Waiting.", logging.WARNING)
+    for _ in range(2):
+        for one in (outage, other):
+            for error in (AWAY, AWAY, refused, refused, AWAY):
+                one.note_failure(error)
+            assert one.refusal == "The log-in is refused."
+        for one in (outage, other):
+            one.note_success()
+            assert one.refusal == ""
+    told = [(line.levelname, line.getMessage()) for line in caplog.records]
+    assert told == 2 * [
+        ("WARNING", "Redis can't be reached. Waiting."),
+        ("ERROR", "The log-in is refused. Waiting."),
+        ("WARNING", "Redis can't be reached. Waiting."),
+        ("WARNING", "Redis answers again. Calls that have failed: 5."),
+    ]
+
+
 def test_callers_that_fail_together_say_it_once(caplog) -> None:
     """The one that has said it tells its end too; another reason is news."""
     slots = [Outage("Waiting.", logging.WARNING) for _ in range(5)]

@@ -40,6 +40,7 @@ class SlotState(ctypes.Structure):
         ("run", ctypes.c_uint64),  # id of the run under way; 0: none
         *((name, ctypes.c_double) for name in Limits._fields),
         ("must_exit_by", ctypes.c_double),  # when the process must be ready, or gone
+        ("is_refused", ctypes.c_bool),  # Redis answers the slot only once a setting is changed
         ("drained", ctypes.c_bool),  # the slot ended because no job was left
         ("interrupt_reason", ctypes.c_int),  # why `interrupt_run` is asked to end
         ("interrupt_run", ctypes.c_uint64),
@@ -100,6 +101,7 @@ class SlotState(ctypes.Structure):
         """Mark that no run is under way, and set the time limit of the process."""
         self.run = 0
         self.last_reply_at = math.inf
+        self.is_refused = False
         self.must_exit_by = must_exit_by
 
 

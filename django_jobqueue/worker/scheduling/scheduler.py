@@ -106,7 +106,9 @@ class Scheduler:
     def _look_around(self) -> None:
         self._is_stopping = self._is_stopping or is_gone(self._reloader)
         silent = time.monotonic() - self._looked_at > UNHEALTHY_AFTER
-        self._health.show([f"it could not look for {UNHEALTHY_AFTER:g} s"] if silent else [])
+        found = [f"it could not look for {UNHEALTHY_AFTER:g} s"] if silent else []
+        refusal = self._ticks.outage.refusal
+        self._health.show([refusal] if refusal else found)
 
 
 def run_for_worker(config: WorkerConfig) -> None:
