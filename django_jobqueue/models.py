@@ -59,7 +59,8 @@ class Schedule(models.Model):
     catch_up_max = models.PositiveIntegerField(_("catch up at most"), default=100)
     overlap = models.CharField(_("overlap"), max_length=5, choices=Overlap, default=Overlap.ALLOW)
     enabled = models.BooleanField(_("enabled"), default=True)
-    # Nominal times before this are never fired. Null: it was enabled from the beginning.
+    # Tells one enabling from the next; the times of each begin when a scheduler first sees it, by
+    # the clock of Redis. Null: it was enabled from the beginning.
     enabled_since = models.DateTimeField(null=True, blank=True, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -90,7 +91,7 @@ class Schedule(models.Model):
         return self.name
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Store the row; if that enables it, set `enabled_since`, so no earlier time is fired."""
+        """Store the row; if that enables it, set `enabled_since`, so that its times begin anew."""
         if self.enabled and not self._was_enabled:
             self.enabled_since = timezone.now()
             if kwargs.get("update_fields") is not None:

@@ -41,6 +41,13 @@ class ScheduleSpec:
     alias: str = compat.DEFAULT_TASK_BACKEND_ALIAS
     origin: str = "code"  # or "database", or "override": a row that replaces the code's
     declared_at: str = field(default="", compare=False)  # file and line
+    enabled_since: int = 0  # ms by some host's clock, so only good for telling two apart; or 0
+
+    @property
+    def rule(self) -> str:
+        """Return the rule of its times, which begins anew each time the schedule is enabled."""
+        times = self.timetable.times.rule
+        return f"{times} enabled {self.enabled_since}" if self.enabled_since else times
 
     @property
     def content(self) -> tuple[Any, ...]:

@@ -5,7 +5,6 @@ Next: worker/scheduling/scheduler.py fires them.
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -17,6 +16,7 @@ from django_jobqueue.conf import load
 from django_jobqueue.jobs import payload
 from django_jobqueue.models import Schedule
 from django_jobqueue.paths import registered
+from django_jobqueue.schedules.cron import to_ms
 from django_jobqueue.schedules.spec import (
     ScheduleSpec,
     check_call,
@@ -66,9 +66,7 @@ def _why_not(row: Schedule) -> str:
     """Return why a row is no live schedule."""
     if not row.enabled:
         return "it is disabled in the admin"
-    if row.from_code and row.name not in declared():
-        return "the code does not declare it any more"
-    return "its end has passed"
+    return "the code does not declare it any more"
 
 
 def enter_declared(alias: str) -> None:
@@ -195,13 +193,4 @@ def _live(name: str, row: Schedule | None) -> ScheduleSpec | None:
         return declared()[name]
     spec = spec_of(row) if row.enabled else None
     since = parse_instant("enabled_since", row.enabled_since)
-    return spec if spec is None or since is None else _since(spec, since)
-
-
-def _since(spec: ScheduleSpec, since: datetime) -> ScheduleSpec | None:
-    """Return a schedule without its times before an instant; None if no others are left."""
-    times = spec.timetable
-    if times.end is not None and times.end <= since:
-        return None
-    start = since if times.start is None else max(since, times.start)
-    return replace(spec, timetable=replace(times, start=start))
+    return spec if spec is None or since is None else replace(spec, enabled_since=to_ms(since))

@@ -79,7 +79,7 @@ def shown(response: Any) -> dict[str, Any]:
 
 def fire(engine: Engine, entry: ScheduleSpec, nominal: int) -> Any:
     """Fire a schedule for one of its times, and return its job; None: it was left out."""
-    rule, backend = entry.timetable.times.rule, entry.task.get_backend()
+    rule, backend = entry.rule, entry.task.get_backend()
     prepared = backend.prepare_scheduled(
         entry.task, entry.args, entry.kwargs, schedule=entry.name, nominal_at=nominal
     )
@@ -244,7 +244,7 @@ def test_the_page_shows_the_next_fires_and_what_was_so_far(
 ) -> None:
     row = row_of("sum", every_seconds=3600)
     (entry,) = current("default").specs
-    rule = entry.timetable.times.rule
+    rule = entry.rule
     engine.schedules.register("test", {"sum": rule})
     nominal = 4_000_000_000_000
     job = fire(engine, entry, nominal)
@@ -263,7 +263,7 @@ def test_the_job_says_which_schedule_stored_it_and_for_when(
     row = row_of("sum")
     (entry,) = current("default").specs
     nominal = to_ms(datetime(2027, 3, 28, 1, tzinfo=UTC))
-    engine.schedules.register("test", {"sum": entry.timetable.times.rule})
+    engine.schedules.register("test", {"sum": entry.rule})
     job = fire(engine, entry, nominal)
     text = admin_client.get(page_of("job", job.id)).content.decode()
     assert f'<a href="{change_page(row)}">sum</a>' in text

@@ -46,17 +46,14 @@ def enter_at_migrate() -> Iterator[None]:
 
 
 def test_what_is_left_out_says_why() -> None:
-    """Disabled, gone from the code, or over when it was enabled again."""
+    """Disabled, or gone from the code."""
     schedule("off", noop, every=60)
     enter_declared("default")
     Schedule.objects.update(enabled=False)
     Schedule.objects.create(name="gone", from_code=True, alias="default", task=ADD)
-    now = timezone.now()
-    row_of("over", end=(now - timedelta(days=1)).isoformat(), enabled_since=now.isoformat())
     assert dict(current("default").left_out) == {
         "off": "it is disabled in the admin",
         "gone": "the code does not declare it any more",
-        "over": "its end has passed",
     }
     assert "off" not in dict(current("other").left_out)
 
@@ -188,8 +185,8 @@ def test_a_disabled_row_is_no_fault() -> None:
     assert current("default").faults == ()
 
 
-def test_nothing_before_it_was_enabled_is_ever_fired() -> None:
-    """The times that passed while it was disabled are nobody's debt."""
+def test_enabling_begins_a_new_rule() -> None:
+    """Whatever else is saved begins none."""
     row = row_of("nightly", catch_up="all")
     first = row.enabled_since
     assert first is not None
@@ -203,8 +200,13 @@ def test_nothing_before_it_was_enabled_is_ever_fired() -> None:
     again = Schedule.objects.get().enabled_since
     assert again is not None
     assert again > first
-    (entry,) = current("default").specs
-    assert entry.timetable.start == again
+    rules = []
+    for since in (first, again, again):
+        Schedule.objects.update(enabled_since=since)
+        (entry,) = current("default").specs
+        assert entry.timetable.start is None
+        rules.append(entry.rule)
+    assert rules[0] != rules[1] == rules[2]
 
 
 def test_a_later_start_stays() -> None:
@@ -216,8 +218,10 @@ def test_a_later_start_stays() -> None:
 
 def test_enabled_after_its_end_it_has_nothing_to_fire() -> None:
     row_of("past", end=datetime(2020, 1, 1, tzinfo=UTC))
-    found = current("default")
-    assert (found.specs, found.faults) == ((), ())
+    (entry,) = current("default").specs
+    now = timezone.now()
+    assert entry.timetable.next(now, 1) == []
+    assert entry.timetable.due(now - timedelta(hours=1), now).fires == ()
 
 
 def test_a_schedule_of_the_code_owes_what_it_missed_before_it_had_a_row() -> None:

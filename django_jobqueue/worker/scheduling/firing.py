@@ -52,7 +52,7 @@ class SchedulePass:
         found = self._latest()
         listing = found or Listing((), ())
         specs = {spec.name: spec for spec in listing.specs}
-        rules = {name: spec.timetable.times.rule for name, spec in specs.items()}
+        rules = {name: spec.rule for name, spec in specs.items()}
         look = self._engine.schedules.register(self._scheduler, rules)
         now, faults, nexts = from_ms(look.now), dict(listing.faults), list[datetime]()
         for name, spec in specs.items():
@@ -85,7 +85,7 @@ class SchedulePass:
     def _record_missed(self, spec: ScheduleSpec, since: int, passed: datetime, count: int) -> None:
         is_news = self._engine.schedules.record_missed(
             spec.name,
-            spec.timetable.times.rule,
+            spec.rule,
             since=since,
             nominal=to_ms(passed),
             count=count,
@@ -105,7 +105,7 @@ class SchedulePass:
         prepared = backend.prepare_scheduled(
             spec.task, spec.args, spec.kwargs, schedule=spec.name, nominal_at=nominal_ms
         )
-        rule = spec.timetable.times.rule
+        rule = spec.rule
         fired = self._engine.schedules.fire(
             spec.name, rule, nominal_ms, prepared.job, overlap=spec.overlap
         )

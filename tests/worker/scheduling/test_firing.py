@@ -5,24 +5,27 @@ import os
 import random
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from django_jobqueue import JobContext, JobResult, task
 from django_jobqueue.compat import signals, task_backends
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
+from django_jobqueue.models import Schedule
 from django_jobqueue.schedules.cron import Cron, Every, from_ms, to_ms
 from django_jobqueue.schedules.spec import ScheduleSpec
-from django_jobqueue.schedules.stored import Listing
+from django_jobqueue.schedules.stored import Listing, current
 from django_jobqueue.schedules.timetable import Timetable
 from django_jobqueue.testing import drain
 from django_jobqueue.worker.scheduling.firing import LOOK_EVERY, SchedulePass
 from tests.project import tasks
 from tests.support.clock import Clock
 from tests.support.places import claimed, places
+from tests.support.schedule_rows import row_of
 
 from .year import Year
 
@@ -221,6 +224,34 @@ def test_changed_times_begin_now(engine: Engine, clock: Clock) -> None:
     next_minute(engine, clock, firing)
     firing.run()
     assert len(jobs(engine)) == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("wrong", [timedelta(hours=1), timedelta(hours=-1)])
+def test_clock_of_the_host_that_enabled_it_does_not_matter(
+    engine: Engine, clock: Clock, wrong: timedelta
+) -> None:
+    """A new one begins at once, and one that was disabled owes nothing of that time."""
+    firing = SchedulePass(engine, "scheduler", lambda: current("default"))
+    row_of("minutely", catch_up="all")
+
+    def enable(second: int) -> int:
+        since = timezone.now() + wrong + timedelta(seconds=second)
+        Schedule.objects.update(enabled=True, enabled_since=since)
+        nominal = next_minute(engine, clock, firing)
+        firing.run()
+        return nominal
+
+    def fired() -> list[int | None]:
+        return [job.nominal_at for job in jobs(engine) if job.schedule == "minutely"]
+
+    first = enable(0)
+    assert fired() == [first]
+    Schedule.objects.update(enabled=False)
+    firing.run()
+    clock.move(600)
+    second = enable(1)
+    assert fired() == [first, second]
 
 
 def test_nothing_is_fired_before_the_first_reading(engine: Engine) -> None:
