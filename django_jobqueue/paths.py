@@ -1,6 +1,9 @@
 """The tasks of this process by path, and whether a worker finds them there."""
 
 import sys
+from collections.abc import Iterator
+from importlib import import_module
+from itertools import accumulate
 from typing import Any
 
 from django.apps import apps
@@ -13,6 +16,7 @@ from django_jobqueue.jobs import failure
 _MAIN = "__main__."
 
 _tasks: dict[str, "compat.Task[..., Any]"] = {}
+_found: dict[str, "compat.Task[..., Any]"] = {}  # those whose modules were imported to the end
 _findable: set[str] = set()  # paths at which every worker finds its task
 
 
@@ -28,6 +32,7 @@ def note(task: "compat.Task[..., Any]") -> None:
 
 def registered() -> dict[str, "compat.Task[..., Any]"]:
     """Return the tasks that this process knows, by path."""
+    _forget_half_imported()
     return dict(sorted(_tasks.items()))
 
 
@@ -36,13 +41,14 @@ def find(path: str) -> "compat.Task[..., Any]":
 
     Raises: TaskUnknown if there is none, or the path leads to something else.
     """
-    if path in _tasks:
-        return _tasks[path]
-    found = _imported(path)
-    if path in _tasks:  # the import defined the task under another name than its function's
-        return _tasks[path]
-    _tasks[path] = _checked(path, found)
-    return _tasks[path]
+    if path in _found:
+        return _found[path]
+    _forget_half_imported()
+    if path not in _tasks:
+        found = _imported(path)
+        if path not in _tasks:  # else the task has another name than its function
+            _tasks[path] = _checked(path, found)
+    return _found.setdefault(path, _tasks[path])
 
 
 def check_findable(path: str) -> None:
@@ -71,8 +77,26 @@ def _is_defined_by_module(function: Any) -> bool:
     return is_importing and function.__name__ == function.__qualname__
 
 
+def _forget_half_imported() -> None:
+    """Forget the tasks of modules whose import raised later on: they may lack what they need.
+
+    Python has dropped these modules, so that the next look-up imports them again.
+    """
+    for path, task in list(_tasks.items()):
+        if path not in _found and not all(map(sys.modules.__contains__, _modules_of(task))):
+            _tasks.pop(path, None)  # another thread may have done so
+            _findable.discard(path)
+
+
+def _modules_of(task: "compat.Task[..., Any]") -> Iterator[str]:
+    """Yield the names of a function's packages and of its module."""
+    return accumulate((task.func.__module__ or "").split("."), "{}.{}".format)
+
+
 def _imported(path: str) -> object:
     try:
+        for package in accumulate(path.split(".")[:-2], "{}.{}".format):
+            import_module(package)  # Python does not, if the module itself is there
         return import_string(path)
     except (Exception, SystemExit) as error:  # an import may raise anything
         raise TaskUnknown(f"There is no task {path!r}: {failure.message(error)}.") from error

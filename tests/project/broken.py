@@ -1,3 +1,11 @@
-"""A module that can't be imported."""
+"""A module that can't be imported to its end."""
+
+from django_jobqueue import task
+
+
+@task
+def early() -> None:
+    pass
+
 
 raise RuntimeError("out of order")

@@ -53,6 +53,17 @@ def test_path_that_leads_to_no_task(
     assert after.state is State.SUCCEEDED
 
 
+def test_task_above_the_error_of_its_module_is_not_found(
+    worker_process: Start, engine: Engine, make_job: Callable[..., str]
+) -> None:
+    """Nor by the second job, for which the process imports the module again."""
+    ids = [make_job(task="tests.project.broken.early") for _ in range(3)]
+    worker = worker_process("--processes", "1", "--burst")
+    assert worker.wait() == 0
+    assert [engine.inspector.job(job_id).reason for job_id in ids] == ["task_unknown"] * 3
+    assert worker.output().count("RuntimeError: out of order") == 3
+
+
 def test_held_job_runs_when_its_task_is_there(
     worker_process: Start, engine: Engine, make_job: Callable[..., str], tmp_path: Path
 ) -> None:
