@@ -5,8 +5,10 @@ the same API with other error names.
 """
 
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.dispatch import Signal
@@ -69,21 +71,39 @@ def is_heard(signal: Signal, level: int) -> bool:
     return len(signal.receivers) > OWN_RECEIVERS or _log.isEnabledFor(level)
 
 
-def silence_framework() -> None:
+def silence_framework() -> Callable[[], None]:
     """Stop the framework's own lines about each run in this process, which a worker's lines repeat.
 
     Django mails each ERROR of its loggers to ADMINS, so each failed job would send a mail. If the
     project's LOGGING names this logger, the lines stay, except those of jobs that were cancelled.
+    Return what undoes it.
     """
+    undo = ExitStack()
     if _log.handlers or _log.level:
-        _log.addFilter(_is_no_cancellation)
-        return
+        if _is_no_cancellation not in _log.filters:
+            _log.addFilter(_is_no_cancellation)
+            undo.callback(_log.removeFilter, _is_no_cancellation)
+        return undo.close
     for signal, name in (
         (signals.task_started, "log_task_started"),
         (signals.task_finished, "log_task_finished"),
     ):
-        if signal.disconnect(getattr(signals, name, None)):
+        receiver: Any = getattr(signals, name, None)
+        if signal.disconnect(receiver):
             _silenced.add(signal)
+            undo.callback(signal.connect, receiver)
+            undo.callback(_silenced.discard, signal)
+    return undo.close
+
+
+@contextmanager
+def framework_silenced() -> Iterator[None]:
+    """Stop these lines in the block, for runs in a process that is no worker."""
+    undo = silence_framework()
+    try:
+        yield
+    finally:
+        undo()
 
 
 def _is_no_cancellation(record: logging.LogRecord) -> bool:
@@ -105,6 +125,7 @@ __all__ = [
     "TaskResultDoesNotExist",
     "TaskResultMismatch",
     "TaskResultStatus",
+    "framework_silenced",
     "is_heard",
     "signals",
     "silence_framework",

@@ -3,6 +3,7 @@
 import multiprocessing
 from collections.abc import Sequence
 
+from django_jobqueue import compat
 from django_jobqueue.backend import JobQueueBackend
 from django_jobqueue.engine import get_engine
 from django_jobqueue.engine.claims import Slot
@@ -31,5 +32,6 @@ def drain(alias: str = "default", queues: Sequence[str] | None = None) -> int:
         reports=engine.jobs,
         tidy=lambda: None,  # the caller owns the connections
     )
-    loop.run()
+    with compat.framework_silenced():
+        loop.run()
     return loop.jobs_done

@@ -5,16 +5,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from time import time
+from time import monotonic, time
 from typing import Any
 
-from django_jobqueue import cached
+from django_jobqueue import cached, compat
 from django_jobqueue.backend import JobQueueBackend
 from django_jobqueue.engine.cached import CachedResult
 from django_jobqueue.jobs import payload
 from django_jobqueue.jobs.prepared import Prepared
 from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.jobs.states import Outcome, State
+from django_jobqueue.worker import log_lines
 from django_jobqueue.worker.executor import Executor
 from django_jobqueue.worker.limits.interrupt import Interrupt
 from django_jobqueue.worker.limits.shared_state import SharedState
@@ -64,8 +65,12 @@ class NoReport:
         pass
 
 
+@compat.framework_silenced()
 def run_now(executor: Executor, prepared: Prepared) -> JobResult[..., Any]:
-    """Run a job until it is final, at most MAX_RUNS times, and return its result."""
+    """Run a job until it is final, at most MAX_RUNS times, and return its result.
+
+    The log has the lines that a worker writes.
+    """
     now = now_ms()
     job = replace(
         prepared.job,
@@ -78,7 +83,10 @@ def run_now(executor: Executor, prepared: Prepared) -> JobResult[..., Any]:
     )
     interrupt = Interrupt(SharedState(multiprocessing, [WORKER]).slot(WORKER))  # never set
     for _ in range(MAX_RUNS):
+        log_lines.started(job)
+        began = monotonic()
         execution = executor.execute(job, NoReport(), interrupt)
+        log_lines.ended(execution, monotonic() - began)
         executor.send_signals(execution, now_ms())
         if execution.task is None:  # the code no longer has it
             return prepared.result

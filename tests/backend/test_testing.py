@@ -1,5 +1,7 @@
 """The kit for users' own tests."""
 
+import logging
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -8,8 +10,10 @@ from django.db import transaction
 from django.test import TestCase, override_settings
 
 from django_jobqueue.compat import (
+    NATIVE,
     TaskResultDoesNotExist,
     TaskResultStatus,
+    is_heard,
     signals,
     task_backends,
 )
@@ -21,6 +25,63 @@ from tests.project import tasks
 from tests.project.settings import OPTIONS, TASKS
 
 EAGER = {"default": {"BACKEND": "django_jobqueue.testing.EagerBackend", "OPTIONS": {}}}
+
+
+FRAMEWORK = logging.getLogger("django.tasks" if NATIVE else "django_tasks")
+
+
+def captured() -> None:
+    with captured_jobs() as jobs:
+        tasks.fail.enqueue()
+        tasks.cancel_itself.enqueue()
+    jobs.run()
+
+
+def eager() -> None:
+    with override_settings(TASKS=EAGER):
+        tasks.fail.enqueue()
+        tasks.cancel_itself.enqueue()
+
+
+def drained() -> None:
+    tasks.fail.enqueue()
+    tasks.cancel_itself.enqueue()
+    assert drain() == 2
+
+
+WAYS = [captured, eager, drained]
+
+
+@pytest.mark.parametrize("run", WAYS)
+def test_log_has_the_lines_of_a_worker(
+    engine: Engine, caplog: pytest.LogCaptureFixture, run: Callable[[], None]
+) -> None:
+    """And none of the framework's, of which each ERROR is mailed; afterwards it logs as before."""
+    caplog.set_level("DEBUG", "django_jobqueue")
+    receivers = [set(signal.receivers) for signal in (signals.task_started, signals.task_finished)]
+    run()
+    told = [(line.name, line.levelname, line.message.split()[0]) for line in caplog.records]
+    ours = "django_jobqueue.worker"
+    assert told == [
+        *[(ours, "DEBUG", "Started"), (ours, "ERROR", "failed")],
+        *[(ours, "DEBUG", "Started"), (ours, "INFO", "cancelled")],
+    ]
+    assert is_heard(signals.task_finished, logging.ERROR)
+    assert receivers == [
+        set(signal.receivers) for signal in (signals.task_started, signals.task_finished)
+    ]
+
+
+@pytest.mark.parametrize("run", WAYS)
+def test_framework_logs_if_it_is_told_to(
+    engine: Engine, caplog: pytest.LogCaptureFixture, run: Callable[[], None]
+) -> None:
+    """As in a worker: LOGGING names its logger, and a cancellation is no error."""
+    caplog.set_level("ERROR", FRAMEWORK.name)
+    run()
+    told = [line.message for line in caplog.records if line.name == FRAMEWORK.name]
+    assert [line.rpartition("=")[2] for line in told] == ["FAILED"]
+    assert FRAMEWORK.filters == []
 
 
 class CapturedInTestCase(TestCase):
