@@ -10,13 +10,25 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from hiredis import pack_command
 from redis import ConnectionPool
 from redis.exceptions import ResponseError
 
 from django_jobqueue.engine.errors import NO_RETRY, fault_of, mark_sent, strip_arguments
 
-pack: Callable[[tuple[Any, ...]], bytes] = pack_command  # returns a command as the bytes to send
+try:
+    from hiredis import pack_command
+except ImportError:  # no wheel for this platform
+
+    def pack_command(cmd: tuple[Any, ...]) -> bytes:  # type: ignore[misc]
+        """Return a command as the bytes to send."""
+        parts = [b"*%d\r\n" % len(cmd)]
+        for word in cmd:
+            data = word if isinstance(word, bytes) else str(word).encode()
+            parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
+        return b"".join(parts)
+
+
+pack: Callable[[tuple[Any, ...]], bytes] = pack_command
 
 
 def read_reply(connection: Any) -> Any:

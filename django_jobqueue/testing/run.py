@@ -86,7 +86,9 @@ def run_now(executor: Executor, prepared: Prepared) -> JobResult[..., Any]:
         log_lines.started(job)
         began = monotonic()
         execution = executor.execute(job, NoReport(), interrupt)
-        log_lines.ended(execution, monotonic() - began)
+        line = log_lines.EndLine(monotonic() - began)
+        line.prepare(execution)
+        line.write(execution)
         executor.send_signals(execution, now_ms())
         if execution.task is None:  # the code no longer has it
             return prepared.result

@@ -4,7 +4,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ def queued(engine: Engine) -> list[str]:
     return [job.id for job in engine.inspector.page(State.QUEUED, 0, 5000)][::-1]
 
 
-def ids(results: Results) -> list[str]:
+def ids(results: Sequence[Any]) -> list[str]:
     return [result.id for result in results]
 
 
@@ -246,7 +246,7 @@ def test_one_refused_job_does_not_take_the_others_along(engine: Engine) -> None:
         first, refused, last = add(1), add(2), add(3)
         key = engine.client.keys("job", refused.id)
         client.set(key, "no hash")
-    client.delete(key)
+    client.delete(key, engine.client.keys("payload", refused.id))
     assert [job_id for job_id, _ in seen] == [refused.id]
     assert "WRONGTYPE" in str(seen[0][1])
     assert queued(engine) == ids([first, last])

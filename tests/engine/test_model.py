@@ -91,7 +91,8 @@ class DamagedMachine(Machine):
 
     @rule()
     def lose_meta(self) -> None:
-        self.put("meta", None)
+        meta = self.model.keys.get("meta", {})
+        self.put("meta", {name: value for name, value in meta.items() if "paused:" in name})
 
     @rule()
     def empty_the_server(self) -> None:
