@@ -146,18 +146,24 @@ class JobQueueBackend(compat.BaseTaskBackend):
         """
         if not is_id(result_id):
             raise compat.TaskResultDoesNotExist(result_id)
-        engine = self.engine
         try:
-            job = engine.inspector.job(result_id)
+            job = self.engine.inspector.job(result_id)
         except JobNotFound as error:
             raise compat.TaskResultDoesNotExist(result_id) from error
+        return self.as_result(job)
+
+    def as_result(self, job: Job) -> Any:
+        """Return the result of a job that was read from Redis with all its data.
+
+        Raises: TaskResultMismatch.
+        """
         try:
-            job.open(engine.signer)
+            job.open(self.engine.signer)
             called = {"queue_name": job.queue, "priority": job.priority, "backend": self.alias}
             return result_of(job, as_called(paths.find(job.task), **called))
         except (BadSignature, TaskUnknown, ValueError, RecursionError) as error:
             raise compat.TaskResultMismatch(
-                f"Job {result_id} of {job.task!r} can't be shown as a result: {error}"
+                f"Job {job.id} of {job.task!r} can't be shown as a result: {error}"
             ) from error
 
     def cancel(self, result_id: str) -> State:

@@ -101,10 +101,13 @@ class Claims:
         result: RunResult,
         queues: Sequence[str],
         meanwhile: Callable[[], object] | None = None,
+        *,
+        untold: bool = False,
     ) -> Finished:
         """Finish a run and claim the next job of `queues` (none: claim nothing).
 
-        `meanwhile` is called while the server does so.
+        `meanwhile` is called while the server does so. `untold`: if the job ends now, the caller
+        does not send the signal; see worker/ended.py.
         """
         reply = self._run(
             "finish",
@@ -118,6 +121,7 @@ class Claims:
             error=result.error,
             delay=result.delay_ms,
             cached=result.cache,
+            untold=int(untold),
             **self._begin_claim(slot),
         )
         said = _REPLIES[reply[0]]

@@ -24,7 +24,7 @@ logger = logging.getLogger("django_jobqueue")
 MIN_VERSION = (6, 2)
 # The commands of the scripts, by the least number of words that follow the key.
 COMMANDS = {
-    0: "DEL GET HGETALL HLEN INCR LLEN TYPE UNLINK ZCARD",
+    0: "DEL GET HGETALL HLEN INCR LLEN TYPE UNLINK ZCARD ZPOPMIN",
     1: "EXPIRE HDEL HGET HMGET RPUSH SET ZREM ZSCORE",
     2: "GETRANGE HINCRBY HSET LRANGE LTRIM SETRANGE ZADD ZRANGE ZRANGEBYLEX ZRANGEBYSCORE",
 }

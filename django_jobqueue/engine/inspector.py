@@ -6,6 +6,7 @@ No decision of the engine depends on it. Next: admin/rows.py shows what it reads
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from redis.client import Pipeline
 
@@ -67,20 +68,10 @@ class Inspector:
 
         Raises: JobNotFound.
         """
-        reply = self._client.run("get_job", id=job_id)
-        if not reply:
+        job = read_job(job_id, self._client.run("get_job", id=job_id))
+        if job is None:
             raise JobNotFound(f"There is no job {job_id}.")
-        words, payload, result, progress, runs, due, log = reply
-        return Job.read(
-            job_id,
-            zip(words[::2], words[1::2], strict=True),
-            payload=payload,
-            result=result,
-            progress=_progress(progress),
-            runs=read_runs(runs),
-            due_at=ms_of(due) if due else None,
-            log=read_log(log),
-        )
+        return job
 
     def queues(self) -> list[str]:
         """Return the names of all queues that hold a job or are paused, "default" first."""
@@ -188,7 +179,7 @@ class Inspector:
         return [_worker(name, fields, slots or {}) for name, fields, slots in rows if fields]
 
     def totals(self) -> dict[str, int]:
-        """Return the counts of rare events: stale, damaged, recovered."""
+        """Return the counts of rare events: stale, damaged, recovered, untold."""
         reply = self._read(lambda pipe: pipe.hgetall(self._keys("totals")))[0]
         return {text(name): _number(reply, name) for name in reply or ()}
 
@@ -231,6 +222,23 @@ class Inspector:
                 pipe.hget(self._keys("job", name), "enqueued_at")
 
         return [_number({b"at": at}, b"at") or None for at in self._read(ask)]
+
+
+def read_job(job_id: str, reply: Sequence[Any]) -> Job | None:
+    """Return the job of a reply with all its data (see whole_job in lua/shared/prelude.lua)."""
+    if not reply:
+        return None
+    words, payload, result, progress, runs, due, log = reply
+    return Job.read(
+        job_id,
+        zip(words[::2], words[1::2], strict=True),
+        payload=payload,
+        result=result,
+        progress=_progress(progress),
+        runs=read_runs(runs),
+        due_at=ms_of(due) if due else None,
+        log=read_log(log),
+    )
 
 
 def _number(fields: Mapping[bytes, bytes | None], name: bytes, default: int = 0) -> int:

@@ -68,7 +68,7 @@ KINDS: dict[str, Kind] = {
     "totals": Kind(
         type="HASH",
         of="",
-        holds="counts of what should be rare: stale, damaged, recovered",
+        holds="counts of what should be rare: stale, damaged, recovered, untold",
         until="for ever",
     ),
     "minute": Kind(
@@ -151,6 +151,15 @@ KINDS: dict[str, Kind] = {
         of="task path",
         holds="ids of the task's failed jobs; score finish time in ms",
         until="retention",
+    ),
+    "ended": Kind(
+        type="ZSET",
+        of="",
+        holds=(
+            "ids of at most 10,000 jobs that ended without a slot, and of whose end no receiver of "
+            "`task_finished` was told yet; score finish time in ms"
+        ),
+        until="a worker tells of the job, or it is requeued, trimmed or deleted",
     ),
     "wake": Kind(
         type="LIST",

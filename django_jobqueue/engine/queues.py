@@ -1,4 +1,4 @@
-"""Write whole queues: pause, resume, and maintain them (promote, reap, trim)."""
+"""Write whole queues: pause, resume, and maintain them (promote, reap, trim, tell of ends)."""
 
 import logging
 import time
@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from django_jobqueue.engine.client import Client
+from django_jobqueue.engine.inspector import read_job
 from django_jobqueue.engine.scripts import Argument
+from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.states import FINAL
 from django_jobqueue.jobs.text import one_line, text
 
@@ -100,6 +102,22 @@ class Queues:
         for queue, state, many in zip(early[::3], early[1::3], early[2::3], strict=True):
             self._note_early(text(queue), text(state), int(many))
         return Page(text(following), removed=removed)
+
+    def has_ended(self) -> bool:
+        """Return whether a job ended without a slot, and nobody was told of that yet."""
+        key = self._client.keys("ended")
+        return bool(self._client.read(lambda pipe: pipe.zcard(key))[0])
+
+    def pop_ended(self, limit: int) -> dict[str, Job | None]:
+        """Take jobs that ended without a slot, by id; None: it is not final any more, or gone.
+
+        The caller tells of them: nobody else gets them, even if the reply is lost.
+        """
+        reply = self._run("pop_ended", limit=limit)
+        ids = map(text, reply[::2])
+        return {
+            job_id: read_job(job_id, data) for job_id, data in zip(ids, reply[1::2], strict=True)
+        }
 
     def _note_early(self, queue: str, state: str, early: int) -> None:
         """Log once an hour per queue and state that jobs were removed before their time."""

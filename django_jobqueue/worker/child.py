@@ -116,7 +116,7 @@ class Child:
         held = engine.leases.held(slot.worker, slot.name)
         if held is None or run_id(held.fence) != self.killed.run:
             return False
-        engine.claims.finish(slot, held, self.killed.result, [])
+        engine.claims.finish(slot, held, self.killed.result, [], untold=True)
         outcome, reason = self.killed.result.outcome, self.killed.reason
         level = logging.ERROR if outcome is Outcome.FAILED else logging.WARNING
         logger.log(level, "Job %s was killed (%s): %s", one_line(held.id), reason, outcome)

@@ -100,7 +100,8 @@ class Heartbeat(RedisTicks):
         renewals would keep the job in state running until the slot's present job ends.
         """
         slot = Slot(self._config.worker, held.slot)
-        reply, _, _ = self._claims.finish(slot, held, RunResult(Outcome.RELEASED), [])
+        released = RunResult(Outcome.RELEASED)
+        reply, _, _ = self._claims.finish(slot, held, released, [], untold=True)
         logger.warning("Redis has lost the end of job %s: released, %s", one_line(held.id), reply)
 
 

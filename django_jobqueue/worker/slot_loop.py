@@ -170,9 +170,12 @@ class SlotLoop:
         return found
 
     def _release(self, job: Job) -> NoJob:
-        """Release a job that was claimed while a stop was requested."""
+        """Release a job that was claimed while a stop was requested.
+
+        If its cancellation was requested too, it ends without having been run here.
+        """
         result = RunResult(Outcome.RELEASED)
-        self._patiently(lambda: self._claims.finish(self._slot, job, result, []), None)
+        self._patiently(lambda: self._claims.finish(self._slot, job, result, [], untold=True), None)
         return NoJob()
 
     def _wait(self, wait_ms: int | None) -> None:

@@ -45,6 +45,7 @@ class Auditor:
         self._standing(now)
         self._held(now, call)
         self._keys(now)
+        self._ended(now)
         old, new = set(before.records()), set(now.records())
         self.stored += len(new - old)
         self.removed += len(old - new)
@@ -124,6 +125,12 @@ class Auditor:
             assert {*now.named(kind)} <= {*names}, f"{kind}: nobody maintains a queue"
         assert {*work, *due} <= {*names}
         assert all(len(runs) <= 20 for runs in now.named("attempts").values())
+
+    def _ended(self, now: Snapshot) -> None:
+        """What is noted as ended is final: nobody is told of a job that runs again."""
+        noted = now.keys.get("ended", {})
+        for job_id in set(noted if isinstance(noted, dict) else ()) - self.damaged:
+            assert now.fields(job_id).get("state") in FINAL, job_id
 
     def _counted(self, now: Snapshot) -> None:
         """Enqueued is what stands, and what was trimmed or deleted (12)."""

@@ -120,6 +120,7 @@ class Machine(ScheduleRules):
         result=st.sampled_from(["", '"done"']),
         reason=st.sampled_from(["", "code"]),
         cached=values,
+        untold=st.sampled_from([0, 0, 1]),
         queues=orders | st.just(()),
         lost=st.booleans(),
     )
@@ -184,7 +185,7 @@ class Machine(ScheduleRules):
         number = self.outrun()[0]
         if what == "finish":
             done = {"outcome": "succeeded", "delay": 0, "result": '"late"', "reason": "late"}
-            self.finish(number, queues=(), lost=False, cached="d1 0", **done)
+            self.finish(number, queues=(), lost=False, cached="d1 0", untold=1, **done)
         elif what == "report":
             self.report(number)
         elif what == "renew":
@@ -230,6 +231,11 @@ class Machine(ScheduleRules):
         self.move_clock(later)
         words = [word for state in sorted(FINAL) for word in (state, keep, most)]
         self.ask("trim", tuple(words), **given)
+
+    @rule(limit=st.sampled_from([1, 2, 100]))
+    @precondition(lambda self: "ended" in self.seen.keys)
+    def tell(self, limit: int) -> None:
+        self.ask("pop_ended", limit=limit)
 
     @rule(ms=st.sampled_from(JUMPS))
     def time_passes(self, ms: int) -> None:
@@ -322,7 +328,7 @@ class Machine(ScheduleRules):
         self.runs.clear()
         self.claim(0, ("*",), lost=False)
         done = {"outcome": "succeeded", "result": "", "reason": "", "error": "-", "delay": 0}
-        done |= {"cached": ""}
+        done |= {"cached": "", "untold": 0}
         while 0 in self.runs:
             (job_id, fence), before = self.runs[0], self.seen
             reply = self.ask("finish", ("*",), id=job_id, fence=fence, **done, **self.slot(0))

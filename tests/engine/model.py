@@ -13,6 +13,7 @@ from django_jobqueue.engine.keys import INDEX_OF
 
 from .snapshot import Keys
 
+MOST_ENDED = 10_000  # notes of ends that are kept
 HELD = re.compile(r"(\S+) (\S+) (\S+) (\S+)")  # an entry of slots: nonce, queue, id, fence
 
 
@@ -156,7 +157,21 @@ class Moves:
             self.to_final(job_id, queue, "failed", queue=queue, reason="damaged", enqueued_at=at)
             self.increase("totals", "damaged")
             self.count("failed", queue)
+            self.note_ended(job_id)
         self.drop(f"{index}:{queue}", job_id)
+
+    def note_ended(self, job_id: str) -> None:
+        """Note a job whose end no slot tells of."""
+        found = self.keys.get("ended")
+        ended = {**found} if isinstance(found, dict) else {}
+        self.keys["ended"] = ended | {job_id: float(self.now)}
+        for _, one in self.ordered("ended")[:-MOST_ENDED]:
+            self.drop("ended", one)
+            self.increase("totals", "untold")
+
+    def drop_ended(self, job_id: str) -> None:
+        if isinstance(self.keys.get("ended"), dict):
+            self.drop("ended", job_id)
 
     def append_attempt(self, job_id: str, attempt: int, *words: Any, error: str = "-") -> None:
         """Note a run: fence, worker, start, end, outcome."""
@@ -221,6 +236,8 @@ class Moves:
             self.count("recovered", queue)
         if state == "failed":
             self.count(state, queue)
+        if state != "queued":
+            self.note_ended(job_id)
         return state
 
     def job_reply(self, job_id: str, queue: str, fence: str, record: dict[str, str]) -> list[Any]:

@@ -174,6 +174,7 @@ class Model(WorkerScripts):
         self.to_final(id, str(queue), "cancelled", reason=reason)
         self.drop(f"{state}:{queue}", id)
         self.note_no_work(str(queue))
+        self.note_ended(id)
         return [state, "cancelled"]
 
     def requeue(self, *, id: str, nonce: str) -> list[str]:
@@ -188,6 +189,7 @@ class Model(WorkerScripts):
             times = job.get("attempted_at", "0"), job.get("finished_at", "0")
             self.append_attempt(id, 1, fence, job.get("worker", "-"), *times, "succeeded")
         self.drop(f"{state}:{queue}", id)
+        self.drop_ended(id)
         if state == "failed" and "task" in job:
             self.drop(f"failed-of:{job['task']}", id)
         self.to_queued(id, str(queue), self.next_score(job.get("priority")), requeued=nonce)
@@ -215,6 +217,7 @@ class Model(WorkerScripts):
         return [state, ""]
 
     def remove(self, job_id: str, state: str) -> None:
+        self.drop_ended(job_id)
         task = self.fields(job_id).get("task")
         if state == "failed" and task:
             self.drop(f"failed-of:{task}", job_id)
@@ -261,6 +264,15 @@ class Model(WorkerScripts):
         for key in ("work", "due", "names"):
             self.drop(key, queue)
         self.keys.pop(f"wake:{queue}", None)
+
+    def pop_ended(self, *, limit: int) -> list[Any]:
+        if not isinstance(self.keys.get("ended", {}), dict):
+            return []
+        taken: list[Any] = []
+        for _, job_id in self.ordered("ended")[:limit]:
+            self.drop("ended", job_id)
+            taken += [job_id, [] if self.is_open(job_id) else self.get_job(id=job_id)]
+        return taken
 
     def pause(self, *, queue: str) -> int:
         if self.is_paused(queue):

@@ -101,11 +101,14 @@ class WorkerScripts(Moves):
         error: str,
         delay: int,
         cached: str,
+        untold: int,
     ) -> None:
         queue, attempts, held = job["queue"], int(job.get("attempts", 0)), job.get("held_since", "")
         started, first = job.get("attempted_at", "0"), fence.startswith("1-")
         released = outcome == "released"
-        told = outcome == "succeeded" and first and not reason  # by the job's own fields
+        told = (
+            outcome == "succeeded" and first and not reason and not untold
+        )  # by the job's own fields
         fields: dict[str, Any] = {} if told else {"attempts": attempts + counted}
         if reason or held:
             fields |= {"reason": reason, "held_since": (held or self.now) if released else ""}
@@ -129,6 +132,8 @@ class WorkerScripts(Moves):
             self.append_attempt(job_id, attempts + 1, *words, error=error)
         if outcome not in ("released", "cancelled"):
             self.count(outcome, queue)
+        if untold and outcome in ("succeeded", "failed", "cancelled"):
+            self.note_ended(job_id)
 
     def keep_cached(self, digest: str, value: str, begun: int) -> None:
         old = self.keys.pop(f"cached:{digest}", None)

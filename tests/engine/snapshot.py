@@ -87,6 +87,9 @@ def read(script: str, reply: Any) -> Any:
     words = text(reply)
     if script == "get_job" and words:
         words[0] = _fields(words[0])
+    elif script == "pop_ended":
+        for job in filter(None, words[1::2]):
+            job[0] = _fields(job[0])
     elif script in ("claim", "finish") and "job" in words:
         words[words.index("job") + 6] = _fields(words[words.index("job") + 6])
     elif script == "renew":

@@ -90,6 +90,11 @@ class DamagedMachine(Machine):
         self.put(f"schedule:{name}", "nonsense")
 
     @rule()
+    def break_ends(self) -> None:
+        """They become a string where a sorted set should be."""
+        self.put("ended", "nonsense")
+
+    @rule()
     def lose_meta(self) -> None:
         meta = self.model.keys.get("meta", {})
         self.put("meta", {name: value for name, value in meta.items() if "paused:" in name})

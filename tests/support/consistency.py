@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.keys import INDEX_OF, INDEXES, JOB_PARTS, KINDS
-from django_jobqueue.jobs.states import State
+from django_jobqueue.jobs.states import FINAL, State
 
 LONG = ("task", "schedule")  # names that people give
 
@@ -38,6 +38,7 @@ def _violations(engine: Engine) -> Iterator[str]:
     yield from _jobs(engine, names)
     yield from _slots(engine, names)
     yield from _schedules(engine, names)
+    yield from _ended(engine)
     for name in names["wake"]:
         if client.llen(engine.client.keys("wake", name)) > 64:
             yield f"wake:{name}: more than 64 tokens"
@@ -98,6 +99,14 @@ def _schedules(engine: Engine, names: dict[str, list[str]]) -> Iterator[str]:
     listed = {name.decode() for name in engine.client.redis.zrange(key, 0, -1)}
     if listed != set(names["schedule"]):
         yield f"schedules lists {listed}, records are of {set(names['schedule'])}"
+
+
+def _ended(engine: Engine) -> Iterator[str]:
+    client, keys = engine.client.redis, engine.client.keys
+    for noted in client.zrange(keys("ended"), 0, -1):
+        state = client.hget(keys("job", noted.decode()), "state")
+        if state not in {final.value.encode() for final in FINAL}:
+            yield f"{noted.decode()} is noted as ended, but its state is {state!r}"
 
 
 def _slots(engine: Engine, names: dict[str, list[str]]) -> Iterator[str]:

@@ -151,6 +151,9 @@ def look_after(user: Engine, make_job: Make, slot: Slot) -> None:
     assert user.queues.reap(**REAP).states
     client.zadd(keys("cancelled", "default"), {make_job(queue="old"): 1})
     user.queues.trim()
+    user.jobs.cancel(make_job(queue="old"))
+    assert user.queues.has_ended()
+    assert user.queues.pop_ended(10)
     user.leases.forget(slot.worker)
     resigned = make_job(queue="old")
     stored: Any = client.get(keys("payload", resigned))

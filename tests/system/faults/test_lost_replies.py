@@ -171,6 +171,13 @@ def cancel(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     return lambda far: far.jobs.cancel(job_id), State.CANCELLED.__eq__
 
 
+@case("pop_ended")
+def pop_ended(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    """The end is told of once at most: with this reply it is lost."""
+    engine.jobs.cancel(make_job())
+    return lambda far: far.queues.pop_ended(10), lambda taken: taken == {}
+
+
 @case("requeue")
 def requeue(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     """The history says once that it was asked for."""

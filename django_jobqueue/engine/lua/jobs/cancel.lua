@@ -24,4 +24,5 @@ if state ~= 'scheduled' and state ~= 'queued' and state ~= 'waiting' then return
 allow_at_maxmemory()
 to_final(id, queue, 'cancelled', t, 'reason', reason)
 leave_index(id, queue, state)
+note_ended(id, t)
 return {state, 'cancelled'}

@@ -12,6 +12,7 @@
 --   delay      ms until the job may run again (retried, released)
 --   cached     if the result is to be the cached value of its task: digest, a space, and the
 --              seconds that it is kept without a newer one (0: for ever); else ''
+--   untold     1: the caller is no slot, and tells nobody that the job has ended; else 0
 --   worker     id of the worker
 --   slot       name of the slot in its worker
 --   nonce      name of this call's claim, as in claim
@@ -23,7 +24,8 @@
 --     another epoch, nothing is claimed: {reply, now, 'more'}; claim is called with the same nonce
 -- Atomic: a run that lost its lease could store a result, or two runs could end one job
 
-local is_first_success = outcome == 'succeeded' and reason == '' and string.sub(fence, 1, 2) == '1-'
+local is_first_success = outcome == 'succeeded' and string.sub(fence, 1, 2) == '1-'
+  and reason == '' and untold == '0'
 local wrong = not is_first_success and bad_end(outcome, delay, error)
   or not is_claim(worker, slot, nonce, lease) and bad_word_of_claim(worker, slot, nonce, lease)
 if wrong then return wrong end
@@ -41,7 +43,7 @@ elseif is_first_success then
   count('succeeded', queue, t, 1)
 else
   reply = end_run(id, queue, fence, worker, outcome, result, reason, error, delay, cached, cancel,
-    t)
+    untold, t)
 end
 local is_ended = reply == 'ok' or reply == 'cancelled'
 local claimed = is_ended and queues[1]

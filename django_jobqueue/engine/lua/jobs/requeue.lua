@@ -35,6 +35,7 @@ local t = now()
 if state ~= 'scheduled' then write_first_run(state) end
 to_queued(id, queue, t, next_score(priority), 'requeued', nonce, unpack(forget_runs(state)))
 leave_index(id, queue, state, task)
+drop_ended(id)
 if state ~= 'scheduled' then
   call('UNLINK', key('result', id), key('progress', id))
   call('HDEL', key('job', id), 'attempts', 'recoveries', 'reason', 'finished_at', 'started_at',

@@ -11,6 +11,7 @@ local MAX_MOVES = 50 -- jobs moved by one claim
 local MAX_NAMES = 20 -- queues tried by one claim from all queues
 local MAX_PAGE = 500 -- queues looked at by one call of the maintenance
 local MAX_FORGOTTEN = 100 -- workers forgotten by one call
+local MAX_ENDED = 10000 -- jobs whose end nobody was told of yet
 local MAX_COUNTERS = 1000 -- fields of one minute; further queues are counted as '*'
 local MINUTE = 60000 -- ms
 local COUNTERS_TTL = 90000 -- s

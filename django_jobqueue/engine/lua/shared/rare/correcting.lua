@@ -34,6 +34,7 @@ local function correct_index(id, index, queue, t)
       enqueued_at or t)
     count_total('damaged')
     count('failed', queue, t, 1)
+    note_ended(id, t)
   end
   call('ZREM', key(index, queue), id)
 end

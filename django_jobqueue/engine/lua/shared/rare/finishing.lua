@@ -11,7 +11,7 @@ end
 
 -- Ends a run, and moves its job. Returns the reply to finish.
 local function end_run(id, queue, fence, worker, outcome, result, reason, error, delay, cached,
-  cancel, t)
+  cancel, untold, t)
   local attempts, attempted_at, held_since, score, priority =
     fields_of(id, 'attempts', 'attempted_at', 'held_since', 'score', 'priority')
   attempts = tonumber(attempts) or 0
@@ -41,6 +41,7 @@ local function end_run(id, queue, fence, worker, outcome, result, reason, error,
   call('ZREM', key('leases', queue), id)
   append_attempt(id, attempts + 1, fence, worker, attempted_at, t, outcome, error)
   if outcome ~= 'released' and outcome ~= 'cancelled' then count(outcome, queue, t, 1) end
+  if untold == '1' and is_final(outcome) then note_ended(id, t) end
   return reply
 end
 

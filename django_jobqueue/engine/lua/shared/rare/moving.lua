@@ -93,8 +93,12 @@ local function leave_index(id, queue, state, task)
   if state == 'failed' and task then call('ZREM', key('failed-of', task), id) end
 end
 
+-- Drops the note of a job's end, because the job is gone or is to run again.
+local function drop_ended(id) call_or_false('ZREM', PREFIX .. 'ended', id) end
+
 local function delete_job(id, queue, state, task)
   leave_index(id, queue, state, task)
+  drop_ended(id)
   call('UNLINK', key('job', id), key('payload', id), key('result', id), key('attempts', id),
     key('progress', id), key('log', id))
 end
@@ -128,4 +132,31 @@ local function keep_cached(cached, result, id, t)
   call('HSET', cached_key, 'value', result ~= '' and result or 'null', 'at', t, 'begun', int(begun),
     'refresh', refresh or '')
   if seconds ~= '0' then call('EXPIRE', cached_key, seconds) end
+end
+
+-- Notes a final job whose end no slot tells of, for a worker to do so (see pop_ended). Of too many
+-- the oldest are dropped, and counted.
+local function note_ended(id, t)
+  local ended = PREFIX .. 'ended'
+  if not call_or_false('ZADD', ended, t, id) then
+    call('UNLINK', ended) -- no script wrote a key of another type
+    call('ZADD', ended, t, id)
+  end
+  local surplus = call('ZCARD', ended) - MAX_ENDED
+  if surplus > 0 then
+    call('ZPOPMIN', ended, surplus)
+    call('HINCRBY', PREFIX .. 'totals', 'untold', surplus)
+  end
+end
+
+-- Returns all data of a job: fields and values, payload, result, progress, records of its runs, due
+-- time and log; {} if it is unknown.
+local function whole_job(id)
+  local flat = call_or_false('HGETALL', key('job', id)) or {}
+  if not flat[1] then return {} end
+  local function part(command, kind, ...) return call_or_false(command, key(kind, id), ...) end
+  local state, queue = fields_of(id, 'state', 'queue')
+  local due = state == 'scheduled' and queue and call('ZSCORE', key(state, queue), id)
+  return {flat, part('GET', 'payload'), part('GET', 'result'), part('GET', 'progress'),
+    part('LRANGE', 'attempts', 0, -1) or {}, due, part('LRANGE', 'log', 0, -1) or {}}
 end

@@ -28,5 +28,6 @@ local function recover(id, queue, t, lost, reason)
     count('recovered', queue, t, 1)
   end
   if state == 'failed' then count(state, queue, t, 1) end
+  if state ~= 'queued' then note_ended(id, t) end
   return state
 end
