@@ -19,7 +19,8 @@ from django_jobqueue.worker.limits.shared_state import InterruptReason, Limits, 
 
 logger = logging.getLogger("django_jobqueue.worker")
 
-INTERRUPT_SIGNAL = signal.SIGUSR1  # the supervisor sends it to a process whose run is to end
+# The supervisor sends it to a process whose run is to end. Windows lacks it, and has no supervisor.
+INTERRUPT_SIGNAL: signal.Signals = getattr(signal, "SIGUSR1", signal.SIGTERM)
 UNKNOWN_THREAD = -1  # the slot's thread has not started yet
 UNLIMITED = Limits(grace=KILL_GRACE)
 
