@@ -17,7 +17,7 @@ from django_jobqueue.jobs.text import one_line
 from django_jobqueue.worker.limits.enforcer import Enforcer, Kill
 from django_jobqueue.worker.limits.interrupt import INTERRUPT_SIGNAL
 from django_jobqueue.worker.limits.kill import has_ended, kill_group, kill_if_still
-from django_jobqueue.worker.limits.shared_state import run_id
+from django_jobqueue.worker.limits.shared_state import SlotState, run_id
 
 logger = logging.getLogger("django_jobqueue.worker")
 
@@ -38,6 +38,7 @@ class Child:
     process: BaseProcess
     pid: int
     slots: list[str]
+    states: list[SlotState]  # of its slots; its own if it is the maintenance process
     started: float  # monotonic
     killed: Kill | None = None  # set when a run exceeded its limits
     is_retired: bool = False  # asked to end after its job, to be replaced

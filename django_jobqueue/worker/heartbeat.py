@@ -35,16 +35,19 @@ class Heartbeat(RedisTicks):
         self, engine: Engine, config: WorkerConfig, enforcer: Enforcer, health: Health
     ) -> None:
         self._claims = engine.claims
+        self._queues = engine.queues
         self._leases = engine.leases
         self._config = config
         self._enforcer = enforcer
         self._health = health
         self._renewal = Tick(engine.options.lease / 3, self._renew)
         cancel_check = Tick(CANCEL_CHECK_EVERY, self._renew_if_cancelled)
-        ticks = [self._renewal, cancel_check, *Maintenance(engine).ticks]
+        look = Tick(1.0, self._look_for_ended)
+        ticks = [self._renewal, cancel_check, look, *Maintenance(engine).ticks]
         super().__init__(ticks, "Running jobs run on; trying again.")
         self._started_at = int(time.time() * 1000)
         self._is_stopping = False
+        self.has_ended = False  # a job has ended without a slot, and nobody was told of that yet
 
     def note_failure(self, error: JobQueueError) -> None:
         """Delay all calls, and let the worker's health name what must be changed."""
@@ -56,12 +59,24 @@ class Heartbeat(RedisTicks):
         self._is_stopping = True
         self._renewal.due = time.monotonic()
 
+    def has_left_ended(self) -> bool:
+        """Return whether there is still an end to be told of; if Redis is away, none can be."""
+        if not self.is_failing:
+            try:
+                self._look_for_ended()
+            except JobQueueError as error:
+                self.note_failure(error)
+        return self.has_ended and not self.is_failing
+
     def remove_record(self) -> None:
         """Remove the worker's record."""
         try:
             self._leases.forget(self._config.worker)
         except JobQueueError as error:
             logger.warning("The worker's record stays for ten minutes: %s", error)
+
+    def _look_for_ended(self) -> None:
+        self.has_ended = self._queues.has_ended()
 
     def _renew_if_cancelled(self) -> None:
         """Renew at once if a job was cancelled; the reply names the job."""

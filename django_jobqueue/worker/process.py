@@ -61,7 +61,7 @@ def run_process(
     signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
     loops = _loops(config, number, shared, stop)
     forks.set_handlers(
-        dict.fromkeys(heeded(), _leave_to_supervisor)
+        dict.fromkeys(heeded(), leave_to_supervisor)
         | {
             signal.SIGTERM: stop.handle,
             # With threads the main loop delivers: a handler could interrupt itself and block on
@@ -121,7 +121,7 @@ def init_child(alive: Connection, inherited: Connection | None, settings: str) -
     threading.Thread(target=_die_with_supervisor, args=[alive], daemon=True).start()
 
 
-def _leave_to_supervisor(signum: int, frame: object) -> None:
+def leave_to_supervisor(signum: int, frame: object) -> None:
     """Do nothing: at this signal the supervisor sends SIGTERM.
 
     Were the signal ignored instead, the programs that a task starts would ignore it too.

@@ -16,7 +16,7 @@ from typing import Any
 from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.states import Reason
-from django_jobqueue.worker import connections
+from django_jobqueue.worker import connections, maintenance_process
 from django_jobqueue.worker.autoreload import is_gone
 from django_jobqueue.worker.child import Child, End, collect_orphans
 from django_jobqueue.worker.config import WorkerConfig
@@ -37,6 +37,8 @@ CRASH_AGE = 1.0  # seconds; a process that ends younger than this is replaced wi
 LONGEST_CRASH_DELAY = 5.0  # seconds
 START_TIMEOUT = 60.0  # seconds that a process may take until its slots can work
 SCHEDULER = -1  # the number of the process that fires schedules, if there is one
+MAINTENANCE = -2  # the number of the process that tells of ended jobs, if there were any
+STUCK = "is stuck: receivers of task_finished must return soon, and enqueue what takes long"
 
 
 class Supervisor:
@@ -56,7 +58,7 @@ class Supervisor:
             "fork" if sys.platform == "linux" else "spawn"
         )
         lease = engine.options.lease
-        self._shared = SharedState(self._context, config.slots)
+        self._shared = SharedState(self._context, [*config.slots, maintenance_process.PLACE])
         self._enforcer = Enforcer(self._shared, lease, may_kill=config.threads == 1)
         self._health = Health(self._shared, config.slots, lease, config.health_file, BLOCK)
         self._heartbeat = Heartbeat(engine, config, self._enforcer, self._health)
@@ -92,6 +94,7 @@ class Supervisor:
         while self._children or self._start_at:
             self._stop_if_asked()
             self._collect()  # first: multiprocessing collects ended processes when it starts one
+            self._steer_maintenance()
             self._start_due()
             self._enforce()
             self._heartbeat.run_due()
@@ -110,9 +113,11 @@ class Supervisor:
                 continue
             del self._start_at[number]
             connections.prepare()
-            slots = [] if number == SCHEDULER else self._config.slots_of(number)
-            for slot in slots:
-                self._shared.slot(slot).reset(now + START_TIMEOUT)
+            slots = self._config.slots_of(number) if number >= 0 else []
+            places = [maintenance_process.PLACE] if number == MAINTENANCE else slots
+            states = [self._shared.slot(place) for place in places]
+            for state in states:
+                state.reset(now + START_TIMEOUT)
             process = self._new_process(number)
             # A stop signal must not get lost before the child has installed its handlers.
             signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
@@ -121,10 +126,10 @@ class Supervisor:
             except OSError as error:  # too many processes, or no memory
                 logger.error("Process %s can't be started: %s", process.name, error)
                 self._start_at[number] = time.monotonic() + LONGEST_CRASH_DELAY
-                for slot in slots:
-                    self._shared.slot(slot).mark_idle()
+                for state in states:
+                    state.mark_idle()
             else:
-                self._children[number] = Child(process, process.pid, slots, now)
+                self._children[number] = Child(process, process.pid, slots, states, now)
             finally:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
@@ -135,6 +140,12 @@ class Supervisor:
         if number == SCHEDULER:
             return self._context.Process(
                 target=run_scheduler, args=(self._config, *common), name="jobscheduler"
+            )
+        if number == MAINTENANCE:
+            return self._context.Process(
+                target=maintenance_process.run_maintenance,
+                args=(self._config, self._shared, *common),
+                name="jobworker-maintenance",
             )
         return self._context.Process(
             target=run_process,
@@ -147,16 +158,34 @@ class Supervisor:
         for number, child in list(self._children.items()):
             if child.is_running():
                 continue
-            states = [self._shared.slot(slot) for slot in child.slots]
             if child.end is None:
                 child.end = self._end(child)
-                for state in states:
+                for state in child.states:
                     state.mark_idle()
             if not self._release(child, child.end):
                 continue  # until Redis answers
             del self._children[number]
-            if self._kill_at is None and not (states and all(state.drained for state in states)):
+            is_drained = child.states and all(state.drained for state in child.states)
+            if self._kill_at is None and not is_drained:
                 self._start_at[number] = time.monotonic() + self._delay(child)
+
+    def _steer_maintenance(self) -> None:
+        """Start the maintenance process when it has work, and end it when all others have ended."""
+        is_last = not {*self._children, *self._start_at} - {MAINTENANCE}
+        child = self._children.get(MAINTENANCE)
+        if child is not None:
+            if is_last and not child.is_retired:
+                child.is_retired = True
+                child.send(signal.SIGTERM)  # it makes its last pass
+        elif MAINTENANCE not in self._start_at and self._has_ended(is_last):
+            self._start_at[MAINTENANCE] = time.monotonic()
+
+    def _has_ended(self, is_last: bool) -> bool:
+        """Return whether to tell of ended jobs; while stopping, that is done once, and last."""
+        if is_last:
+            is_late = self._kill_at is not None and time.monotonic() >= self._kill_at
+            return not is_late and self._insistence < 2 and self._heartbeat.has_left_ended()
+        return self._kill_at is None and self._heartbeat.has_ended
 
     def _end(self, child: Child) -> End:
         """Return the end of a process; called once, at once, because its sources change."""
@@ -204,8 +233,9 @@ class Supervisor:
             self._kill_at = now + self._config.shutdown_timeout
             self._start_at.clear()
             logger.info("Stopping: running jobs have %g s", self._config.shutdown_timeout)
-            for child in self._children.values():
-                child.send(signal.SIGTERM)
+            for number, child in self._children.items():
+                if number != MAINTENANCE:
+                    child.send(signal.SIGTERM)
             self._heartbeat.mark_stopping()
         if self._kill_at is not None and (self._insistence > 1 or now >= self._kill_at):
             self._kill()
@@ -217,12 +247,15 @@ class Supervisor:
     def _enforce(self) -> None:
         """Enforce the limits of runs, and the time limits for the start and end of processes."""
         now = time.monotonic()
-        for child in self._children.values():
+        for number, child in self._children.items():
             child.enforce(self._enforcer)
-            deadlines = [self._shared.slot(slot).must_exit_by for slot in child.slots]
-            if NEVER < max(deadlines, default=NEVER) <= now and child.is_running():
-                logger.error("Process %s (pid %s) neither starts nor ends", child.name, child.pid)
+            deadline = max((state.must_exit_by for state in child.states), default=NEVER)
+            if NEVER < deadline <= now and child.is_running():
+                fault = STUCK if number == MAINTENANCE else "neither starts nor ends"
+                logger.error("Process %s (pid %s) %s", child.name, child.pid, fault)
                 child.kill()
+                for state in child.states:
+                    state.mark_idle()  # nothing more is expected, until its end is seen
 
     def _look_around(self) -> None:
         if self._kill_at is None and is_gone(self._config.reloader):

@@ -197,6 +197,28 @@ def test_drain_follows_jobs_to_queues_that_are_new(engine: Engine) -> None:
     assert drain() == 2
 
 
+def test_drain_tells_of_jobs_that_ended_without_a_run(engine: Engine) -> None:
+    """As a worker does, once; and those of its alias alone."""
+    seen: list[tuple[str, State]] = []
+
+    def finished(task_result, **_: object) -> None:
+        seen.append((task_result.id, task_result.state))
+
+    signals.task_finished.connect(finished)
+    try:
+        cancelled = tasks.add.enqueue(1, 2)
+        cancelled.cancel()
+        done = tasks.add.enqueue(3, 4)
+        with override_settings(TASKS=TASKS | {"other": TASKS["default"]}):
+            assert drain("other") == 0
+            assert seen == []
+        assert drain() == 1
+        assert drain() == 0
+    finally:
+        signals.task_finished.disconnect(finished)
+    assert seen == [(done.id, State.SUCCEEDED), (cancelled.id, State.CANCELLED)]
+
+
 class UnpreparedProject(TestCase):
     """A project whose tests know nothing of the queue."""
 

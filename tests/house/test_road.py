@@ -43,6 +43,7 @@ BESIDE = {
     "paths.py": "finds the task of a path",
     "jobs/signature.py": "asks whether a call fits its function",
     "on_commit.py": "asks whether there is a transaction",
+    "worker/ended.py": "looks for jobs that ended without a slot",
     "worker/execution.py": "holds a run that has ended",
     "worker/log_lines.py": "words the lines of the log",
     "worker/outage.py": "notes that Redis answered",

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 from django_jobqueue.engine import Engine
@@ -123,8 +124,12 @@ def test_spawned_processes_work_like_forked_ones(engine: Engine, tmp_path: Path)
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "tests.project.settings",
         "PYTHONPATH": path,
+        "TEST_APPS": "tests.project.told.Told",
+        "TEST_NOTES": str(tmp_path / "notes"),
     }
     held = tasks.hold.enqueue(str(oracle), str(gate))
+    cancelled = tasks.add.using(run_after=timedelta(hours=1)).enqueue(1, 2)
+    assert cancelled.cancel()
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, str(script), "--processes", "2", "--scheduler"],
@@ -138,6 +143,10 @@ def test_spawned_processes_work_like_forked_ones(engine: Engine, tmp_path: Path)
         gate.touch()
         assert held.wait(PATIENCE) == "held"
         until(engine.inspector.schedules.seen_at, what="the scheduler has looked")
+        until(
+            lambda: any(line.startswith(cancelled.id) for line in lines(tmp_path / "notes")),
+            what="the maintenance process tells of ends",
+        )
     finally:
         process.terminate()
         assert process.wait(PATIENCE) == 0, log.read_text()

@@ -39,9 +39,9 @@ class SlotState(ctypes.Structure):
         ("last_reply_at", ctypes.c_double),  # from Redis, to the slot; infinity: none is expected
         ("run", ctypes.c_uint64),  # id of the run under way; 0: none
         *((name, ctypes.c_double) for name in Limits._fields),
-        ("must_exit_by", ctypes.c_double),  # when the process must be ready, or gone
-        ("is_refused", ctypes.c_bool),  # Redis answers the slot only once a setting is changed
-        ("drained", ctypes.c_bool),  # the slot ended because no job was left
+        ("must_exit_by", ctypes.c_double),  # when the process must be ready (again), or gone
+        ("is_refused", ctypes.c_bool),  # Redis answers only once a setting is changed
+        ("drained", ctypes.c_bool),  # it ended because nothing was left to do
         ("interrupt_reason", ctypes.c_int),  # why `interrupt_run` is asked to end
         ("interrupt_run", ctypes.c_uint64),
     )
