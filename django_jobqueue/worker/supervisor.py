@@ -274,13 +274,15 @@ class Supervisor:
         """Wait for a signal, the end of a process or the next action that is due."""
         if not self._children and not self._start_at:
             return
+        now = time.monotonic()
         times = [self._heartbeat.due, self._look.due, *self._start_at.values()]
-        times += [self._kill_at] if self._kill_at is not None else []
-        times += map(self._enforcer.due, self._config.slots)
-        next_at = min(times)
+        # Once processes are killed, only their ends are waited for: those times have passed.
+        times += [self._kill_at] if self._kill_at is not None and self._kill_at > now else []
+        at_work = [child for child in self._children.values() if child.killed is None]
+        times += [self._enforcer.due(slot) for child in at_work for slot in child.slots]
         # Without an ended child whose jobs are not released yet: its sentinel is always ready.
         unseen = [child for child in self._children.values() if child.end is None]
         sentinels = [child.process.sentinel for child in unseen]
-        ready = wait([self._alarm, *sentinels], timeout=max(0.0, next_at - time.monotonic()))
+        ready = wait([self._alarm, *sentinels], timeout=max(0.0, min(times) - now))
         if self._alarm in ready:
             os.read(self._alarm, 4096)
