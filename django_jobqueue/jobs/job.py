@@ -127,10 +127,7 @@ class Job:
         return job
 
     def _count_first_run(self) -> None:
-        """Add the run of a job that succeeded at once: only the job's own fields tell of it.
-
-        See `finish` in the protocol.
-        """
+        """Add the run of a job that succeeded at once: only the job's own fields tell of it."""
         self.attempts = 1
         run = Run(
             attempt=1,

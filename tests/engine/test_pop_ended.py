@@ -106,7 +106,7 @@ def test_reaped_run(
     if cancelled:
         engine.jobs.cancel(last)
     clock.move(40)
-    states = engine.queues.reap(["default"], **REAP)
+    states = engine.queues.reap(**REAP).states
     ended = State.CANCELLED if cancelled else State.FAILED
     assert states == {last: ended, again: State.QUEUED}
     assert [(job.id, job.state) for job in taken(engine)] == [(last, ended)]
@@ -136,7 +136,7 @@ def test_damaged_job_has_ended(
     if due is None:
         nothing(engine, Slot("worker-1", "0.0"))
     else:
-        engine.queues.promote(["default"])
+        engine.queues.promote()
     (job,) = taken(engine)
     assert (job.id, job.state, job.reason) == (job_id, State.FAILED, "damaged")
     assert job.payload is not None
@@ -191,7 +191,7 @@ def test_job_that_is_gone_is_not_told_of(engine: Engine, clock: Clock, make_job:
         engine.jobs.cancel(job_id)
     engine.jobs.delete(deleted)
     clock.move(400 * 86_400)
-    assert engine.queues.trim("default") == 1
+    assert engine.queues.trim().removed == 1
     assert not engine.queues.has_ended()
 
 
