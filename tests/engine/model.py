@@ -275,6 +275,7 @@ class Moves:
         if job.get("state") != "running" or job.get("fence") != fence:
             return None
         if nonce == last:
+            self.drop(f"queued:{queue}", job_id)
             return self.job_reply(job_id, queue, fence, job)
         if nonce < last:
             return ["none", -1]

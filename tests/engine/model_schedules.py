@@ -91,7 +91,7 @@ class WholeModel(Model):
     def run_now(self, job: Sequence[Any], *, name: str) -> str:
         known = self.fields(job[0]).get("state")
         stored: str = self.enqueue(job)[0]
-        if known:
+        if known and "job" in self.schedule(name):
             return stored
         if not isinstance(self.keys.get(f"schedule:{name}"), dict):
             self.keys.pop(f"schedule:{name}", None)

@@ -75,6 +75,8 @@ class Model(WorkerScripts):
         while words:
             job, words = words[: 7 + words[6]], words[7 + words[6] :]
             known = self.fields(job[0]).get("state")
+            if f"payload:{job[0]}" in self.keys and isinstance(self.keys.get(f"job:{job[0]}"), str):
+                raise Refused("WRONGTYPE")
             if known and f"payload:{job[0]}" in self.keys:
                 stored.append(self.complete(job[0], known, job[4]))
                 continue
@@ -169,7 +171,9 @@ class Model(WorkerScripts):
             if "worker" in job:
                 self.keys[f"renew_now:{job['worker']}"] = "1"
             return [state, state]
-        if state not in BEFORE_START:
+        if state == "cancelled":
+            self.leave_other_indexes(id, job)
+        if state in FINAL:
             return [state, state]
         self.to_final(id, str(queue), "cancelled", reason=reason)
         self.drop(f"{state}:{queue}", id)
@@ -182,6 +186,8 @@ class Model(WorkerScripts):
         state, queue = job.get("state"), job.get("queue")
         if not state:
             return []
+        if state == "queued" and job.get("requeued") == nonce:
+            self.leave_other_indexes(id, job)
         if state in ("queued", "running", "waiting") or job.get("requeued") == nonce:
             return [state, state]
         fence = job.get("fence", "")
@@ -202,6 +208,16 @@ class Model(WorkerScripts):
                 job.pop(name, None)
             self.append_attempt(id, 0, "-", "-", self.now, self.now, "requeued")
         return [state, "queued"]
+
+    def leave_other_indexes(self, job_id: str, job: dict[str, str]) -> None:
+        for other in (*BEFORE_START, *FINAL):
+            if other == job.get("state"):
+                continue
+            self.drop(f"{other}:{job.get('queue')}", job_id)
+            if other == "queued":
+                self.note_no_work(str(job.get("queue")))
+            if other == "failed" and "task" in job:
+                self.drop(f"failed-of:{job['task']}", job_id)
 
     def delete(self, *, id: str) -> list[str]:
         job = self.fields(id)

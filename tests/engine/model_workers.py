@@ -196,6 +196,8 @@ class WorkerScripts(Moves):
             job = self.fields(job_id)
             if job.get("state") == "running" and job.get("fence") == fence:
                 answer = [job_id, self.recover(job_id, queue, lost, reason)]
+            elif job.get("state") != "running":
+                self.drop(f"leases:{queue}", job_id)
         self.drop(f"slots:{worker}", slot)
         return answer
 

@@ -11,7 +11,7 @@
 local wrong = bad_word('reason', reason)
 if wrong then return wrong end
 local t = now()
-local state, queue, worker = fields_of(id, 'state', 'queue', 'worker')
+local state, queue, worker, task = fields_of(id, 'state', 'queue', 'worker', 'task')
 if not state then return {} end
 if state == 'running' then
   -- The field stays with the job: no other run follows, however this one ends.
@@ -20,8 +20,9 @@ if state == 'running' then
   if worker then call('SET', key('renew_now', worker), '1') end
   return {state, state}
 end
-if state ~= 'scheduled' and state ~= 'queued' and state ~= 'waiting' then return {state, state} end
 allow_at_maxmemory()
+if state == 'cancelled' then leave_other_indexes(id, queue, state, task) end
+if is_final(state) then return {state, state} end
 to_final(id, queue, 'cancelled', t, 'reason', reason)
 leave_index(id, queue, state)
 note_ended(id, t)

@@ -35,6 +35,7 @@ local function settle_last_claim(t)
   local last, queue, id, fence = slot_entry(call('HGET', key('slots', worker), slot))
   if not id or not runs_under(id, fence) then return nil end
   if nonce == last then
+    call('ZREM', key('queued', queue), id) -- there if the first call broke
     return job_reply(id, queue, fence, t, call('HGETALL', key('job', id)))
   end
   if nonce < last then return {'none', -1} end

@@ -21,6 +21,8 @@ if last and nonce < last then return {} end
 local state
 if id and runs_under(id, fence) then
   state = recover(id, queue, now(), tonumber(lost), reason)
+elseif id and field_of(id, 'state') ~= 'running' then
+  call('ZREM', key('leases', queue), id) -- there if an earlier call broke
 end
 call('HDEL', slots, slot)
 return state and {id, state} or {}

@@ -28,6 +28,7 @@ if wrong then return wrong end
 local state, queue, task, priority, requeued =
   fields_of(id, 'state', 'queue', 'task', 'priority', 'requeued')
 if not state then return {} end
+if requeued == nonce and state == 'queued' then leave_other_indexes(id, queue, state, task) end
 if state == 'queued' or state == 'running' or state == 'waiting' then return {state, state} end
 if requeued == nonce then return {state, state} end -- a repeated call
 allow_at_maxmemory()

@@ -12,10 +12,12 @@ local wrong = bad_job(job) or bad_word('name', name)
 if wrong then return wrong end
 local t = now()
 local id = unpack(job)
-if field_of(id, 'state') then return unpack(store_jobs(job, t)) end
-store_jobs(job, t)
+local is_known = field_of(id, 'state')
+local stored = unpack(store_jobs(job, t))
 local schedule_key = key('schedule', name)
 ensure_hash(schedule_key)
-call('HSET', schedule_key, 'job', id)
-call('ZADD', PREFIX .. 'schedules', t, name)
-return t
+if not is_known or not call('HGET', schedule_key, 'job') then
+  call('ZADD', PREFIX .. 'schedules', t, name)
+  call('HSET', schedule_key, 'job', id)
+end
+return stored

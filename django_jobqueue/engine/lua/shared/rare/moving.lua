@@ -96,11 +96,22 @@ end
 -- Drops the note of a job's end, because the job is gone or is to run again.
 local function drop_ended(id) call_or_false('ZREM', PREFIX .. 'ended', id) end
 
+-- Removes a job from all indexes but that of its state: a call that broke may have left it there.
+local function leave_other_indexes(id, queue, state, task)
+  for _, other in ipairs({'scheduled', 'queued', 'waiting', 'succeeded', 'failed', 'cancelled'}) do
+    if other ~= state then leave_index(id, queue, other, task) end
+  end
+end
+
+-- Removes a job with all its keys. A final job leaves its index last, where trim finds it if the
+-- script breaks; another one leaves it first, so that no slot claims what is half gone.
 local function delete_job(id, queue, state, task)
-  leave_index(id, queue, state, task)
+  if not is_final(state) then leave_index(id, queue, state, task) end
+  if state == 'failed' and task then call('ZREM', key('failed-of', task), id) end
   drop_ended(id)
   call('UNLINK', key('job', id), key('payload', id), key('result', id), key('attempts', id),
     key('progress', id), key('log', id))
+  leave_index(id, queue, state, task)
 end
 
 -- Adds the record of a run: a line of seven words, then the traceback. `error` holds the seventh

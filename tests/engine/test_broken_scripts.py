@@ -1,0 +1,372 @@
+"""A script that breaks at any command leaves its jobs where a later call finds them.
+
+Redis does not roll a script back: an ACL that loses a command, for example, stops it half-way.
+Here each command of each script fails in turn. Then the same call comes again, as from a client
+that repeats it, or never, as from one that has died.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from django_jobqueue.conf import load
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.claims import ALL_QUEUES, NoJob, Slot
+from django_jobqueue.engine.client import Client
+from django_jobqueue.engine.scripts import Scripts
+from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
+from django_jobqueue.jobs.job import Job, new_id
+from django_jobqueue.jobs.run import RunResult
+from django_jobqueue.jobs.states import FINAL
+from tests.support.clock import TEST_CLOCK, Clock
+from tests.support.consistency import assert_consistent
+from tests.support.jobs import new_job
+from tests.support.places import (
+    DONE,
+    FAILED,
+    REAP,
+    RELEASED,
+    RETRIED,
+    claimed,
+    finish,
+    places,
+    record,
+)
+
+BREAKER = """
+local real, calls = redis, 0
+local breaks_at = tonumber(real.call('GET', KEYS[1] .. 'clock:breaks_at') or '0')
+local function breaks() calls = calls + 1 return calls == breaks_at end
+local redis = {
+  error_reply = real.error_reply,
+  call = function(...) return real.call(unpack(breaks() and {'BROKEN'} or {...})) end,
+  pcall = function(...)
+    if not breaks() then return real.pcall(...) end
+    breaks_at = calls + 1 -- who asks again hears the same
+    return {err = 'NOPERM'}
+  end,
+}
+"""
+MOST_COMMANDS = 60
+DAY = 86_400  # seconds
+MINE = Slot("worker-1", "0.0")
+
+Call = Callable[[], object]
+Case = Callable[[Engine], Call]
+CASES: dict[str, Case] = {}
+
+
+def case(function: Case) -> Case:
+    """Register a case: it prepares, and returns the call that breaks, which can be repeated."""
+    CASES[function.__name__] = function
+    return function
+
+
+def add(engine: Engine, **given: Any) -> str:
+    queue = given.pop("queue", "default")
+    job = new_job(new_id(), queue, "a.b", b"payload", **given)
+    engine.jobs.enqueue([job])
+    return job.id
+
+
+def again(slot: Slot, call: Callable[[Slot], object]) -> Call:
+    """Return a call that is the same each time: its slot keeps the nonce."""
+    nonce = slot.nonce
+
+    def repeat() -> object:
+        slot.nonce = nonce
+        return call(slot)
+
+    return repeat
+
+
+@case
+def enqueue(engine: Engine) -> Call:
+    jobs = [new_job(new_id(), queue, "a.b", b"payload") for queue in ("default", "b")]
+    jobs.append(new_job(new_id(), "c", "a.b", b"payload", due=timedelta(hours=1)))
+    return lambda: engine.jobs.enqueue(jobs)
+
+
+@case
+def claim(engine: Engine) -> Call:
+    add(engine)
+    add(engine, queue="b")
+    return again(Slot("worker-1", "0.0"), lambda slot: engine.claims.claim(slot, [ALL_QUEUES]))
+
+
+@case
+def claim_of_a_named_queue(engine: Engine) -> Call:
+    add(engine, queue="b")
+    return again(Slot("worker-1", "0.0"), lambda slot: engine.claims.claim(slot, ["b"]))
+
+
+@case
+def claim_after_a_lost_process(engine: Engine) -> Call:
+    add(engine)
+    claimed(engine, Slot("worker-1", "0.0"))
+    return again(Slot("worker-1", "0.0"), lambda slot: engine.claims.claim(slot, ["default"]))
+
+
+@case
+def promotion(engine: Engine) -> Call:
+    for due in (1, 2):
+        add(engine, due=due)
+    return engine.queues.promote
+
+
+def ends(result: RunResult, *, run: int = 1, queues: tuple[str, ...] = ()) -> Case:
+    """Return the case of a run that ends so."""
+
+    def prepare(engine: Engine) -> Call:
+        add(engine)
+        for _ in range(run - 1):
+            slot = Slot("worker-1", "0.0")
+            finish(engine, slot, claimed(engine, slot), RELEASED)
+        slot = Slot("worker-1", "0.0")
+        job = claimed(engine, slot)
+        add(engine)
+
+        def end(slot: Slot) -> None:
+            _, _, found = engine.claims.finish(slot, job, result, queues)
+            if isinstance(found, NoJob) and found.more:
+                engine.claims.claim(slot, queues)  # with the same nonce, as a slot does
+
+        return again(slot, end)
+
+    return prepare
+
+
+CASES |= {
+    "success": ends(DONE._replace(value=b'"done"', cache="d 0")),
+    "success_with_the_next_claim": ends(DONE, queues=(ALL_QUEUES,)),
+    "second_success": ends(DONE._replace(value=b"2"), run=2),
+    "failure": ends(FAILED),
+    "retry": ends(RETRIED),
+    "release": ends(RELEASED),
+    "release_with_the_next_claim": ends(RELEASED, queues=("default",)),
+}
+
+
+@case
+def cancellation(engine: Engine) -> Call:
+    job_id = add(engine)
+    return lambda: engine.jobs.cancel(job_id)
+
+
+@case
+def cancellation_of_a_scheduled_job(engine: Engine) -> Call:
+    job_id = add(engine, due=timedelta(hours=1))
+    return lambda: engine.jobs.cancel(job_id)
+
+
+@case
+def end_of_a_cancelled_run(engine: Engine) -> Call:
+    job_id = add(engine)
+    slot = Slot("worker-1", "0.0")
+    job = claimed(engine, slot)
+    engine.jobs.cancel(job_id)
+    return again(slot, lambda slot: engine.claims.finish(slot, job, RETRIED, []))
+
+
+def requeued(result: RunResult) -> Case:
+    def prepare(engine: Engine) -> Call:
+        job_id, slot = add(engine), Slot("worker-1", "0.0")
+        finish(engine, slot, claimed(engine, slot), result)
+        return lambda: engine.jobs.requeue(job_id, nonce="n")
+
+    return prepare
+
+
+CASES |= {f"requeue_after_{name}": requeued(RESULT) for name, RESULT in
+          {"success": DONE, "failure": FAILED, "retry": RETRIED}.items()}  # fmt: skip
+
+
+@case
+def deletion(engine: Engine) -> Call:
+    job_id, slot = add(engine), Slot("worker-1", "0.0")
+    finish(engine, slot, claimed(engine, slot), FAILED)
+
+    def delete() -> None:
+        with suppress(JobNotFound):
+            engine.jobs.delete(job_id)
+
+    return delete
+
+
+def lost(recoveries: int) -> Case:
+    def prepare(engine: Engine) -> Call:
+        add(engine)
+        for _ in range(recoveries + 1):
+            claimed(engine, Slot("worker-1", "0.0"))
+        Clock(engine).move(31)
+        return lambda: engine.queues.reap(**REAP)
+
+    return prepare
+
+
+CASES |= {"lost_run": lost(0), "run_lost_too_often": lost(2)}
+
+
+@case
+def released_slot(engine: Engine) -> Call:
+    add(engine)
+    claimed(engine, Slot("worker-1", "0.0"))
+    slot = Slot("worker-1", "0.0")
+    return lambda: engine.leases.release_slot(slot, lost=True, reason="killed_9")
+
+
+@case
+def renewal(engine: Engine) -> Call:
+    add(engine)
+    claimed(engine, Slot("worker-1", "0.0"))
+    return lambda: engine.leases.renew("worker-1", {"pid": 1})
+
+
+@case
+def pause(engine: Engine) -> Call:
+    add(engine)
+    return lambda: engine.queues.pause("default")
+
+
+@case
+def resumption(engine: Engine) -> Call:
+    add(engine)
+    engine.queues.pause("default")
+    return lambda: engine.queues.resume("default")
+
+
+@case
+def trim(engine: Engine) -> Call:
+    slot = Slot("worker-1", "0.0")
+    for result in (DONE, FAILED):
+        add(engine)
+        finish(engine, slot, claimed(engine, slot), result)
+    Clock(engine).move(60 * DAY)
+    return engine.queues.trim
+
+
+@case
+def fire(engine: Engine) -> Call:
+    since = engine.schedules.register("s1", {"nightly": "rule"}).now
+    job = new_job(new_id(), "default", "a.b", b"payload", schedule="nightly")
+    return lambda: engine.schedules.fire("nightly", "rule", since + 1, job, overlap="skip")
+
+
+@case
+def run_now(engine: Engine) -> Call:
+    job = new_job(new_id(), "default", "a.b", b"payload", schedule="nightly")
+    return lambda: engine.schedules.run_now("nightly", job)
+
+
+@case
+def refresh(engine: Engine) -> Call:
+    job = new_job(new_id(), "default", "a.b", b"payload")
+    return lambda: engine.cached_results.refresh("d", job, seen="", keep=0)
+
+
+STORE = {"enqueue", "fire", "run_now", "refresh"}  # a broken one has accepted nothing
+
+
+@pytest.fixture
+def fragile(engine: Engine) -> Iterator[Engine]:
+    """The default engine with scripts that can be made to break, and a clock to move."""
+    scripts = Scripts(clock=f"{BREAKER.strip()}\n\n{TEST_CLOCK.strip()}")
+    client = Client("default", load("default"), scripts=scripts)
+    yield Engine(client)
+    client.close()
+
+
+def begin(engine: Engine, name: str) -> tuple[Call, set[str]]:
+    """Prepare a case on empty keys; return its call, and the jobs that were accepted before."""
+    engine.client.redis.flushall()
+    engine.client.detach()
+    engine.client.attach()
+    call = CASES[name](engine)
+    return call, {job_id for queues in places(engine).values() for ids in queues.values()
+                  for job_id in ids}  # fmt: skip
+
+
+def breaks(engine: Engine, call: Call, at: int) -> bool:
+    """Make a call whose n-th command fails; return whether it was broken."""
+    key = engine.client.keys.prefix + "clock:breaks_at"
+    engine.client.redis.set(key, at)
+    try:
+        call()
+    except QueueUnavailable:
+        return True
+    finally:
+        engine.client.redis.delete(key)
+    return False
+
+
+def states(engine: Engine, job_ids: set[str]) -> dict[str, str | None]:
+    return {job_id: record(engine, job_id).get("state") for job_id in job_ids}
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_the_same_call_again_completes_a_broken_one(fragile: Engine, name: str) -> None:
+    call, before = begin(fragile, name)
+    call()
+    wanted = [sorted(states(fragile, before).values(), key=str), _shape(fragile)]
+    for at in range(1, MOST_COMMANDS):
+        call, before = begin(fragile, name)
+        if not breaks(fragile, call, at):
+            break
+        call()
+        if name == "deletion":  # what is half gone is found when its retention ends
+            trim_all(fragile)
+        found = [sorted(states(fragile, before).values(), key=str), _shape(fragile)]
+        assert found == wanted, f"broken at command {at}"
+        assert_consistent(fragile)
+    else:
+        raise AssertionError("it never came to its end")
+
+
+def _shape(engine: Engine) -> dict[str, dict[str, int]]:
+    found = places(engine)
+    return {index: {q: len(ids) for q, ids in queues.items() if ids}
+            for index, queues in found.items()}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(set(CASES) - STORE - {"deletion", "trim"}))
+def test_no_job_is_lost_if_nobody_repeats_a_broken_call(fragile: Engine, name: str) -> None:
+    """Time, the reaper and other slots bring every job to its end."""
+    for at in range(1, MOST_COMMANDS):
+        call, before = begin(fragile, name)
+        if not breaks(fragile, call, at):
+            break
+        end_all(fragile)
+        found = states(fragile, before)
+        assert all(state in {*map(str, FINAL)} for state in found.values()), f"at {at}: {found}"
+        assert {*_running(fragile)} == set(), f"broken at command {at}"
+        trim_all(fragile)
+        assert_consistent(fragile)
+        assert places(fragile) == {}, f"broken at command {at}"
+    else:
+        raise AssertionError("it never came to its end")
+
+
+def _running(engine: Engine) -> list[str]:
+    return [one for ids in places(engine).get("leases", {}).values() for one in ids]
+
+
+def end_all(engine: Engine) -> None:
+    """Let an hour and a half pass, with a reaper and one slot that works."""
+    engine.queues.resume("default")
+    for _ in range(3):
+        Clock(engine).move(1800)
+        engine.queues.reap(**REAP)
+        slot = Slot("worker-9", "0.0")
+        while isinstance(job := engine.claims.claim(slot, [ALL_QUEUES]), Job):
+            finish(engine, slot, job, FAILED)
+
+
+def trim_all(engine: Engine) -> None:
+    """Let the retention of all jobs end."""
+    Clock(engine).move(60 * DAY)
+    first = None
+    while first != "":
+        first = engine.queues.trim(first or "").next
