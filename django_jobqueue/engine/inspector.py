@@ -185,7 +185,14 @@ class Inspector:
 
     def minute(self, number: int) -> dict[tuple[str, str], int]:
         """Return the counts of one minute by (event, queue); `number` is in minutes since 1970."""
-        reply = self._read(lambda pipe: pipe.hgetall(self._keys("minute", str(number))))[0]
+        return self._counts("minute", number)
+
+    def hour(self, number: int) -> dict[tuple[str, str], int]:
+        """Return the counts of one hour, but for its last minute; `number` is in hours."""
+        return self._counts("hour", number)
+
+    def _counts(self, kind: str, number: int) -> dict[tuple[str, str], int]:
+        reply = self._read(lambda pipe: pipe.hgetall(self._keys(kind, str(number))))[0]
         rows = ((text(name).partition(":"), _number(reply, name)) for name in reply or ())
         return {(event, queue): count for (event, _, queue), count in rows}
 

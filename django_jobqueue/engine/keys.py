@@ -78,6 +78,12 @@ KINDS: dict[str, Kind] = {
             "<event>:<queue> → how often in this minute: enqueued, succeeded, failed, retried, "
             "recovered or stale; beyond 1,000 of these fields the queue is *"
         ),
+        until="65 minutes (TTL)",
+    ),
+    "hour": Kind(
+        type="HASH",
+        of="number of the hour since the epoch",
+        holds="the same of the minutes of an hour that have ended, at most 1,000 fields",
         until="25 hours (TTL)",
     ),
     "job": Kind(

@@ -107,7 +107,7 @@ class Auditor:
 
     def _keys(self, now: Snapshot) -> None:
         """Only counters and values expire (9); what is claimable is told; lists are bounded."""
-        assert all(key.startswith(("minute:", "cached:")) for key in now.expiring)
+        assert all(key.startswith(("minute:", "hour:", "cached:")) for key in now.expiring)
         for queue, tokens in now.named("wake").items():
             assert len(tokens) == 1, queue
         work, due, names = (now.keys.get(key, {}) for key in ("work", "due", "names"))

@@ -256,6 +256,7 @@ class WorkerScripts(Moves):
         for one in [*self.ordered("work")[:500], *self.ordered("due")[:500]]:
             self.zadd("names", one[1], 0)
         self.note_soonest()
+        self.add_minutes()
         meta = self.keys.get("meta", {})
         last, after = int(meta.get("reaped_at", 0)), int(meta.get("reap_after", 0))
         self.hset("meta", reaped_at=self.now)
@@ -264,6 +265,19 @@ class WorkerScripts(Moves):
             self.hset("meta", reap_after=self.now + grace)
             return max(0, last - self.now), True
         return max(0, last - self.now), 0 < after - self.now <= grace
+
+    def add_minutes(self) -> None:
+        """Add the counts of minutes that have ended to their hours."""
+        now_minute = self.now // 60_000
+        found = self.keys.get("meta", {}).get("added_minute")
+        if found is None:
+            self.hset("meta", added_minute=now_minute - 1)
+            return
+        first = max(int(found) + 1, now_minute - 60)
+        for minute in range(first, min(now_minute, first + 10)):
+            self.hset("meta", added_minute=minute)
+            for field, count in self.keys.get(f"minute:{minute}", {}).items():
+                self.increase(f"hour:{minute // 60}", field, int(count))
 
     def bring_back(self, queue: str, lease: int) -> None:
         for end, job_id in self.ordered(f"leases:{queue}"):

@@ -12,7 +12,17 @@ from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome, State
 from tests.support.clock import Clock
-from tests.support.places import FAILED, Make, claimed, everything, finish, parts_of
+from tests.support.jobs import new_job
+from tests.support.places import (
+    FAILED,
+    REAP,
+    Make,
+    claimed,
+    counted,
+    everything,
+    finish,
+    parts_of,
+)
 
 
 def page(engine: Engine, state: State, start: int = 0, stop: int = 100, **how: object) -> list[str]:
@@ -210,12 +220,36 @@ def test_minutes_count_events_by_queue(engine: Engine, slot: Slot, make_job: Mak
     }
 
 
-def test_minutes_are_kept_a_day(engine: Engine, make_job: Make) -> None:
-    """The only keys with a time to live."""
-    make_job()
-    client = engine.client.redis
-    (key,) = client.scan_iter(match=engine.client.keys("minute", "*"))
-    assert 86_400 < client.ttl(key) <= 90_000
+def test_minutes_are_kept_an_hour_and_hours_a_day(
+    engine: Engine, clock: Clock, make_job: Make
+) -> None:
+    """Each minute is added to its hour once, whoever reaps, and however often."""
+    client, keys = engine.client.redis, engine.client.keys
+    engine.queues.reap(**REAP)  # begins to add
+    make_job(queue="a")
+    (minute,) = client.scan_iter(match=keys("minute", "*"))
+    assert 3_600 < client.ttl(minute) <= 3_900
+    number = int(minute.decode().rpartition(":")[2])
+    clock.move(60)
+    make_job(queue="a")
+    clock.move(60)
+    for _ in range(3):
+        engine.queues.reap(**REAP)
+
+    hours = {(number + n) // 60 for n in (0, 1)}
+    assert sum(engine.inspector.hour(hour)["enqueued", "a"] for hour in hours) == 2
+    assert all(86_400 < client.ttl(keys("hour", str(hour))) <= 90_000 for hour in hours)
+
+
+def test_counters_are_bounded(engine: Engine, make_job: Make) -> None:
+    """Of ten thousand queues, those beyond the bound are counted together."""
+    engine.jobs.enqueue([new_job(new_id(), f"q{n}", "a.b", b"") for n in range(500)])
+    engine.jobs.enqueue([new_job(new_id(), f"r{n}", "a.b", b"") for n in range(500)])
+    engine.jobs.enqueue([new_job(new_id(), f"s{n}", "a.b", b"") for n in range(200)])
+    (key,) = engine.client.redis.scan_iter(match=engine.client.keys("minute", "*"))
+    assert engine.client.redis.hlen(key) <= 1_001
+    assert counted(engine, "enqueued", "*") >= 199
+    assert counted(engine, "enqueued", "q1") == 1
 
 
 def test_released_jobs_are_no_failures(engine: Engine, slot: Slot, make_job: Make) -> None:

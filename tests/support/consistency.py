@@ -33,7 +33,7 @@ def _violations(engine: Engine) -> Iterator[str]:
         actual = client.type(key).decode().upper()
         if actual != KINDS[kind].type:
             yield f"{key!r}: is a {actual}, not a {KINDS[kind].type}"
-        if kind not in ("minute", "cached") and client.ttl(key) != -1:
+        if kind not in ("minute", "hour", "cached") and client.ttl(key) != -1:
             yield f"{key!r}: has a time to live"
     yield from _jobs(engine, names)
     yield from _slots(engine, names)

@@ -24,6 +24,7 @@ local went_back, waits, moved = 0, false, {}
 if first == '' then
   went_back, waits = watch_clock(t, interval, grace, lease)
   correct_names()
+  add_minutes(t)
 end
 if waits then return {'', went_back} end
 local names, following = page_of_names(first)

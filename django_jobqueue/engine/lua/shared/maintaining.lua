@@ -102,3 +102,26 @@ local function forget_if_empty(queue)
   call('UNLINK', key('wake', queue))
   call('ZREM', PREFIX .. 'names', queue)
 end
+
+-- Adds the counts of minutes that have ended to those of their hours. A minute is noted first: a
+-- count may be lost, but is never added twice.
+local function add_minutes(t)
+  local meta, now_minute = PREFIX .. 'meta', math.floor(t / MINUTE)
+  local added = tonumber(call('HGET', meta, 'added_minute') or nil)
+  if not added then call('HSET', meta, 'added_minute', int(now_minute - 1)) end
+  if not added or added >= now_minute then return end
+  local first = math.max(added + 1, now_minute - 60)
+  for minute = first, math.min(now_minute - 1, first + MAX_MINUTES - 1) do
+    call('HSET', meta, 'added_minute', int(minute))
+    local hour = key('hour', int(math.floor(minute / 60)))
+    local counts = call_or_false('HGETALL', key('minute', int(minute))) or {}
+    for at = 1, #counts, 2 do
+      local field, n = counts[at], int(tonumber(counts[at + 1]) or 0)
+      if call('HLEN', hour) >= MAX_COUNTERS and call('HGET', hour, field) == false then
+        field = string.match(field, '^[^:]*') .. ':*'
+      end
+      call('HINCRBY', hour, field, n)
+    end
+    call('EXPIRE', hour, HOUR_TTL)
+  end
+end

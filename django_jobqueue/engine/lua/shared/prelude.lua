@@ -14,7 +14,9 @@ local MAX_FORGOTTEN = 100 -- workers forgotten by one call
 local MAX_ENDED = 10000 -- jobs whose end nobody was told of yet
 local MAX_COUNTERS = 1000 -- fields of one minute; further queues are counted as '*'
 local MINUTE = 60000 -- ms
-local COUNTERS_TTL = 90000 -- s
+local MINUTE_TTL = 3900 -- s, that the counts of a minute are kept
+local HOUR_TTL = 90000 -- s, those of an hour
+local MAX_MINUTES = 10 -- added to their hours by one call
 local MAX_PRIORITY = 100
 local PRIORITY_STEP = 1e13 -- between the scores of two priorities
 local DEFAULT_MAX_RECOVERIES = 2 -- of a record without the field
@@ -49,7 +51,7 @@ local function count(event, queue, t, n)
     call('HDEL', minute, field)
     call('HINCRBY', minute, event .. ':*', n)
   end
-  call('EXPIRE', minute, COUNTERS_TTL)
+  call('EXPIRE', minute, MINUTE_TTL)
 end
 
 -- Runs the first write of a script that may write at maxmemory, whatever the command.
