@@ -33,8 +33,9 @@ KINDS: dict[str, Kind] = {
         type="HASH",
         of="",
         holds=(
-            "schema, epoch, owner; former epoch; reaped_at and reap_after of the reaper (ms); due: "
-            "when the first scheduled job is due (ms); paused:<queue>: 1"
+            "schema, epoch, owner; former epoch; of the reaper (ms): reaped_at, reap_after, "
+            "walked_at; added_minute; due: when the first scheduled job is due (ms); "
+            "paused:<queue>: 1"
         ),
         until="for ever",
     ),

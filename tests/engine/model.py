@@ -311,16 +311,17 @@ class Moves:
                 self.zadd("work", queue, self.now)
             if reply:
                 return reply
+            self.drop("work", queue)
         return ["more"] if len(queues) == 20 else None
 
     def take(self, queue: str, slot: Sequence[Any]) -> tuple[list[Any] | None, bool]:
         """Return the reply, and whether the queue holds more."""
         for room in range(max(1, self.room), 0, -1):
             waiting = self.ordered(f"queued:{queue}")
-            if len(waiting) < 2:
-                self.drop("work", queue)
             if not waiting:
                 return None, False
+            if len(waiting) < 2:
+                self.drop("work", queue)
             score, job_id = waiting[0]
             if self.fields(job_id).get("state") == "queued":
                 return self.start(job_id, queue, score, slot), len(waiting) > 1

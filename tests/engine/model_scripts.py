@@ -75,7 +75,8 @@ class Model(WorkerScripts):
         while words:
             job, words = words[: 7 + words[6]], words[7 + words[6] :]
             known = self.fields(job[0]).get("state")
-            if f"payload:{job[0]}" in self.keys and isinstance(self.keys.get(f"job:{job[0]}"), str):
+            is_asked = self.full or f"payload:{job[0]}" in self.keys
+            if is_asked and isinstance(self.keys.get(f"job:{job[0]}"), str):
                 raise Refused("WRONGTYPE")
             if known and f"payload:{job[0]}" in self.keys:
                 stored.append(self.complete(job[0], known, job[4]))
@@ -177,7 +178,8 @@ class Model(WorkerScripts):
             return [state, state]
         self.to_final(id, str(queue), "cancelled", reason=reason)
         self.drop(f"{state}:{queue}", id)
-        self.note_no_work(str(queue))
+        if state == "queued":
+            self.note_no_work(str(queue))
         self.note_ended(id)
         return [state, "cancelled"]
 

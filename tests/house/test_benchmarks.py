@@ -143,7 +143,7 @@ def test_measure_that_breaks_ends_the_command_with_1(tmp_path: Path) -> None:
         status=1,
     )
 
-    assert load(file).spread(BOTH[0], "raw") is not None
+    assert load(file).spread(parsers.LABELS["python"], "raw") is not None
     assert "no job started for 0.001 s" in done.stdout
     assert "1 measures failed: no job started" in done.stderr
 

@@ -40,8 +40,8 @@ def _violations(engine: Engine) -> Iterator[str]:
     yield from _schedules(engine, names)
     yield from _ended(engine)
     for name in names["wake"]:
-        if client.llen(engine.client.keys("wake", name)) > 64:
-            yield f"wake:{name}: more than 64 tokens"
+        if client.llen(engine.client.keys("wake", name)) > 1:
+            yield f"wake:{name}: more than one token"
 
 
 def _jobs(engine: Engine, names: dict[str, list[str]]) -> Iterator[str]:

@@ -18,7 +18,7 @@ PLACES = ("queued", "scheduled", "leases")  # the indexes of jobs that are not f
 def test_odd_names_stop_no_worker(worker_process: Start, damaged: Engine) -> None:
     """An odd id leaves its index as a damaged job, also in a queue of such a name."""
     client, keys = damaged.client.redis, damaged.client.keys
-    client.sadd(keys("queues"), b"\xff", b"")
+    client.zadd(keys("names"), {b"\xff": 0, b"": 0, b"default": 0})
     placed = {
         (index, queue): f"{index}-{queue}-".encode() + b"\xff"
         for index in PLACES

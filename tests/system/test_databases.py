@@ -219,7 +219,7 @@ def test_an_idle_worker_closes_what_got_too_old(bench: Bench, engine: Engine) ->
     held = bench.hold(tasks.query)
     assert bench.open() == ["idle"]
     assert held.end() == [WELL]
-    wake = engine.client.keys("wake", "default")
+    wake = engine.client.keys("wake", "*")
 
     def closed_by_then() -> bool:
         engine.client.redis.lpush(wake, "1")  # ends the wait, as a surplus token does

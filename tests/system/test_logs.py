@@ -135,7 +135,8 @@ def test_names_that_others_wrote_stay_on_their_line(engine: Engine, make_job, ca
     caplog.set_level("DEBUG", "django_jobqueue")
     evil = "x\nERROR forged\r\x1b[31m"
     job_id = new_id()
-    engine.jobs.enqueue([new_job(job_id, "default", evil, b"1.x.{}")])
+    engine.jobs.enqueue([new_job(job_id, "default", "a.b", b"1.x.{}")])
+    engine.client.redis.hset(engine.client.keys("job", job_id), "task", evil)
     assert drain() == 1
     assert [line.levelname for line in caplog.records] == ["DEBUG", "ERROR"]
     for line in caplog.records:

@@ -26,7 +26,7 @@ if first == '' then
   correct_names()
   add_minutes(t)
 end
-if waits then return {'', went_back} end
+if waits or first == '' and is_walked(t, interval) then return {'', went_back} end
 local names, following = page_of_names(first)
 for _, queue in ipairs(names) do
   local index = key('leases', queue)

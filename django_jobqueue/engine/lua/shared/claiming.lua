@@ -46,8 +46,8 @@ local function take(queue, room, worker, slot, nonce, lease, t)
   local index, corrected = key('queued', queue), 0
   while corrected < room do
     local id, score, second = unpack(call('ZRANGE', index, '0', '1', 'WITHSCORES'))
-    if not second then call('ZREM', PREFIX .. 'work', queue) end
     if not id then return nil, corrected end
+    if not second then call('ZREM', PREFIX .. 'work', queue) end
     local job, flat = {}, call_or_false('HGETALL', key('job', id)) or {}
     for at = 1, #flat, 2 do job[flat[at]] = flat[at + 1] end
     if job.state == 'queued' then
@@ -70,6 +70,7 @@ local function claim_any(room, worker, slot, nonce, lease, t)
       lease, t)
     if reply and left then call('ZADD', PREFIX .. 'work', t, queue) end
     if reply then return reply, moves end
+    call('ZREM', PREFIX .. 'work', queue)
     moves = moves + corrected
   end
   return #names == MAX_NAMES and {'more'} or nil, moves

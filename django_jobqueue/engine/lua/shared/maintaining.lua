@@ -38,6 +38,15 @@ local function note_soonest()
   if soonest then call('HSET', PREFIX .. 'meta', 'due', soonest) end
 end
 
+-- Returns whether the pages of very many queues were walked in this interval, by whichever worker.
+local function is_walked(t, interval)
+  if call('ZCARD', PREFIX .. 'names') <= MAX_PAGE then return false end
+  local since = t - (tonumber(call('HGET', PREFIX .. 'meta', 'walked_at') or nil) or 0)
+  if since >= 0 and since < 0.9 * interval then return true end
+  call('HSET', PREFIX .. 'meta', 'walked_at', t)
+  return false
+end
+
 -- Removes sets of queues that are none, and adds names that only one of them holds.
 local function correct_names()
   local names, work, due = PREFIX .. 'names', PREFIX .. 'work', PREFIX .. 'due'
