@@ -19,7 +19,8 @@ from django_jobqueue.jobs.run import read_runs
 from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import ms, ms_of, number, raw, read_log, text
 
-MERGE_DEPTH = 5_000  # rank up to which several queues are merged into pages
+MERGE_DEPTH = 5_000  # rank up to which several queues or tasks are merged into pages
+MOST_TASKS = 500  # tasks with failed jobs that are named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,20 +126,30 @@ class Inspector:
         of their lease, queued and waiting ones in the order of their claim.
         """
         names = self.queues() if queues is None else queues
-        if len(names) == 1:
-            ids = self._ids(self._index(state, names[0]), start, stop, newest_first)
-        else:
-            ids = self._merged(state, names, start, min(stop, MERGE_DEPTH), newest_first)
-        return self.jobs(ids)
+        indexes = [self._index(state, name) for name in names]
+        return self.jobs(self._ids(indexes, start, stop, newest_first))
+
+    def failed_tasks(self) -> list[str]:
+        """Return the 500 tasks of which a job failed last; the latest comes first."""
+        key = self._keys("failed-tasks")
+        tasks = self._read(lambda pipe: pipe.zrange(key, 0, MOST_TASKS - 1, desc=True))[0]
+        return list(map(text, tasks or ()))
+
+    def count_failed_tasks(self) -> int:
+        """Return how many tasks have failed jobs."""
+        return int(self._read(lambda pipe: pipe.zcard(self._keys("failed-tasks")))[0] or 0)
 
     def failed_of(
-        self, task: str, start: int, stop: int, *, newest_first: bool = True
+        self, tasks: Sequence[str], start: int, stop: int, *, newest_first: bool = True
     ) -> list[Job]:
-        """Return the failed jobs of one task from rank `start` to before `stop`."""
-        return self.jobs(self._ids(self._keys("failed-of", task), start, stop, newest_first))
+        """Return the failed jobs of tasks from rank `start` to before `stop`; see `page`."""
+        indexes = [self._keys("failed-of", task) for task in tasks]
+        return self.jobs(self._ids(indexes, start, stop, newest_first))
 
-    def count_failed_of(self, task: str) -> int:
-        return int(self._read(lambda pipe: pipe.zcard(self._keys("failed-of", task)))[0] or 0)
+    def count_failed_of(self, tasks: Sequence[str]) -> int:
+        """Return how many failed jobs the tasks have together."""
+        keys = [self._keys("failed-of", task) for task in tasks]
+        return sum(filter(None, self._read(lambda pipe: [pipe.zcard(key) for key in keys])))
 
     def jobs(self, ids: Iterable[str]) -> list[Job]:
         """Return the small fields and progress of the given jobs; leave out unknown ids."""
@@ -199,21 +210,26 @@ class Inspector:
     def _index(self, state: State, queue: str) -> str | bytes:
         return self._keys(INDEX_OF[state], queue)
 
-    def _ids(self, index: str | bytes, start: int, stop: int, newest_first: bool) -> list[str]:
+    def _ids(
+        self, indexes: Sequence[str | bytes], start: int, stop: int, newest_first: bool
+    ) -> list[str]:
+        """Return the ids of one index by rank, or of several ones merged by score."""
+        if len(indexes) != 1:
+            return self._merged(indexes, start, min(stop, MERGE_DEPTH), newest_first)
         if stop <= start:
             return []
-        ids = self._read(lambda pipe: pipe.zrange(index, start, stop - 1, desc=newest_first))[0]
+        key = indexes[0]
+        ids = self._read(lambda pipe: pipe.zrange(key, start, stop - 1, desc=newest_first))[0]
         return list(map(text, ids or ()))
 
     def _merged(
-        self, state: State, names: Sequence[str], start: int, stop: int, newest_first: bool
+        self, indexes: Sequence[str | bytes], start: int, stop: int, newest_first: bool
     ) -> list[str]:
         if stop <= start:
             return []
 
         def ask(pipe: Pipeline) -> None:
-            for name in names:
-                index = self._index(state, name)
+            for index in indexes:
                 pipe.zrange(index, 0, stop - 1, desc=newest_first, withscores=True)
 
         pages = [[(float(score), i) for i, score in page or ()] for page in self._read(ask)]

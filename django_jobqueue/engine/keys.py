@@ -159,6 +159,12 @@ KINDS: dict[str, Kind] = {
         holds="ids of the task's failed jobs; score finish time in ms",
         until="retention",
     ),
+    "failed-tasks": Kind(
+        type="ZSET",
+        of="",
+        holds="paths of the tasks that have failed jobs; score when the last one failed, in ms",
+        until="the task has no failed job",
+    ),
     "ended": Kind(
         type="ZSET",
         of="",

@@ -9,6 +9,7 @@ from django.test import Client
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
+from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome
@@ -71,7 +72,8 @@ class Seed:
 def fill(engine: Engine, count: int, queue: str = "default", task: str = "a.b") -> list[str]:
     """Store many queued jobs; return their ids, oldest first."""
     jobs = [new_job(new_id(), queue, task, b"-") for _ in range(count)]
-    engine.jobs.enqueue(jobs)
+    for at in range(0, count, CHUNK):
+        engine.jobs.enqueue(jobs[at : at + CHUNK])
     return [job.id for job in jobs]
 
 

@@ -5,13 +5,16 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from django_jobqueue.admin.jobs import filters, rows
+from django_jobqueue.admin.jobs import rows, segments
 from django_jobqueue.engine import Engine, get_engine, inspector
-from django_jobqueue.jobs.job import new_id
+from django_jobqueue.engine.claims import ALL_QUEUES, Slot
+from django_jobqueue.jobs.job import Job, new_id
+from django_jobqueue.jobs.states import State
 from tests.admin.conftest import Seed, fill
 from tests.support.clock import Clock
 from tests.support.jobs import new_job
 from tests.support.pages import JOBS, ids
+from tests.support.places import FAILED
 
 
 def test_it_shows_every_state_in_the_order_of_what_happens_now(
@@ -170,6 +173,7 @@ def test_a_search_says_how_far_it_looked(
 def test_over_several_queues_the_list_ends_and_says_so(
     admin_client: Client, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(segments, "MERGE_DEPTH", 120)
     monkeypatch.setattr(rows, "MERGE_DEPTH", 120)
     monkeypatch.setattr(inspector, "MERGE_DEPTH", 120)
     default, mail = fill(engine, 100), fill(engine, 80, "mail")
@@ -183,16 +187,98 @@ def test_over_several_queues_the_list_ends_and_says_so(
     assert len(mail) == 80
 
 
-def test_the_tasks_offered_are_those_of_the_newest_failed_jobs(
+@pytest.fixture
+def buried(engine: Engine, slot: Slot, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Failed jobs of one task, and so many newer ones of another that no window reaches them."""
+    monkeypatch.setattr(rows, "WINDOW", 200)
+    old = fail_all(engine, slot, fill(engine, 150, "mail", task="mail.tasks.send_invoice"))
+    fail_all(engine, slot, fill(engine, 300, "pages", task="pages.tasks.fetch"))
+    return old
+
+
+def fail_all(engine: Engine, slot: Slot, made: list[str]) -> list[str]:
+    """Run jobs that were made, which all fail; return their ids, newest first."""
+    found = engine.claims.claim(slot, [ALL_QUEUES])
+    while isinstance(found, Job):
+        _, _, found = engine.claims.finish(slot, found, FAILED, [ALL_QUEUES])
+    # Of jobs that end in the same millisecond, the one with the higher id comes first.
+    newest = engine.inspector.page(State.FAILED, 0, len(made))
+    assert {job.id for job in newest} == {*made}
+    return [job.id for job in newest]
+
+
+def test_failed_jobs_are_found_behind_any_number_of_newer_ones(
+    admin_client: Client, buried: list[str]
+) -> None:
+    """By the filter and by a search; each page is exact."""
+    first = admin_client.get(JOBS, {"state": "failed"})
+    assert "task=mail.tasks.send_invoice" in first.content.decode(), "it is offered"
+    for query in ({"q": "Send_Inv"}, {"q": "mail send"}, {"task": "mail.tasks.send_invoice"}):
+        pages = [admin_client.get(JOBS, {"state": "failed", "p": p, **query}) for p in (1, 2)]
+        assert [row for page in pages for row in ids(page)] == buried, query
+        assert not pages[0].context["notes"], query
+    oldest = admin_client.get(JOBS, {"state": "failed", "q": "send", "order": "oldest"})
+    assert ids(oldest) == buried[::-1][:100]
+
+
+def test_a_search_of_all_states_finds_failed_jobs_behind_newer_ones(
+    admin_client: Client, buried: list[str]
+) -> None:
+    assert ids(admin_client.get(JOBS, {"q": "send_invoice"})) == buried[:100]
+    assert ids(admin_client.get(JOBS, {"task": "mail.tasks.send_invoice"})) == buried[:100]
+
+
+def test_a_search_of_a_queue_finds_failed_jobs_behind_newer_ones(
+    admin_client: Client, engine: Engine, slot: Slot, buried: list[str]
+) -> None:
+    """The window is of the queue or of the task, whichever has fewer."""
+    (odd,) = fail_all(engine, slot, fill(engine, 1, "pages", task="mail.tasks.send_invoice"))
+    where = {"state": "failed", "queue": "pages"}
+    fail_all(engine, slot, fill(engine, 1, "pages", task="pages.tasks.fetch"))
+    assert ids(admin_client.get(JOBS, where | {"q": "invoice"})) == [odd]
+    assert ids(admin_client.get(JOBS, where | {"task": "mail.tasks.send_invoice"})) == [odd]
+
+
+def test_a_search_for_failed_jobs_of_several_tasks_merges_them(
     admin_client: Client, seed: Seed, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(filters, "TASKS_OF", 1)
-    seed.failed(task="a.old")
-    clock.move(1)
+    made = []
+    for task in ("a.one", "b.two", "a.one"):
+        clock.move(1)
+        made.append(seed.failed(task=task))
+    seed.failed(task="c.three")
+    assert ids(admin_client.get(JOBS, {"state": "failed", "q": "o"})) == made[::-1]
+    for module in (rows, segments, inspector):
+        monkeypatch.setattr(module, "MERGE_DEPTH", 2)
+    response = admin_client.get(JOBS, {"state": "failed", "q": "o"})
+    assert ids(response) == made[:0:-1]
+    assert "only 2 jobs of a state are listed, and there are 3" in response.context["notes"][0]
+
+
+def test_a_part_of_the_id_finds_failed_jobs_too(admin_client: Client, seed: Seed) -> None:
+    """It is in no task's path."""
+    wanted, _ = seed.failed(task="x.y"), seed.failed(task="x.y")
+    assert ids(admin_client.get(JOBS, {"state": "failed", "q": wanted[24:34]})) == [wanted]
+    with_task = {"state": "failed", "task": "x.y", "q": wanted[24:34]}
+    assert ids(admin_client.get(JOBS, with_task)) == [wanted]
+
+
+def test_the_tasks_that_failed_last_are_offered(
+    admin_client: Client, seed: Seed, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (rows, inspector):
+        monkeypatch.setattr(module, "MOST_TASKS", 2)
+    for task in ("a.old", "a.mid"):
+        seed.failed(task=task)
+        clock.move(1)
+    assert not admin_client.get(JOBS, {"state": "failed"}).context["notes"]
     seed.failed(task="a.new")
-    text = admin_client.get(JOBS, {"state": "failed"}).content.decode()
-    assert "task=a.new" in text
-    assert "task=a.old" not in text
+    response = admin_client.get(JOBS, {"state": "failed"})
+    text = response.content.decode()
+    assert ("task=a.new" in text, "task=a.mid" in text, "task=a.old" in text) == (1, 1, 0)
+    (note,) = response.context["notes"]
+    assert "3 tasks have failed jobs. Only the 2 that failed last" in note
+    assert len(ids(admin_client.get(JOBS, {"state": "failed", "task": "a.old"}))) == 1
 
 
 def test_with_two_aliases_one_is_shown_at_a_time(

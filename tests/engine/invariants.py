@@ -90,6 +90,7 @@ class Auditor:
                 listed = job_id in now.keys.get(f"failed-of:{fields['task']}", {})
                 assert listed == (fields["state"] == "failed")
         assert not set(places) - self.damaged, "an index leads to no record"
+        assert {*now.named("failed-of")} == {*now.keys.get("failed-tasks", {})}
 
     def _held(self, now: Snapshot, call: Call) -> None:
         """A running job is named by its slot, or nobody would renew its lease."""

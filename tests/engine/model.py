@@ -128,9 +128,18 @@ class Moves:
     def to_final(self, job_id: str, queue: str, state: str, /, **fields: Any) -> None:
         task = self.fields(job_id).get("task")
         if state == "failed" and task:
+            found = self.keys.get("failed-tasks")
+            known = found if isinstance(found, dict) else {}
+            self.keys["failed-tasks"] = {**known, task: float(self.now)}
             self.zadd(f"failed-of:{task}", job_id, self.now)
         self.zadd(f"{state}:{queue}", job_id, self.now)
         self.hset(f"job:{job_id}", state=state, finished_at=self.now, **fields)
+
+    def leave_failed(self, job_id: str, task: str) -> None:
+        self.drop(f"failed-of:{task}", job_id)
+        is_set = isinstance(self.keys.get("failed-tasks"), dict)
+        if is_set and f"failed-of:{task}" not in self.keys:
+            self.drop("failed-tasks", task)
 
     def ensure_index(self, job_id: str, queue: str, state: str) -> None:
         index = f"{INDEX_OF[state]}:{queue}"

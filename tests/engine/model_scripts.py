@@ -199,7 +199,7 @@ class Model(WorkerScripts):
         self.drop(f"{state}:{queue}", id)
         self.drop_ended(id)
         if state == "failed" and "task" in job:
-            self.drop(f"failed-of:{job['task']}", id)
+            self.leave_failed(id, job["task"])
         self.to_queued(id, str(queue), self.next_score(job.get("priority")), requeued=nonce)
         if state != "scheduled":
             self.keys.pop(f"result:{id}", None)
@@ -219,7 +219,7 @@ class Model(WorkerScripts):
             if other == "queued":
                 self.note_no_work(str(job.get("queue")))
             if other == "failed" and "task" in job:
-                self.drop(f"failed-of:{job['task']}", job_id)
+                self.leave_failed(job_id, job["task"])
 
     def delete(self, *, id: str) -> list[str]:
         job = self.fields(id)
@@ -238,7 +238,7 @@ class Model(WorkerScripts):
         self.drop_ended(job_id)
         task = self.fields(job_id).get("task")
         if state == "failed" and task:
-            self.drop(f"failed-of:{task}", job_id)
+            self.leave_failed(job_id, task)
         for part in PARTS:
             self.keys.pop(f"{part}:{job_id}", None)
 

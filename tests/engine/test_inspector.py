@@ -136,10 +136,14 @@ def test_failures_are_listed_by_task(engine: Engine, job_in: Make) -> None:
     mine = [job_in(State.FAILED, queue=queue, task="a.b") for queue in ("x", "y")]
     job_in(State.FAILED, task="c.d")
 
-    assert {job.id for job in engine.inspector.failed_of("a.b", 0, 10)} == set(mine)
-    assert engine.inspector.count_failed_of("a.b") == 2
-    assert engine.inspector.count_failed_of("never") == 0
-    assert engine.inspector.failed_of("never", 0, 10) == []
+    assert {job.id for job in engine.inspector.failed_of(["a.b"], 0, 10)} == set(mine)
+    assert engine.inspector.count_failed_of(["a.b"]) == 2
+    assert engine.inspector.count_failed_of(["never"]) == 0
+    assert engine.inspector.failed_of(["never"], 0, 10) == []
+    assert engine.inspector.count_failed_of(["a.b", "never", "c.d"]) == 3
+    assert len(engine.inspector.failed_of(["a.b", "never", "c.d"], 1, 10)) == 2
+    assert engine.inspector.failed_tasks() == ["c.d", "a.b"]
+    assert engine.inspector.count_failed_tasks() == 2
 
 
 def test_listed_jobs_carry_the_small_fields(engine: Engine, slot: Slot, make_job: Make) -> None:
@@ -285,7 +289,11 @@ def test_one_damaged_record_hides_no_other(engine: Engine, make_job: Make, damag
 
 
 @pytest.mark.parametrize(
-    "name", ["names", "work", "workers", "totals", "queued:default", "minute:1", "failed-of:t"]
+    "name",
+    [
+        *("names", "work", "workers", "totals", "queued:default", "minute:1"),
+        *("failed-of:t", "failed-tasks"),
+    ],
 )
 def test_key_of_a_wrong_type_counts_as_empty(engine: Engine, make_job: Make, name: str) -> None:
     """Where somebody else has written; all else is shown."""
@@ -305,7 +313,8 @@ def test_key_of_a_wrong_type_counts_as_empty(engine: Engine, make_job: Make, nam
     assert len(inspector.page(State.QUEUED, 0, 9, queues=["default"])) == queued
     assert len(inspector.page(State.QUEUED, 0, 9, queues=["default", "other"])) == queued
     assert (inspector.workers(), inspector.totals(), inspector.minute(1)) == ([], {}, {})
-    assert (inspector.failed_of("t", 0, 9), inspector.count_failed_of("t")) == ([], 0)
+    assert (inspector.failed_of(["t"], 0, 9), inspector.count_failed_of(["t"])) == ([], 0)
+    assert (inspector.failed_tasks(), inspector.count_failed_tasks()) == ([], 0)
     redis.delete(key)
     if saved:
         redis.restore(key, 0, saved)

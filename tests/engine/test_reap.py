@@ -303,4 +303,4 @@ def test_attempts_of_another_type_do_not_stop_the_reaper(
         client.delete(*parts_of(keys, broken))
         for index in ("leases", "queued", "failed"):
             client.zrem(keys(index, "default"), broken)
-        client.delete(keys("failed-of", "tests.project.tasks.noop"))
+        client.delete(keys("failed-of", "tests.project.tasks.noop"), keys("failed-tasks"))

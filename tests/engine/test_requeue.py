@@ -146,7 +146,7 @@ def test_failed_job_of_no_known_task_is_requeued(engine: Engine, job_in: Make) -
     """Its record is damaged: what runs it says so."""
     job_id = job_in(State.FAILED)
     client, keys = engine.client.redis, engine.client.keys
-    client.delete(keys("failed-of", record(engine, job_id)["task"]))
+    client.delete(keys("failed-of", record(engine, job_id)["task"]), keys("failed-tasks"))
     client.hdel(keys("job", job_id), "task")
 
     assert engine.jobs.requeue(job_id) is State.QUEUED

@@ -249,6 +249,7 @@ def test_damaged_records_go_too(engine: Engine, job_in: Make) -> None:
         assert fine not in str(everything(engine))
     finally:  # nothing leads from a lost record to the index of its task
         client.delete(keys("failed", "default"), keys("failed-of", "tests.project.tasks.noop"))
+        client.delete(keys("failed-tasks"))
         for job_id in (broken, gone, fine):
             client.delete(*parts_of(keys, job_id))
 

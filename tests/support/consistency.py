@@ -92,6 +92,10 @@ def _failed(
         listed = {job_id.decode() for job_id in engine.client.redis.zrange(key, 0, -1)}
         if listed != failed[task]:
             yield f"failed-of:{task} lists {listed}, failed are {failed[task]}"
+    key = engine.client.keys("failed-tasks")
+    tasks = {task.decode() for task in engine.client.redis.zrange(key, 0, -1)}
+    if tasks != {task for task in failed if failed[task]}:
+        yield f"failed-tasks lists {tasks}, failed are jobs of {set(failed)}"
 
 
 def _schedules(engine: Engine, names: dict[str, list[str]]) -> Iterator[str]:

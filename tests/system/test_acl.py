@@ -197,8 +197,10 @@ def test_everything_can_be_read(user: Engine, make_job: Make, slot: Slot) -> Non
             and inspector.page(State.FAILED, 0, 9, queues=["default"], newest_first=True)
             and inspector.page(State.FAILED, 0, 9, queues=["default"], newest_first=False)
         ),
-        "failed_of": lambda: inspector.failed_of("tests.project.tasks.noop", 0, 9),
-        "count_failed_of": lambda: inspector.count_failed_of("tests.project.tasks.noop"),
+        "failed_of": lambda: inspector.failed_of(["tests.project.tasks.noop"], 0, 9),
+        "count_failed_of": lambda: inspector.count_failed_of(["tests.project.tasks.noop"]),
+        "failed_tasks": lambda: inspector.failed_tasks() == ["tests.project.tasks.noop"],
+        "count_failed_tasks": lambda: inspector.count_failed_tasks() == 1,
         "jobs": lambda: len(inspector.jobs([job_id, queued, new_id()])) == 2,
         "position": lambda: inspector.position(inspector.job(queued)) == 0,
         "workers": lambda: inspector.workers()[0].id == slot.worker,

@@ -14,8 +14,6 @@ from django_jobqueue.admin.display import STATES
 from django_jobqueue.admin.jobs.rows import LISTED, JobRows
 from django_jobqueue.jobs.states import State
 
-TASKS_OF = 100  # number of newest failed jobs whose tasks are choices
-
 Option = tuple[str | None, object]  # value in the URL, text
 
 
@@ -124,17 +122,9 @@ class TaskFilter(Choice):
         yield None, _("All")
         tasks = {self.value} - {""}
         if rows.where.get("state") == State.FAILED:
-            tasks |= rows.source.cached(
-                ("failed tasks", rows.alias),
-                lambda: {job.task for job in self._failed(rows).fetch(0, TASKS_OF)},
-            )
+            tasks |= set(rows.failed_tasks())
         for task in sorted(tasks):
             yield task, task
-
-    @staticmethod
-    def _failed(rows: JobRows) -> JobRows:
-        alias = {"alias": rows.where["alias"]} if "alias" in rows.where else {}
-        return JobRows(rows.model, rows.source).filter(state=State.FAILED.value, **alias)
 
 
 class OrderFilter(Choice):

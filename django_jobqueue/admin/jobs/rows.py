@@ -1,11 +1,11 @@
 """Jobs as rows, selected by rank in an index or, without an index, by search in a window.
 
 Without a state filter, the list shows the states one after the other, in the order of `LISTED`,
-each in the order of its index. So every page is exact, and only the shown rows are read.
+each in the order of its index. So every page is exact, and only the shown rows are read. Of failed
+jobs the tasks have indexes too: a search for parts of a task's path reads those.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
 
@@ -13,8 +13,9 @@ from django.core.exceptions import FieldError
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from django_jobqueue.admin.jobs.segments import Segment, Window, shares
 from django_jobqueue.admin.rows import Rows
-from django_jobqueue.engine.inspector import MERGE_DEPTH, Inspector
+from django_jobqueue.engine.inspector import MERGE_DEPTH, MOST_TASKS, Inspector
 from django_jobqueue.jobs.job import Job as Snapshot
 from django_jobqueue.jobs.job import is_id
 from django_jobqueue.jobs.states import State
@@ -30,29 +31,6 @@ LISTED = (
     State.SUCCEEDED,
     State.CANCELLED,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """The jobs of one state, in the queues that have any."""
-
-    state: State
-    queues: tuple[str, ...]
-    total: int
-
-    @property
-    def reach(self) -> int:
-        """Return how many of these jobs can be listed."""
-        return self.total if len(self.queues) == 1 else min(self.total, MERGE_DEPTH)
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The matching jobs among the first `seen` of `total` jobs."""
-
-    found: list[Snapshot]
-    seen: int
-    total: int
 
 
 class JobRows(Rows[Job]):
@@ -99,8 +77,6 @@ class JobRows(Rows[Job]):
             return len(self._load())
         if self._needs_window:
             return len(self._window().found)
-        if "task" in self.where:
-            return self._count_failed_of_task()
         return sum(segment.reach for segment in self._chosen_segments())
 
     def fetch(self, start: int, stop: int) -> list[Job]:
@@ -108,14 +84,31 @@ class JobRows(Rows[Job]):
             return self._load()[start:stop]
         if self._needs_window:
             found = self._window().found[start:stop]
-        elif "task" in self.where:
-            found = self._read_failed_of_task(start, stop)
         else:
             found = self._read_segments(start, stop)
         return [Job.of(self.alias, snapshot) for snapshot in found]
 
+    def failed_tasks(self) -> list[str]:
+        """Return the tasks of which a job failed last."""
+        nothing: list[str] = []
+        return self.source.cached(
+            ("failed tasks", self.alias),
+            lambda: self.source.read(self.alias, Inspector.failed_tasks, nothing),
+        )
+
     def notes(self) -> list[str]:
-        return [*self._cut_off(), *self._removed_early()]
+        return [*self._cut_off(), *self._unnamed_tasks(), *self._removed_early()]
+
+    def _unnamed_tasks(self) -> list[str]:
+        """Tell of tasks with failed jobs that are neither offered nor searched."""
+        if self.where.get("state") != State.FAILED or len(self.failed_tasks()) < MOST_TASKS:
+            return []
+        total = self.source.read(self.alias, Inspector.count_failed_tasks, 0)
+        text = _(
+            "%(total)d tasks have failed jobs. Only the %(most)d that failed last are offered and "
+            "searched; the address takes any other, as task=its.path."
+        )
+        return [text % {"total": total, "most": MOST_TASKS}] if total > MOST_TASKS else []
 
     def _removed_early(self) -> list[str]:
         """Tell of jobs of the selected state that are gone before their retention."""
@@ -151,11 +144,11 @@ class JobRows(Rows[Job]):
             )
             return [text % {"seen": window.seen, "total": window.total}]
         cut = [s for s in self._chosen_segments() if s.reach < s.total]
-        if "task" in self.where or not cut:
+        if not cut:
             return []
         text = _(
-            "Over several queues only %(reach)d jobs of a state are listed, and there are "
-            "%(total)d. Choose a queue to list all of it."
+            "Over several queues or tasks only %(reach)d jobs of a state are listed, and there are "
+            "%(total)d. Choose one to list all of it."
         )
         return [text % {"reach": MERGE_DEPTH, "total": max(s.total for s in cut)}]
 
@@ -166,11 +159,7 @@ class JobRows(Rows[Job]):
 
     @property
     def _needs_window(self) -> bool:
-        if self.words:
-            return True
-        return "task" in self.where and (
-            "queue" in self.where or self.where.get("state") != State.FAILED
-        )
+        return bool(self.words or "task" in self.where) and not self._tasks_alone()
 
     def _load(self) -> list[Job]:
         if self._rows is None and self.ids is not None:
@@ -191,8 +180,7 @@ class JobRows(Rows[Job]):
         given = {"state": job.state, "queue": job.queue, "task": job.task}
         if any(given[name] != self.where[name] for name in given if name in self.where):
             return False
-        text = f"{job.task} {job.id}".casefold()
-        return all(word in text for word in self.words)
+        return self._has_words(f"{job.task} {job.id}")
 
     def _segments(self, states: tuple[State, ...]) -> list[Segment]:
         stats = self.source.stats(self.alias)
@@ -202,43 +190,51 @@ class JobRows(Rows[Job]):
         for state in states:
             having = [row for row in stats if row.counts[state]]
             total = sum(row.counts[state] for row in having)
-            segments.append(Segment(state, tuple(row.name for row in having), total))
+            names = tuple(row.name for row in having)
+            segments.append(Segment(state=state, total=total, queues=names))
         return segments
 
     def _chosen_segments(self) -> list[Segment]:
-        chosen = (State(self.where["state"]),) if "state" in self.where else LISTED
-        return [segment for segment in self._segments(chosen) if segment.total]
+        if tasks := self._tasks_alone():
+            segments = [self._failed_of(tasks)]
+        else:
+            chosen = (State(self.where["state"]),) if "state" in self.where else LISTED
+            segments = self._segments(chosen)
+        return [segment for segment in segments if segment.total]
+
+    def _tasks(self) -> tuple[str, ...]:
+        """Return the tasks that are asked for, by path or by search words."""
+        if "task" in self.where:
+            return (self.where["task"],)
+        return tuple(filter(self._has_words, self.failed_tasks())) if self.words else ()
+
+    def _tasks_alone(self) -> tuple[str, ...]:
+        """Return the tasks if the selection is all their failed jobs, else none."""
+        if "queue" in self.where or self.where.get("state") != State.FAILED:
+            return ()
+        return tuple(filter(self._has_words, self._tasks()))
+
+    def _has_words(self, text: str) -> bool:
+        return all(word in text.casefold() for word in self.words)
+
+    def _failed_of(self, tasks: tuple[str, ...]) -> Segment:
+        total = self.source.cached(
+            ("failed-of", self.alias, tasks),
+            lambda: self.source.read(self.alias, lambda seen: seen.count_failed_of(tasks), 0),
+        )
+        return Segment(state=State.FAILED, total=total, tasks=tasks)
 
     def _read_segments(self, start: int, stop: int) -> list[Snapshot]:
         found: list[Snapshot] = []
         for segment in self._chosen_segments():
             if start < segment.reach and stop > 0:
-                found += self._read_segment(segment, max(start, 0), min(stop, segment.reach))
+                found += self._read_segment(segment, max(start, 0), stop)
             start, stop = start - segment.reach, stop - segment.reach
         return found
 
     def _read_segment(self, segment: Segment, start: int, stop: int) -> list[Snapshot]:
-        return self._read(
-            lambda seen: seen.page(
-                segment.state,
-                start,
-                stop,
-                queues=segment.queues,
-                newest_first=self.newest_first,
-            )
-        )
-
-    def _count_failed_of_task(self) -> int:
-        task = self.where["task"]
-        return self.source.cached(
-            ("failed-of", self.alias, task),
-            lambda: self.source.read(self.alias, lambda seen: seen.count_failed_of(task), 0),
-        )
-
-    def _read_failed_of_task(self, start: int, stop: int) -> list[Snapshot]:
-        task = self.where["task"]
         newest = self.newest_first
-        return self._read(lambda seen: seen.failed_of(task, start, stop, newest_first=newest))
+        return self._read(lambda seen: segment.read(seen, start, stop, newest_first=newest))
 
     def _window(self) -> Window:
         key = ("window", *sorted(self.where.items()), self.words, self.newest_first)
@@ -246,26 +242,21 @@ class JobRows(Rows[Job]):
 
     def _make_window(self) -> Window:
         """Read up to `WINDOW` jobs, the first of each state, and select the matching ones."""
-        if "task" in self.where and self.where.get("state") == State.FAILED:
-            seen, total = self._read_failed_of_task(0, WINDOW), self._count_failed_of_task()
-        else:
-            segments = self._chosen_segments()
-            shares = _shares(segments)
-            seen = [j for s in segments for j in self._read_segment(s, 0, shares[s.state])]
-            total = sum(segment.total for segment in segments)
+        segments = self._chosen_segments()
+        parts = shares(segments, WINDOW)
+        read = [self._narrowed(segment, parts[segment.state]) for segment in segments]
+        seen = [job for s in read for job in self._read_segment(s, 0, parts[s.state])]
+        total = sum(segment.total for segment in read)
         return Window([job for job in seen if self._matches(job)], len(seen), total)
+
+    def _narrowed(self, segment: Segment, share: int) -> Segment:
+        """Return the failed jobs of the tasks asked for, if fewer and if not all can be read."""
+        if segment.state is not State.FAILED or segment.total <= share:
+            return segment
+        of_tasks = self._failed_of(tasks) if (tasks := self._tasks()) else segment
+        return min(segment, of_tasks, key=lambda one: one.total)
 
     def _read(
         self, ask: Callable[[Inspector], list[Snapshot]], alias: str | None = None
     ) -> list[Snapshot]:
         return self.source.read(self.alias if alias is None else alias, ask, [])
-
-
-def _shares(segments: list[Segment]) -> dict[State, int]:
-    """Divide the window equally; the unused part of small states goes to larger ones."""
-    shares: dict[State, int] = {}
-    left = WINDOW
-    for number, segment in enumerate(sorted(segments, key=lambda segment: segment.reach)):
-        shares[segment.state] = min(segment.reach, left // (len(segments) - number))
-        left -= shares[segment.state]
-    return shares

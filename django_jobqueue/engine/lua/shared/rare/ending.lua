@@ -20,10 +20,7 @@ end
 -- the oldest are dropped, and counted.
 local function note_ended(id, t)
   local ended = PREFIX .. 'ended'
-  if not call_or_false('ZADD', ended, t, id) then
-    call('UNLINK', ended) -- no script wrote a key of another type
-    call('ZADD', ended, t, id)
-  end
+  add_to_set(ended, t, id)
   local surplus = call('ZCARD', ended) - MAX_ENDED
   if surplus > 0 then
     call('ZPOPMIN', ended, surplus)

@@ -78,19 +78,38 @@ local function to_scheduled(id, queue, due, ...)
   call('HSET', key('job', id), 'state', 'scheduled', ...)
 end
 
--- Writes the index of a final state, and the state; see to_queued.
+-- Adds a member to a sorted set that all queues share. A key of another type goes: no script wrote
+-- it, and it would stop them all.
+local function add_to_set(set, score, member)
+  if call_or_false('ZADD', set, score, member) then return end
+  call('UNLINK', set)
+  call('ZADD', set, score, member)
+end
+
+-- Writes the indexes of a final state, and the state; see to_queued.
 local function to_final(id, queue, state, t, ...)
   local task = state == 'failed' and field_of(id, 'task')
-  if task then call('ZADD', key('failed-of', task), t, id) end
+  if task then
+    add_to_set(PREFIX .. 'failed-tasks', t, task)
+    call('ZADD', key('failed-of', task), t, id)
+  end
   call('ZADD', key(state, queue), t, id)
   call('HSET', key('job', id), 'state', state, 'finished_at', t, ...)
+end
+
+-- Removes a job from the failed ones of its task, and the task once it has none.
+local function leave_failed(id, task)
+  call('ZREM', key('failed-of', task), id)
+  if call('ZCARD', key('failed-of', task)) == 0 then
+    call_or_false('ZREM', PREFIX .. 'failed-tasks', task)
+  end
 end
 
 -- Removes a job that is not running from the indexes of a state.
 local function leave_index(id, queue, state, task)
   call('ZREM', key(state, queue), id)
   if state == 'queued' then note_no_work(queue) end
-  if state == 'failed' and task then call('ZREM', key('failed-of', task), id) end
+  if state == 'failed' and task then leave_failed(id, task) end
 end
 
 -- Drops the note of a job's end, because the job is gone or is to run again.
@@ -106,12 +125,12 @@ end
 -- Removes a job with all its keys. A final job leaves its index last, where trim finds it if the
 -- script breaks; another one leaves it first, so that no slot claims what is half gone.
 local function delete_job(id, queue, state, task)
-  if not is_final(state) then leave_index(id, queue, state, task) end
-  if state == 'failed' and task then call('ZREM', key('failed-of', task), id) end
+  if not is_final(state) then leave_index(id, queue, state) end
+  if state == 'failed' and task then leave_failed(id, task) end
   drop_ended(id)
   call('UNLINK', key('job', id), key('payload', id), key('result', id), key('attempts', id),
     key('progress', id), key('log', id))
-  leave_index(id, queue, state, task)
+  leave_index(id, queue, state)
 end
 
 -- Adds the record of a run: a line of seven words, then the traceback. `error` holds the seventh

@@ -1,0 +1,54 @@
+"""The segments of a list of jobs: each has the jobs of one state, in the order of their index."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django_jobqueue.engine.inspector import MERGE_DEPTH, Inspector
+from django_jobqueue.jobs.job import Job as Snapshot
+from django_jobqueue.jobs.states import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """The jobs of one state in some queues, or the failed jobs of some tasks."""
+
+    state: State
+    total: int
+    queues: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+
+    @property
+    def reach(self) -> int:
+        """Return how many of these jobs can be listed."""
+        is_one = len(self.queues) + len(self.tasks) == 1
+        return self.total if is_one else min(self.total, MERGE_DEPTH)
+
+    def read(
+        self, inspector: Inspector, start: int, stop: int, *, newest_first: bool
+    ) -> list[Snapshot]:
+        """Return the jobs from rank `start` to before `stop`."""
+        stop = min(stop, self.reach)
+        if self.tasks:
+            return inspector.failed_of(self.tasks, start, stop, newest_first=newest_first)
+        return inspector.page(
+            self.state, start, stop, queues=self.queues, newest_first=newest_first
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The matching jobs among the first `seen` of `total` jobs."""
+
+    found: list[Snapshot]
+    seen: int
+    total: int
+
+
+def shares(segments: Sequence[Segment], window: int) -> dict[State, int]:
+    """Divide a window equally; the unused part of small states goes to larger ones."""
+    found: dict[State, int] = {}
+    left = window
+    for number, segment in enumerate(sorted(segments, key=lambda segment: segment.reach)):
+        found[segment.state] = min(segment.reach, left // (len(segments) - number))
+        left -= found[segment.state]
+    return found
