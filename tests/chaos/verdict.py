@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.run import Run
 from django_jobqueue.jobs.states import State
 from tests.chaos import ends
 from tests.chaos.evidence import INTERRUPTED, Evidence, Violation
@@ -91,11 +92,16 @@ def _ended_by_an_old_run(evidence: Evidence) -> Iterator[Violation]:
     for job in evidence.jobs.values():
         if not job.state.is_final or not job.fence:
             continue
-        # That of a run that was taken back keeps only its number.
-        if not job.runs or not job.runs[-1].fence.startswith(job.fence):
+        if not job.runs or not _is_fence_of(job, job.runs[-1]):
             yield Violation(job.id, f"its last claim has fence {job.fence}, its last run another")
         elif job.state is State.SUCCEEDED and job.result != f'"{job.fence}"'.encode():
             yield Violation(job.id, f"its result is {job.result!r}, its fence {job.fence}")
+
+
+def _is_fence_of(job: Job, run: Run) -> bool:
+    """Tell whether a job's fence is that of a run; a recovery leaves only the run's number."""
+    number, dash, _ = run.fence.partition("-")
+    return job.fence == run.fence or (run.outcome in INTERRUPTED and job.fence == number + dash)
 
 
 def _wrong_state(evidence: Evidence) -> Iterator[Violation]:

@@ -139,7 +139,7 @@ class Past:
         """Let the process that runs a job be killed for it."""
         self.kills.append(Kill(4711, 99, self.now, "timed_out"))
 
-    def call_off(self) -> str:
+    def call_off(self, *, dies: bool = False) -> str:
         """Let a running job be cancelled; return its id."""
         job = self.store(replace(PLAIN, kind=Kind.CALLED_OFF, task=tasks.stay))
         self.start()
@@ -147,8 +147,16 @@ class Past:
         call.state = self.engine.jobs.cancel(job)
         call.answered = self.now
         self.note("CANCEL")
-        self.end("cancelled", "LEFT", "cancelled")
+        if dies:
+            self.die()
+        else:
+            self.end("cancelled", "LEFT", "cancelled")
         return job
+
+    def die(self) -> None:
+        """Let the slot's process be killed."""
+        self.events.append(Event("slot_kill", 4711, frozenset([99]), self.now, self.now))
+        self.lose()
 
     def lose(self) -> None:
         """Let the slot's process die with its job, as its supervisor sees it."""
@@ -179,7 +187,8 @@ PLAIN = Planned(number=1, kind=Kind.NOOP, queue="default", priority=0, task=task
 def past(engine: Engine, clock: Clock, tmp_path: Path) -> Iterator[Past]:
     """A past without fault: a success, a retry, a run lost with its process, a cancellation.
 
-    And runs that were ended: one for its time, at first asked and then killed, one called off.
+    And runs that were ended: one for its time, at first asked and then killed, two called off, of
+    which one dies of that.
     """
     past = Past(engine, tmp_path / "oracle", clock)
     for attempts in (1, 2):
@@ -196,10 +205,10 @@ def past(engine: Engine, clock: Clock, tmp_path: Path) -> Iterator[Past]:
     past.kill()
     past.end("failed", "", "timed_out")
     past.call_off()
+    past.call_off(dies=True)
     past.store(PLAIN)
     past.start()
-    past.events.append(Event("slot_kill", 4711, frozenset([99]), past.now, past.now))
-    past.lose()
+    past.die()
     past.start()
     past.end()
     job = past.store(replace(PLAIN, kind=Kind.CANCELLED, after=60))
