@@ -21,6 +21,7 @@ from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
 from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import FINAL
+from tests.support.breaker import breaker
 from tests.support.clock import TEST_CLOCK, Clock
 from tests.support.consistency import assert_consistent
 from tests.support.jobs import new_job
@@ -36,20 +37,7 @@ from tests.support.places import (
     record,
 )
 
-BREAKER = """
-local real, calls = redis, 0
-local breaks_at = tonumber(real.call('GET', KEYS[1] .. 'clock:breaks_at') or '0')
-local function breaks() calls = calls + 1 return calls == breaks_at end
-local redis = {
-  error_reply = real.error_reply,
-  call = function(...) return real.call(unpack(breaks() and {'BROKEN'} or {...})) end,
-  pcall = function(...)
-    if not breaks() then return real.pcall(...) end
-    breaks_at = calls + 1 -- who asks again hears the same
-    return {err = 'NOPERM'}
-  end,
-}
-"""
+BREAKER = breaker("tonumber(real.call('GET', KEYS[1] .. 'clock:breaks_at') or '0')")
 MOST_COMMANDS = 60
 DAY = 86_400  # seconds
 MINE = Slot("worker-1", "0.0")
