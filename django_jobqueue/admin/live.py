@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 from django.contrib import admin, messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -63,6 +64,18 @@ class JobQueueModelAdmin(ModelAdmin[M]):
     def notes(self, changelist: ChangeList) -> list[str]:
         """Return the notes to show above the list."""
         return []
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Return True if a filter of the list has this name.
+
+        By other lookups of the address, such as args__0__startswith, a user could guess what a row
+        has in fields that the user may not see.
+        Raises: IncorrectLookupParameters, which leads back to the list.
+        """
+        offered = [getattr(one, "parameter_name", None) for one in self.get_list_filter(request)]
+        if lookup in offered:
+            return True
+        raise IncorrectLookupParameters(f"No filter of this list is named {lookup!r}.")
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

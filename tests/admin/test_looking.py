@@ -12,12 +12,15 @@ from django_jobqueue import schedule
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.inspector import Inspector
 from django_jobqueue.jobs.signing import Signer
-from django_jobqueue.models import Schedule
+from django_jobqueue.models import Job, Queue, Schedule, Worker
 from tests.admin.conftest import Seed
 from tests.project.tasks import noop
 from tests.support.pages import JOBS, QUEUES, SCHEDULES, WORKERS, page_of
+from tests.support.schedule_rows import row_of
 
 pytestmark = pytest.mark.usefixtures("declarations")
+
+LISTS = {Job: JOBS, Queue: QUEUES, Worker: WORKERS, Schedule: SCHEDULES}
 
 
 def refuse_writes(execute: Any, sql: str, *rest: Any) -> Any:
@@ -83,3 +86,25 @@ def test_an_action_on_one_job_reads_its_small_fields_only(
         answer = admin_client.post(page_of("job", job_id, action), {"post": "yes"})
     assert answer.status_code == 302
     assert LogEntry.objects.get().object_id == job_id
+
+
+@pytest.mark.parametrize("url", LISTS.values())
+@pytest.mark.usefixtures("engine")
+def test_an_address_narrows_a_list_only_by_its_filters(staff: Any, url: str) -> None:
+    """Else who may only look could guess the fields that the list and the pages do not show."""
+    row_of("sum", args=["S3cret"], kwargs={"login": {"password": "Zebra"}}, queue="mail")
+    client = staff("view_job", "view_queue", "view_worker", "view_schedule")
+    fields = [field.name for model in LISTS for field in model._meta.fields]
+    lookups = ["", "__exact", "__contains", "__regex", "__gt", "__isnull", "__in"]
+    lookups += ["__0__startswith", "__login__password__startswith"]
+    names = {f"{field}{lookup}" for field in {*fields, "pk"} for lookup in lookups}
+    names -= {"alias", "state", "queue", "task"}  # filters of the list of jobs
+    for name in sorted(names):
+        answer = client.get(url, {name: "(" if name.endswith("regex") else "1"})
+        assert (answer.status_code, answer.headers.get("Location")) == (302, f"{url}?e=1"), name
+
+
+def test_fields_are_no_filters_of_the_list_of_schedules(staff: Any) -> None:
+    client = staff("view_schedule")
+    for name in ("alias", "queue", "task", "args"):
+        assert client.get(SCHEDULES, {name: "S"}).status_code == 302, name
