@@ -30,6 +30,7 @@ class LongRunningCommand(output.Command):
 
     name: str
     on_windows: str  # what to do there instead
+    waits_for_reader = False  # its leases and its end do not wait either
     _owns_process = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:

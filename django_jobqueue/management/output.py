@@ -12,8 +12,10 @@ from django_jobqueue.worker.output import keep_writable
 class Command(BaseCommand):
     """A command whose lines hold no control characters, wherever they come from."""
 
+    waits_for_reader = True  # such as a pager
+
     def run_from_argv(self, argv: list[str]) -> None:
-        keep_writable()
+        keep_writable(waits=self.waits_for_reader)
         self.stdout, self.stderr = OutputWrapper(sys.stdout), OutputWrapper(sys.stderr)
         self.stderr.style_func = self.style.ERROR
         super().run_from_argv(argv)

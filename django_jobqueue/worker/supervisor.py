@@ -232,10 +232,10 @@ class Supervisor:
         if self._is_asked_to_stop and self._kill_at is None:
             self._kill_at = now + self._config.shutdown_timeout
             self._start_at.clear()
-            logger.info("Stopping: running jobs have %g s", self._config.shutdown_timeout)
             for number, child in self._children.items():
                 if number != MAINTENANCE:
                     child.send(signal.SIGTERM)
+            logger.info("Stopping: running jobs have %g s", self._config.shutdown_timeout)
             self._heartbeat.mark_stopping()
         if self._kill_at is not None and (self._insistence > 1 or now >= self._kill_at):
             self._kill()

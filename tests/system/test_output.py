@@ -1,6 +1,8 @@
 """What the commands print: it holds nothing that steers a terminal, and can't end them."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +14,7 @@ import pytest
 from django_jobqueue.engine import Engine
 from tests.project import tasks
 from tests.support import processes
-from tests.support.processes import PATIENCE, ROOT, WorkerProcess, until
+from tests.support.processes import PATIENCE, ROOT, WorkerProcess, lines, started, until
 
 Start = Callable[..., WorkerProcess]
 
@@ -42,6 +44,45 @@ def test_scheduler_needs_no_output(scheduler_process: Start, tmp_path: Path) -> 
     scheduler = scheduler_process("--health-file", str(health), "--verbosity", "3")
     until(health.exists)
     assert scheduler.stop() == 0
+
+
+@pytest.mark.parametrize("is_of_project", [False, True], ids=["own log", "LOGGING"])
+def test_reader_that_reads_nothing_holds_up_no_worker(
+    worker_process: Start,
+    engine: Engine,
+    oracle: Path,
+    gate: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_of_project: bool,
+) -> None:
+    """It runs jobs, keeps its leases, and stops when it is asked to."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    monkeypatch.setattr(processes, "BEFORE", ["bash", "-c", f'exec "$@" >{pipe} 2>&1', "-"])
+    given = {"TEST_LEASE": "2"}
+    if is_of_project:
+        root = {"handlers": ["terminal"], "level": "DEBUG"}
+        handlers = {"terminal": {"class": "logging.StreamHandler"}}
+        given["TEST_LOGGING"] = json.dumps({"version": 1, "handlers": handlers, "root": root})
+    worker = worker_process("--processes", "2", "--verbosity", "3", **given)
+    held = tasks.hold.enqueue(str(oracle), str(gate))
+    started(oracle)
+    assert tasks.speak.enqueue("x" * 60_000).wait(PATIENCE) == "spoken"
+    for done in tasks.add.enqueue_many([(1, 2)] * 800):  # the lines of their ends fill a pipe
+        assert done.wait(PATIENCE) == 3
+    holder = int(lines(oracle)[0].split()[-1])
+    (idle,) = set(worker.slots()) - {holder}
+    os.kill(idle, signal.SIGKILL)  # the supervisor says something too
+    until(lambda: len(worker.slots()) == 2 and idle not in worker.slots())
+    worker.signal(signal.SIGTERM)
+    until(lambda: any(one.stopping for one in engine.inspector.workers()))
+    gate.touch()
+    assert worker.wait() == 0
+    assert held.wait(0) == "held"
+    assert held.recoveries == 0
+    os.close(reader)
 
 
 def test_terminal_without_the_letters(worker_process: Start, engine: Engine) -> None:
