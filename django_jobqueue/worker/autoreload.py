@@ -7,7 +7,6 @@ process is gone: it would go on with old code, and nobody would know of it.
 
 import logging
 import os
-import signal
 import site
 import subprocess
 from collections.abc import Sequence
@@ -79,26 +78,32 @@ class _Keeper:
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
         self._child: subprocess.Popen[bytes] | None = None
+        self._is_restarting = False
         self.signalled = False
 
     def start(self) -> None:
         if not self.signalled:
-            self._child = subprocess.Popen(self._command)  # noqa: S603 - our own command line
+            # In a group of its own: else the terminal would send it Ctrl+C too, and a second signal
+            # ends its jobs.
+            self._child = subprocess.Popen(self._command, process_group=0)  # noqa: S603
         if self.signalled and self._child is not None:  # the signal went to the previous child
             self._child.terminate()
 
     def stop(self) -> None:
+        self._is_restarting = True
         if self._child is not None and self._child.poll() is None:
             self._child.terminate()
             self._child.wait()
+        self._is_restarting = False
 
     def was_killed(self) -> bool:
         """Return whether a signal ended the child that should be running."""
         return self._child is not None and (self._child.poll() or 0) < 0
 
     def forward(self, signum: int, frame: object) -> None:
-        # The terminal sends Ctrl+C to the child too, and a second signal would end its jobs.
-        if signum != signal.SIGINT and self._child is not None and self._child.poll() is None:
+        # A child that stops for a restart has had its first signal; the second ends its jobs.
+        is_known = self._is_restarting and not self.signalled
+        if not is_known and self._child is not None and self._child.poll() is None:
             self._child.send_signal(signum)
         self.signalled = True
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.states import State
@@ -89,6 +91,34 @@ def test_a_killed_worker_restarts_and_runs_its_job_again(
     assert held.wait(2 * PATIENCE) == "held"
     assert held.recoveries == 1
     assert worker.stop() == 0
+
+
+@pytest.mark.parametrize("to_group", [False, True], ids=["kill", "terminal"])
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_reaches_the_worker_once(
+    worker_process: Callable[..., WorkerProcess],
+    engine: Engine,
+    tmp_path: Path,
+    to_group: bool,
+    signum: int,
+) -> None:
+    """Whoever sends it, and to whom: the first lets the running job finish, the second does not."""
+    oracle, gate = tmp_path / "oracle", tmp_path / "gate"
+    held = tasks.hold.enqueue(str(oracle), str(gate))
+    worker = worker_process("--reload", "--processes", "1")
+    send = os.killpg if to_group else os.kill  # it leads the group that the terminal would signal
+    started(oracle)
+    send(worker.pid, signum)
+    until(lambda: any(one.stopping for one in engine.inspector.workers()))
+    if signum == signal.SIGINT:
+        send(worker.pid, signum)
+        assert worker.wait() == 0
+        held.refresh()
+        assert (held.state, held.attempts) == (State.QUEUED, 0)
+    else:
+        gate.touch()
+        assert worker.wait() == 0
+        assert held.wait(PATIENCE) == "held"
 
 
 def test_a_signal_while_the_worker_restarts_ends_all(
