@@ -4,7 +4,9 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from itertools import accumulate
+from types import FunctionType, ModuleType
 from typing import Any
+from weakref import WeakSet, WeakValueDictionary
 
 from django.apps import apps
 from django.utils.module_loading import import_string
@@ -18,11 +20,21 @@ _MAIN = "__main__."
 _tasks: dict[str, "compat.Task[..., Any]"] = {}
 _found: dict[str, "compat.Task[..., Any]"] = {}  # those whose modules were imported to the end
 _findable: set[str] = set()  # paths at which every worker finds its task
+_functions: WeakSet[Any] = WeakSet()  # of all tasks
+_definers: WeakValueDictionary[str, ModuleType] = WeakValueDictionary()  # by path
 
 
 def note(task: "compat.Task[..., Any]") -> None:
-    """Note a task that this process has defined."""
+    """Note a task that this process has defined.
+
+    Raises: InvalidTask if its module has defined another one of this name.
+    """
     path = task.module_path
+    if task.func not in _functions:  # else it is a copy with other defaults
+        _refuse_second(task)
+        _functions.add(task.func)
+        _tasks.pop(path, None)  # a module that is reloaded has another function now
+        _found.pop(path, None)
     _tasks.setdefault(path, task)
     # Workers start with the imports that this process starts with; and a worker that imports the
     # path's module finds what the module defines, under whatever name.
@@ -68,6 +80,26 @@ def check_findable(path: str) -> None:
             "module, or in the module `tasks` of an installed app, which all workers import."
         ) from error
     _findable.add(path)
+
+
+def _refuse_second(task: "compat.Task[..., Any]") -> None:
+    """Raise InvalidTask if the import that defines the task has defined another of its path."""
+    path, module = task.module_path, sys.modules.get(task.func.__module__)
+    if module is None or not _is_defined_by_module(task.func):
+        return
+    if _definers.get(path) is module:
+        raise compat.InvalidTask(
+            f"{task.func.__module__} defines two tasks {path!r}{_lines(_tasks.get(path), task)}: a "
+            "worker finds a task by this name, so it could run only one of them. Rename one."
+        )
+    _definers[path] = module
+
+
+def _lines(*tasks: "compat.Task[..., Any] | None") -> str:
+    """Return where the functions of two tasks stand, if that can be told."""
+    found = [getattr(each, "func", None) for each in tasks]
+    numbers = [str(one.__code__.co_firstlineno) for one in found if isinstance(one, FunctionType)]
+    return f", in lines {' and '.join(numbers)}" if len(numbers) == len(tasks) else ""
 
 
 def _is_defined_by_module(function: Any) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from django_jobqueue import paths
+from django_jobqueue import compat, paths
 from django_jobqueue.exceptions import TaskUnknown
 
 DEFINED = """
@@ -72,3 +72,58 @@ def test_nor_in_a_package_that_raises(write: Write) -> None:
     write("half_package/__init__.py", "import half_package.tasks\n" + RAISES)
     for _ in range(2):
         assert "out of order" in fault("half_package.tasks.early")
+
+
+TWICE = """
+from django_jobqueue import task
+
+@task
+def mark():
+    return "first"
+
+urgent = mark.using(priority=9)
+
+@task(timeout=5)
+def mark():
+    return "second"
+"""
+ONCE = """
+from django_jobqueue import task
+
+@task
+def mark():
+    return {!r}
+"""
+
+
+def test_second_task_of_a_name_is_refused(write: Write) -> None:
+    """Called directly, the last would run; a job would run the first."""
+    write("twice_module.py", TWICE)
+    for _ in range(2):
+        with pytest.raises(compat.InvalidTask) as caught:
+            importlib.import_module("twice_module")
+        assert str(caught.value) == (
+            "twice_module defines two tasks 'twice_module.mark', in lines 4 and 10: a worker finds "
+            "a task by this name, so it could run only one of them. Rename one."
+        )
+    assert "defines two tasks" in fault("twice_module.mark")
+
+
+@pytest.mark.parametrize("again", ["reloaded", "imported"])
+def test_module_that_is_loaded_again_defines_its_tasks_anew(write: Write, again: str) -> None:
+    """As a shell does it; copies of the earlier task change nothing."""
+    name = f"{again}_module"
+    write(f"{name}.py", ONCE.format("first"))
+    first = importlib.import_module(name)
+    assert paths.find(f"{name}.mark").func() == "first"
+    earlier = first.mark
+    write(f"{name}.py", ONCE.format("second"))
+    if again == "reloaded":
+        module = importlib.reload(first)
+    else:
+        del sys.modules[name]
+        module = importlib.import_module(name)
+    earlier.using(priority=5)
+    assert module.mark.func() == "second"
+    assert paths.find(f"{name}.mark") is module.mark
+    assert paths.registered()[f"{name}.mark"] is module.mark
