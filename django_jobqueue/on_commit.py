@@ -17,7 +17,7 @@ from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.engine.repeats import repeat_until
 from django_jobqueue.exceptions import QueueUnavailable
 from django_jobqueue.jobs.prepared import Prepared
-from django_jobqueue.jobs.result import set_dropped
+from django_jobqueue.jobs.result import set_dropped, set_store_failed
 from django_jobqueue.signals import enqueue_failed
 
 logger = logging.getLogger("django_jobqueue")
@@ -162,6 +162,7 @@ class _Delivery:
     def _give_up(self, jobs: Sequence[Prepared], error: Exception) -> None:
         for result in [one.result for one in jobs if one.is_wanted]:
             failures[self._engine.alias] += 1
+            set_store_failed(result)
             logger.error(
                 "Job %s of %s was not enqueued after its commit: %s",
                 result.id,

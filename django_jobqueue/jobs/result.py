@@ -68,6 +68,8 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
     _attempts: int = 0  # of these, only the last 20 have an entry in `worker_ids`
     # There is no job and there will be none: a rollback, or cancelled before the commit.
     is_dropped: bool = field(default=False, repr=False, compare=False)
+    # The commit is over, and Redis did not confirm the job: `refresh()` tells whether there is one.
+    store_failed: bool = field(default=False, repr=False, compare=False)
 
     if TYPE_CHECKING:
         task: Any
@@ -100,14 +102,15 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
     @property
     def is_pending(self) -> bool:
         """Return whether the job waits for the commit of its transaction."""
-        return self.enqueued_at is None and not self.is_dropped
+        return self.enqueued_at is None and not self.is_dropped and not self.store_failed
 
     def refresh(self) -> None:
         """Read the job again; do nothing before its commit, and after a rollback.
 
-        Raises: TaskResultDoesNotExist after its retention, QueueUnavailable.
+        Raises: TaskResultDoesNotExist after its retention, and if its commit could not store it;
+        QueueUnavailable.
         """
-        if self.enqueued_at is None:
+        if self.is_pending or self.is_dropped:
             return
         latest = self.task.get_backend().get_result(self.id)
         for name in _REFRESHED:
@@ -122,9 +125,9 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
 
         A running job is interrupted (JobCancelled), and killed if it continues; it may still
         succeed or fail first. Before the commit, the enqueue is dropped.
-        Raises: TaskResultDoesNotExist after its retention, QueueUnavailable.
+        Raises: as `refresh` does.
         """
-        if self.enqueued_at is None:
+        if self.is_pending or self.is_dropped:
             set_dropped(self)
             return True
         set_state(self, self.task.get_backend().cancel(self.id))
@@ -133,8 +136,9 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
     def wait(self, timeout: float | None = None) -> R:
         """Wait until the job is final and return its value.
 
-        Raises: TimeoutError after `timeout` seconds; RuntimeError at once before the commit;
-        ValueError if the job failed, was cancelled or was never stored, as `return_value` does.
+        Raises: as `refresh` does; TimeoutError after `timeout` seconds; RuntimeError at once before
+        the commit; ValueError if the job failed, was cancelled or was dropped, as `return_value`
+        does.
         """
         if self.is_dropped:
             raise ValueError(f"Job {self.id} was never stored: it was cancelled, or rolled back.")
@@ -196,7 +200,7 @@ def result_of(job: Job, task: Any) -> JobResult[..., Any]:
     result.schedule = job.schedule
     result.nominal_time = moment(job.nominal_at)
     result.metadata = job.metadata
-    result.is_dropped = False
+    result.is_dropped = result.store_failed = False
     result._attempts = job.attempts
     result._return_value = payload.load_value(job.result) if state is State.SUCCEEDED else None
     if state is State.RUNNING:
@@ -216,6 +220,11 @@ def set_dropped(result: JobResult[..., Any]) -> None:
     """Note that a result's job will never be stored."""
     object.__setattr__(result, "is_dropped", True)
     set_state(result, State.CANCELLED)
+
+
+def set_store_failed(result: JobResult[..., Any]) -> None:
+    """Note that Redis did not confirm a result's job after its commit."""
+    object.__setattr__(result, "store_failed", True)
 
 
 def set_enqueued(result: JobResult[..., Any], stored_at: int) -> None:

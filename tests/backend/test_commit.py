@@ -158,7 +158,7 @@ def test_a_refusal_after_the_commit_is_told_and_breaks_nothing(
         enqueue_failed.disconnect(receiver)
     assert seen == [result.id]
     assert result.id in caplog.text
-    assert result.is_pending
+    assert result.store_failed
     assert engine.inspector.count(State.QUEUED) == 0
 
 

@@ -24,6 +24,7 @@ from django_jobqueue.signals import enqueue_failed
 from embedded.server import EmbeddedServer
 from tests.project import tasks
 from tests.project.settings import OPTIONS, TASKS
+from tests.support.proxy import FaultProxy
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Results = list[JobResult[..., Any]]
@@ -239,6 +240,52 @@ def test_failure_names_each_job(engine: Engine, caplog: pytest.LogCaptureFixture
     assert queued(engine) == []
 
 
+def test_result_of_a_job_that_was_not_stored(engine: Engine) -> None:
+    """It waits for no commit any more; `again` can still store it, once."""
+    client = engine.client.redis
+    client.config_set("maxmemory", "1")
+    errors: list[Any] = []
+
+    def note(exception: Exception, **_: object) -> None:
+        errors.append(exception)
+
+    enqueue_failed.connect(note)
+    try:
+        with transaction.atomic():
+            result = add(1)
+    finally:
+        client.config_set("maxmemory", "0")
+        enqueue_failed.disconnect(note)
+    assert (result.is_pending, result.is_dropped, result.store_failed) == (False, False, True)
+    for ask in (result.refresh, result.cancel, lambda: result.wait(1)):
+        with pytest.raises(compat.TaskResultDoesNotExist):
+            ask()
+    for _ in range(2):
+        errors[0].again()
+    assert queued(engine) == [result.id]
+    result.refresh()
+    assert (result.state, result.is_pending) == (State.QUEUED, False)
+    assert result.cancel()
+
+
+def test_result_of_a_job_whose_reply_was_lost(redis_server: EmbeddedServer, engine: Engine) -> None:
+    """It may be there: `refresh` asks."""
+    with FaultProxy(redis_server.socket) as proxy:
+        params = TASKS["default"] | {"OPTIONS": OPTIONS | {"URL": proxy.url, "TIMEOUT": 0.3}}
+        with override_settings(TASKS={"default": params}):
+            get_engine("default").client.attach()
+            with heard(enqueue_failed) as seen, transaction.atomic():
+                result = add(1)
+                proxy.drop_replies(100)
+            assert len(seen) == 1
+            assert result.store_failed
+            proxy.pass_on()
+            get_engine("default").client.try_again()
+            result.refresh()
+            assert result.state is State.QUEUED
+            assert result.enqueued_at is not None
+
+
 def test_one_refused_job_does_not_take_the_others_along(engine: Engine) -> None:
     """Here somebody else's value stands where its record would."""
     client = engine.client.redis
@@ -250,7 +297,7 @@ def test_one_refused_job_does_not_take_the_others_along(engine: Engine) -> None:
     assert [job_id for job_id, _ in seen] == [refused.id]
     assert "WRONGTYPE" in str(seen[0][1])
     assert queued(engine) == ids([first, last])
-    assert [result.is_pending for result in (first, refused, last)] == [False, True, False]
+    assert [result.store_failed for result in (first, refused, last)] == [False, True, False]
 
 
 def test_refused_call_ends_the_delivery(engine: Engine) -> None:
