@@ -1,9 +1,11 @@
 """Jobs and the caller's transaction."""
 
+import asyncio
 import logging
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import connections, transaction
 from django.test import override_settings
 
@@ -170,3 +172,28 @@ def test_a_short_refusal_is_overcome(engine: Engine) -> None:
     with transaction.atomic():
         result = tasks.add.enqueue(1, 2)
     assert not result.is_pending
+
+
+def test_savepoint_by_hand_takes_no_job_along(engine: Engine) -> None:
+    """Django keeps the hooks of what came after it."""
+    with transaction.atomic():
+        savepoint = transaction.savepoint()
+        kept, cancelled = tasks.add.enqueue(1, 2), tasks.add.enqueue(3, 4)
+        cancelled.cancel()
+        transaction.savepoint_rollback(savepoint)
+    assert not kept.is_pending
+    assert kept.enqueued_at is not None
+    assert cancelled.is_dropped
+
+
+def test_async_enqueue_is_in_the_transaction_of_the_thread_that_waits(engine: Engine) -> None:
+    """`asyncio.run` brings another thread."""
+    with transaction.atomic():
+        inside = async_to_sync(tasks.add.aenqueue)(1, 2)
+        outside = asyncio.run(tasks.add.aenqueue(3, 4))
+        assert inside.is_pending
+        assert outside.enqueued_at is not None
+        transaction.set_rollback(True)
+    assert inside.is_dropped
+    outside.refresh()
+    assert outside.state is State.QUEUED
