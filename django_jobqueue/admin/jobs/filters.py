@@ -130,7 +130,7 @@ class TaskFilter(Choice):
 class OrderFilter(Choice):
     """Select the order within a state; the oldest queued jobs are claimed next."""
 
-    title = gettext_lazy("order")
+    title = gettext_lazy("order in each state")
     parameter_name = "order"
 
     def narrow(self, rows: JobRows) -> JobRows:
