@@ -48,7 +48,7 @@ class WorkerStats:
     seen_at: int
     stopping: bool
     fault: str  # the problem that the worker reports; empty: none
-    running: tuple[str, ...]  # job ids, by slot
+    running: tuple[str, ...]  # job ids, by slot; without those that were recovered since
 
     @property
     def slots(self) -> int:
@@ -187,7 +187,26 @@ class Inspector:
 
         replies = self._read(ask)
         rows = zip(names, replies[::2], replies[1::2], strict=True)
-        return [_worker(name, fields, slots or {}) for name, fields, slots in rows if fields]
+        found = [(name, fields, _claims(slots or {})) for name, fields, slots in rows if fields]
+        current = self._current([claim for *_, claims in found for claim in claims])
+        return [
+            _worker(name, fields, [claim[0] for claim in claims if claim in current])
+            for name, fields, claims in found
+        ]
+
+    def _current(self, claims: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Return the claims, of job id and fence, whose run goes on.
+
+        The notes of a worker that was killed stay, though its jobs were recovered long ago.
+        """
+
+        def ask(pipe: Pipeline) -> None:
+            for job_id, _ in claims:
+                pipe.hmget(self._keys("job", job_id), ["state", "fence"])
+
+        rows = zip(claims, self._read(ask), strict=True)
+        running = State.RUNNING.encode()
+        return {claim for claim, reply in rows if reply == [running, claim[1].encode()]}
 
     def totals(self) -> dict[str, int]:
         """Return the counts of rare events: stale, damaged, recovered, untold."""
@@ -280,12 +299,17 @@ def _progress(value: bytes | None) -> tuple[int, int, str] | None:
         return None
 
 
-def _worker(name: str, fields: dict[bytes, bytes], slots: dict[bytes, bytes]) -> WorkerStats:
+def _claims(slots: dict[bytes, bytes]) -> list[tuple[str, str]]:
+    """Return job id and fence of the claims that a worker's slots have noted, by slot."""
+    # nonce, queue, job id and fence: see slot_entry in lua/shared/claiming.lua
+    notes = [text(slots[slot]).split(" ") for slot in sorted(slots)]
+    return [(words[2], words[3]) for words in notes if len(words) > 3]
+
+
+def _worker(name: str, fields: dict[bytes, bytes], running: Sequence[str]) -> WorkerStats:
     def word(field: bytes) -> str:
         return text(fields.get(field, b""))
 
-    # nonce, queue, job id and fence: see slot_entry in lua/shared/claiming.lua
-    claims = [text(slots[slot]).split(" ") for slot in sorted(slots)]
     return WorkerStats(
         id=name,
         host=word(b"host"),
@@ -298,5 +322,5 @@ def _worker(name: str, fields: dict[bytes, bytes], slots: dict[bytes, bytes]) ->
         seen_at=_number(fields, b"seen_at"),
         stopping=word(b"stopping") == "1",
         fault=word(b"fault"),
-        running=tuple(words[2] for words in claims if len(words) > 3),
+        running=tuple(running),
     )

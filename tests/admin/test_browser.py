@@ -192,6 +192,19 @@ def test_a_telephone_shows_a_job_without_scrolling_sideways(
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
 
 
+def test_a_telephone_shows_what_is_wrong_with_a_worker(
+    open_page: Callable[..., Any], engine: Engine
+) -> None:
+    """In few lines, in a table that scrolls."""
+    engine.leases.renew("worker-1", {"host": "mill", "fault": "unseen for 3 min 12 s"})
+    page = open_page()
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.goto(WORKERS)
+    lines = """e => { const range = document.createRange(); range.selectNodeContents(e);
+        return new Set([...range.getClientRects()].map(r => Math.round(r.bottom / 6))).size }"""
+    assert page.locator("td.field-health").evaluate(lines) <= 2
+
+
 def test_all_columns_of_the_job_list_are_in_sight(
     open_page: Callable[..., Any], seed: Seed
 ) -> None:

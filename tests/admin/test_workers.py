@@ -7,8 +7,11 @@ import pytest
 from django.test import Client
 
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.claims import Slot
+from django_jobqueue.jobs.job import Job as Snapshot
 from tests.admin.conftest import Seed
 from tests.support.pages import WORKERS, ids, offered, page_of
+from tests.support.places import REAP
 
 INFO: dict[str, str | int] = {
     "host": "mill",
@@ -31,6 +34,25 @@ def test_it_shows_a_worker_with_the_jobs_it_runs(admin_client: Client, seed: See
     assert '<td class="field-slots">1/4</td>' in text
     assert "default, mail" in text
     assert "</span> live</td>" in text
+
+
+def test_a_dead_worker_runs_nothing_that_was_recovered(admin_client: Client, seed: Seed) -> None:
+    """Its slots' notes stay, whatever became of the job."""
+    engine, (lost, held) = seed.engine, (seed.running(), seed.running())
+    engine.leases.renew("worker-1", INFO)
+    client, keys = engine.client.redis, engine.client.keys
+    client.zadd(keys("leases", "default"), {lost: 1})  # its lease has ended
+    engine.queues.reap(["default"], **REAP)
+    text = admin_client.get(WORKERS).content.decode()
+    assert page_of("job", held) in text
+    assert page_of("job", lost) not in text
+    assert '<td class="field-slots">1/4</td>' in text
+    claimed = engine.claims.claim(Slot("worker-2", "1.1"), ["default"])
+    assert isinstance(claimed, Snapshot)
+    assert claimed.id == lost
+    assert page_of("job", lost) not in admin_client.get(WORKERS).content.decode()
+    engine.leases.renew("worker-2", INFO)
+    assert page_of("job", lost) in admin_client.get(WORKERS).content.decode()
 
 
 def test_a_worker_has_a_page(admin_client: Client, engine: Engine) -> None:
