@@ -83,6 +83,14 @@ def test_command_adopts(engine: Engine, settings, monkeypatch) -> None:
     Client("default", load("default")).attach()
 
 
+def test_command_without_anybody_to_ask(engine: Engine, monkeypatch) -> None:
+    """Its input is empty, or closed."""
+    for stdin in (io.StringIO(), None):
+        monkeypatch.setattr("sys.stdin", stdin)
+        with pytest.raises(CommandError, match=r"Nothing was changed.*--noinput"):
+            call_command("jobqueue", "adopt", stdout=io.StringIO())
+
+
 def test_command_tells_what_is_wrong() -> None:
     """As one line, without a traceback."""
     with pytest.raises(CommandError, match='TASKS has no entry "nowhere"'):

@@ -48,7 +48,7 @@ class Command(output.Command):
                 "Processes of the former owner will be refused, and jobs that were not signed "
                 "with a key of this project will fail without being run."
             )
-            if input('Type "adopt" to go on: ') != "adopt":
+            if _answer('Type "adopt" to go on: ') != "adopt":
                 raise CommandError("Nothing was changed.")
         former = handshake.adopt(client.run, client.options)
         self.tell(f"Adopted; the former owner was {former or 'nobody'}.", self.style.SUCCESS)
@@ -88,3 +88,16 @@ class Command(output.Command):
                 self.tell(f"{job_id}: it is {state}{told}")
         if missing:
             raise CommandError(f"{missing} of {len(options['ids'])} jobs were not found.")
+
+
+def _answer(question: str) -> str:
+    """Return what the user types.
+
+    Raises: CommandError if there is nobody to type.
+    """
+    try:
+        return input(question)
+    except (EOFError, OSError, RuntimeError) as error:
+        raise CommandError(
+            "Nothing was changed: there is no input to confirm it. Use --noinput to go on without."
+        ) from error
