@@ -36,6 +36,7 @@ logger = logging.getLogger("django_jobqueue.worker")
 CRASH_AGE = 1.0  # seconds; a process that ends younger than this is replaced with a delay
 LONGEST_CRASH_DELAY = 5.0  # seconds
 START_TIMEOUT = 60.0  # seconds that a process may take until its slots can work
+STARTING = 0.1  # seconds in a row that go into starting processes
 SCHEDULER = -1  # the number of the process that fires schedules, if there is one
 MAINTENANCE = -2  # the number of the process that tells of ended jobs, if there were any
 STUCK = "is stuck: receivers of task_finished must return soon, and enqueue what takes long"
@@ -107,10 +108,13 @@ class Supervisor:
         self._insistence += signum != signal.SIGHUP
 
     def _start_due(self) -> None:
+        """Start what is due; the rest of many waits while signals and leases are looked after."""
         now = time.monotonic()
         for number, start_at in list(self._start_at.items()):
             if start_at > now:
                 continue
+            if time.monotonic() > now + STARTING:
+                return
             del self._start_at[number]
             connections.prepare()
             slots = self._config.slots_of(number) if number >= 0 else []

@@ -67,6 +67,18 @@ def test_nohup_is_heeded(
     assert "ended:" not in worker.output()
 
 
+def test_stop_does_not_wait_until_many_processes_are_started(
+    worker_process: Start, engine: Engine
+) -> None:
+    many, most = 400, 0
+    worker = worker_process("--processes", str(many)).until_ready()
+    worker.signal(signal.SIGTERM)
+    while worker.process.poll() is None:
+        most = max(most, len(worker.slots()))
+    assert worker.process.returncode == 0
+    assert most < many / 2
+
+
 @COMMANDS
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
 def test_signal_before_the_handlers_is_no_crash(start: Start, engine: Engine, name: str) -> None:
