@@ -13,7 +13,8 @@ from django.utils.translation import gettext as _
 from django_jobqueue.backend import JobQueueBackend
 from django_jobqueue.compat import task_backends
 from django_jobqueue.engine import get_engine
-from django_jobqueue.engine.inspector import Inspector, QueueStats, WorkerStats
+from django_jobqueue.engine.inspector import Inspector, QueueStats
+from django_jobqueue.engine.workers import WorkerStats
 from django_jobqueue.exceptions import JobQueueError, QueueUnavailable
 
 T = TypeVar("T")

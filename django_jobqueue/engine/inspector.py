@@ -4,7 +4,7 @@ No decision of the engine depends on it. Next: admin/rows.py shows what it reads
 """
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,12 @@ from redis.client import Pipeline
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.keys import INDEX_OF, INDEXES
 from django_jobqueue.engine.schedules import ScheduleReader
+from django_jobqueue.engine.workers import WorkerReader, WorkerStats
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import read_runs
 from django_jobqueue.jobs.states import State
-from django_jobqueue.jobs.text import ms, ms_of, number, raw, read_log, text
+from django_jobqueue.jobs.text import ms_in, ms_of, number, raw, read_log, text
 
 MERGE_DEPTH = 5_000  # rank up to which several queues or tasks are merged into pages
 MOST_TASKS = 500  # tasks with failed jobs that are named
@@ -31,28 +32,6 @@ class QueueStats:
     paused: bool
     counts: dict[State, int]
     oldest_at: int | None  # ms; when the job that is claimed next was enqueued
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerStats:
-    """A worker as it described itself at its last renewal. Times in ms."""
-
-    id: str
-    host: str
-    pid: int
-    queues: tuple[str, ...]
-    processes: int
-    threads: int
-    version: str
-    started_at: int
-    seen_at: int
-    stopping: bool
-    fault: str  # the problem that the worker reports; empty: none
-    running: tuple[str, ...]  # job ids, by slot; without those that were recovered since
-
-    @property
-    def slots(self) -> int:
-        return self.processes * self.threads
 
 
 class Inspector:
@@ -177,41 +156,12 @@ class Inspector:
 
     def workers(self) -> list[WorkerStats]:
         """Return all workers that have a record."""
-        ids = self._read(lambda pipe: pipe.zrange(self._keys("workers"), 0, -1))[0]
-        names = list(map(text, ids or ()))
-
-        def ask(pipe: Pipeline) -> None:
-            for name in names:
-                pipe.hgetall(self._keys("worker", name))
-                pipe.hgetall(self._keys("slots", name))
-
-        replies = self._read(ask)
-        rows = zip(names, replies[::2], replies[1::2], strict=True)
-        found = [(name, fields, _claims(slots or {})) for name, fields, slots in rows if fields]
-        current = self._current([claim for *_, claims in found for claim in claims])
-        return [
-            _worker(name, fields, [claim[0] for claim in claims if claim in current])
-            for name, fields, claims in found
-        ]
-
-    def _current(self, claims: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Return the claims, of job id and fence, whose run goes on.
-
-        The notes of a worker that was killed stay, though its jobs were recovered long ago.
-        """
-
-        def ask(pipe: Pipeline) -> None:
-            for job_id, _ in claims:
-                pipe.hmget(self._keys("job", job_id), ["state", "fence"])
-
-        rows = zip(claims, self._read(ask), strict=True)
-        running = State.RUNNING.encode()
-        return {claim for claim, reply in rows if reply == [running, claim[1].encode()]}
+        return WorkerReader(self._client).all()
 
     def totals(self) -> dict[str, int]:
         """Return the counts of rare events: stale, damaged, recovered, untold."""
         reply = self._read(lambda pipe: pipe.hgetall(self._keys("totals")))[0]
-        return {text(name): _number(reply, name) for name in reply or ()}
+        return {text(name): ms_in(reply, name) for name in reply or ()}
 
     def minute(self, number: int) -> dict[tuple[str, str], int]:
         """Return the counts of one minute by (event, queue); `number` is in minutes since 1970."""
@@ -223,7 +173,7 @@ class Inspector:
 
     def _counts(self, kind: str, number: int) -> dict[tuple[str, str], int]:
         reply = self._read(lambda pipe: pipe.hgetall(self._keys(kind, str(number))))[0]
-        rows = ((text(name).partition(":"), _number(reply, name)) for name in reply or ())
+        rows = ((text(name).partition(":"), ms_in(reply, name)) for name in reply or ())
         return {(event, queue): count for (event, _, queue), count in rows}
 
     def _index(self, state: State, queue: str) -> str | bytes:
@@ -263,7 +213,7 @@ class Inspector:
                 name = text(ids[0]) if ids else "-"
                 pipe.hget(self._keys("job", name), "enqueued_at")
 
-        return [_number({b"at": at}, b"at") or None for at in self._read(ask)]
+        return [ms_in({b"at": at}, b"at") or None for at in self._read(ask)]
 
 
 def read_job(job_id: str, reply: Sequence[Any]) -> Job | None:
@@ -283,44 +233,9 @@ def read_job(job_id: str, reply: Sequence[Any]) -> Job | None:
     )
 
 
-def _number(fields: Mapping[bytes, bytes | None], name: bytes, default: int = 0) -> int:
-    """Return a field as a number of 0 or more; a damaged field counts as missing."""
-    try:
-        return ms(fields.get(name) or b"")
-    except ValueError:
-        return default
-
-
 def _progress(value: bytes | None) -> tuple[int, int, str] | None:
     try:
         current, total, said = text(value or b"").split(" ", 2)
         return number(current), number(total), said
     except ValueError:  # none reported, or damaged
         return None
-
-
-def _claims(slots: dict[bytes, bytes]) -> list[tuple[str, str]]:
-    """Return job id and fence of the claims that a worker's slots have noted, by slot."""
-    # nonce, queue, job id and fence: see slot_entry in lua/shared/claiming.lua
-    notes = [text(slots[slot]).split(" ") for slot in sorted(slots)]
-    return [(words[2], words[3]) for words in notes if len(words) > 3]
-
-
-def _worker(name: str, fields: dict[bytes, bytes], running: Sequence[str]) -> WorkerStats:
-    def word(field: bytes) -> str:
-        return text(fields.get(field, b""))
-
-    return WorkerStats(
-        id=name,
-        host=word(b"host"),
-        pid=_number(fields, b"pid"),
-        queues=tuple(word(b"queues").split()),
-        processes=_number(fields, b"processes", 1),
-        threads=_number(fields, b"threads", 1),
-        version=word(b"version"),
-        started_at=_number(fields, b"started_at"),
-        seen_at=_number(fields, b"seen_at"),
-        stopping=word(b"stopping") == "1",
-        fault=word(b"fault"),
-        running=tuple(running),
-    )

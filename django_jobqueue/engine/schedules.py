@@ -5,7 +5,6 @@ schedules/timetable.py decides which times are due.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -16,7 +15,7 @@ from redis.client import Pipeline
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.jobs import new_job_words
 from django_jobqueue.jobs.job import Job
-from django_jobqueue.jobs.text import ms, ms_of, text
+from django_jobqueue.jobs.text import ms_in, ms_of, text
 
 CHUNK = 100  # schedules per call at most: a running script blocks the whole server
 UNSEEN_MS = 30 * 86_400_000  # a schedule not registered for this long is forgotten
@@ -145,18 +144,11 @@ class ScheduleReader:
 
 def _stats(reply: dict[bytes, bytes]) -> ScheduleStats:
     return ScheduleStats(
-        nominal_at=_number(reply, b"nominal"),
-        fired_at=_number(reply, b"fired_at"),
+        nominal_at=ms_in(reply, b"nominal"),
+        fired_at=ms_in(reply, b"fired_at"),
         job_id=text(reply.get(b"job", b"")),
-        fired=_number(reply, b"fired"),
-        missed=_number(reply, b"missed"),
-        missed_at=_number(reply, b"missed_at"),
-        overlapped=_number(reply, b"overlapped"),
+        fired=ms_in(reply, b"fired"),
+        missed=ms_in(reply, b"missed"),
+        missed_at=ms_in(reply, b"missed_at"),
+        overlapped=ms_in(reply, b"overlapped"),
     )
-
-
-def _number(reply: dict[bytes, bytes], name: bytes) -> int:
-    """Return a field as a number; a damaged field counts as missing."""
-    with suppress(ValueError):
-        return ms(reply.get(name, b""))
-    return 0

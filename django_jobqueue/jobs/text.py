@@ -4,7 +4,7 @@ Anybody may have written it, so no bytes make a read fail. Next: engine/jobs.py 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -116,3 +116,11 @@ def read_log(stored: Iterable[bytes]) -> tuple[StoredLine, ...]:
 def _escaped(found: re.Match[str]) -> str:
     char = found[0]
     return " " if char in "\t\n\v\f\r\x85\u2028\u2029" else ascii(char)[1:-1]
+
+
+def ms_in(fields: Mapping[bytes, bytes | None], name: bytes, default: int = 0) -> int:
+    """Return a field as a number of 0 or more; a damaged field counts as missing."""
+    try:
+        return ms(fields.get(name) or b"")
+    except ValueError:
+        return default

@@ -42,7 +42,7 @@ def test_a_dead_worker_runs_nothing_that_was_recovered(admin_client: Client, see
     engine.leases.renew("worker-1", INFO)
     client, keys = engine.client.redis, engine.client.keys
     client.zadd(keys("leases", "default"), {lost: 1})  # its lease has ended
-    engine.queues.reap(["default"], **REAP)
+    engine.queues.reap(**REAP)
     text = admin_client.get(WORKERS).content.decode()
     assert page_of("job", held) in text
     assert page_of("job", lost) not in text

@@ -1,0 +1,100 @@
+"""Read the workers of one alias for people."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from redis.client import Pipeline
+
+from django_jobqueue.engine.client import Client
+from django_jobqueue.jobs.states import State
+from django_jobqueue.jobs.text import ms_in, text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStats:
+    """A worker as it described itself at its last renewal. Times in ms."""
+
+    id: str
+    host: str
+    pid: int
+    queues: tuple[str, ...]
+    processes: int
+    threads: int
+    version: str
+    started_at: int
+    seen_at: int
+    stopping: bool
+    fault: str  # the problem that the worker reports; empty: none
+    running: tuple[str, ...]  # job ids, by slot; without those that were recovered since
+
+    @property
+    def slots(self) -> int:
+        return self.processes * self.threads
+
+
+class WorkerReader:
+    """Read the workers of one alias."""
+
+    def __init__(self, client: Client) -> None:
+        self._keys = client.keys
+        self._read = client.read
+
+    def all(self) -> list[WorkerStats]:
+        """Return all workers that have a record."""
+        ids = self._read(lambda pipe: pipe.zrange(self._keys("workers"), 0, -1))[0]
+        names = list(map(text, ids or ()))
+
+        def ask(pipe: Pipeline) -> None:
+            for name in names:
+                pipe.hgetall(self._keys("worker", name))
+                pipe.hgetall(self._keys("slots", name))
+
+        replies = self._read(ask)
+        rows = zip(names, replies[::2], replies[1::2], strict=True)
+        found = [(name, fields, _claims(slots or {})) for name, fields, slots in rows if fields]
+        current = self._current([claim for *_, claims in found for claim in claims])
+        return [
+            _worker(name, fields, [claim[0] for claim in claims if claim in current])
+            for name, fields, claims in found
+        ]
+
+    def _current(self, claims: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Return the claims, of job id and fence, whose run goes on.
+
+        The notes of a worker that was killed stay, though its jobs were recovered long ago.
+        """
+
+        def ask(pipe: Pipeline) -> None:
+            for job_id, _ in claims:
+                pipe.hmget(self._keys("job", job_id), ["state", "fence"])
+
+        rows = zip(claims, self._read(ask), strict=True)
+        running = State.RUNNING.encode()
+        return {claim for claim, reply in rows if reply == [running, claim[1].encode()]}
+
+
+def _claims(slots: dict[bytes, bytes]) -> list[tuple[str, str]]:
+    """Return job id and fence of the claims that a worker's slots have noted, by slot."""
+    # nonce, queue, job id and fence: see slot_entry in lua/shared/claiming.lua
+    notes = [text(slots[slot]).split(" ") for slot in sorted(slots)]
+    return [(words[2], words[3]) for words in notes if len(words) > 3]
+
+
+def _worker(name: str, fields: dict[bytes, bytes], running: Sequence[str]) -> WorkerStats:
+    def word(field: bytes) -> str:
+        return text(fields.get(field, b""))
+
+    return WorkerStats(
+        id=name,
+        host=word(b"host"),
+        pid=ms_in(fields, b"pid"),
+        queues=tuple(word(b"queues").split()),
+        processes=ms_in(fields, b"processes", 1),
+        threads=ms_in(fields, b"threads", 1),
+        version=word(b"version"),
+        started_at=ms_in(fields, b"started_at"),
+        seen_at=ms_in(fields, b"seen_at"),
+        stopping=word(b"stopping") == "1",
+        fault=word(b"fault"),
+        running=tuple(running),
+    )
