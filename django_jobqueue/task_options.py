@@ -148,7 +148,7 @@ def validate(task: Any) -> None:
     name = getattr(task.func, "__qualname__", repr(task.func))
     for option, kinds, wanted in _KINDS:
         value = getattr(task, option)
-        if isinstance(value, bool) or not isinstance(value, kinds):
+        if isinstance(value, bool) or not isinstance(value, kinds) or value != value:  # NaN
             raise compat.InvalidTask(f"{name}: {option}={value!r} must be {wanted}.")
     if task.max_attempts is not None and (not _whole(task.max_attempts) or task.max_attempts < 1):
         raise compat.InvalidTask(

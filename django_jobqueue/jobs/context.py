@@ -1,5 +1,6 @@
 """The context that a run gives to its task and middleware: an extended Django TaskContext."""
 
+import math
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -53,11 +54,16 @@ class JobContext(_ContextBase):  # type: ignore[misc]
     def progress(self, current: int, total: int, text: str = "") -> None:
         """Report the job's progress. Best effort: it raises no Redis error and never waits long.
 
-        A `current` that is not between 0 and `total` counts as the nearer of these.
+        A `current` that is not between 0 and `total` counts as the nearer of these, and NaN as 0.
         """
-        total = max(0, int(total))
-        self._report.progress(min(max(0, int(current)), total), total, one_line(text))
+        total = max(0, _whole(total))
+        begun = total if current > total else max(0, _whole(current))
+        self._report.progress(begun, total, one_line(text))
 
     def log(self, text: str) -> None:
         """Add a line to the job's log. Best effort: see `progress`."""
         self._report.log(one_line(text))
+
+
+def _whole(number: float) -> int:
+    return int(number) if abs(number) < math.inf else 0  # not for NaN either

@@ -240,4 +240,4 @@ def _encoded(text: str, what: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise TypeError(f"{what} hold text that is not valid Unicode ({error.reason}).") from None
+        raise TypeError(f"{what}: text that is not valid Unicode ({error.reason}).") from None

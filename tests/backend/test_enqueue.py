@@ -200,6 +200,7 @@ def test_functions_that_no_worker_could_find_are_refused() -> None:
         ({"retry_for": None}, "retry_for=None must be exception classes"),
         ({"timeout": 10**400}, "must be seconds above 0 or a timedelta, at most a year"),
         ({"priority": 101}, "priority must be a whole number"),
+        ({"priority": float("nan")}, "priority=nan must be a whole number"),
         ({"priority": True}, "priority=True must be a whole number"),
         ({"priority": "high"}, "priority='high' must be a whole number"),
         ({"queue_name": None}, "queue_name=None must be a string"),

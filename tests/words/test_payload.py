@@ -194,7 +194,7 @@ def test_value_that_contains_itself_is_refused() -> None:
 
 def test_text_that_is_no_unicode_is_refused() -> None:
     """A lone surrogate can't be written as UTF-8."""
-    with pytest.raises(TypeError, match="not valid Unicode"):
+    with pytest.raises(TypeError, match="the arguments: text that is not valid Unicode"):
         dump_call(["\ud800"], {}, CAP)
     with pytest.raises(TypeError, match="not valid Unicode"):
         dump_value({"\udfff": 1}, CAP)

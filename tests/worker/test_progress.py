@@ -1,5 +1,6 @@
 """Progress and log lines of a run: stored while that is quick, dropped when it is not."""
 
+import math
 import os
 import signal
 import time
@@ -67,10 +68,14 @@ def test_progress_is_stored_now_and_then(engine: Engine, job: Job, monkeypatch) 
 
 @pytest.mark.parametrize(
     ("told", "stored"),
-    [((11, 10), (10, 10)), ((-1, 10), (0, 10)), ((1, -5), (0, 0)), ((2.5, 4.9), (2, 4))],
+    [
+        *(((11, 10), (10, 10)), ((-1, 10), (0, 10)), ((1, -5), (0, 0)), ((2.5, 4.9), (2, 4))),
+        *(((math.nan, 1), (0, 1)), ((math.inf, 5), (5, 5)), ((-math.inf, 5), (0, 5))),
+        *(((1, math.nan), (0, 0)), ((1, math.inf), (0, 0)), ((10**400, 3), (3, 3))),
+    ],
 )
 def test_wrong_count_stops_nothing(
-    engine: Engine, job: Job, told: tuple[int, int], stored: tuple[int, int]
+    engine: Engine, job: Job, told: tuple[Any, Any], stored: tuple[int, int]
 ) -> None:
     """A task that has miscounted has still done its work."""
     context = context_of(ProgressReporter(engine.jobs, job, ReportPause()))
