@@ -13,6 +13,7 @@ from django.core.management.base import CommandError
 
 from django_jobqueue import compat
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.claims import ALL_QUEUES
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.job import QUEUE_PATTERN
 from django_jobqueue.paths import registered
@@ -23,7 +24,7 @@ logger = logging.getLogger("django_jobqueue.worker")
 def queues(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     for name in names or [text]:
-        if not QUEUE_PATTERN.fullmatch(name):
+        if name != ALL_QUEUES and not QUEUE_PATTERN.fullmatch(name):
             raise ArgumentTypeError(f"{name!r} is no queue name: letters, digits, '_', '-', '.'")
     return tuple(dict.fromkeys(names))
 
@@ -34,19 +35,20 @@ def check_queues(engine: Engine, wanted: Sequence[str] | None) -> None:
     Raises: CommandError if `QUEUES` of the alias lists its queues, but not this one.
     """
     listed = compat.task_backends[engine.alias].queues
+    named_ones = set(wanted or ()) - {ALL_QUEUES}
     for name in wanted or ():
-        if listed and name not in listed:
+        if listed and name in named_ones - listed:
             raise CommandError(
                 f"--queues: {name!r} is not in the QUEUES of TASKS[{engine.alias!r}]."
                 f"{_meant(name, listed)}"
             )
     named = {task.queue_name for task in registered().values()}
-    if strange := set(wanted or ()) - named - listed:
+    if strange := named_ones - named - listed:
         with suppress(JobQueueError):  # the worker itself waits for Redis, or tells what is wrong
             named |= set(engine.queues.names())
             for name in sorted(strange - named):
                 logger.warning(
-                    "--queues: no task names queue %r, and it has never held a job.%s",
+                    "--queues: no task names queue %r, and it holds no job.%s",
                     name,
                     _meant(name, named),
                 )

@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.claims import NoJob, Slot
+from django_jobqueue.engine.claims import ALL_QUEUES, NoJob, Slot
 from django_jobqueue.exceptions import QueueUnavailable
+from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.states import State
 from tests.support.clock import Clock
+from tests.support.jobs import new_job
 from tests.support.places import (
     FAILED,
     REAP,
@@ -687,3 +689,59 @@ def test_damaged_numbers_count_as_missing(
 
     assert (job.enqueued_at, job.started_at, job.nominal_at) == (0, job.attempted_at, None)
     assert (job.held_since, job.attempts, job.priority) == (None, 0, 0)
+
+
+def test_slot_of_all_queues_takes_them_in_turn(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """`default` first; of the others the one that has waited longest for a slot."""
+    for queue in ("b", "a", "default"):
+        clock.move(1)
+        for _ in range(3):
+            make_job(queue=queue)
+    taken = []
+    for _ in range(9):
+        clock.move(1)
+        job = claimed(engine, slot, ALL_QUEUES)
+        finish(engine, slot, job)
+        taken.append(job.queue)
+    assert taken == ["default"] * 3 + ["b", "a"] * 3
+    assert nothing(engine, slot, ALL_QUEUES) == NoJob()
+    assert engine.client.redis.exists(engine.client.keys("work")) == 0
+
+
+def test_paused_queue_is_no_queue_of_all(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """Nor is `default`, and what is stored meanwhile waits until it is resumed."""
+    for queue in ("default", "b"):
+        engine.queues.pause(queue)
+        make_job(queue=queue)
+    free = make_job(queue="c")
+    assert claimed(engine, slot, ALL_QUEUES).id == free
+    assert nothing(engine, Slot("worker-1", "0.1"), ALL_QUEUES) == NoJob()
+    drop_tokens(engine, "b", "*")
+    engine.queues.resume("b")
+    assert (tokens(engine, "b"), tokens(engine, "*")) == (1, 1)
+    assert claimed(engine, Slot("worker-1", "0.2"), ALL_QUEUES).queue == "b"
+
+
+def test_token_goes_on_to_each_list_that_needs_one(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """A slot of two queues that took b's token and a's job wakes the sleepers of b."""
+    for queue in ("a", "b"):
+        make_job(queue=queue)
+    drop_tokens(engine, "b", "*")  # the token of b was taken by the slot that claims now
+    assert claimed(engine, slot, "a", "b").queue == "a"
+    assert (tokens(engine, "b"), tokens(engine, "*")) == (1, 0)
+
+
+def test_many_jobs_of_one_call_wake_slots_in_a_chain(engine: Engine, make_job: Make) -> None:
+    """Each slot that is woken passes the token on while there is work."""
+    engine.jobs.enqueue([new_job(new_id(), "default", "a.b", b"payload") for _ in range(5)])
+    for number in range(4):
+        assert tokens(engine, "*") == 1
+        drop_tokens(engine, "*")
+        claimed(engine, Slot("worker-1", f"0.{number}"), ALL_QUEUES)
+    drop_tokens(engine, "*")
+    claimed(engine, Slot("worker-1", "0.9"), ALL_QUEUES)
+    assert tokens(engine, "*") == 0

@@ -1,6 +1,7 @@
 """Real workers: what they run, how they stop, what survives a kill."""
 
 import os
+import re
 import signal
 import time
 from collections import Counter
@@ -144,6 +145,16 @@ def test_only_the_named_queues_are_served(worker_process: Start, engine: Engine)
     other.refresh()
     mine.refresh()
     assert (other.state, mine.state) == (State.QUEUED, State.SUCCEEDED)
+
+
+def test_one_queue_comes_before_all_others(worker_process: Start, engine: Engine) -> None:
+    """`*` stands for them."""
+    for queue in ("default", "b", "mail", "c", "mail"):
+        tasks.noop.using(queue_name=queue).enqueue()
+    worker = worker_process("--queues", "mail,*", "--processes", "1", "--burst")
+    assert worker.wait() == 0
+    ran = re.findall(r"succeeded .* queue=(\S+)", worker.output())
+    assert ran == ["mail", "mail", "default", "b", "c"]
 
 
 def test_async_tasks_run(worker_process: Start, engine: Engine) -> None:
