@@ -36,9 +36,10 @@ def killed_for_another(evidence: Evidence) -> Iterator[Violation]:
     for kill in evidence.kills:
         start = evidence.oracle.last_start(kill.pid, kill.at)
         job = evidence.jobs.get(start.job) if start else None
-        if start and job and _may_kill(evidence, job, _run(job, start.fence), kill):
+        if start and job and _may_kill(evidence, job, start.fence, kill):
             continue
-        if not any(_may_kill(evidence, job, run, kill) for job, run in _unstarted(evidence, kill)):
+        unstarted = _unstarted(evidence, kill)
+        if not any(_may_kill(evidence, job, run.fence, kill) for job, run in unstarted):
             hit = f"run {start.fence}" if start else "no run"
             yield Violation(job.id if job else "", f"{kill} hit {hit}, which was not to end")
 
@@ -72,8 +73,7 @@ def was_killed(evidence: Evidence, job: Job) -> bool:
     starts = [line for line in evidence.oracle.starts(job.id) if line.fence == job.fence]
     if starts:
         return evidence.kill_of(starts[0]) is not None
-    run = _run(job, job.fence)
-    return any(_may_kill(evidence, job, run, kill) for kill in evidence.kills)
+    return any(_may_kill(evidence, job, job.fence, kill) for kill in evidence.kills)
 
 
 def _last_moment(evidence: Evidence, job: Job, fence: str, started: float) -> float:
@@ -93,22 +93,30 @@ def _run(job: Job, fence: str) -> Run | None:
 
 def _may_end(evidence: Evidence, job: Job, fence: str, what: str, at: float) -> bool:
     """Tell whether a run might be interrupted at a moment."""
-    planned, run = evidence.planned.get(job.id), _run(job, fence)
-    if planned is None or run is None:
+    planned, claimed_at = evidence.planned.get(job.id), _claimed_at(evidence, job, fence)
+    if planned is None or claimed_at is None:
         return False
     if what != "CANCEL" and planned.kind is Kind.OVERRUN:
-        return at >= run.started_at / 1000 + TIMEOUT
+        return at >= claimed_at / 1000 + TIMEOUT
     if what != "TIMEOUT" and (call := evidence.receipts.called_off.get(job.id)):
         return at + MS >= call.sent
     return what != "TIMEOUT" and planned.kind is Kind.CANCELLED  # that call came late
 
 
-def _may_kill(evidence: Evidence, job: Job, run: Run | None, kill: Kill) -> bool:
+def _claimed_at(evidence: Evidence, job: Job, fence: str) -> int | None:
+    """Return when a run was claimed (ms); the earliest time, if a broken script left no record."""
+    if run := _run(job, fence):
+        return run.started_at
+    return job.enqueued_at if evidence.broke_under(job) else None
+
+
+def _may_kill(evidence: Evidence, job: Job, fence: str, kill: Kill) -> bool:
     """Tell whether a kill might be meant for a run, and has hit it."""
-    if run is None or run.outcome == "succeeded" or supervisor_of(run) != kill.worker:
+    run = _run(job, fence)
+    if run and (run.outcome == "succeeded" or supervisor_of(run) != kill.worker):
         return False
     what = {"timed_out": "TIMEOUT", "cancelled": "CANCEL"}.get(kill.reason, "")
-    return bool(what) and _may_end(evidence, job, run.fence, what, kill.at - KILL_GRACE)
+    return bool(what) and _may_end(evidence, job, fence, what, kill.at - KILL_GRACE)
 
 
 def _unstarted(evidence: Evidence, kill: Kill) -> Iterator[tuple[Job, Run]]:

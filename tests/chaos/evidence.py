@@ -1,5 +1,8 @@
 """All that the verdict looks at, and why a run ended early."""
 
+import math
+import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,9 +18,11 @@ from tests.chaos.oracle import Line, Oracle
 from tests.chaos.storm import END, Event
 from tests.chaos.workers import Kill
 
+MINUTE = 60_000  # ms
 SLACK = 0.5  # seconds between a fault and what it does to a call that is under way
 REPEAT = 1.5  # seconds in which a claim without reply has surely been repeated
 CUTS = {kind.name for kind in KINDS.values() if kind.cuts}
+BREAKS = {kind.name for kind in KINDS.values() if kind.breaks}
 DEAD_SLOT = ("slot_kill", "poison")
 ENDED = ("worker_kill", "stop", END)  # a worker, and all that it runs
 INTERRUPTED = {"recovered", "released"}  # outcomes of runs that another has to repeat
@@ -42,6 +47,7 @@ class Evidence:
     planned: dict[str, Planned]  # what each stored or acknowledged job is
     indexed: frozenset[str]  # ids that stand in any index
     totals: dict[str, int]
+    counted: dict[str, int]  # event → how often, by the counters of all minutes
     inconsistent: list[str]
     complaints: list[str]  # of workers
     kills: list[Kill]  # by supervisors, for what was run
@@ -84,6 +90,20 @@ class Evidence:
         if any(began - SLACK <= run.finished_at / 1000 for began in deaths):
             return True
         return bool(deaths) and self.cause(run, start) in {"freeze", *CUTS}
+
+    def broke(self, began: float, ended: float) -> bool:
+        """Tell whether scripts were stopped half-way in a time.
+
+        What they write last may be missing then: the record of a run, and counts.
+        """
+        return any(
+            event.kind in BREAKS and event.began - SLACK < ended and began < event.ended + SLACK
+            for event in self.events
+        )
+
+    def broke_under(self, job: Job) -> bool:
+        """Tell whether scripts were stopped half-way while a job was not final."""
+        return self.broke(job.enqueued_at / 1000, (job.finished_at or math.inf) / 1000)
 
     def _hit(self, event: Event, run: Run, start: Line | None) -> bool:
         began, ended = run.started_at / 1000 - SLACK, run.finished_at / 1000
@@ -143,6 +163,7 @@ def gather(
         planned=planned,
         indexed=indexed,
         totals=engine.inspector.totals(),
+        counted=_counted(engine, jobs.values()),
         inconsistent=inconsistent,
         complaints=complaints,
         kills=kills,
@@ -156,6 +177,16 @@ def _indexed(engine: Engine) -> Iterable[str]:
     for queue in engine.inspector.queues():
         for index in INDEXES:
             yield from (i.decode() for i in client.zrange(keys(index, queue), 0, -1))
+
+
+def _counted(engine: Engine, jobs: Iterable[Job]) -> dict[str, int]:
+    """Return the sums of the counters since the first job."""
+    sums: Counter[str] = Counter()
+    first = min((job.enqueued_at for job in jobs), default=0)
+    for minute in range(first // MINUTE - 1, time.time_ns() // 10**6 // MINUTE + 2):
+        for (event, _), count in engine.inspector.minute(minute).items():
+            sums[event] += count
+    return sums
 
 
 def _suicides(oracle: Oracle, jobs: dict[str, Job], planned: dict[str, Planned]) -> Iterable[Event]:

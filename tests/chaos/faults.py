@@ -21,6 +21,7 @@ class Kind:
     leases: tuple[float, float] = (0.0, 0.0)  # how long, in leases
     of_road: bool = False  # hits the server or the road to it: one of these at a time
     cuts: bool = False  # so long as to end leases
+    breaks: bool = False  # stops scripts half-way: what they write last may be missing
 
 
 KINDS = {
@@ -56,6 +57,24 @@ KINDS = {
         ),
         Kind(name="lost_replies", says="lost replies", share=3, seconds=(0.5, 3), of_road=True),
         Kind(name="delay", says="delays", seconds=(0.3, 3), of_road=True, cuts=True),
+        Kind(
+            name="acl",
+            says="the ACL loses a command of the scripts",
+            share=3,
+            seconds=(1, 5),
+            of_road=True,
+            cuts=True,
+            breaks=True,
+        ),
+        Kind(
+            name="half_way",
+            says="a command of each script may fail",
+            share=2,
+            seconds=(1, 3),
+            of_road=True,
+            cuts=True,
+            breaks=True,
+        ),
         Kind(name="reset", says="connections reset", share=2),
     )
 }

@@ -7,11 +7,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from django_jobqueue.engine import Engine
 from embedded.server import ServerNotFound
 from tests.chaos import faults, jobs, report
+from tests.chaos.aftermath import Rest, inconsistencies, trim_all
 from tests.chaos.canceller import Canceller
-from tests.chaos.evidence import Evidence, gather
+from tests.chaos.evidence import BREAKS, Evidence, gather
 from tests.chaos.figures import figures
 from tests.chaos.load import Feeder
 from tests.chaos.options import Options
@@ -19,7 +19,6 @@ from tests.chaos.oracle import Oracle
 from tests.chaos.scene import Scene, can_sleep, direct_engine
 from tests.chaos.storm import Storm
 from tests.chaos.verdict import judge
-from tests.support.consistency import assert_consistent
 
 
 def run(options: Options) -> int:
@@ -72,19 +71,22 @@ def _run(options: Options, folder: Path) -> int:
         seconds = time.monotonic() - began
         storm.end()
         scene.spent.add(scene.server)
+        broken = any(event.kind in BREAKS for event in storm.events)
         evidence = gather(
             engine,
             feeder.receipts,
             jobs.by_number(calls),
             storm.events,
             Oracle(scene.oracle),
-            inconsistent=inconsistencies(engine),
+            inconsistent=inconsistencies(engine, broken=broken),
             complaints=scene.complaints,
             kills=scene.kills(),
             lease=options.lease,
             drained=drained,
         )
-        return _report(options, scene, evidence, seconds)
+        rest = trim_all(engine, broken=broken)
+        evidence.inconsistent.extend(rest.faults)
+        return _report(options, scene, evidence, rest, seconds)
 
 
 def _rage(
@@ -102,23 +104,16 @@ def _rage(
     return storm.drain(options.drain)
 
 
-def inconsistencies(engine: Engine) -> list[str]:
-    """Return what the auditor finds among the keys."""
-    try:
-        assert_consistent(engine)
-    except AssertionError as error:
-        return str(error).splitlines()
-    return []
-
-
-def _report(options: Options, scene: Scene, evidence: Evidence, seconds: float) -> int:
+def _report(options: Options, scene: Scene, evidence: Evidence, rest: Rest, seconds: float) -> int:
     violations = judge(evidence)
+    found = figures(evidence, scene.spent, scene.proxy.counts, seconds)
+    found["remains of refused enqueues"] = f"{rest.remains:,} keys"
     server = report.name_of(scene.server)
     lines = [
         f"### {server}, seed {options.seed}",
         "",
         *report.about(options),
-        *report.table(violations, figures(evidence, scene.spent, scene.proxy.counts, seconds)),
+        *report.table(violations, found),
         report.row(server, options, violations, evidence),
         "",
     ]

@@ -5,6 +5,8 @@ import random
 import subprocess
 import time
 from dataclasses import replace
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,14 +17,19 @@ from redis.exceptions import ResponseError
 from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine, close_engines
 from django_jobqueue.engine.client import Client
+from django_jobqueue.engine.scripts import Scripts, standard
 from embedded.server import find_server
 from tests.chaos.options import Options
 from tests.chaos.spent import Spent
 from tests.chaos.tasks import ORACLE
 from tests.chaos.workers import Kill, Worker
+from tests.support import acl
+from tests.support.breaker import breaker
 from tests.support.proxy import FaultProxy
 from tests.support.servers import HOST, TcpServer
 
+SCRIPTS = standard().all
+LONGEST = 30  # commands of a long script: with that many it surely fails while it is to
 STOP_WITHIN = 45.0  # seconds that a stop may take beyond the shutdown timeout: Redis may be slow
 
 
@@ -32,7 +39,7 @@ class Scene:
     def __init__(self, options: Options, folder: Path, rng: random.Random) -> None:
         binary = find_server(options.server)
         config = {"appendfsync": options.fsync, "slowlog_log_slower_than": "1000"}
-        config |= {"slowlog_max_len": "1000"} | debug_config(binary)
+        config |= {"slowlog_max_len": "1000", "user": acl.directive()} | debug_config(binary)
         self.server = TcpServer(folder / "server", binary=binary, **config)
         self.proxy = FaultProxy((HOST, self.server.port))
         self.oracle = folder / "oracle"
@@ -48,7 +55,7 @@ class Scene:
         self.oracle.touch()
         self.server.start()
         self.proxy.start()
-        lease, url = self._options.lease, self.proxy.url
+        lease, url = self._options.lease, self.proxy.url.replace("//", f"//{acl.LOGIN}")
         os.environ["CHAOS_REDIS_URL"] = url
         os.environ["CHAOS_LEASE"] = str(lease)
         os.environ[ORACLE] = str(self.oracle)
@@ -86,13 +93,19 @@ class Scene:
         return free[int(dice * len(free))] if free else None
 
     def watch(self) -> None:
-        """Note workers that ended though nobody asked them, or did not stop when asked."""
-        for worker in self.workers:
+        """Note workers that ended though nobody asked them, or did not stop when asked.
+
+        One that started while its user lacked a right has refused to: then another one starts.
+        """
+        for worker in list(self.workers):
             if worker.is_over:
                 continue
             if not worker.running:
                 worker.is_over = True
-                if worker.stop_by is None or worker.process.returncode not in worker.stop_codes:
+                if worker.lacked_rights:
+                    if worker.stop_by is None:
+                        self.start_worker()
+                elif worker.stop_by is None or worker.process.returncode not in worker.stop_codes:
                     self._complain(worker, f"ended with code {worker.process.returncode}")
             elif worker.stop_by is not None and time.monotonic() > worker.stop_by:
                 worker.kill()
@@ -111,12 +124,35 @@ class Scene:
         """Return the processes that supervisors killed for their runs."""
         return [kill for worker in self.workers for kill in worker.kills()]
 
+    def forbid(self, command: str) -> None:
+        """Take a command away from the user as whom workers and callers are logged in."""
+        self.server.client.execute_command("ACL", "SETUSER", acl.USER, f"-{command}")
+
+    def allow(self, command: str) -> None:
+        self.server.client.execute_command("ACL", "SETUSER", acl.USER, f"+{command}")
+
+    def break_scripts(self) -> None:
+        """Let any command of each call of a script fail, until the proxy passes on."""
+        broken = broken_scripts().all
+        for script in broken.values():
+            self.server.client.script_load(script.source)
+        shas = {script.sha.encode(): broken[name].sha.encode() for name, script in SCRIPTS.items()}
+        self.proxy.replace(shas)
+
     def kill_server(self) -> None:
         self.spent.add(self.server)
         self.server.kill()
 
     def _complain(self, worker: Worker, what: str) -> None:
         self.complaints.append(f"{worker.log.name} (pid {worker.pid}) {what}\n{worker.output()}")
+
+
+@cache
+def broken_scripts() -> Scripts:
+    """Return scripts of which a command may fail: which one, the microsecond decides."""
+    clock = (files("django_jobqueue.engine") / "lua" / "shared" / "now.lua").read_text()
+    number = f"1 + real.call('TIME')[2] % {LONGEST}"
+    return Scripts(clock=f"{breaker(number).strip()}\n\n{clock.strip()}")
 
 
 def direct_engine(url: str) -> Engine:

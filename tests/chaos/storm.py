@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import cycle
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.states import FINAL
@@ -17,6 +18,8 @@ from tests.chaos.scene import Scene
 
 TELL_EVERY = 10.0  # seconds between two lines about the progress
 HANDOUTS = 0.7  # share of the faults "lost replies" that lose nothing but jobs handed out
+# What the ACL loses, in turn; each stops the scripts at another point.
+COMMANDS = ("zadd", "hset", "zrem", "rpush", "hincrby", "set", "unlink")
 END = "end"  # no fault: the storm is over
 End = Callable[[], object]
 
@@ -30,6 +33,7 @@ class Event:
     slots: frozenset[int] = frozenset()  # pids of the slot processes that were hit
     began: float = field(default_factory=time.time)
     ended: float = math.inf
+    command: str = ""  # that the ACL lost
 
     def end(self) -> None:
         self.ended = time.time()
@@ -48,6 +52,7 @@ class Storm:
         self._engine = engine
         self._tell = tell
         self._told = time.monotonic()
+        self._commands = cycle(COMMANDS)
         self._todo: list[tuple[float, int, Callable[[], object]]] = []  # heap: monotonic, order
 
     def rage(self, faults: list[Fault]) -> None:
@@ -179,6 +184,15 @@ class Storm:
 
     def _delay(self, fault: Fault, event: Event) -> End:
         self._scene.proxy.delay(0.02 + fault.dice * 0.3)
+        return self._scene.proxy.pass_on
+
+    def _acl(self, fault: Fault, event: Event) -> End:
+        event.command = next(self._commands)
+        self._scene.forbid(event.command)
+        return partial(self._scene.allow, event.command)
+
+    def _half_way(self, fault: Fault, event: Event) -> End:
+        self._scene.break_scripts()
         return self._scene.proxy.pass_on
 
     def _reset(self, fault: Fault, event: Event) -> End:

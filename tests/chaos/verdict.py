@@ -69,6 +69,8 @@ def _too_many_runs(evidence: Evidence) -> Iterator[Violation]:
     for job in evidence.jobs.values():
         released = sum(run.outcome == "released" for run in job.runs)
         bound = job.attempts + job.recoveries + released + (not job.state.is_final)
+        if evidence.broke_under(job):
+            bound += _unrecorded(job)
         starts = len(evidence.oracle.starts(job.id))
         if starts > bound and len(job.runs) < MOST_RUNS:
             yield Violation(
@@ -83,8 +85,10 @@ def _run_without_record(evidence: Evidence) -> Iterator[Violation]:
         if not job.state.is_final or len(job.runs) >= MOST_RUNS:
             continue
         known = {run.fence for run in job.runs}
-        for line in evidence.oracle.starts(job.id):
-            if line.fence not in known:
+        starts = evidence.oracle.starts(job.id)
+        ends = [line.at for line in starts[1:]] + [(job.finished_at or 0) / 1000]
+        for line, end in zip(starts, ends, strict=False):
+            if line.fence not in known and not evidence.broke(line.at, end):
                 yield Violation(job.id, f"the run with fence {line.fence} is not on record")
 
 
@@ -93,7 +97,9 @@ def _ended_by_an_old_run(evidence: Evidence) -> Iterator[Violation]:
         if not job.state.is_final or not job.fence:
             continue
         if not job.runs or not _is_fence_of(job, job.runs[-1]):
-            yield Violation(job.id, f"its last claim has fence {job.fence}, its last run another")
+            if not evidence.broke((job.attempted_at or 0) / 1000, (job.finished_at or 0) / 1000):
+                says = f"its last claim has fence {job.fence}, its last run another"
+                yield Violation(job.id, says)
         elif job.state is State.SUCCEEDED and job.result != f'"{job.fence}"'.encode():
             yield Violation(job.id, f"its result is {job.result!r}, its fence {job.fence}")
 
@@ -116,10 +122,44 @@ def _wrong_state(evidence: Evidence) -> Iterator[Violation]:
             yield Violation(job.id, f"{kind}: {found}, not one of {expected}")
         elif job.state is not State.SUCCEEDED and job.reason != _reason(job, planned):
             yield Violation(job.id, f"it {job.state}, by its record for {job.reason!r}")
-        elif len(job.runs) < MOST_RUNS and job.attempts != sum(run.counts for run in job.runs):
+        elif not _attempts_are_runs(evidence, job):
             yield Violation(job.id, f"{job.attempts} attempts are not those of its runs")
         elif _is_poison(evidence, job) and job.recoveries != POISON_RECOVERIES:
             yield Violation(job.id, f"poison failed after {job.recoveries} recoveries")
+
+
+def _attempts_are_runs(evidence: Evidence, job: Job) -> bool:
+    more = job.attempts - sum(run.counts for run in job.runs)
+    most = _unrecorded(job) if evidence.broke_under(job) else 0
+    return len(job.runs) >= MOST_RUNS or 0 <= more <= most
+
+
+def _unrecorded(job: Job) -> int:
+    """Return how many runs of a job are not on record; the fence has the number of the last."""
+    return int(job.fence.partition("-")[0] or 0) - len(job.runs)
+
+
+def _recorded_twice(evidence: Evidence) -> Iterator[Violation]:
+    for job in evidence.jobs.values():
+        for fence, times in Counter(run.fence for run in job.runs).items():
+            if times > 1:
+                yield Violation(job.id, f"its run {fence} is on record {times} times")
+
+
+def _counted_twice(evidence: Evidence) -> Iterator[Violation]:
+    """Counts may be lost with the end of a script; there is never one too many."""
+    jobs = evidence.jobs.values()
+    happened = {
+        "enqueued": len(jobs),
+        "succeeded": sum(job.state is State.SUCCEEDED for job in jobs),
+        "failed": sum(job.state is State.FAILED for job in jobs),
+        "retried": sum(job.attempts for job in jobs),
+        "recovered": sum(job.recoveries for job in jobs),
+    }
+    for event, times in happened.items():
+        counted = max(evidence.counted.get(event, 0), evidence.totals.get(event, 0))
+        if counted > times:
+            yield Violation("", f"{event}: counted {counted} times, happened {times} times")
 
 
 def _expected(evidence: Evidence, job: Job, planned: Planned | None) -> list[tuple[State, int]]:
@@ -187,6 +227,8 @@ CHECKS: dict[str, Check] = {
     "jobs started though acknowledged as cancelled": _ran_though_cancelled,
     "jobs with more starts than attempts, recoveries and releases": _too_many_runs,
     "runs that are not on record": _run_without_record,
+    "runs recorded twice": _recorded_twice,
+    "events counted twice": _counted_twice,
     "jobs ended by a run that had lost its lease": _ended_by_an_old_run,
     "jobs in a wrong final state": _wrong_state,
     "finished jobs whose run did not reach its end": _ended_without_saying_so,

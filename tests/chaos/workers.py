@@ -53,6 +53,11 @@ class Worker(WorkerProcess):
         return self.process.poll() is None
 
     @property
+    def lacked_rights(self) -> bool:
+        """Tell whether it ended because its Redis user lacked a right when it started."""
+        return self.process.poll() == 1 and "may not run" in self.output()
+
+    @property
     def free(self) -> bool:
         """Tell whether a fault may hit it: nothing else has it in its grip."""
         return self.running and self.stop_by is None and not self.frozen

@@ -72,7 +72,7 @@ class FaultProxy:
     """
 
     def __init__(self, target: Target) -> None:
-        faults = ("delayed", "held", "swallowed", "dropped", "reset", "refused")
+        faults = ("delayed", "held", "swallowed", "dropped", "reset", "refused", "replaced")
         self.counts = dict.fromkeys(faults, 0)
         self._target = target
         self._links: set[_Link] = set()
@@ -80,6 +80,7 @@ class FaultProxy:
         self._delay, self._hole, self._refusing = 0.0, False, False
         self._drops, self._every, self._of, self._matched = 0, 1, b"", 0
         self._holds, self._held = 0, deque[_End]()
+        self._replaced: dict[bytes, bytes] = {}
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -162,6 +163,10 @@ class FaultProxy:
         """
         self._order(partial(self._drop, n, of or b"", every))
 
+    def replace(self, words: dict[bytes, bytes]) -> None:
+        """Put other words of the same length into the requests, until `pass_on`."""
+        self._order(partial(self._mode, replaced=words))
+
     def hold_requests(self, n: int, of: bytes) -> None:
         """Hold back the next n requests that contain these bytes, even if their client goes."""
         self._order(partial(self._mode, holds=n, of=of))
@@ -199,7 +204,9 @@ class FaultProxy:
         refusing: bool = False,
         holds: int = 0,
         of: bytes = b"",
+        replaced: dict[bytes, bytes] | None = None,
     ) -> None:
+        self._replaced = replaced or {}
         self._delay, self._hole, self._refusing, self._drops = delay, hole, refusing, 0
         self._holds, self._of = holds, of
         while self._held:
@@ -261,11 +268,17 @@ class FaultProxy:
             self.counts["swallowed"] += 1
         elif end is link.client:
             link.asked(data)
-            self._post(link.server, data)
+            self._post(link.server, self._rewritten(data))
             if self._holds and self._of in data:
                 self._hold(link.server)
         else:
             self._answer(link, data)
+
+    def _rewritten(self, data: bytes) -> bytes:
+        for word, other in self._replaced.items():
+            self.counts["replaced"] += word in data
+            data = data.replace(word, other)
+        return data
 
     def _answer(self, link: _Link, data: bytes) -> None:
         for reply, request in link.answered(data):

@@ -19,12 +19,12 @@ from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome, State
 from embedded.tether import tethered
 from tests.chaos import ends, faults, jobs, tasks
+from tests.chaos.aftermath import inconsistencies, trim_all
 from tests.chaos.evidence import gather
 from tests.chaos.jobs import Kind, Planned, new_job
 from tests.chaos.load import CallOff, Receipts
 from tests.chaos.options import Options
 from tests.chaos.oracle import Oracle
-from tests.chaos.run import inconsistencies
 from tests.chaos.storm import Event
 from tests.chaos.verdict import CHECKS, judge
 from tests.chaos.workers import Kill
@@ -32,7 +32,7 @@ from tests.support.clock import Clock
 from tests.support.places import parts_of
 from tests.support.processes import PATIENCE, ROOT
 
-SHORT = ["--jobs", "300", "--minutes", "0.2", "--threads", "4", "--drain", "60"]
+SHORT = ["--jobs", "300", "--minutes", "0.3", "--threads", "4", "--drain", "60"]
 
 
 def test_a_short_storm_breaks_no_promise(chaos_seed: int) -> None:
@@ -53,7 +53,7 @@ def test_a_short_storm_breaks_no_promise(chaos_seed: int) -> None:
 def test_the_seed_decides_load_and_faults(chaos_seed: int) -> None:
     """The same seed gives the same plan; faults end in time, one at a time on the road."""
     for number in range(chaos_seed, chaos_seed + 50):
-        options = Options(jobs=100, seed=number, minutes=0.2)
+        options = Options(jobs=100, seed=number, minutes=0.3)
         one, two = (jobs.plan(options, random.Random(number)) for _ in range(2))
         assert one == two
         kinds = list(faults.KINDS)
@@ -223,6 +223,52 @@ def test_a_past_without_fault_is_acquitted(past: Past) -> None:
     assert past.verdict() == {}
 
 
+def leave_no_record(past: Past) -> tuple[float, float]:
+    """Let a run end without a record, as if that were refused; return from when to when."""
+    past.store(replace(PLAIN, attempts=2))
+    began = past.now
+    past.start()
+    past.end("retried", "FAIL")
+    past.engine.client.redis.rpop(past.engine.client.keys("attempts", past.claimed.id))
+    past.start()
+    past.end()
+    return began, past.now
+
+
+def test_a_record_may_be_missing_if_a_script_broke(past: Past) -> None:
+    """The events of the storm tell whether one did, at that time."""
+    began, ended = leave_no_record(past)
+    found = {"runs that are not on record": 1, "jobs in a wrong final state": 1}
+    assert past.verdict() == found
+    past.events.append(Event("acl", began=began - 60, ended=began - 1))
+    assert past.verdict() == found
+    past.events.append(Event("acl", began=began, ended=ended))
+    assert past.verdict() == {}
+
+
+def test_what_broken_scripts_leave_goes_with_the_trim(past: Past) -> None:
+    """A second place, until then; a job that nobody knows, for ever; nothing else."""
+    client, keys = past.engine.client.redis, past.engine.client.keys
+    job = next(iter(past.receipts.jobs))
+    client.zadd(keys("cancelled", "default"), {job: 1})
+    unknown = new_job(past.engine, PLAIN)
+    past.engine.jobs.enqueue([unknown])
+    client.zrem(keys("queued", "default"), unknown.id)
+    client.zrem(keys("work"), "default")
+    assert len(inconsistencies(past.engine)) == 2
+    assert inconsistencies(past.engine, broken=True) == []
+    rest = trim_all(past.engine, broken=True)
+    assert (rest.faults, rest.remains) == ([], 2)
+
+
+def test_what_the_trim_leaves_is_found(past: Past) -> None:
+    client, keys = past.engine.client.redis, past.engine.client.keys
+    job = next(iter(past.receipts.jobs))
+    client.zadd(keys("failed-of", "a.b"), {job: 1})
+    assert inconsistencies(past.engine, broken=True) == []
+    assert len(trim_all(past.engine, broken=True).faults) > 0
+
+
 def lose_record(past: Past) -> None:
     job = next(iter(past.receipts.jobs))
     past.engine.client.redis.delete(*parts_of(past.engine.client.keys, job))
@@ -262,6 +308,16 @@ def run_a_cancelled_one(past: Past) -> None:
 
 def run_off_the_record(past: Past) -> None:
     past.write("START", past.claimed.id, "7-x")
+
+
+def record_twice(past: Past) -> None:
+    key = past.engine.client.keys("attempts", past.claimed.id)
+    (record,) = past.engine.client.redis.lrange(key, -1, -1)
+    past.engine.client.redis.rpush(key, record)
+
+
+def count_twice(past: Past) -> None:
+    past.engine.client.redis.hincrby(past.engine.client.keys("totals"), "recovered", 1)
 
 
 def end_by_an_old_run(past: Past) -> None:
@@ -385,6 +441,8 @@ DAMAGE: list[tuple[Callable[[Past], None], str]] = [
     (run_a_cancelled_one, "jobs started though acknowledged as cancelled"),
     (run_off_the_record, "jobs with more starts than attempts, recoveries and releases"),
     (run_off_the_record, "runs that are not on record"),
+    (record_twice, "runs recorded twice"),
+    (count_twice, "events counted twice"),
     (end_by_an_old_run, "jobs ended by a run that had lost its lease"),
     (keep_the_result_of_an_old_run, "jobs ended by a run that had lost its lease"),
     (end_otherwise_than_planned, "jobs in a wrong final state"),
