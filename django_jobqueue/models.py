@@ -12,7 +12,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from django_jobqueue.engine.inspector import QueueStats
+from django_jobqueue.engine.queue_reader import QueueStats
 from django_jobqueue.engine.workers import WorkerStats
 from django_jobqueue.jobs.job import Job as JobSnapshot
 from django_jobqueue.jobs.text import one_line

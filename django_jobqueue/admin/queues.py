@@ -1,7 +1,7 @@
 """The list of queues, the admin's dashboard: counts per state, and pause and resume."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Self
 
 from django.contrib import admin, messages
 from django.http import HttpRequest
@@ -14,9 +14,11 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from django_jobqueue.admin import display
 from django_jobqueue.admin.links import list_link
 from django_jobqueue.admin.live import LiveModelAdmin
-from django_jobqueue.admin.rows import ListedRows
+from django_jobqueue.admin.rows import Rows
 from django_jobqueue.admin.viewer import Viewer
 from django_jobqueue.engine import get_engine
+from django_jobqueue.engine.inspector import Inspector
+from django_jobqueue.engine.queue_reader import MOST_QUEUES, QueueStats
 from django_jobqueue.engine.queues import Queues
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.states import State
@@ -24,6 +26,12 @@ from django_jobqueue.models import Job, Queue
 
 PAUSED = ngettext_lazy("%(count)d queue paused.", "%(count)d queues paused.", "count")
 RESUMED = ngettext_lazy("%(count)d queue resumed.", "%(count)d queues resumed.", "count")
+
+TOO_MANY = gettext_lazy(
+    "%(count)d queues are selected, and an action changes at most %(most)d at once. Nothing was "
+    "changed: search for the beginning of their names, or select fewer."
+)
+MOST_CHANGED = 1_000  # queues that one request may change
 
 
 def _count_column(state: State) -> Any:
@@ -34,16 +42,70 @@ def _count_column(state: State) -> Any:
     return column
 
 
-class QueueRows(ListedRows[Queue]):
-    """Load all queues of all aliases."""
+class QueueRows(Rows[Queue]):
+    """The queues of all aliases, one alias after the other, by name; only those shown are read."""
 
-    def load_all(self) -> list[Queue]:
-        several = len(self.source.aliases) > 1
-        return [
-            Queue.of(f"{alias}/{stats.name}" if several else stats.name, alias, stats)
-            for alias in self.source.aliases
-            for stats in self.source.stats(alias)
-        ]
+    prefix = ""  # how the names begin
+
+    def search(self, text: str) -> Self:
+        """Select the queues whose names begin so."""
+        clone = self._clone()
+        clone.prefix = text.strip()
+        return clone
+
+    def count(self) -> int:
+        if self.ids is not None:
+            return len(self._load())
+        return sum(self._count(alias) for alias in self.source.aliases)
+
+    def fetch(self, start: int, stop: int) -> list[Queue]:
+        if self.ids is not None:
+            return self._load()[start:stop]
+        found: list[Queue] = []
+        for alias in self.source.aliases:
+            count = self._count(alias)
+            if start < count and stop > 0:
+                found += self._page(alias, max(start, 0), min(stop, count))
+            start, stop = start - count, stop - count
+        return found
+
+    def _count(self, alias: str) -> int:
+        return self.source.count_queues(alias, self.prefix)
+
+    def _page(self, alias: str, start: int, stop: int) -> list[Queue]:
+        prefix = self.prefix
+
+        def ask(seen: Inspector) -> list[QueueStats]:
+            if self._count(alias) > MOST_QUEUES:
+                return seen.queue_stats(seen.queues(start, stop, prefix=prefix))
+            return seen.queue_stats(seen.queues(prefix=prefix)[start:stop])  # "default" is first
+
+        nothing: list[QueueStats] = []
+        return self._rows_of(alias, self.source.read(alias, ask, nothing))
+
+    def _load(self) -> list[Queue]:
+        if self._rows is None and self.ids is not None:
+            found = {row.pk: row for alias in self.source.aliases for row in self._known(alias)}
+            self._rows = [found[key] for key in self.ids if key in found]
+        return super()._load()
+
+    def _known(self, alias: str) -> list[Queue]:
+        """Return the queues of an alias that are selected by id, and exist."""
+        start = self._key(alias, "")
+        names = [key.removeprefix(start) for key in self.ids or () if key.startswith(start)]
+        nothing: list[QueueStats] = []
+        return self._rows_of(
+            alias,
+            self.source.read(
+                alias, lambda seen: seen.queue_stats(seen.known_queues(names)), nothing
+            ),
+        )
+
+    def _rows_of(self, alias: str, stats: Iterable[QueueStats]) -> list[Queue]:
+        return [Queue.of(self._key(alias, one.name), alias, one) for one in stats]
+
+    def _key(self, alias: str, name: str) -> str:
+        return f"{alias}/{name}" if len(self.source.aliases) > 1 else name
 
 
 class QueueAdmin(LiveModelAdmin[Queue]):
@@ -53,6 +115,13 @@ class QueueAdmin(LiveModelAdmin[Queue]):
     counts = ("running", "queued", "scheduled", "failed", "succeeded", "cancelled")
     list_display = ("name", "flag", *counts, "oldest")
     actions = ("pause_selected", "resume_selected")
+    search_fields = ("name",)
+    hint = gettext_lazy("Search for a name, or for its beginning.")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        return queryset.search(search_term), False
 
     def get_fields(self, request: HttpRequest, obj: Queue | None = None) -> Any:
         return self.get_list_display(request)
@@ -77,12 +146,16 @@ class QueueAdmin(LiveModelAdmin[Queue]):
     def _change(
         self,
         request: HttpRequest,
-        rows: Iterable[Queue],
+        rows: QueueRows,
         act: Callable[[Queues, str], bool],
         done: Promise,
         log: str,
     ) -> None:
         """Pause or resume queues; log and count those that changed."""
+        if (count := rows.count()) > MOST_CHANGED:
+            values = {"count": count, "most": MOST_CHANGED}
+            self.message_user(request, str(TOO_MANY % values), messages.ERROR)
+            return
         changed = []
         try:
             for row in rows:

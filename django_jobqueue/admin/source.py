@@ -13,7 +13,8 @@ from django.utils.translation import gettext as _
 from django_jobqueue.backend import JobQueueBackend
 from django_jobqueue.compat import task_backends
 from django_jobqueue.engine import get_engine
-from django_jobqueue.engine.inspector import Inspector, QueueStats
+from django_jobqueue.engine.inspector import Inspector
+from django_jobqueue.engine.queue_reader import QueueStats, Sums
 from django_jobqueue.engine.workers import WorkerStats
 from django_jobqueue.exceptions import JobQueueError, QueueUnavailable
 
@@ -62,8 +63,28 @@ class Source:
         nobody: list[WorkerStats] = []
         return self.read(alias, Inspector.workers, nobody)
 
-    def stats(self, alias: str) -> list[QueueStats]:
-        """Return the counts of all queues of an alias."""
+    def count_queues(self, alias: str, prefix: str = "") -> int:
+        """Return how many queues of an alias have a name that begins so."""
         return self.cached(
-            ("stats", alias), lambda: self.read(alias, lambda seen: seen.queue_stats(), [])
+            ("queues", alias, prefix),
+            lambda: self.read(alias, lambda seen: seen.count_queues(prefix), 0),
         )
+
+    def busy(self, alias: str) -> list[QueueStats]:
+        """Return the stats of the queues that are looked at together: all, or 200 of many."""
+
+        def ask(seen: Inspector) -> list[QueueStats]:
+            return seen.queue_stats(seen.busy_queues())
+
+        return self.cached(("busy", alias), lambda: self.read(alias, ask, []))
+
+    def stats(self, alias: str, queue: str) -> list[QueueStats]:
+        """Return the stats of one queue, whether it is known or not."""
+        return self.cached(
+            ("stats", alias, queue),
+            lambda: self.read(alias, lambda seen: seen.queue_stats([queue]), []),
+        )
+
+    def sums(self, alias: str) -> Sums | None:
+        """Return the sums of all queues of an alias that has many; None if there are none."""
+        return self.cached(("sums", alias), lambda: self.read(alias, Inspector.sums, None))

@@ -1,46 +1,33 @@
-"""Read jobs, pages, counts, queues and workers for people; write nothing.
+"""Read jobs, pages, workers and counters for people; write nothing. See queue_reader.py for queues.
 
 No decision of the engine depends on it. Next: admin/rows.py shows what it reads.
 """
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from redis.client import Pipeline
 
 from django_jobqueue.engine.client import Client
-from django_jobqueue.engine.keys import INDEX_OF, INDEXES
+from django_jobqueue.engine.queue_reader import QueueReader
 from django_jobqueue.engine.schedules import ScheduleReader
 from django_jobqueue.engine.workers import WorkerReader, WorkerStats
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import read_runs
 from django_jobqueue.jobs.states import State
-from django_jobqueue.jobs.text import ms_in, ms_of, number, raw, read_log, text
+from django_jobqueue.jobs.text import ms_in, ms_of, number, read_log, text
 
 MERGE_DEPTH = 5_000  # rank up to which several queues or tasks are merged into pages
 MOST_TASKS = 500  # tasks with failed jobs that are named
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueStats:
-    """A queue at one instant."""
-
-    name: str
-    paused: bool
-    counts: dict[State, int]
-    oldest_at: int | None  # ms; when the job that is claimed next was enqueued
-
-
-class Inspector:
+class Inspector(QueueReader):
     """Read one alias for people."""
 
     def __init__(self, client: Client) -> None:
-        self._client = client
-        self._keys = client.keys
-        self._read = client.read
+        super().__init__(client)
         self.schedules = ScheduleReader(client)
 
     def job(self, job_id: str) -> Job:
@@ -52,42 +39,6 @@ class Inspector:
         if job is None:
             raise JobNotFound(f"There is no job {job_id}.")
         return job
-
-    def queues(self) -> list[str]:
-        """Return the names of all queues that hold a job or are paused, "default" first."""
-        names = self._read(lambda pipe: pipe.zrange(self._keys("names"), 0, -1))[0]
-        return sorted(map(text, names or ()), key=lambda name: (name != "default", name))
-
-    def queue_stats(self, names: Sequence[str] | None = None) -> list[QueueStats]:
-        """Return the stats of the given queues or all."""
-        names = self.queues() if names is None else names
-
-        def ask(pipe: Pipeline) -> None:
-            for name in names:
-                pipe.hget(self._keys("meta"), raw(f"paused:{name}"))
-                for index in INDEXES:
-                    pipe.zcard(self._keys(index, name))
-                pipe.zrange(self._keys("queued", name), 0, 0)
-
-        replies = self._read(ask)
-        width = len(INDEXES) + 2
-        rows = [replies[at : at + width] for at in range(0, len(replies), width)]
-        heads = self._heads([row[-1] for row in rows])
-        return [
-            QueueStats(
-                name=name,
-                paused=row[0] is not None,
-                counts={state: row[1 + INDEXES.index(INDEX_OF[state])] or 0 for state in State},
-                oldest_at=head,
-            )
-            for name, row, head in zip(names, rows, heads, strict=True)
-        ]
-
-    def count(self, state: State, queues: Sequence[str] | None = None) -> int:
-        """Return how many jobs are in a state, in the given queues or all."""
-        names = self.queues() if queues is None else queues
-        counts = self._read(lambda pipe: [pipe.zcard(self._index(state, name)) for name in names])
-        return sum(filter(None, counts))
 
     def page(
         self,
@@ -101,6 +52,7 @@ class Inspector:
         """Return the jobs of a state from rank `start` to before `stop`.
 
         Pages of one queue are exact at any rank; several queues are merged by score, to rank 5,000.
+        Without `queues` they are the first 200.
         Final jobs are sorted by finish time, scheduled ones by due time, running ones by the end
         of their lease, queued and waiting ones in the order of their claim.
         """
@@ -176,9 +128,6 @@ class Inspector:
         rows = ((text(name).partition(":"), ms_in(reply, name)) for name in reply or ())
         return {(event, queue): count for (event, _, queue), count in rows}
 
-    def _index(self, state: State, queue: str) -> str | bytes:
-        return self._keys(INDEX_OF[state], queue)
-
     def _ids(
         self, indexes: Sequence[str | bytes], start: int, stop: int, newest_first: bool
     ) -> list[str]:
@@ -204,16 +153,6 @@ class Inspector:
         pages = [[(float(score), i) for i, score in page or ()] for page in self._read(ask)]
         merged = heapq.merge(*pages, reverse=newest_first)
         return [text(job_id) for _, job_id in list(merged)[start:stop]]
-
-    def _heads(self, heads: Sequence[Sequence[bytes]]) -> list[int | None]:
-        """Return when the first job of each list of ids was enqueued, in ms."""
-
-        def ask(pipe: Pipeline) -> None:
-            for ids in heads:
-                name = text(ids[0]) if ids else "-"
-                pipe.hget(self._keys("job", name), "enqueued_at")
-
-        return [ms_in({b"at": at}, b"at") or None for at in self._read(ask)]
 
 
 def read_job(job_id: str, reply: Sequence[Any]) -> Job | None:

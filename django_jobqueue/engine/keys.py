@@ -66,6 +66,15 @@ KINDS: dict[str, Kind] = {
         holds="names of queues with scheduled jobs; score when the first of them is due, in ms",
         until="no job of the queue is scheduled",
     ),
+    "sums": Kind(
+        type="HASH",
+        of="",
+        holds=(
+            "of more than 200 queues: index → jobs of all queues; at: when they were summed (ms); "
+            "next: name with which the sum that has begun goes on; part:<index>: what it has so far"
+        ),
+        until="there are at most 200 queues",
+    ),
     "totals": Kind(
         type="HASH",
         of="",

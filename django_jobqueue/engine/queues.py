@@ -1,4 +1,4 @@
-"""Write whole queues: pause, resume, and maintain them (promote, reap, trim, tell of ends)."""
+"""Write whole queues: pause, resume, and maintain them (promote, reap, trim, sum, tell of ends)."""
 
 import logging
 import time
@@ -102,6 +102,10 @@ class Queues:
         for queue, state, many in zip(early[::3], early[1::3], early[2::3], strict=True):
             self._note_early(text(queue), text(state), int(many))
         return Page(text(following), removed=removed)
+
+    def sum(self, interval_ms: int) -> bool:
+        """Add one page of queues to the sums of many queues; return whether pages are left."""
+        return bool(self._run("sum", interval=interval_ms))
 
     def has_ended(self) -> bool:
         """Return whether a job ended without a slot, and nobody was told of that yet."""

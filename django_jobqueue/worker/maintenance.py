@@ -1,4 +1,4 @@
-"""The maintenance of an alias: promote, reap, trim and forget at their intervals.
+"""The maintenance of an alias: promote, reap, trim, sum and forget at their intervals.
 
 Any number of workers may run it at the same time, because each step is one script.
 """
@@ -10,6 +10,7 @@ from django_jobqueue.worker.ticks import Tick
 REAP_EVERY = 5.0  # seconds; a sixth of the lease if that is shorter
 # Bounds, in seconds, of the reaper's wait after an outage (engine/lua/jobs/reap.lua).
 REAP_GRACE = (2.0, 12.0)
+SUM_EVERY = 10.0  # seconds; all workers share one sum
 
 
 class Maintenance:
@@ -26,6 +27,7 @@ class Maintenance:
             Tick(1.0, self.promote),
             Tick(self._reap_every, self.reap),
             Tick(30.0, self.trim),
+            Tick(SUM_EVERY, self.sum),
             Tick(60.0, engine.leases.forget),
             Tick(600.0, engine.schedules.forget),
         ]
@@ -43,6 +45,9 @@ class Maintenance:
         )
         self._reap_first = page.next
         return bool(page.next)
+
+    def sum(self) -> bool:
+        return self._engine.queues.sum(interval_ms=int(SUM_EVERY * 1000))
 
     def trim(self) -> bool:
         self._trim_first = self._engine.queues.trim(self._trim_first).next

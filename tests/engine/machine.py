@@ -237,6 +237,11 @@ class Machine(ScheduleRules):
     def tell(self, limit: int) -> None:
         self.ask("pop_ended", limit=limit)
 
+    @rule(interval=st.sampled_from([0, MINUTE]))
+    @precondition(lambda self: "names" in self.seen.keys)
+    def sum(self, interval: int) -> None:
+        self.ask("sum", interval=interval)
+
     @rule(ms=st.sampled_from(JUMPS))
     def time_passes(self, ms: int) -> None:
         self.move_clock(ms)

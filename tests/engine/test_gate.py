@@ -41,6 +41,7 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "re_sign": (["x", b"1.old.", b"1.new."], {}),
     "resume": ([], {"queue": "default"}),
     "run_now": (["y", "default", "a.b", 0, "", b"1.x.{}", 0], {"name": "n"}),
+    "sum": ([], {"interval": 1}),
     "trim": (["failed", 1, 1], {"first": "", "limit": 1}),
 }
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from django_jobqueue.engine import Engine, get_engine
+from django_jobqueue.engine import Engine, get_engine, queue_reader
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.inspector import MERGE_DEPTH
 from django_jobqueue.exceptions import QueueUnavailable
@@ -129,6 +129,32 @@ def test_final_jobs_are_listed_as_they_finished(
         clock.move(1)
 
     assert page(engine, State.SUCCEEDED) == ids[::-1]
+
+
+def test_names_are_read_by_rank_and_by_beginning(engine: Engine) -> None:
+    """A page of any number of names."""
+    for name in ("default", "mail", "mail-1", "mail-2", "zoo"):
+        engine.queues.pause(name)
+    inspector = engine.inspector
+    assert inspector.queues(1, 3) == ["mail", "mail-1"]
+    assert inspector.queues(prefix="mail") == ["mail", "mail-1", "mail-2"]
+    assert inspector.queues(1, 2, prefix="mail") == ["mail-1"]
+    assert inspector.queues(3, 3) == inspector.queues(9, 12) == inspector.queues(prefix="x") == []
+    assert (inspector.count_queues(), inspector.count_queues("mail")) == (5, 3)
+    assert inspector.known_queues(["zoo", "never", "mail"]) == ["zoo", "mail"]
+
+
+def test_of_many_queues_those_with_work_are_looked_at(
+    engine: Engine, make_job: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the first by name."""
+    for name in ("a", "b", "c"):
+        engine.queues.pause(name)
+    make_job(queue="y")
+    make_job(queue="x")
+    assert engine.inspector.busy_queues() == ["a", "b", "c", "x", "y"]
+    monkeypatch.setattr(queue_reader, "MOST_QUEUES", 3)
+    assert engine.inspector.busy_queues() == ["a", "x", "y"]
 
 
 def test_failures_are_listed_by_task(engine: Engine, job_in: Make) -> None:

@@ -151,6 +151,9 @@ def look_after(user: Engine, make_job: Make, slot: Slot) -> None:
     assert user.queues.reap(**REAP).states
     client.zadd(keys("cancelled", "default"), {make_job(queue="old"): 1})
     user.queues.trim()
+    for number in range(201):
+        user.queues.pause(f"many-{number}")
+    user.queues.sum(10_000)
     user.jobs.cancel(make_job(queue="old"))
     assert user.queues.has_ended()
     assert user.queues.pop_ended(10)
@@ -190,6 +193,10 @@ def test_everything_can_be_read(user: Engine, make_job: Make, slot: Slot) -> Non
     read: dict[str, Callable[[], object]] = {
         "job": lambda: inspector.job(job_id).id == job_id,
         "queues": lambda: inspector.queues() == ["default", "mail"],
+        "count_queues": lambda: inspector.count_queues("m") == 1,
+        "known_queues": lambda: inspector.known_queues(["mail", "none"]) == ["mail"],
+        "busy_queues": lambda: inspector.busy_queues() == ["default", "mail"],
+        "sums": lambda: inspector.sums() is None,
         "queue_stats": lambda: inspector.queue_stats()[1].oldest_at,
         "count": lambda: inspector.count(State.QUEUED),
         "page": lambda: (
@@ -206,8 +213,9 @@ def test_everything_can_be_read(user: Engine, make_job: Make, slot: Slot) -> Non
         "workers": lambda: inspector.workers()[0].id == slot.worker,
         "totals": lambda: inspector.totals() == {},
         "minute": lambda: inspector.minute(1) == {},
+        "hour": lambda: inspector.hour(1) == {},
     }
-    assert set(read) == {name for name in vars(Inspector) if not name.startswith("_")}
+    assert set(read) == {name for name in dir(Inspector) if not name.startswith("_")}
     assert {name: bool(look()) for name, look in read.items()} == dict.fromkeys(read, True)
 
 

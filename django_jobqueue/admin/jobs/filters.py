@@ -90,21 +90,24 @@ class StateFilter(Choice):
         totals = rows.totals()
         yield None, _("All")
         for state in LISTED:
-            if state is State.WAITING and not totals[state]:
+            if state is State.WAITING and not totals.get(state):
                 continue  # jobs can't wait for others yet
-            text = _("%(state)s (%(count)d)")
-            yield state.value, text % {"state": STATES[state], "count": totals[state]}
+            if state in totals:
+                text = _("%(state)s (%(count)d)")
+                yield state.value, text % {"state": STATES[state], "count": totals[state]}
+            else:
+                yield state.value, STATES[state]
 
 
 class QueueFilter(Choice):
-    """Select one queue or all."""
+    """Select one queue or all; of many queues, 200 are offered (see JobRows.notes)."""
 
     title = gettext_lazy("queue")
     parameter_name = "queue"
 
     def options(self, rows: JobRows) -> Iterator[Option]:
         yield None, _("All")
-        names = [stats.name for stats in rows.source.stats(rows.alias)]
+        names = [stats.name for stats in rows.source.busy(rows.alias)]
         for name in [*names, self.value] if self.value not in ["", *names] else names:
             yield name, name
 

@@ -13,9 +13,11 @@ from django.core.exceptions import FieldError
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from django_jobqueue.admin import display
 from django_jobqueue.admin.jobs.segments import Segment, Window, shares
 from django_jobqueue.admin.rows import Rows
 from django_jobqueue.engine.inspector import MERGE_DEPTH, MOST_TASKS, Inspector
+from django_jobqueue.engine.queue_reader import MOST_QUEUES
 from django_jobqueue.jobs.job import Job as Snapshot
 from django_jobqueue.jobs.job import is_id
 from django_jobqueue.jobs.states import State
@@ -69,7 +71,13 @@ class JobRows(Rows[Job]):
         return self.where.get("alias") or next(iter(self.source.aliases), "")
 
     def totals(self) -> dict[State, int]:
-        """Return the number of jobs per state, in the selected queue or in all."""
+        """Return the number of jobs per state, in the selected queue or in all.
+
+        Of many queues they are the latest sums, and {} before the first.
+        """
+        if self._has_many_queues:
+            sums = self.source.sums(self.alias)
+            return sums.counts if sums else {}
         return {segment.state: segment.total for segment in self._segments(LISTED)}
 
     def count(self) -> int:
@@ -97,7 +105,33 @@ class JobRows(Rows[Job]):
         )
 
     def notes(self) -> list[str]:
-        return [*self._cut_off(), *self._unnamed_tasks(), *self._removed_early()]
+        return [
+            *self._cut_off(),
+            *self._other_queues(),
+            *self._unnamed_tasks(),
+            *self._removed_early(),
+        ]
+
+    @property
+    def _has_many_queues(self) -> bool:
+        """Return whether the selection is of more queues than are looked at together."""
+        return "queue" not in self.where and self.source.count_queues(self.alias) > MOST_QUEUES
+
+    def _other_queues(self) -> list[str]:
+        """Tell of queues whose jobs are not listed."""
+        if self.ids is not None or not self._has_many_queues or self._tasks_alone():
+            return []
+        values = {"total": self.source.count_queues(self.alias), "most": MOST_QUEUES}
+        text = _(
+            "There are %(total)d queues. The list has only the failed jobs of all of them, and the "
+            "other jobs of %(most)d, those with jobs to claim first. To see another queue, put "
+            "its name into the address, as queue=its-name, or open it from the list of queues."
+        )
+        sums = self.source.sums(self.alias)
+        if sums is None:
+            return [text % values, _("The states are not counted yet: no worker has summed them.")]
+        age = display.span(max(0, display.now_ms() - sums.at))
+        return [text % values, _("The states were counted %(age)s ago.") % {"age": age}]
 
     def _unnamed_tasks(self) -> list[str]:
         """Tell of tasks with failed jobs that are neither offered nor searched."""
@@ -183,11 +217,15 @@ class JobRows(Rows[Job]):
         return self._has_words(f"{job.task} {job.id}")
 
     def _segments(self, states: tuple[State, ...]) -> list[Segment]:
-        stats = self.source.stats(self.alias)
-        if "queue" in self.where:
-            stats = [row for row in stats if row.name == self.where["queue"]]
+        if queue := self.where.get("queue"):
+            stats = self.source.stats(self.alias, queue)
+        else:
+            stats = self.source.busy(self.alias)
         segments = []
         for state in states:
+            if state is State.FAILED and self._has_many_queues:
+                segments.append(self._failed_of(tuple(self.failed_tasks())))
+                continue
             having = [row for row in stats if row.counts[state]]
             total = sum(row.counts[state] for row in having)
             names = tuple(row.name for row in having)

@@ -243,6 +243,13 @@ def forget_worker(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     return lambda far: far.leases.forget("worker-1"), lambda gone: gone in (0, 1)
 
 
+@case("sum")
+def sum_of_many(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    for number in range(201):
+        engine.queues.pause(f"q{number}")
+    return lambda far: far.queues.sum(10_000), lambda left: left is False
+
+
 @case("get_job")
 def get_job(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     job_id = make_job()

@@ -10,6 +10,7 @@ local MAX_ATTEMPT_RECORDS = 20
 local MAX_MOVES = 50 -- jobs moved by one claim
 local MAX_NAMES = 20 -- queues tried by one claim from all queues
 local MAX_PAGE = 500 -- queues looked at by one call of the maintenance
+local MAX_LOOKED_AT = 200 -- queues of which people see the state of this instant
 local MAX_FORGOTTEN = 100 -- workers forgotten by one call
 local MAX_ENDED = 10000 -- jobs whose end nobody was told of yet
 local MAX_COUNTERS = 1000 -- fields of one minute; further queues are counted as '*'

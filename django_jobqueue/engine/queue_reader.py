@@ -1,0 +1,150 @@
+"""Read queues for people: names, stats and counts, of 200 queues at most in one call.
+
+There may be any number of queues, so nothing here reads all their names.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from redis.client import Pipeline
+
+from django_jobqueue.engine.client import Client
+from django_jobqueue.engine.keys import INDEX_OF, INDEXES
+from django_jobqueue.jobs.states import State
+from django_jobqueue.jobs.text import ms_in, raw, text
+
+MOST_QUEUES = 200  # queues that are looked at together
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueStats:
+    """A queue at one instant."""
+
+    name: str
+    paused: bool
+    counts: dict[State, int]
+    oldest_at: int | None  # ms; when the job that is claimed next was enqueued
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """The jobs of more than 200 queues, as the maintenance has summed them last."""
+
+    at: int  # ms
+    counts: dict[State, int]
+
+
+class QueueReader:
+    """Read the queues of one alias for people."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._keys = client.keys
+        self._read = client.read
+
+    def queues(self, start: int = 0, stop: int = MOST_QUEUES, *, prefix: str = "") -> list[str]:
+        """Return names of queues that hold a job or are paused, by name, "default" first.
+
+        They are those from rank `start` to before `stop` of the names that begin with `prefix`.
+        """
+        key, low, high = self._keys("names"), *_range(prefix)
+        if stop <= start:
+            return []
+        names = self._read(lambda pipe: pipe.zrangebylex(key, low, high, start, stop - start))[0]
+        return _default_first(map(text, names or ()))
+
+    def count_queues(self, prefix: str = "") -> int:
+        """Return how many queues hold a job or are paused and have a name that begins so."""
+        key, low, high = self._keys("names"), *_range(prefix)
+        return int(self._read(lambda pipe: pipe.zlexcount(key, low, high))[0] or 0)
+
+    def known_queues(self, names: Sequence[str]) -> list[str]:
+        """Return those of the given queues that hold a job or are paused."""
+        key = self._keys("names")
+        scores = self._read(lambda pipe: [pipe.zscore(key, raw(name)) for name in names])
+        return [name for name, score in zip(names, scores, strict=True) if score is not None]
+
+    def busy_queues(self) -> list[str]:
+        """Return up to 200 queues: all, or those with jobs to claim and then the first by name."""
+        names, work = self._keys("names"), self._keys("work")
+
+        def ask(pipe: Pipeline) -> None:
+            pipe.zrange(names, 0, MOST_QUEUES)
+            pipe.zrange(work, 0, MOST_QUEUES - 1)
+
+        first, busy = self._read(ask)
+        found = list(first or ())
+        if len(found) > MOST_QUEUES:
+            found = list(dict.fromkeys([*(busy or ()), *found]))[:MOST_QUEUES]
+        return _default_first(map(text, found))
+
+    def queue_stats(self, names: Sequence[str] | None = None) -> list[QueueStats]:
+        """Return the stats of the given queues, or of the first 200."""
+        names = self.queues() if names is None else names
+
+        def ask(pipe: Pipeline) -> None:
+            for name in names:
+                pipe.hget(self._keys("meta"), raw(f"paused:{name}"))
+                for index in INDEXES:
+                    pipe.zcard(self._keys(index, name))
+                pipe.zrange(self._keys("queued", name), 0, 0)
+
+        replies = self._read(ask)
+        width = len(INDEXES) + 2
+        rows = [replies[at : at + width] for at in range(0, len(replies), width)]
+        heads = self._heads([row[-1] for row in rows])
+        return [
+            QueueStats(
+                name=name,
+                paused=row[0] is not None,
+                counts={state: row[1 + INDEXES.index(INDEX_OF[state])] or 0 for state in State},
+                oldest_at=head,
+            )
+            for name, row, head in zip(names, rows, heads, strict=True)
+        ]
+
+    def sums(self) -> Sums | None:
+        """Return the latest sums; None before the first, and while there are at most 200 queues."""
+        found = self._read(lambda pipe: pipe.hgetall(self._keys("sums")))[0] or {}
+        if b"at" not in found:
+            return None
+        counts = {state: ms_in(found, INDEX_OF[state].encode()) for state in State}
+        return Sums(ms_in(found, b"at"), counts)
+
+    def count(self, state: State, queues: Sequence[str] | None = None) -> int:
+        """Return how many jobs are in a state, in the given queues or all.
+
+        Of more than 200 queues it is what the maintenance summed last: see `sums`.
+        """
+        if queues is None and self.count_queues() > MOST_QUEUES:
+            sums = self.sums()
+            return sums.counts[state] if sums else 0
+        names = self.queues() if queues is None else queues
+        counts = self._read(lambda pipe: [pipe.zcard(self._index(state, name)) for name in names])
+        return sum(filter(None, counts))
+
+    def _index(self, state: State, queue: str) -> str | bytes:
+        return self._keys(INDEX_OF[state], queue)
+
+    def _heads(self, heads: Sequence[Sequence[bytes]]) -> list[int | None]:
+        """Return when the first job of each list of ids was enqueued, in ms."""
+
+        def ask(pipe: Pipeline) -> None:
+            for ids in heads:
+                name = text(ids[0]) if ids else "-"
+                pipe.hget(self._keys("job", name), "enqueued_at")
+
+        return [ms_in({b"at": at}, b"at") or None for at in self._read(ask)]
+
+
+def _range(prefix: str) -> tuple[bytes, bytes]:
+    """Return the bounds of the names that begin so; no name has a byte above 0x7f."""
+    if not prefix:
+        return b"-", b"+"
+    start = raw(prefix)
+    low = b"[" + (start.encode() if isinstance(start, str) else start)
+    return low, low + b"\xff"
+
+
+def _default_first(names: Iterable[str]) -> list[str]:
+    return sorted(names, key=lambda name: (name != "default", name))

@@ -1,0 +1,121 @@
+"""sum: the jobs of each state over all queues, once there are many."""
+
+from collections import Counter
+
+import pytest
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.jobs import CHUNK
+from django_jobqueue.engine.queue_reader import MOST_QUEUES
+from django_jobqueue.exceptions import QueueUnavailable
+from django_jobqueue.jobs.job import new_id
+from django_jobqueue.jobs.states import State
+from tests.support.clock import Clock
+from tests.support.jobs import new_job
+from tests.support.places import Make, everything, full_memory
+
+INTERVAL = 10_000
+
+
+def fill(engine: Engine, queues: int) -> None:
+    """Store a job in each of so many queues."""
+    jobs = [new_job(new_id(), f"q{number:04}", "a.b", b"-") for number in range(queues)]
+    for at in range(0, queues, CHUNK):
+        engine.jobs.enqueue(jobs[at : at + CHUNK])
+
+
+def sum_all(engine: Engine) -> int:
+    """Make a whole sum; return how many calls it took."""
+    calls = 1
+    while engine.queues.sum(INTERVAL):
+        calls += 1
+    return calls
+
+
+def counts(engine: Engine) -> dict[State, int]:
+    sums = engine.inspector.sums()
+    assert sums is not None
+    return dict(Counter(sums.counts) - Counter())
+
+
+def test_few_queues_need_no_sum(engine: Engine) -> None:
+    """They are counted when somebody looks."""
+    fill(engine, MOST_QUEUES)
+    before = everything(engine)
+    assert sum_all(engine) == 1
+    assert everything(engine) == before
+    assert engine.inspector.sums() is None
+    assert engine.inspector.count(State.QUEUED) == MOST_QUEUES
+
+
+def test_many_queues_are_summed_in_pages(engine: Engine, job_in: Make) -> None:
+    for state in State:
+        job_in(state, queue=f"x-{state}")
+    fill(engine, 600)
+    assert engine.inspector.count(State.QUEUED) == 0, "not summed yet"
+    assert sum_all(engine) == 2
+    wanted = dict.fromkeys(State, 1) | {State.QUEUED: 601}
+    assert counts(engine) == wanted
+    assert {state: engine.inspector.count(state) for state in State} == wanted
+
+
+def test_last_sum_stands_while_the_next_one_is_made(engine: Engine, clock: Clock) -> None:
+    fill(engine, 600)
+    sum_all(engine)
+    fill(engine, 550)
+    clock.move(11)
+    assert engine.queues.sum(INTERVAL)
+    assert counts(engine) == {State.QUEUED: 600}
+    assert not engine.queues.sum(INTERVAL)
+    assert counts(engine) == {State.QUEUED: 1150}
+
+
+@pytest.mark.parametrize(("seconds", "sums"), [(9, False), (11, True), (-20, True)])
+def test_next_sum_begins_after_the_interval(
+    engine: Engine, clock: Clock, seconds: int, sums: bool
+) -> None:
+    """All workers share one sum; a clock that went back delays none."""
+    fill(engine, 201)
+    sum_all(engine)
+    fill(engine, 1)
+    clock.move(seconds)
+    sum_all(engine)
+    assert counts(engine) == {State.QUEUED: 202 if sums else 201}
+
+
+def test_sums_go_once_there_are_few_queues(engine: Engine, clock: Clock) -> None:
+    fill(engine, 201)
+    sum_all(engine)
+    for job in engine.inspector.page(State.QUEUED, 0, 9, queues=["q0000"]):
+        engine.jobs.delete(job.id)
+    engine.queues.trim()
+    sum_all(engine)
+    assert engine.inspector.sums() is None
+
+
+def test_sum_works_at_maxmemory(engine: Engine) -> None:
+    """The maintenance of a full server goes on."""
+    fill(engine, 201)
+    with full_memory(engine):
+        sum_all(engine)
+    assert counts(engine) == {State.QUEUED: 201}
+
+
+def test_damage_ends_no_sum(engine: Engine) -> None:
+    """Neither a key of another type nor a field that is no number."""
+    fill(engine, 201)
+    client, keys = engine.client.redis, engine.client.keys
+    client.set(keys("sums"), "nonsense")
+    client.set(keys("failed", "q0000"), "nonsense")
+    sum_all(engine)
+    assert counts(engine) == {State.QUEUED: 201}
+    client.hset(keys("sums"), mapping={"at": "x", "next": b"\xff", "part:queued": "x"})
+    sum_all(engine)
+    sum_all(engine)
+    client.delete(keys("failed", "q0000"))
+    assert engine.inspector.sums() is not None
+
+
+def test_interval_must_be_a_number(engine: Engine) -> None:
+    with pytest.raises(QueueUnavailable, match="interval"):
+        engine.client.run("sum", interval="soon")
