@@ -45,8 +45,9 @@ def check_queues(engine: Engine, wanted: Sequence[str] | None) -> None:
     named = {task.queue_name for task in registered().values()}
     if strange := named_ones - named - listed:
         with suppress(JobQueueError):  # the worker itself waits for Redis, or tells what is wrong
-            named |= set(engine.queues.names())
-            for name in sorted(strange - named):
+            strange -= set(engine.inspector.known_queues(sorted(strange)))
+            for name in sorted(strange):
+                named |= {*engine.inspector.queues(), *engine.inspector.queues(prefix=name[:3])}
                 logger.warning(
                     "--queues: no task names queue %r, and it holds no job.%s",
                     name,
