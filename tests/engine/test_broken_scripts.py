@@ -358,3 +358,43 @@ def trim_all(engine: Engine) -> None:
     first = None
     while first != "":
         first = engine.queues.trim(first or "").next
+
+
+def test_a_broken_failure_leaves_no_id_in_failed_of(fragile: Engine) -> None:
+    """The process dies, and another run of the job succeeds."""
+    for at in range(1, MOST_COMMANDS):
+        call, before = begin(fragile, "failure")
+        if not breaks(fragile, call, at):
+            break
+        fragile.leases.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed_9")
+        slot = Slot("worker-2", "0.0")
+        while isinstance(job := fragile.claims.claim(slot, [ALL_QUEUES]), Job):
+            finish(fragile, slot, job, DONE)
+        assert {*states(fragile, before).values()} <= {"succeeded", "failed"}
+        trim_all(fragile)
+        assert places(fragile) == {}, f"broken at command {at}"
+
+
+def test_a_repeated_finish_of_a_recorded_run_is_not_stale(fragile: Engine) -> None:
+    """Another run has begun meanwhile, as the job was to be retried at once."""
+    for at in range(1, MOST_COMMANDS):
+        fragile.client.redis.flushall()
+        fragile.client.detach()
+        job_id, slot = add(fragile), Slot("worker-1", "0.0")
+        job = claimed(fragile, slot)
+        now = RETRIED._replace(delay_ms=0)
+        if not breaks(fragile, again(slot, lambda s: fragile.claims.finish(s, job, now, [])), at):
+            break
+        if not fragile.inspector.job(job_id).runs:
+            continue
+        claimed(fragile, Slot("worker-2", "0.0"))
+        assert fragile.claims.finish(slot, job, now, [])[0] == "repeated"
+        assert fragile.inspector.totals() == {}
+
+
+def test_a_refused_enqueue_leaves_nothing(fragile: Engine) -> None:
+    for at in range(1, MOST_COMMANDS):
+        call, _ = begin(fragile, "enqueue")
+        if not breaks(fragile, call, at):
+            break
+        assert_consistent(fragile)

@@ -36,6 +36,8 @@ local function correct_index(id, index, queue, t)
     count('failed', queue, t, 1)
     note_ended(id, t)
   end
+  local task = index == 'failed' and field_of(id, 'task')
+  if task then leave_failed(id, task) end
   call('ZREM', key(index, queue), id)
 end
 

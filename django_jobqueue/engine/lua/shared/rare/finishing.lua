@@ -59,6 +59,15 @@ local function complete_finish(id, queue, fence, worker, outcome, error, t)
     error)
 end
 
+-- Returns whether the job has a record of this run with this outcome.
+local function is_recorded(id, fence, outcome)
+  for _, record in ipairs(call_or_false('LRANGE', key('attempts', id), '0', '-1') or {}) do
+    local its_fence, its_outcome = string.match(record, '^%S+ (%S+) %S+ %S+ %S+ (%S+)')
+    if its_fence == fence and its_outcome == outcome then return true end
+  end
+  return false
+end
+
 -- Handles a finish of a run that does not hold its job. Returns the reply.
 local function refuse(id, fence, worker, nonce, outcome, error, t)
   local current, queue = fields_of(id, 'fence', 'queue')
@@ -68,6 +77,8 @@ local function refuse(id, fence, worker, nonce, outcome, error, t)
   end
   -- The earlier call gave the job back, and claimed it anew.
   if queue and current == next_fence(fence, nonce) then return 'repeated' end
+  -- It broke after its record, and another run has begun since.
+  if queue and is_recorded(id, fence, outcome) then return 'repeated' end
   allow_at_maxmemory()
   count_total('stale')
   if queue then count('stale', queue, t, 1) end

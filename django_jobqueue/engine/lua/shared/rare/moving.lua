@@ -89,11 +89,11 @@ end
 -- Writes the indexes of a final state, and the state; see to_queued.
 local function to_final(id, queue, state, t, ...)
   local task = state == 'failed' and field_of(id, 'task')
+  call('ZADD', key(state, queue), t, id)
   if task then
     add_to_set(PREFIX .. 'failed-tasks', t, task)
     call('ZADD', key('failed-of', task), t, id)
   end
-  call('ZADD', key(state, queue), t, id)
   call('HSET', key('job', id), 'state', state, 'finished_at', t, ...)
 end
 
@@ -107,9 +107,9 @@ end
 
 -- Removes a job that is not running from the indexes of a state.
 local function leave_index(id, queue, state, task)
+  if state == 'failed' and task then leave_failed(id, task) end
   call('ZREM', key(state, queue), id)
   if state == 'queued' then note_no_work(queue) end
-  if state == 'failed' and task then leave_failed(id, task) end
 end
 
 -- Drops the note of a job's end, because the job is gone or is to run again.
