@@ -29,8 +29,7 @@ def test_queue_that_is_unknown_among_many(
     monkeypatch.delattr(Queues, "pages")  # they are all names
     arguments.check_queues(engine, ["q0999", "zoo-mial", "default"])
     assert [record.getMessage() for record in caplog.records] == [
-        "--queues: no task names queue 'zoo-mial', and it has never held a job. "
-        "Did you mean 'zoo-mail'?"
+        "--queues: no task names queue 'zoo-mial', and it holds no job. Did you mean 'zoo-mail'?"
     ]
 
 
