@@ -8,6 +8,7 @@ that repeats it, or never, as from one that has died.
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -383,7 +384,8 @@ def test_a_repeated_finish_of_a_recorded_run_is_not_stale(fragile: Engine) -> No
         job_id, slot = add(fragile), Slot("worker-1", "0.0")
         job = claimed(fragile, slot)
         now = RETRIED._replace(delay_ms=0)
-        if not breaks(fragile, again(slot, lambda s: fragile.claims.finish(s, job, now, [])), at):
+        end = partial(fragile.claims.finish, run=job, result=now, queues=[])
+        if not breaks(fragile, again(slot, end), at):
             break
         if not fragile.inspector.job(job_id).runs:
             continue
