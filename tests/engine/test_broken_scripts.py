@@ -394,9 +394,17 @@ def test_a_repeated_finish_of_a_recorded_run_is_not_stale(fragile: Engine) -> No
         assert fragile.inspector.totals() == {}
 
 
-def test_a_refused_enqueue_leaves_nothing(fragile: Engine) -> None:
+def test_a_refused_enqueue_leaves_known_jobs(fragile: Engine) -> None:
+    """Also one that is named with another queue than that in which it stands."""
+    known = new_job(new_id(), "a", "a.b", b"payload")
     for at in range(1, MOST_COMMANDS):
-        call, _ = begin(fragile, "enqueue")
-        if not breaks(fragile, call, at):
+        fragile.client.redis.flushall()
+        fragile.client.detach()
+        fragile.jobs.enqueue([known])
+        named = new_job(known.id, "b", "a.b", b"payload")
+        call = partial(fragile.jobs.enqueue, [named, new_job(new_id(), "a", "a.b", b"payload")])
+        is_broken = breaks(fragile, call, at)
+        assert record(fragile, known.id)["queue"] == "a", f"broken at command {at}"
+        assert known.id in places(fragile)["queued"]["a"]
+        if not is_broken:
             break
-        assert_consistent(fragile)

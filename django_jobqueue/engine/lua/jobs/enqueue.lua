@@ -8,9 +8,4 @@
 -- Returns: when each job was stored, in ms; for a known id, when it first was; error DETACHED
 -- Atomic: a slot could claim a job whose call then fails, and a repeat would store it again
 
-local wrong = bad_job(jobs)
-if wrong then return wrong end
-local is_stored, reply = pcall(store_jobs, jobs, now())
-if is_stored then return reply end
-drop_unknown(jobs)
-return type(reply) == 'table' and reply or redis.error_reply(reply)
+return bad_job(jobs) or store_jobs(jobs, now())

@@ -30,20 +30,6 @@ local function store_scheduled(t, due, id, queue, task, _, _, _, _, ...)
   call('ZADD', key('scheduled', queue), due, id)
 end
 
--- Removes what a call that broke has stored of jobs that no index holds: nobody knows them.
-local function drop_unknown(words)
-  local at = 1
-  while words[at] do
-    local id, queue, _, _, _, _, more = unpack(words, at, at + 6)
-    local state, fence = fields_of(id, 'state', 'fence')
-    local waits = state == 'queued' or state == 'scheduled'
-    if not state or waits and not fence and not call('ZSCORE', key(state, queue), id) then
-      redis.pcall('UNLINK', key('job', id), key('payload', id))
-    end
-    at = at + 7 + more
-  end
-end
-
 -- Returns whether a job is stored and not final.
 local function is_open(id)
   local state = field_of(id, 'state')
