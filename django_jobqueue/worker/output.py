@@ -31,7 +31,7 @@ class _Dropping(io.FileIO):
     def __init__(self, descriptor: int, *, waits: bool) -> None:
         super().__init__(descriptor, "w", closefd=False)
         self._begin()
-        if waits:
+        if waits or not hasattr(os, "register_at_fork"):  # on Windows, where no worker runs
             self._send: Send = partial(os.write, descriptor)
         else:
             self._send = _sender(descriptor)
