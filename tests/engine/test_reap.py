@@ -209,6 +209,52 @@ def test_clock_that_goes_back_ends_the_wait(
     assert engine.queues.reap(**USUAL).states == {job_id: "queued"}
 
 
+def test_clock_that_goes_back_keeps_no_job_for_that_time(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The worker died with the lease in its record: no lease ends later than one from now."""
+    job_id = make_job()
+    engine.leases.renew(slot.worker, {"pid": 1})
+    claimed(engine, slot)
+    engine.queues.reap(**USUAL)
+    clock.move(-3600)
+    engine.queues.reap(**USUAL)  # notices, and waits
+    assert "The clock of the Redis server went back by 3600" in caplog.text
+    for seconds in (31, 5, 31):
+        clock.move(seconds)
+        found = engine.queues.reap(**USUAL).states
+
+    assert found == {job_id: "queued"}
+
+
+def test_lease_of_a_worker_with_longer_ones_is_left_alone(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """Another worker has another LEASE: its own is what counts."""
+    job_id = make_job()
+    claimed(engine, slot)
+    engine.client.run("renew", [], worker=slot.worker, lease=3_600_000)
+    before = score(engine, "leases", job_id)
+    engine.queues.reap(**USUAL)
+    assert score(engine, "leases", job_id) == before
+
+
+def test_reaper_walks_all_queues_in_pages(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """A page that reaches its limit is followed by one that begins with the same queue."""
+    lost = [make_job(queue=queue) for queue in ("a", "a", "b")]
+    for number in range(3):
+        claimed(engine, Slot("worker-1", str(number)), "a", "b")
+    clock.move(31)
+    first = engine.queues.reap(limit=1, **REAP)
+    second = engine.queues.reap(first.next, limit=1, **REAP)
+    third = engine.queues.reap(second.next, **REAP)
+
+    assert (first.next, second.next, third.next) == ("a", "a", "")
+    assert {**first.states, **second.states, **third.states} == dict.fromkeys(lost, "queued")
+
+
 def test_lease_without_record_ends_as_failed(
     engine: Engine, clock: Clock, slot: Slot, make_job: Make
 ) -> None:

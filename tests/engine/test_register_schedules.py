@@ -146,3 +146,16 @@ def test_look_is_refused_at_maxmemory(engine: Engine) -> None:
     with full_memory(engine), pytest.raises(QueueUnavailable, match="maxmemory"):
         look(engine)
     assert everything(engine) == before
+
+
+def test_clock_that_goes_back_silences_no_schedule(engine: Engine, clock: Clock) -> None:
+    """What lies more than a minute ahead counts as now; a small step is waited for."""
+    since = look(engine)
+    fire(engine, since + 1)
+    clock.move(-30)
+    assert look(engine) == since + 1
+    clock.move(-3600)
+    found = engine.schedules.register("s1", {"nightly": RULE})
+
+    assert found.since == {"nightly": found.now}
+    assert fire(engine, found.now + 1).reply == "fired"
