@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.jobs import CHUNK
+from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.states import State
 from tests.project import tasks
+from tests.support.jobs import new_job
 from tests.support.processes import (
     AT_ONCE,
     PATIENCE,
@@ -135,6 +138,23 @@ def test_a_queue_never_seen_before_is_served_at_once(worker_process: Start, engi
     began = time.monotonic()
     tasks.add.using(queue_name="brand-new").enqueue(1, 1).wait(PATIENCE)
     assert time.monotonic() - began < AT_ONCE
+
+
+def test_ten_thousand_queues_are_a_normal_site(worker_process: Start, engine: Engine) -> None:
+    """Each holds a job for later: an idle worker starts a job in any of them at once."""
+    names = [f"tenant-{number}" for number in range(10_000)]
+    later = timedelta(hours=1)
+    for start in range(0, len(names), CHUNK):
+        engine.jobs.enqueue(
+            [new_job(new_id(), q, "a.b", b"", due=later) for q in names[start : start + CHUNK]]
+        )
+    worker = worker_process("--processes", "1").until_ready()
+    for name in (names[-1], "default", names[0]):
+        began = time.monotonic()
+        assert tasks.add.using(queue_name=name).enqueue(1, 1).wait(PATIENCE) == 2
+        assert time.monotonic() - began < AT_ONCE
+    assert worker.stop() == 0
+    engine.client.redis.flushall()  # to look at each key would take a while
 
 
 def test_only_the_named_queues_are_served(worker_process: Start, engine: Engine) -> None:
