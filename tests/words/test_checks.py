@@ -20,6 +20,11 @@ def redis_cache(location: str) -> dict[str, Any]:
     return {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": location}
 
 
+def said() -> list[checks.CheckMessage]:
+    """Return what is said of the servers, but for the password in the URL of a restricted user."""
+    return [message for message in check_servers() if message.id != "jobqueue.W009"]
+
+
 def ids(messages: list[checks.CheckMessage]) -> list[str]:
     return [str(message.id) for message in messages]
 
@@ -92,7 +97,7 @@ def test_e004_server_that_may_evict(engine: Engine) -> None:
     client = engine.client.redis
     client.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        (message,) = check_servers()
+        (message,) = said()
     finally:
         client.config_set("maxmemory-policy", "noeviction")
     assert message.id == "jobqueue.E004"
@@ -102,14 +107,14 @@ def test_e004_server_that_may_evict(engine: Engine) -> None:
 def test_e004_keys_of_another_project(engine: Engine, settings) -> None:
     """The message says what to set."""
     settings.SECRET_KEY = "of another project"
-    (message,) = check_servers()
+    (message,) = said()
     assert message.id == "jobqueue.E004"
     assert "set PREFIX" in message.msg
 
 
 def test_fit_server_is_silent(engine: Engine) -> None:
     """Nothing to say of a server of the right kind."""
-    assert check_servers() == []
+    assert said() == []
 
 
 def test_w004_unreachable_server(configure) -> None:
