@@ -8,8 +8,7 @@ from django.test import Client
 from django_jobqueue.admin import queues
 from django_jobqueue.engine import Engine, queue_reader
 from tests.admin.conftest import Seed
-from tests.admin.test_queues import act
-from tests.support.pages import JOBS, QUEUES, ids, page_of, said
+from tests.support.pages import JOBS, QUEUES, act, ids, page_of, said
 from tests.support.places import Make
 
 MANY = 450

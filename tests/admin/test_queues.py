@@ -11,12 +11,7 @@ from django_jobqueue.engine import Engine, get_engine
 from embedded.server import EmbeddedServer
 from tests.admin.conftest import Seed
 from tests.project.tasks import noop
-from tests.support.pages import JOBS, QUEUES, ids, offered, page_of, said
-
-
-def act(client: Client, action: str, chosen: list[str], **extra: Any) -> Any:
-    data = {"action": f"{action}_selected", "_selected_action": chosen, "index": 0} | extra
-    return client.post(QUEUES, data, follow=True)
+from tests.support.pages import JOBS, QUEUES, act, ids, offered, page_of, said
 
 
 def test_it_counts_each_state_and_links_to_the_jobs(admin_client: Client, seed: Seed) -> None:

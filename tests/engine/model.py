@@ -309,6 +309,7 @@ class Moves:
                 return reply
         for name in names:
             self.keys.pop(f"wake:{name}", None)
+            self.drop("work", name)
         self.drop(f"slots:{slot[0]}", slot[1])
         return ["none", max(0, int(due) - self.now) if due != inf else -1]
 

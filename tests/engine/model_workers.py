@@ -82,6 +82,14 @@ class WorkerScripts(Moves):
             return "repeated"
         if "queue" in job and job.get("fence") == next_fence(fence, nonce):
             return "repeated"
+        runs = self.keys.get(f"attempts:{job_id}", [])
+        records = [run.split() for run in runs] if isinstance(runs, list) else []
+        if "queue" in job and any(
+            (record[1], record[5]) == (fence, settled["outcome"])
+            for record in records
+            if len(record) > 5
+        ):
+            return "repeated"
         self.increase("totals", "stale")
         if "queue" in job:
             self.count("stale", job["queue"])

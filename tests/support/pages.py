@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.test import Client
 from django.urls import reverse
 
 JOBS = "/admin/django_jobqueue/job/"
@@ -29,3 +30,9 @@ def offered(response: Any) -> list[str]:
     """Return the names of the actions that a list offers."""
     form = response.context["action_form"]
     return [name for name, _ in form.fields["action"].choices if name] if form else []
+
+
+def act(client: Client, action: str, chosen: list[str], **extra: Any) -> Any:
+    """Choose an action of the queues' page for some of them."""
+    data = {"action": f"{action}_selected", "_selected_action": chosen, "index": 0} | extra
+    return client.post(QUEUES, data, follow=True)

@@ -108,7 +108,10 @@ local function claim(epoch, worker, slot, nonce, lease, queues, t)
     if reply then return reply end
   end
   -- The tokens are void now: with them, the slot's next wait would end at once.
-  for _, name in ipairs(queues) do call('DEL', key('wake', name)) end
+  for _, name in ipairs(queues) do
+    call('DEL', key('wake', name))
+    call('ZREM', PREFIX .. 'work', name)
+  end
   call('HDEL', key('slots', worker), slot)
   return {'none', due and math.max(0, due - t) or -1}
 end
