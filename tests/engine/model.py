@@ -167,6 +167,9 @@ class Moves:
             self.increase("totals", "damaged")
             self.count("failed", queue)
             self.note_ended(job_id)
+        task = self.fields(job_id).get("task")
+        if index == "failed" and task:
+            self.leave_failed(job_id, task)
         self.drop(f"{index}:{queue}", job_id)
 
     def note_ended(self, job_id: str) -> None:

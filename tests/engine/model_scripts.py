@@ -93,6 +93,8 @@ class Model(WorkerScripts):
         queue = job.get("queue", "")
         waits = queue and state in ("queued", "scheduled")
         if waits and job_id not in self.keys.get(f"{state}:{queue}", {}):
+            if self.full:
+                raise Refused("maxmemory")
             if state == "scheduled" and due:
                 self.note_due(queue, self.due_at(due))
                 self.zadd(f"scheduled:{queue}", job_id, self.due_at(due))
