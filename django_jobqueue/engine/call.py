@@ -83,7 +83,7 @@ class Call:
             self._given["epoch"] = self._client.epoch
         words = script.arguments(self._client.keys.prefix, self._rest, self._given)
         head = ("EVAL", script.source) if in_full else ("EVALSHA", script.sha)
-        return pack((*head, *words))
+        return pack([*head, *words])
 
 
 def _is_detached(error: RedisError) -> bool:

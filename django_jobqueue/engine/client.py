@@ -199,7 +199,7 @@ class Client:
         if not commands:
             return []
         read = partial(self._read_replies, commands)
-        data = b"".join([pack(tuple(words)) for words, _ in commands])
+        data = b"".join([pack(words) for words, _ in commands])
         exchange = partial(self._exchange, data, read)
         replies: list[Any] = self.retry.call_with_retry(exchange, self.check_time)
         return replies

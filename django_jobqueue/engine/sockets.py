@@ -6,7 +6,7 @@ for the server again, since another may have taken over.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -14,21 +14,37 @@ from redis import ConnectionPool
 from redis.exceptions import ResponseError
 
 from django_jobqueue.engine.errors import NO_RETRY, fault_of, mark_sent, strip_arguments
+from django_jobqueue.engine.scripts import Argument
 
 try:
     from hiredis import pack_command
 except ImportError:  # no wheel for this platform
 
     def pack_command(cmd: tuple[Any, ...]) -> bytes:  # type: ignore[misc]
-        """Return a command as the bytes to send."""
+        """Return a command of texts and bytes as the bytes to send."""
         parts = [b"*%d\r\n" % len(cmd)]
         for word in cmd:
-            data = word if isinstance(word, bytes) else str(word).encode()
+            data = word if isinstance(word, bytes) else word.encode()
             parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
         return b"".join(parts)
 
 
-pack: Callable[[tuple[Any, ...]], bytes] = pack_command
+NUMBERS = frozenset({int, float})
+_packed: Callable[[tuple[Any, ...]], bytes] = pack_command
+
+
+def pack(words: Iterable[Argument]) -> bytes:
+    """Return a command as the bytes to send."""
+    # Numbers are spelled here: hiredis asks for their repr(), where the handler of a signal may
+    # raise (a task's time is over), and it would crash the process (hiredis-py 3.5, pack.c).
+    return _packed(tuple([str(one) if type(one) in NUMBERS else one for one in words]))
+
+
+class Packer:
+    """Pack the commands that redis-py sends by itself, such as those that log in."""
+
+    def pack(self, command: str, *words: Argument) -> list[bytes]:
+        return [pack((*command.split(), *words))]
 
 
 def read_reply(connection: Any) -> Any:
@@ -94,7 +110,8 @@ class Sockets:
             self.close()  # idle connections lead to the same server
 
     def _open(self) -> Any:
-        connection = self._pool.connection_class(**self._pool.connection_kwargs)
+        given = {**self._pool.connection_kwargs, "command_packer": Packer()}
+        connection = self._pool.connection_class(**given)
         connection.retry = NO_RETRY  # the whole exchange is repeated, on another connection
         try:
             connection.connect()

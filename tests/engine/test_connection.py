@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -26,7 +28,7 @@ from django_jobqueue.exceptions import QueueUnavailable, ServerUnfit
 from django_jobqueue.jobs.job import new_id
 from embedded.server import EmbeddedServer
 from tests.support.places import Make, everything, places
-from tests.support.processes import free_port, until
+from tests.support.processes import PATIENCE, ROOT, free_port, until
 
 BACKEND = "django_jobqueue.backend.JobQueueBackend"
 DJANGO = "django.core.cache.backends.redis.RedisCache"
@@ -417,6 +419,36 @@ def test_replies_are_parsed_by_hiredis(engine: Engine) -> None:
     parser = type(pool.connection_class(**pool.connection_kwargs)._parser).__name__
     by_hiredis = os.environ.get("TEST_REDIS_PARSER") != "python"
     assert ("Hiredis" in parser) is by_hiredis, parser
+
+
+INTERRUPTED = """
+import signal
+from django_jobqueue.engine.sockets import Packer, pack
+
+class Stop(BaseException):
+    pass
+
+def stop(*_):
+    raise Stop
+
+signal.signal(signal.SIGALRM, stop)
+numbers = list(range(100)) + [0.5]
+packer = Packer()
+for one in (pack, lambda words: packer.pack("HELLO", *words)):
+    for _ in range(200):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.0002)
+            while True:
+                one(numbers)
+        except Stop:
+            pass
+"""
+
+
+def test_signal_that_raises_while_a_command_is_packed_is_no_crash() -> None:
+    """As at the stop of a scheduler, or when the time of a task is over that enqueues a job."""
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], cwd=ROOT, timeout=PATIENCE)
+    assert done.returncode == 0
 
 
 def test_quick_engine_gives_up_soon(engine: Engine) -> None:
