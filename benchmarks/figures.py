@@ -33,7 +33,7 @@ OWN = [
     Figure("enqueue", "`enqueue()`, two small arguments, autocommit", "/s"),
     Figure("enqueue_ratio", "`enqueue()`: multiple of the raw round trip", "", least=0.65),
     Figure("enqueue_usec", "`enqueue()`: time of the server per job", "µs"),
-    Figure("many", "`enqueue_many()`, 500 jobs a call", "/s"),
+    Figure("many", "`enqueue_many()`, 100 jobs a call", "/s"),
     Figure("many_ratio", "`enqueue_many()`: multiple of the raw round trip", "", least=2.5),
     Figure("many_usec", "`enqueue_many()`: time of the server per job", "µs"),
     Figure("many_longest", "`enqueue_many()`: longest script of a call", "ms"),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from django.apps import apps
@@ -19,7 +20,6 @@ from django_jobqueue import cached, compat, middleware, on_commit, paths
 from django_jobqueue.bulk import Call, expand_calls
 from django_jobqueue.conf import Options, is_test_run
 from django_jobqueue.engine import Engine, get_engine
-from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.exceptions import BadSignature, JobNotFound, QueueUnavailable, TaskUnknown
 from django_jobqueue.jobs.job import QUEUE_PATTERN, Job, is_id, new_id
 from django_jobqueue.jobs.payload import pure_call, pure_metadata
@@ -81,7 +81,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
     def enqueue_many(
         self, task: Any, calls: Iterable[Call], spread: Seconds | None = None
     ) -> Sequence[JobResult[..., Any]]:
-        """Store many calls of a task, 500 per round trip; see `enqueue`.
+        """Store many calls of a task, 100 per round trip; see `enqueue`.
 
         All calls are checked before the first is stored.
         """
@@ -209,11 +209,15 @@ class JobQueueBackend(compat.BaseTaskBackend):
             engine.client.try_again()
         wanted = [one for one in prepared if one.is_wanted]
         try:
-            for start in range(0, len(wanted), CHUNK):
-                chunk = wanted[start : start + CHUNK]
-                # A caller of one job looks at its result at once, one of many perhaps never.
-                meanwhile = chunk[0].make_result
-                self.note_stored(chunk, engine.jobs.enqueue([one.job for one in chunk], meanwhile))
+            if (
+                len(wanted) == 1
+            ):  # its caller looks at the result at once, one of many perhaps never
+                meanwhile = wanted[0].make_result
+                self.note_stored(wanted, engine.jobs.enqueue([wanted[0].job], meanwhile))
+            else:
+                rest = iter(wanted)
+                for stored_at in engine.jobs.enqueue_many([one.job for one in wanted]):
+                    self.note_stored([*islice(rest, len(stored_at))], stored_at)
         except QueueUnavailable as error:
             error.again = partial(self._store, engine, prepared, retry=True)
             raise

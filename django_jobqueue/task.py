@@ -136,7 +136,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
         *,
         spread: retry.Seconds | None = None,
     ) -> "Sequence[JobResult[P, R]]":
-        """Enqueue one job per call, 500 per round trip; return the results in the same order.
+        """Enqueue one job per call, 100 per round trip; return the results in the same order.
 
         A call is a list or tuple of positional arguments, or a mapping of keyword arguments.
         `spread` distributes the jobs evenly over this time; the first one is not delayed.

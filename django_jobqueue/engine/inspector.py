@@ -160,10 +160,11 @@ def read_job(job_id: str, reply: Sequence[Any]) -> Job | None:
     if not reply:
         return None
     words, payload, result, progress, runs, due, log = reply
+    large = {} if payload is None else {"payload": payload}  # a small one is in the record
     return Job.read(
         job_id,
         zip(words[::2], words[1::2], strict=True),
-        payload=payload,
+        **large,
         result=result,
         progress=_progress(progress),
         runs=read_runs(runs),

@@ -4,8 +4,9 @@ Next: worker/slot_loop.py claims jobs from a queue.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.scripts import Argument
@@ -14,7 +15,7 @@ from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.states import STATE_OF, State
 from django_jobqueue.jobs.text import MAX_LINES
 
-CHUNK = 500  # jobs per call at most: a running script blocks the whole server
+CHUNK = 100  # jobs per call at most: a running script blocks the whole server, here for 2 ms
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -25,19 +26,35 @@ class Jobs:
         self._run = client.run
 
     def enqueue(
-        self, jobs: Sequence[Job], meanwhile: Callable[[], object] | None = None
+        self,
+        jobs: Sequence[Job],
+        meanwhile: Callable[[], object] | None = None,
+        words: Sequence[Argument] = (),
     ) -> list[int]:
-        """Store up to 500 jobs in one call, each once; return when each was stored, in ms.
+        """Store up to 100 jobs in one call, each once; return when each was stored, in ms.
 
-        `meanwhile` is called while the server stores them.
+        `meanwhile` is called while the server stores them. `words`: the jobs as `new_jobs_words`
+        makes them, if they are made already.
         Raises: ValueError if there are more, QueueUnavailable.
         """
         if len(jobs) > CHUNK:
             raise ValueError(f"{len(jobs)} jobs in one call; at most {CHUNK}.")
+        if not jobs:
+            return []
+        words = words or new_jobs_words(jobs)
+        return [int(at) for at in self._run("enqueue", words, meanwhile)]
+
+    def enqueue_many(self, jobs: Sequence[Job]) -> Iterator[list[int]]:
+        """Store any number of jobs as `enqueue` does; yield what each call returns.
+
+        The words of the next call are made while the server stores the jobs of this one.
+        """
         words: list[Argument] = []
-        for job in jobs:
-            words += new_job_words(job)
-        return [int(at) for at in self._run("enqueue", words, meanwhile)] if jobs else []
+        for start in range(0, len(jobs), CHUNK):
+            following: list[Argument] = []
+            make_ready = partial(_add_words, following, jobs[start + CHUNK : start + 2 * CHUNK])
+            yield self.enqueue(jobs[start : start + CHUNK], make_ready, words)
+            words = following
 
     def cancel(self, job_id: str, reason: str = "cancelled") -> State:
         """Cancel a job, or tell a running one to end; return its state now.
@@ -84,6 +101,18 @@ class Jobs:
             raise JobNotFound(f"There is no job {job_id}.")
         # A state that is none is that of a damaged record, which is read as failed.
         return STATE_OF.get(reply[1], State.FAILED)
+
+
+def new_jobs_words(jobs: Sequence[Job]) -> list[Argument]:
+    """Return new jobs as the words that lua/jobs/enqueue.lua reads."""
+    words: list[Argument] = []
+    _add_words(words, jobs)
+    return words
+
+
+def _add_words(words: list[Argument], jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        words += new_job_words(job)
 
 
 def new_job_words(job: Job) -> list[Argument]:

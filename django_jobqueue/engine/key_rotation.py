@@ -88,12 +88,14 @@ class KeyRotation:
 
         def ask(pipe: Pipeline) -> None:
             for job_id in ids:
-                pipe.hget(self._client.keys("job", job_id), "task")
+                pipe.hmget(self._client.keys("job", job_id), "task", "payload")
                 pipe.get(self._client.keys("payload", job_id))
 
         replies = self._read(ask)
         heads = []
-        for job_id, task, payload in zip(ids, replies[::2], replies[1::2], strict=True):
+        for job_id, fields, large in zip(ids, replies[::2], replies[1::2], strict=True):
+            task, small = fields or (None, None)
+            payload = large if small is None else small
             if payload is None:  # deleted meanwhile, or damaged
                 continue
             latest.seen += 1

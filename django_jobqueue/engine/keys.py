@@ -99,13 +99,16 @@ KINDS: dict[str, Kind] = {
     "job": Kind(
         type="HASH",
         of="job id",
-        holds="the small fields of a job; a value above 64 bytes would double its memory",
+        holds=(
+            "the small fields of a job; a value above 64 bytes would double its memory; a payload "
+            "of at most 64 bytes is one of the fields"
+        ),
         until="the job is trimmed or deleted",
     ),
     "payload": Kind(
         type="STRING",
         of="job id",
-        holds="the arguments: version, signature and JSON, joined by dots",
+        holds="of more than 64 bytes: the arguments: version, signature and JSON, joined by dots",
         until="the job is trimmed or deleted",
     ),
     "result": Kind(

@@ -28,6 +28,11 @@ class Page(NamedTuple):
     states: dict[str, str] = {}  # of the jobs taken back, by id
     removed: int = 0
 
+    @property
+    def is_full(self) -> bool:
+        """Return whether the call did as much as it may, so that more is left at once."""
+        return max(len(self.states), self.removed) >= LIMIT
+
 
 class Queues:
     """Write the queues of one alias."""

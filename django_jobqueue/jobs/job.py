@@ -200,4 +200,5 @@ RECORD_FIELDS: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
     b"fence": ("fence", text),
     b"reason": ("reason", text),
     b"cancel": ("cancel", text),
+    b"payload": ("payload", bytes),  # unless it is long
 }

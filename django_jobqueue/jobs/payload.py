@@ -82,9 +82,8 @@ def dump_call(args: list[Any], kwargs: dict[str, Any], metadata: dict[str, Any],
 
     Raises: PayloadTooLarge above `cap` bytes.
     """
-    parts = {"args": args, "kwargs": kwargs}
-    if metadata:
-        parts["metadata"] = metadata
+    parts = {"args": args, "kwargs": kwargs, "metadata": metadata}
+    parts = {name: part for name, part in parts.items() if part}
     return _capped(parts, cap, "the arguments and metadata" if metadata else "the arguments")
 
 

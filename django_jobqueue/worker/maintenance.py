@@ -3,14 +3,19 @@
 Any number of workers may run it at the same time, because each step is one script.
 """
 
+import time
+
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.queues import PROMOTED
+from django_jobqueue.engine.queues import PROMOTED, Page
 from django_jobqueue.worker.ticks import Tick
 
 REAP_EVERY = 5.0  # seconds; a sixth of the lease if that is shorter
 # Bounds, in seconds, of the reaper's wait after an outage (engine/lua/jobs/reap.lua).
 REAP_GRACE = (2.0, 12.0)
 SUM_EVERY = 10.0  # seconds; all workers share one sum
+# The pages of very many queues are spread, so that the server has time for jobs between them; a
+# walk through 125,000 queues ends within its interval.
+PAGES = 250  # per interval at most
 
 
 class Maintenance:
@@ -23,11 +28,14 @@ class Maintenance:
         self._reap_every = min(REAP_EVERY, lease / 6)
         self._reap_first = self._trim_first = ""  # of the next page of the queues
         self._grace = min(REAP_GRACE[1], max(REAP_GRACE[0], 0.4 * lease))
+        self._reap = Tick(self._reap_every, self.reap)
+        self._trim = Tick(30.0, self.trim)
+        self._sum = Tick(SUM_EVERY, self.sum)
         self.ticks = [
             Tick(1.0, self.promote),
-            Tick(self._reap_every, self.reap),
-            Tick(30.0, self.trim),
-            Tick(SUM_EVERY, self.sum),
+            self._reap,
+            self._trim,
+            self._sum,
             Tick(60.0, engine.leases.forget),
             Tick(600.0, engine.schedules.forget),
         ]
@@ -44,11 +52,20 @@ class Maintenance:
             grace_ms=int(self._grace * 1000),
         )
         self._reap_first = page.next
-        return bool(page.next)
+        return _go_on(self._reap, page)
 
-    def sum(self) -> bool:
-        return self._engine.queues.sum(interval_ms=int(SUM_EVERY * 1000))
+    def sum(self) -> None:
+        if self._engine.queues.sum(interval_ms=int(SUM_EVERY * 1000)):
+            _go_on(self._sum, Page("the next"))
 
     def trim(self) -> bool:
-        self._trim_first = self._engine.queues.trim(self._trim_first).next
-        return bool(self._trim_first)
+        page = self._engine.queues.trim(self._trim_first)
+        self._trim_first = page.next
+        return _go_on(self._trim, page)
+
+
+def _go_on(tick: Tick, page: Page) -> bool:
+    """Return whether the next page is due at once; else set when it is due, if there is one."""
+    if page.next and not page.is_full:
+        tick.due = time.monotonic() + tick.every / PAGES
+    return page.is_full

@@ -46,7 +46,7 @@ def test_a_job_whose_name_is_no_text_is_shown_and_deleted(
     admin_client: Client, seed: Seed, redis: Any
 ) -> None:
     keys, job_id = seed.engine.client.keys, seed.failed()
-    for kind in ("job", "payload", "attempts"):
+    for kind in ("job", "attempts"):
         redis.rename(keys(kind, job_id), keys.prefix.encode() + kind.encode() + b":" + ODD)
     for kind, name in (("failed", "default"), ("failed-of", "tests.project.tasks.noop")):
         redis.zrem(keys(kind, name), job_id)

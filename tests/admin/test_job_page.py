@@ -14,6 +14,7 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.redaction import HIDDEN
 from tests.admin.conftest import Seed
+from tests.support import payloads
 from tests.support.pages import JOBS, WORKERS, page_of
 
 ECHO = "tests.project.tasks.echo"
@@ -146,7 +147,7 @@ def test_positional_arguments_of_an_unknown_task_are_hidden(staff: Any, seed: Se
 
 def test_a_path_that_nobody_signed_is_not_imported(staff: Any, seed: Seed, engine: Engine) -> None:
     job_id = seed.succeeded(task="tests.project.trap.task", result=b'{"token":1,"name":"n-1"}')
-    engine.client.redis.set(engine.client.keys("payload", job_id), b"1.forged.{}")
+    payloads.put(engine, job_id, b"1.forged.{}")
     text = show(staff("view_job", "view_payload"), job_id)
     assert "n-1" in text
     assert HIDDEN in text
@@ -167,7 +168,7 @@ def test_arguments_that_others_wrote_are_not_shown(
 ) -> None:
     job_id = seed.queued()
     forged = engine.signer.sign(job_id, "another.task", b'{"args":["forged"],"kwargs":{}}')
-    engine.client.redis.set(engine.client.keys("payload", job_id), forged)
+    payloads.put(engine, job_id, forged)
     text = show(admin_client, job_id)
     assert "Not signed by this project" in text
     assert "forged" not in text
@@ -182,12 +183,10 @@ def test_arguments_of_another_form_are_not_shown(
 
 def test_lost_arguments_are_called_lost(admin_client: Client, seed: Seed, engine: Engine) -> None:
     job_id = seed.queued()
-    key = engine.client.keys("payload", job_id)
-    kept = engine.client.redis.get(key)
-    assert kept
-    engine.client.redis.delete(key)
+    kept = payloads.read(engine, job_id)
+    payloads.drop(engine, job_id)
     assert "The record of the arguments is lost." in show(admin_client, job_id)
-    engine.client.redis.set(key, kept)  # the auditor misses it otherwise
+    payloads.put(engine, job_id, kept)  # the auditor misses it otherwise
 
 
 @pytest.mark.parametrize("result", [b"[" * 50_000, b"\xff\xfe", b"9" * 5_000])

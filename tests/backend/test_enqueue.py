@@ -48,7 +48,8 @@ def test_only_what_differs_from_the_defaults_is_stored(engine: Engine) -> None:
     using = tasks.noop.using(max_attempts=5, max_recoveries=0, priority=7, queue_name="mail")
     special = engine.inspector.job(using.enqueue().id)
     key = engine.client.keys("job", plain.id)
-    assert engine.client.redis.hkeys(key) == [b"state", b"queue", b"task", b"enqueued_at"]
+    stored = [b"queue", b"state", b"task", b"enqueued_at", b"payload"]
+    assert engine.client.redis.hkeys(key) == stored
     assert (special.max_attempts, special.max_recoveries) == (5, 0)
     assert (special.priority, special.queue) == (7, "mail")
 

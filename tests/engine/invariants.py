@@ -86,7 +86,7 @@ class Auditor:
             if job_id not in self.damaged:
                 wanted = [(INDEX_OF[fields["state"]], fields["queue"])]
                 assert places.pop(job_id, []) == wanted, job_id
-                assert f"payload:{job_id}" in now.keys
+                assert "payload" in fields or f"payload:{job_id}" in now.keys
                 listed = job_id in now.keys.get(f"failed-of:{fields['task']}", {})
                 assert listed == (fields["state"] == "failed")
         assert not set(places) - self.damaged, "an index leads to no record"

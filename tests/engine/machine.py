@@ -11,7 +11,7 @@ from hypothesis.stateful import initialize, precondition, rule
 from django_jobqueue.jobs.states import FINAL
 
 from .invariants import paused
-from .machine_schedules import DAY, HOUR, MINUTE, QUEUES, ScheduleRules
+from .machine_schedules import DAY, HOUR, MINUTE, QUEUES, ScheduleRules, payload_of
 from .model_scripts import Call
 from .snapshot import touched
 from .world import LEASE, SLOTS, START
@@ -65,7 +65,7 @@ class Machine(ScheduleRules):
             fields += ["priority", priority] if priority else []
             at = {"past": str(START), "soon": str(self.model.now + 2 * MINUTE)}.get(due, due)
             job_id = self.new_id()
-            words += [job_id, queue, "a.b", priority, at, f"payload of {job_id}", len(fields)]
+            words += [job_id, queue, "a.b", priority, at, payload_of(job_id), len(fields)]
             words += fields
         if known and (ids := sorted(self.seen.records())):
             words[0] = ids[0]
@@ -82,7 +82,7 @@ class Machine(ScheduleRules):
         """A reader finds a value stale, and may be slow to ask for a new one."""
         seen = self.ask("get_cached", digest=digest)[3] if looked == "now" else ""
         job_id = self.new_id()
-        job = (job_id, queue, "a.b", 0, due, f"payload of {job_id}", 0)
+        job = (job_id, queue, "a.b", 0, due, payload_of(job_id), 0)
         self.ask("refresh_cached", job, digest=digest, seen=seen, keep=keep)
 
     @rule(data=st.data(), what=st.sampled_from(["cancel", "requeue", "delete", "get_job"]))

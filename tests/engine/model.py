@@ -253,7 +253,7 @@ class Moves:
         return state
 
     def job_reply(self, job_id: str, queue: str, fence: str, record: dict[str, str]) -> list[Any]:
-        payload = self.keys.get(f"payload:{job_id}")
+        payload = None if "payload" in record else self.keys.get(f"payload:{job_id}")
         runs = self.keys.get(f"attempts:{job_id}", [])
         runs = [] if fence.startswith("1-") or not isinstance(runs, list) else list(runs)
         text = payload if isinstance(payload, str) else None

@@ -9,6 +9,7 @@ from .model import Refused
 from .model_workers import WorkerScripts
 
 FINAL = ("succeeded", "failed", "cancelled")
+SMALL = 64  # bytes of a payload that is a field of the record
 PARTS = ("job", "payload", "result", "attempts", "progress", "log")
 BEFORE_START = ("scheduled", "queued", "waiting")
 
@@ -74,11 +75,9 @@ class Model(WorkerScripts):
         words, stored, added = list(jobs), [], dict[str, int]()
         while words:
             job, words = words[: 7 + words[6]], words[7 + words[6] :]
-            known = self.fields(job[0]).get("state")
-            is_asked = self.full or f"payload:{job[0]}" in self.keys
-            if is_asked and isinstance(self.keys.get(f"job:{job[0]}"), str):
+            if isinstance(self.keys.get(f"job:{job[0]}"), str):
                 raise Refused("WRONGTYPE")
-            if known and f"payload:{job[0]}" in self.keys:
+            if known := self.fields(job[0]).get("state"):
                 stored.append(self.complete(job[0], known, job[4]))
                 continue
             self.store(*job)
@@ -121,7 +120,10 @@ class Model(WorkerScripts):
             raise Refused("maxmemory")
         fields: dict[str, Any] = {"queue": queue, "task": task, "enqueued_at": self.now}
         fields |= dict(zip(more[::2], more[1::2], strict=True))
-        self.keys.setdefault(f"payload:{job_id}", payload)
+        if len(payload) <= SMALL:
+            fields = {"payload": payload} | fields
+        else:
+            self.keys[f"payload:{job_id}"] = payload
         if due == "":
             self.note_work(queue)
             self.hset(f"job:{job_id}", state="queued", **fields)
@@ -318,9 +320,10 @@ class Model(WorkerScripts):
 
     def get_job(self, *, id: str) -> list[Any]:
         job = self.fields(id)
-        if not job:
+        if not job.keys() & {"state", "task"}:
             return []
         parts = [self.keys.get(f"{kind}:{id}") for kind in ("payload", "result", "progress")]
+        parts[0] = None if "payload" in job else parts[0]
         runs = self.keys.get(f"attempts:{id}", [])
         due = self.keys.get(f"scheduled:{job.get('queue')}", {}).get(id)
         lines = self.keys.get(f"log:{id}", [])

@@ -117,7 +117,7 @@ class WorkerScripts(Moves):
         told = (
             outcome == "succeeded" and first and not reason and not untold
         )  # by the job's own fields
-        fields: dict[str, Any] = {} if told else {"attempts": attempts + counted}
+        fields: dict[str, Any] = {"score": ""} if told else {"attempts": attempts + counted}
         if reason or held:
             fields |= {"reason": reason, "held_since": (held or self.now) if released else ""}
         if outcome == "retried" or (released and delay > 0):

@@ -9,6 +9,7 @@ from django_jobqueue.engine.claims import ALL_QUEUES, NoJob, Slot
 from django_jobqueue.exceptions import QueueUnavailable
 from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.states import State
+from tests.support import payloads
 from tests.support.clock import Clock
 from tests.support.jobs import new_job
 from tests.support.places import (
@@ -32,6 +33,8 @@ from tests.support.places import (
     tokens,
 )
 
+LARGE = 99 * b"x"  # of a payload with a key of its own
+
 
 def test_queued_job_runs_under_a_lease(engine: Engine, slot: Slot, make_job: Make) -> None:
     """The id moves to the leases; record and slot say who runs it since when."""
@@ -44,6 +47,7 @@ def test_queued_job_runs_under_a_lease(engine: Engine, slot: Slot, make_job: Mak
     assert score(engine, "leases", job_id) == job.attempted_at + 30_000
     fields = record(engine, job_id)
     assert fields.pop("score") == "1000000000000001"
+    assert fields.pop("payload").encode() == job.payload
     assert fields == {
         "state": "running",
         "queue": "default",
@@ -582,7 +586,7 @@ def test_missing_payload_reaches_the_worker_as_none(
 ) -> None:
     """The executor, which verifies payloads, fails the job with the reason."""
     job_id = make_job()
-    engine.client.redis.delete(engine.client.keys("payload", job_id))
+    payloads.drop(engine, job_id)
 
     job = claimed(engine, slot)
     assert (job.id, job.payload) == (job_id, None)
@@ -596,7 +600,7 @@ def test_part_of_another_type_does_not_hold_the_slot(
     engine: Engine, slot: Slot, make_job: Make, kind: str
 ) -> None:
     """A damaged part costs its own job, not the slot that claims it."""
-    job_id = make_job()
+    job_id = make_job(data=LARGE)
     finish(engine, slot, claimed(engine, slot), RELEASED)
     client, key = engine.client.redis, engine.client.keys(kind, job_id)
     client.delete(key)

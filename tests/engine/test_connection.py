@@ -574,7 +574,7 @@ def test_forked_child_shares_no_connection_of_an_engine_that_it_holds(
 
 def test_work_goes_on_while_a_script_runs(engine: Engine, make_job: Make) -> None:
     """Also work that asks Redis, over another connection; and once, whatever is repeated."""
-    job_id = make_job()
+    job_id = make_job(data=99 * b"x")
     client = engine.client
     seen: list[Any] = []
     client.close()

@@ -17,7 +17,7 @@ def parts(engine: Engine, job_id: str) -> list[str]:
 @pytest.mark.parametrize("state", [state for state in State if state is not State.RUNNING])
 def test_job_leaves_nothing(engine: Engine, job_in: Make, state: State) -> None:
     """Record, payload, result, runs and every index entry go; others stay."""
-    job_id, other = job_in(state), job_in(state)
+    job_id, other = job_in(state, data=99 * b"x"), job_in(state)
     before = places(engine)
 
     assert engine.jobs.delete(job_id)
@@ -39,7 +39,7 @@ def test_running_job_stays(engine: Engine, job_in: Make) -> None:
 
 def test_progress_and_log_go_too(engine: Engine, slot: Slot, make_job: Make) -> None:
     """Nothing is left that no record leads to."""
-    job_id = make_job()
+    job_id = make_job(data=99 * b"x")  # its payload has a key
     job = claimed(engine, slot)
     engine.jobs.progress(job_id, job.fence, 1, 2, "half")
     engine.jobs.log(job_id, job.fence, "half")

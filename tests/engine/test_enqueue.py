@@ -47,6 +47,7 @@ def test_job_without_a_time_is_queued(engine: Engine) -> None:
         "queue": "default",
         "task": TASK,
         "enqueued_at": str(at),
+        "payload": "x",
     }
     assert counted(engine, "enqueued") == 1
 
@@ -141,7 +142,7 @@ def test_chunk_is_stored_in_order_in_one_call(engine: Engine) -> None:
 
 def test_more_than_a_chunk_is_refused(engine: Engine) -> None:
     """One script call must not hold up the server for long."""
-    with pytest.raises(ValueError, match="501 jobs in one call; at most 500"):
+    with pytest.raises(ValueError, match="101 jobs in one call; at most 100"):
         engine.jobs.enqueue([new()] * (CHUNK + 1))
     assert places(engine) == {}
 
@@ -177,7 +178,10 @@ def test_queue_stands_in_order_of_priority_then_arrival(engine: Engine) -> None:
     assert places(engine) == {"queued": {"default": wanted}}
 
 
-@pytest.mark.parametrize("data", [b"[]", b"12345678901234567", b'{"a":[],"b":1e400}', b"\x00\xff"])
+@pytest.mark.parametrize(
+    "data",
+    [b"[]", b"12345678901234567", b'{"a":[],"b":1e400}', b"\x00\xff", 39 * b"x", 40 * b"x"],
+)
 def test_payload_comes_back_byte_for_byte(
     engine: Engine, slot: Slot, make_job: Make, data: bytes
 ) -> None:
@@ -189,6 +193,32 @@ def test_payload_comes_back_byte_for_byte(
 
     assert shown.payload == job.payload
     assert engine.signer.verify(job.id, job.task, job.payload or b"") == data
+
+
+@pytest.mark.parametrize(("length", "is_small"), [(0, True), (64, True), (65, False), (999, False)])
+@pytest.mark.parametrize("due", [None, 5_000_000_000_000])
+def test_small_payload_is_a_field(
+    engine: Engine, length: int, is_small: bool, due: int | None
+) -> None:
+    """A longer value would double the memory of the record (decision 15)."""
+    job = new(payload=length * b"x", due=due)
+    engine.jobs.enqueue([job])
+    engine.jobs.enqueue([new(id=job.id, payload=(100 - length) * b"y")])  # changes nothing
+
+    encoding: Any = engine.client.redis.object("encoding", engine.client.keys("job", job.id))
+    assert encoding in (b"listpack", b"ziplist")
+    assert ("payload" in record(engine, job.id)) is is_small
+    assert engine.client.redis.exists(engine.client.keys("payload", job.id)) == (not is_small)
+    assert engine.inspector.job(job.id).payload == job.payload
+
+
+def test_any_number_of_jobs_is_stored_in_order(engine: Engine) -> None:
+    """In calls of 100, each made ready while the server stores the last."""
+    jobs = [new() for _ in range(2 * CHUNK + 1)]
+    stored = list(engine.jobs.enqueue_many(jobs))
+    assert [len(each) for each in stored] == [CHUNK, CHUNK, 1]
+    assert places(engine) == {"queued": {"default": [job.id for job in jobs]}}
+    assert list(engine.jobs.enqueue_many([])) == []
 
 
 def test_one_token_stands_in_each_list(engine: Engine, make_job: Make) -> None:

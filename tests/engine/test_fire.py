@@ -45,6 +45,7 @@ def test_time_stores_a_job(engine: Engine) -> None:
         "queue": "default",
         "task": TASK,
         "enqueued_at": str(found.at),
+        "payload": "x",
         "priority": "7",
         "schedule": "nightly",
         "nominal": str(since + 1),

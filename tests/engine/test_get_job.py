@@ -81,7 +81,7 @@ def test_unknown_id_is_refused(engine: Engine) -> None:
 @pytest.mark.parametrize("kind", ["payload", "result", "attempts", "progress"])
 def test_part_of_another_type_hides_no_job(engine: Engine, make_job: Make, kind: str) -> None:
     """People must see a damaged job to delete it."""
-    job_id = make_job()
+    job_id = make_job(data=99 * b"x")
     key = engine.client.keys(kind, job_id)
     engine.client.redis.delete(key)
     engine.client.redis.hset(key, "not", "it")

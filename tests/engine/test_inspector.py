@@ -173,8 +173,8 @@ def test_failures_are_listed_by_task(engine: Engine, job_in: Make) -> None:
 
 
 def test_listed_jobs_carry_the_small_fields(engine: Engine, slot: Slot, make_job: Make) -> None:
-    """Payload, result and runs are loaded for one job alone."""
-    job_id = make_job(task="a.b", priority=7)
+    """A long payload, result and runs are loaded for one job alone."""
+    job_id = make_job(task="a.b", priority=7, data=99 * b"x")
     job = claimed(engine, slot)
     engine.jobs.progress(job_id, job.fence, 1, 4, "first  step")
     finish(engine, slot, job, FAILED)
@@ -273,9 +273,8 @@ def test_minutes_are_kept_an_hour_and_hours_a_day(
 
 def test_counters_are_bounded(engine: Engine, make_job: Make) -> None:
     """Of ten thousand queues, those beyond the bound are counted together."""
-    engine.jobs.enqueue([new_job(new_id(), f"q{n}", "a.b", b"") for n in range(500)])
-    engine.jobs.enqueue([new_job(new_id(), f"r{n}", "a.b", b"") for n in range(500)])
-    engine.jobs.enqueue([new_job(new_id(), f"s{n}", "a.b", b"") for n in range(200)])
+    jobs = [new_job(new_id(), f"q{n}", "a.b", b"") for n in range(1200)]
+    list(engine.jobs.enqueue_many(jobs))
     (key,) = engine.client.redis.scan_iter(match=engine.client.keys("minute", "*"))
     assert engine.client.redis.hlen(key) <= 1_001
     assert counted(engine, "enqueued", "*") >= 199

@@ -37,7 +37,11 @@ class DamagedMachine(Machine):
 
     @rule(data=st.data(), part=st.sampled_from(["job", "payload", "attempts", "result"]))
     def lose_part(self, data: st.DataObject, part: str) -> None:
-        self.put(f"{part}:{self.victim(data)}", None)
+        victim = self.victim(data)
+        fields = self.model.fields(victim)
+        if part == "payload" and "payload" in fields:
+            self.put(f"job:{victim}", {name: fields[name] for name in fields if name != part})
+        self.put(f"{part}:{victim}", None)
 
     @rule(data=st.data(), part=st.sampled_from(["job", "attempts"]))
     def break_part(self, data: st.DataObject, part: str) -> None:

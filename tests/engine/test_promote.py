@@ -78,7 +78,7 @@ def test_many_at_one_instant_go_step_by_step(engine: Engine, slot: Slot) -> None
     """Whoever calls, a call moves a bounded number, and the order is that of their enqueues."""
     due, number = 1_700_000_000_000, 2 * PROMOTED + 80
     jobs = [new_job(new_id(), "default", "a.b", b"x", due=due) for _ in range(number)]
-    engine.jobs.enqueue(jobs)
+    list(engine.jobs.enqueue_many(jobs))
     ids = [job.id for job in jobs]
 
     assert engine.queues.promote() == PROMOTED

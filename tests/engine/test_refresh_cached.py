@@ -55,6 +55,7 @@ def test_missing_value_is_refreshed(engine: Engine) -> None:
         "queue": "default",
         "task": TASK,
         "enqueued_at": str(at),
+        "payload": "x",
         "max_attempts": "3",
         "priority": "7",
     }

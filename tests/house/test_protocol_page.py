@@ -66,7 +66,7 @@ def lived(engine: Engine, make_job: Callable[..., str], slot: Slot) -> Engine:
     fired = new_job(new_id(), "default", "a.b", b"payload", schedule="nightly", nominal_at=nominal)
     engine.schedules.fire("nightly", "rule", nominal, fired, overlap="allow")
     engine.jobs.requeue(make_job(due=timedelta(hours=1)))
-    make_job(queue="mail")
+    make_job(queue="mail", data=99 * b"x")
     lost_twice = make_job(queue="twice")
     for _ in range(2):
         assert isinstance(workers.claim(Slot("w2", "0.0"), ["twice"]), Job)
@@ -128,7 +128,7 @@ def test_signature_example() -> None:
     key = hashlib.sha256(b"django_jobqueue.payload:" + rows["secret"].encode()).digest()
     words = ["1", rows["id"], rows["task"], rows["JSON"]]
     digest = hmac.digest(key, "\x1f".join(words).encode(), "sha256")
-    signature = base64.b64encode(digest).decode().rstrip("=")
+    signature = base64.b64encode(digest).decode()[:22]
     assert rows["payload"] == f"1.{signature}.{rows['JSON']}"
     assert rows["owner tag"] == hmac.digest(key, b"django_jobqueue.owner", "sha256")[:8].hex()
     signer = Signer([rows["secret"]])

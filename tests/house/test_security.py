@@ -112,10 +112,10 @@ def in_python() -> set[str]:
 
 
 def in_tuples(file: Path) -> Iterator[str]:
-    """Yield the command of `("EVALSHA", …)`."""
+    """Yield the command of `("EVALSHA", …)`, or `["BLPOP", …]`."""
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-        first = node.elts[0] if isinstance(node, ast.Tuple) and node.elts else None
-        if isinstance(first, ast.Constant) and re.fullmatch("EVAL(SHA)?", str(first.value)):
+        first = node.elts[0] if isinstance(node, ast.Tuple | ast.List) and node.elts else None
+        if isinstance(first, ast.Constant) and re.fullmatch("EVAL(SHA)?|BLPOP", str(first.value)):
             yield str(first.value)
 
 

@@ -51,15 +51,18 @@ def _jobs(engine: Engine, names: dict[str, list[str]], remains: bool) -> Iterato
     places = _places(engine, names)
     records: dict[str, dict[str, str]] = {}
     for job_id in names["job"]:
-        fields = {k.decode(): v.decode() for k, v in client.hgetall(keys("job", job_id)).items()}
+        found = client.hgetall(keys("job", job_id))
+        fields = {k.decode(): v.decode(errors="replace") for k, v in found.items()}
         records[job_id] = fields
         state, queue = fields.get("state", "?"), fields.get("queue", "?")
         if remains and job_id not in places and "fence" not in fields:
             continue  # it was never known
         if not _is_in_place(places.get(job_id, []), state, queue, remains):
             yield f"job {job_id} is {state} of {queue}, but stands in {places.get(job_id)}"
-        if job_id not in names["payload"] and fields.get("reason") != "damaged":
-            yield f"job {job_id} has no payload"
+        if ("payload" in fields) == (job_id in names["payload"]) and fields.get(
+            "reason"
+        ) != "damaged":
+            yield f"job {job_id} has no payload, or two"
         long = {
             name: value for name, value in fields.items() if len(value) > 64 and name not in LONG
         }

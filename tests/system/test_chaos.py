@@ -258,7 +258,7 @@ def test_what_broken_scripts_leave_goes_with_the_trim(past: Past) -> None:
     assert len(inconsistencies(past.engine)) == 2
     assert inconsistencies(past.engine, broken=True) == []
     rest = trim_all(past.engine, broken=True)
-    assert (rest.faults, rest.remains) == ([], 2)
+    assert (rest.faults, rest.remains) == ([], 1)  # its payload is in its record
 
 
 def test_what_the_trim_leaves_is_found(past: Past) -> None:

@@ -33,7 +33,7 @@ def test_all_start_once_in_the_order_of_their_times(
     until(lambda: engine.inspector.count(State.SUCCEEDED) == JOBS, timeout=150)
     worker.stop()
 
-    names = ("fence", "attempts", "score", "attempted_at")
+    names = ("fence", "attempts", "attempted_at")
     pipe, keys = engine.client.redis.pipeline(transaction=False), engine.client.keys
     for job_id in wanted:
         pipe.hmget(keys("job", job_id), *names)
@@ -43,8 +43,6 @@ def test_all_start_once_in_the_order_of_their_times(
     # A first run that succeeded needs no count.
     assert all(fence.startswith(b"1-") and not attempts for fence, attempts, *_ in records)
     assert [json.loads(result)[0] for result in results] == [r.args for r in early + late]
-    scores = [int(score) for _, _, score, _ in records]
-    assert scores == sorted(scores)
     starts = [int(at) for *_, at in records]
     assert starts == sorted(starts)
     assert starts[0] >= due.timestamp() * 1000 - 1

@@ -16,6 +16,7 @@ from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import State
 from tests.project import tasks
+from tests.support import payloads
 from tests.support.jobs import new_job
 from tests.support.places import counted, parts_of
 from tests.support.processes import ROOT, WorkerProcess, lines
@@ -45,8 +46,7 @@ class Intruder:
         return tasks.write.enqueue(str(self._oracle), text).id
 
     def payload(self, job_id: str) -> bytes:
-        found: bytes = self.client.get(self.keys("payload", job_id))
-        return found
+        return payloads.read(self._engine, job_id)
 
     # What the intruder may try. Each returns the job that must not run.
 
@@ -79,12 +79,12 @@ class Intruder:
     def change_the_arguments(self) -> str:
         job_id = self.honest("to be changed")
         changed = self.payload(job_id).replace(b"to be changed", b"changed")
-        self.client.set(self.keys("payload", job_id), changed)
+        payloads.put(self._engine, job_id, changed)
         return job_id
 
     def cut_the_arguments(self) -> str:
         job_id = self.honest("to be cut")
-        self.client.set(self.keys("payload", job_id), self.payload(job_id)[:-3])
+        payloads.put(self._engine, job_id, self.payload(job_id)[:-3])
         return job_id
 
     def copy_a_record(self) -> str:
@@ -92,13 +92,13 @@ class Intruder:
         self.client.hset(
             self.keys("job", copy), mapping=self.client.hgetall(self.keys("job", original))
         )
-        self.client.set(self.keys("payload", copy), self.payload(original))
+        payloads.put(self._engine, copy, self.payload(original))
         self.client.zadd(self.keys("queued", "default"), {copy: 1})
         return copy
 
     def take_the_arguments_away(self) -> str:
         job_id = self.honest("without arguments")
-        self.client.delete(self.keys("payload", job_id))
+        payloads.drop(self._engine, job_id)
         return job_id
 
     def make_the_arguments_a_list(self) -> str:

@@ -14,6 +14,7 @@ from django_jobqueue.exceptions import BadSignature
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import State
 from tests.project import tasks
+from tests.support import payloads
 from tests.support.processes import PATIENCE, WorkerProcess, lines, until
 
 OLD, NEW = "only for the tests", "the key of tomorrow"
@@ -23,11 +24,11 @@ def signed_with(engine: Engine, key: str) -> set[str]:
     """Return the ids of the jobs that a key has signed."""
     found, keys = set(), engine.client.keys
     client: Any = engine.client.redis
-    for name in client.scan_iter(match=keys("payload", "*"), count=1000):
+    for name in client.scan_iter(match=keys("job", "*"), count=1000):
         job_id = name.decode().rpartition(":")[2]
-        task = client.hget(keys("job", job_id), "task").decode()
+        task = client.hget(name, "task").decode()
         try:
-            Signer([key]).verify(job_id, task, client.get(name))
+            Signer([key]).verify(job_id, task, payloads.read(engine, job_id))
         except BadSignature:
             continue
         found.add(job_id)

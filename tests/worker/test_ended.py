@@ -20,6 +20,7 @@ from django_jobqueue.worker.limits.enforcer import Enforcer
 from django_jobqueue.worker.limits.shared_state import SharedState
 from django_jobqueue.worker.slot_loop import SlotLoop, StopFlag
 from tests.project import tasks, untellable
+from tests.support import payloads
 from tests.support.places import claimed
 from tests.worker.execution import executor
 
@@ -88,9 +89,9 @@ def test_job_that_is_no_result_is_passed_over(
     if broken == "unknown task":
         client.hset(keys("job", first.id), "task", "tests.project.nowhere.add")
     elif broken == "no payload":
-        client.delete(keys("payload", first.id))
+        payloads.drop(engine, first.id)
     else:
-        client.delete(keys("job", first.id), keys("payload", first.id))
+        client.delete(keys("job", first.id))
         client.zrem(keys("cancelled", "default"), first.id)
     assert tell_all(engine) == 2
     assert [told.id for told, _ in seen] == [second.id]

@@ -22,6 +22,7 @@ from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import Outcome, State
 from tests.project import fault_tasks, tasks
+from tests.support import payloads
 from tests.support.jobs import new_job
 from tests.support.places import (
     DONE,
@@ -275,8 +276,7 @@ def adopt(engine: Engine, make_job: Make) -> tuple[Call, Check]:
 def re_sign(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     """The second call finds the new signature, and leaves it."""
     job_id = make_job()
-    payload: Any = engine.client.redis.get(engine.client.keys("payload", job_id))
-    old = payload[: payload.index(b".", 2) + 1]
+    old = payloads.read(engine, job_id)[: payloads.LENGTH]
     heads = [(job_id, old, old.swapcase())]
     return lambda far: KeyRotation(far.client).re_sign(heads), (0).__eq__
 

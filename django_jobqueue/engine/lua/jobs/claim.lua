@@ -13,10 +13,10 @@
 --   lease      ms
 --   queues...  names, in the order in which they are tried; * stands for all queues: `default`
 --              first, then in turn
--- Returns: {'job', id, queue, fence, now, payload, fields and values of the record before this
---     claim (a repeated call: after it), records of earlier runs}; {'more'} if the slot is to claim
---     again, because only jobs that can't run were found so far; {'none', ms until the next due
---     job or -1}; error DETACHED
+-- Returns: {'job', id, queue, fence, now, payload unless it is a field, fields and values of the
+--     record before this claim (a repeated call: after it), records of earlier runs}; {'more'} if
+--     the slot is to claim again, because only jobs that can't run were found so far; {'none', ms
+--     until the next due job or -1}; error DETACHED
 -- Atomic: two slots could claim the same job
 
 -- Handles the last job of a slot before the slot claims another. The nonces of a slot rise, and it
@@ -36,7 +36,7 @@ local function settle_last_claim(t)
   if not id or not runs_under(id, fence) then return nil end
   if nonce == last then
     call('ZREM', key('queued', queue), id) -- there if the first call broke
-    return job_reply(id, queue, fence, t, call('HGETALL', key('job', id)))
+    return job_reply(id, queue, fence, t, call('HGETALL', key('job', id)), field_of(id, 'payload'))
   end
   if nonce < last then return {'none', -1} end
   recover(id, queue, t, 1, 'lost')

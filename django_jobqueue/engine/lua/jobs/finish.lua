@@ -38,7 +38,7 @@ elseif is_first_success then
   if result ~= '' then call_at_maxmemory('SET', key('result', id), result) end
   if cached ~= '' then keep_cached(cached, result, id, t) end
   call_at_maxmemory('ZADD', key('succeeded', queue), t, id)
-  call('HSET', key('job', id), 'state', 'succeeded', 'finished_at', t)
+  call('HSET', key('job', id), 'state', 'succeeded', 'finished_at', t, 'score', '')
   call('ZREM', key('leases', queue), id)
   count('succeeded', queue, t, 1)
 else

@@ -28,12 +28,16 @@ if first == '' then
 end
 if waits or first == '' and is_walked(t, interval) then return {'', went_back} end
 local names, following = page_of_names(first)
+local is_only_page = first == '' and following == '' -- of many pages, trim corrects the hints
 for _, queue in ipairs(names) do
   local index = key('leases', queue)
-  local room = limit - #moved / 2
-  bring_back(index, t, lease)
-  correct_hints(queue, t)
-  for _, id in ipairs(call('ZRANGEBYSCORE', index, '-inf', t, 'LIMIT', 0, room)) do
+  local room, ended = limit - #moved / 2, {}
+  if is_only_page then correct_hints(queue, t) end
+  if call('EXISTS', index) > 0 then
+    bring_back(index, t, lease)
+    ended = call('ZRANGEBYSCORE', index, '-inf', t, 'LIMIT', 0, room)
+  end
+  for _, id in ipairs(ended) do
     local state = field_of(id, 'state')
     if state == 'running' then
       state = recover(id, queue, t, 1, 'lost')

@@ -22,8 +22,7 @@ if begins and math.abs(t - (tonumber(at) or 0)) < tonumber(interval) then return
 local names, following = page_of_names(begins and '' or first)
 local fields = {'next', following}
 if following == '' then fields = {'next', '', 'at', t} end
-for _, index in ipairs({'queued', 'scheduled', 'leases', 'waiting', 'succeeded', 'failed',
-  'cancelled'}) do
+for _, index in ipairs(indexes) do
   local part = 'part:' .. index
   local sum = not begins and tonumber((hash_fields(sums, part))) or 0
   for _, queue in ipairs(names) do sum = sum + (call_or_false('ZCARD', key(index, queue)) or 0) end

@@ -1,4 +1,5 @@
--- Remove final jobs past their retention in a page of all queues, and queues that hold no job.
+-- Remove final jobs past their retention in a page of all queues, and queues that hold no job. If
+-- there are several pages, correct what a broken script noted of them, too.
 -- Moves: succeeded, failed, cancelled -> nothing
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
@@ -23,7 +24,9 @@ if wrong then return wrong end
 allow_at_maxmemory()
 local t, removed, early_ones = now(), 0, {}
 local names, following = page_of_names(first)
+local is_only_page = first == '' and following == '' -- in which reap corrects the hints
 for _, queue in ipairs(names) do
+  if not is_only_page then correct_hints(queue, t) end
   for at = 1, #keep, 3 do
     local state, ms, most = unpack(keep, at, at + 2)
     local gone, early = trim_state(queue, state, tonumber(ms), tonumber(most), t, limit - removed)

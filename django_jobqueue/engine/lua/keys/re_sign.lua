@@ -12,10 +12,13 @@ allow_at_maxmemory()
 local changed = 0
 for at = 1, #heads, 3 do
   local id, old, new = heads[at], heads[at + 1], heads[at + 2]
-  local payload = key('payload', id)
+  local large, small = key('payload', id), field_of(id, 'payload')
   -- The signature covers the arguments that follow it, so they need not be compared or rewritten.
-  if call_or_false('GETRANGE', payload, 0, #old - 1) == old then
-    call('SETRANGE', payload, 0, new)
+  if small and string.sub(small, 1, #old) == old then
+    call('HSET', key('job', id), 'payload', new .. string.sub(small, #old + 1))
+    changed = changed + 1
+  elseif not small and call_or_false('GETRANGE', large, 0, #old - 1) == old then
+    call('SETRANGE', large, 0, new)
     changed = changed + 1
   end
 end

@@ -15,12 +15,14 @@ end
 -- Returns the last claim of a slot: nonce, queue, id and fence.
 local function slot_entry(text) return string.match(text or '', '^(%S+) (%S+) (%S+) (%S+)') end
 
--- Returns all that a slot needs to run the job; `flat` is its record as the caller read it.
-local function job_reply(id, queue, fence, t, flat)
+-- Returns all that a slot needs to run the job; `flat` is its record as the caller read it, with or
+-- without the payload.
+local function job_reply(id, queue, fence, t, flat, has_payload)
   -- A fence that starts with 1- is that of the first run: there are no records of runs yet.
   local runs = string.sub(fence, 1, 2) ~= '1-'
     and call_or_false('LRANGE', key('attempts', id), '0', '-1')
-  return {'job', id, queue, fence, t, call_or_false('GET', key('payload', id)), flat, runs or {}}
+  return {'job', id, queue, fence, t, not has_payload and call_or_false('GET', key('payload', id)),
+    flat, runs or {}}
 end
 
 -- Starts the job at the head of a queue; `job` has fields of its record, `flat` is all of it.
@@ -37,7 +39,7 @@ local function start(id, queue, score, worker, slot, nonce, lease, t, job, flat)
       score, 'attempted_at', t)
   end
   call('ZREM', key('queued', queue), id)
-  return job_reply(id, queue, fence, t, flat)
+  return job_reply(id, queue, fence, t, flat, job.payload)
 end
 
 -- Starts the first job of a queue that can run. Returns the reply, nil if there is no job, or

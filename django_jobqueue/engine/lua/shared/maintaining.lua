@@ -99,12 +99,13 @@ local function trim_state(queue, state, kept_for, most, t, room)
   return #ids, math.max(0, #ids - expired)
 end
 
+local indexes = {'queued', 'scheduled', 'leases', 'waiting', 'succeeded', 'failed', 'cancelled'}
+
 -- Removes a queue from the sets of queues if it holds no job and is not paused.
 local function forget_if_empty(queue)
-  for _, index in ipairs({'queued', 'scheduled', 'leases', 'waiting', 'succeeded', 'failed',
-    'cancelled'}) do
-    if call('ZCARD', key(index, queue)) > 0 then return end
-  end
+  local keys = {}
+  for at, index in ipairs(indexes) do keys[at] = key(index, queue) end
+  if call('EXISTS', unpack(keys)) > 0 then return end
   if call('HGET', PREFIX .. 'meta', 'paused:' .. queue) then return end
   call('ZREM', PREFIX .. 'work', queue)
   call('ZREM', PREFIX .. 'due', queue)

@@ -19,6 +19,7 @@ local MINUTE_TTL = 3900 -- s, that the counts of a minute are kept
 local HOUR_TTL = 90000 -- s, those of an hour
 local MAX_MINUTES = 10 -- added to their hours by one call
 local MAX_PRIORITY = 100
+local SMALL_PAYLOAD = 64 -- bytes; a longer value would double the memory of the record
 local PRIORITY_STEP = 1e13 -- between the scores of two priorities
 local DEFAULT_MAX_RECOVERIES = 2 -- of a record without the field
 
@@ -35,7 +36,7 @@ local function call_or_false(...)
   return not string.find(answer.err, 'WRONGTYPE', 1, true) and call(...)
 end
 
--- Returns the values of fields of a job's record, as hash_fields does.
+-- Returns the values of fields of a job's record, in their order; that of an absent field is false.
 local function fields_of(id, ...)
   return unpack(call_or_false('HMGET', key('job', id), ...) or {})
 end

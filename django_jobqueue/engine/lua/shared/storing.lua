@@ -18,29 +18,42 @@ local function bad_job(words)
   end
 end
 
--- Stores jobs whose words were checked, each once: payload, record, index. A record without its
--- index is not known yet: the next call with its id completes it. Returns when each was stored
--- first.
+-- Writes the record of a new job, and the payload, which is a field of it if it is small.
+local function store_record(id, state, queue, task, t, payload, ...)
+  if #payload <= SMALL_PAYLOAD then
+    call('HSET', key('job', id), 'state', state, 'queue', queue, 'task', task, 'enqueued_at', t,
+      'payload', payload, ...)
+  else
+    call('SET', key('payload', id), payload)
+    call('HSET', key('job', id), 'state', state, 'queue', queue, 'task', task, 'enqueued_at', t,
+      ...)
+  end
+end
+
+-- Stores jobs whose words were checked, each once: a first field, payload, record, index. A record
+-- without its index is not known yet: the next call with its id completes it. Returns when each was
+-- stored first.
 local function store_jobs(words, t)
   local stored, noted, counted, n, at = {}, nil, nil, 0, 1
   while words[at] do
     local id, queue, task, priority, due, payload, more = unpack(words, at, at + 6)
-    local record, state = key('job', id), nil
-    -- The payload is there already if the id is known, or if an earlier call broke. At maxmemory a
+    -- The field is there already if the id is known, or if an earlier call broke. At maxmemory a
     -- known id is still told.
-    local written = redis.pcall('SET', key('payload', id), payload, 'NX')
-    if not written or written.err then state = call('HGET', record, 'state') end
-    if written and written.err and not state then call('SET', key('payload', id), payload) end
+    local record, state = key('job', id), nil
+    local added = redis.pcall('HSETNX', record, 'queue', queue)
+    if added ~= 1 then state = call('HGET', record, 'state') end
+    if added ~= 1 and added ~= 0 and not state then call('HSETNX', record, 'queue', queue) end
     stored[#stored + 1] = t
     if state then
       stored[#stored] = complete(id, state, due, t)
     elseif due ~= '' then
-      store_scheduled(t, due_at(due, t), unpack(words, at, at + 6 + more))
+      note_due(queue, due_at(due, t))
+      store_record(id, 'scheduled', queue, task, t, payload, unpack(words, at + 7, at + 6 + more))
+      call('ZADD', key('scheduled', queue), due_at(due, t), id)
     else
       if queue ~= noted and not call('ZSCORE', PREFIX .. 'work', queue) then note_work(queue, t) end
       noted = queue
-      call('HSET', record, 'state', 'queued', 'queue', queue, 'task', task, 'enqueued_at', t,
-        unpack(words, at + 7, at + 6 + more))
+      store_record(id, 'queued', queue, task, t, payload, unpack(words, at + 7, at + 6 + more))
       call('ZADD', key('queued', queue), int((MAX_PRIORITY - priority) * PRIORITY_STEP
         + call('INCR', PREFIX .. 'sequence')), id)
     end

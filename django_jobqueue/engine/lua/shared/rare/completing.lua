@@ -22,14 +22,6 @@ local function complete(id, state, due, t)
   return enqueued_at or t
 end
 
--- Stores a new job that is due at a time.
-local function store_scheduled(t, due, id, queue, task, _, _, _, _, ...)
-  note_due(queue, due)
-  call('HSET', key('job', id), 'state', 'scheduled', 'queue', queue, 'task', task, 'enqueued_at', t,
-    ...)
-  call('ZADD', key('scheduled', queue), due, id)
-end
-
 -- Returns whether a job is stored and not final.
 local function is_open(id)
   local state = field_of(id, 'state')

@@ -28,14 +28,15 @@ local function note_ended(id, t)
   end
 end
 
--- Returns all data of a job: fields and values, payload, result, progress, records of its runs, due
--- time and log; {} if it is unknown.
+-- Returns all data of a job: fields and values, payload (false if it is a field), result, progress,
+-- records of its runs, due time and log; {} if it is unknown.
 local function whole_job(id)
+  local state, queue, task, small = fields_of(id, 'state', 'queue', 'task', 'payload')
+  if not state and not task then return {} end -- a broken enqueue may leave one field
   local flat = call_or_false('HGETALL', key('job', id)) or {}
-  if not flat[1] then return {} end
   local function part(command, kind, ...) return call_or_false(command, key(kind, id), ...) end
-  local state, queue = fields_of(id, 'state', 'queue')
   local due = state == 'scheduled' and queue and call('ZSCORE', key(state, queue), id)
-  return {flat, part('GET', 'payload'), part('GET', 'result'), part('GET', 'progress'),
+  local payload = not small and part('GET', 'payload')
+  return {flat, payload, part('GET', 'result'), part('GET', 'progress'),
     part('LRANGE', 'attempts', 0, -1) or {}, due, part('LRANGE', 'log', 0, -1) or {}}
 end

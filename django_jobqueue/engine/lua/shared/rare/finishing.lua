@@ -45,6 +45,15 @@ local function end_run(id, queue, fence, worker, outcome, result, reason, error,
   return reply
 end
 
+-- Returns whether the job has a record of this run; with an outcome, of this one alone.
+local function has_record(id, fence, outcome)
+  for _, record in ipairs(call_or_false('LRANGE', key('attempts', id), '0', '-1') or {}) do
+    local its_fence, its_outcome = string.match(record, '^%S+ (%S+) %S+ %S+ %S+ (%S+)')
+    if its_fence == fence and (not outcome or its_outcome == outcome) then return true end
+  end
+  return false
+end
+
 -- Adds what an earlier call of a run may have left out when it broke: the job has left the state
 -- `running` since then.
 local function complete_finish(id, queue, fence, worker, outcome, error, t)
@@ -52,20 +61,9 @@ local function complete_finish(id, queue, fence, worker, outcome, error, t)
   allow_at_maxmemory()
   call('ZREM', key('leases', queue), id)
   if state == 'succeeded' and not attempts then return end -- its run needs no record
-  for _, record in ipairs(call_or_false('LRANGE', key('attempts', id), '0', '-1') or {}) do
-    if string.find(record, ' ' .. fence .. ' ', 1, true) then return end
-  end
+  if has_record(id, fence) then return end
   append_attempt(id, math.max(1, tonumber(attempts) or 1), fence, worker, attempted_at, t, outcome,
     error)
-end
-
--- Returns whether the job has a record of this run with this outcome.
-local function is_recorded(id, fence, outcome)
-  for _, record in ipairs(call_or_false('LRANGE', key('attempts', id), '0', '-1') or {}) do
-    local its_fence, its_outcome = string.match(record, '^%S+ (%S+) %S+ %S+ %S+ (%S+)')
-    if its_fence == fence and its_outcome == outcome then return true end
-  end
-  return false
 end
 
 -- Handles a finish of a run that does not hold its job. Returns the reply.
@@ -78,7 +76,7 @@ local function refuse(id, fence, worker, nonce, outcome, error, t)
   -- The earlier call gave the job back, and claimed it anew.
   if queue and current == next_fence(fence, nonce) then return 'repeated' end
   -- It broke after its record, and another run has begun since.
-  if queue and is_recorded(id, fence, outcome) then return 'repeated' end
+  if queue and has_record(id, fence, outcome) then return 'repeated' end
   allow_at_maxmemory()
   count_total('stale')
   if queue then count('stale', queue, t, 1) end
