@@ -3,7 +3,7 @@
 Next: sockets.py has the connections.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from django_jobqueue.engine.errors import mark_sent, was_sent
 from django_jobqueue.engine.scripts import Argument
-from django_jobqueue.engine.sockets import pack
+from django_jobqueue.engine.sockets import pack, read_reply
 
 if TYPE_CHECKING:
     from django_jobqueue.engine.client import Client
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Call:
     """A script that `Client.run` has sent, and whose reply is still to be received."""
 
-    __slots__ = ("_client", "_given", "_name", "_rest", "connection", "failure")
+    __slots__ = ("_client", "_given", "_name", "_rest", "connection", "failure", "read")
 
     def __init__(
         self, client: "Client", name: str, rest: Sequence[Argument], given: dict[str, Argument]
@@ -29,6 +29,7 @@ class Call:
         self._name, self._rest, self._given = name, rest, given
         self.connection: Any = None  # on which the reply will come; None: it was not sent
         self.failure: RedisError | None = None  # of the sending
+        self.read: Callable[[Any], Any] = read_reply  # from that connection
 
     def receive(self) -> Any:
         """Return the reply. Raises: the errors of `Client.run`."""
@@ -69,12 +70,12 @@ class Call:
 
     def _try(self, in_full: bool = False) -> Any:
         """Return the reply to what was sent; if nothing was, send it first."""
-        connection, failure = self.connection, self.failure
-        self.connection = self.failure = None
+        connection, failure, read = self.connection, self.failure, self.read
+        self.connection, self.failure, self.read = None, None, read_reply
         if failure is not None:
             raise failure
         sockets = self._client.sockets
-        return sockets.receive(connection or sockets.send(self.packed(in_full)))
+        return sockets.receive(connection or sockets.send(self.packed(in_full)), read)
 
     def packed(self, in_full: bool = False) -> bytes:
         """Return the script and its arguments as the bytes to send."""

@@ -86,12 +86,20 @@ class Claims:
     """Write for the slots of one alias."""
 
     def __init__(self, client: Client) -> None:
+        self._client = client
         self._run = client.run
         self._lease_ms = client.options.lease_ms
 
     def claim(self, slot: Slot, queues: Sequence[str]) -> Job | NoJob:
         """Claim the slot's next job, with a lease; the name ALL_QUEUES stands for all queues."""
         reply = self._run("claim", queues, **self._begin_claim(slot))
+        return _read_claim(reply, slot)
+
+    def claim_when_woken(self, slot: Slot, queues: Sequence[str], seconds: float) -> Job | NoJob:
+        """Wait for a wake token of the queues, or for some seconds, and claim as `claim` does."""
+        keys = self._client.keys
+        wait = ["BLPOP", *[keys("wake", queue) for queue in queues], seconds]
+        reply = self._client.run_after(wait, "claim", queues, **self._begin_claim(slot))
         return _read_claim(reply, slot)
 
     def finish(
@@ -152,7 +160,7 @@ def _read_claim(reply: Sequence[Any], slot: Slot) -> Job | NoJob:
     job.queue, job.state, job.worker = text(queue), State.RUNNING, slot.worker
     job.fence, job.attempted_at, job.claim_sent_at = text(fence), int(now), sent_at
     job.started_at = job.started_at or job.attempted_at
-    job.payload = payload
+    job.payload = payload or job.payload
     if runs:
         job.runs = read_runs(runs)
     return job

@@ -51,6 +51,17 @@ def read_reply(connection: Any) -> Any:
     return connection.read_response()
 
 
+def read_last(connection: Any) -> Any:
+    """Return the second of two replies; raise the error of either."""
+    try:
+        read_reply(connection)
+    except ResponseError:
+        with suppress(ResponseError):
+            read_reply(connection)  # else the next call would take it for its own
+        raise
+    return read_reply(connection)
+
+
 class Sockets:
     """Send commands and receive their replies, each over a connection of its own."""
 

@@ -15,7 +15,6 @@ from operator import is_
 from typing import TypeVar
 
 from django.utils import timezone, translation
-from redis.exceptions import RedisError
 
 from django_jobqueue.engine import Engine, close_engines
 from django_jobqueue.engine.claims import ALL_QUEUES, FinishReply, NoJob, Slot
@@ -89,6 +88,8 @@ class SlotLoop:
         self._stop = stop
         self._state = state
         self._pid = os.getpid()
+        # A claim that waits may have been sent so long before its lease begins.
+        self._block = min(BLOCK, engine.options.lease / 6)
         self.interrupt = Interrupt(state)
         self._outage = Outage("Trying again until it answers.", logging.WARNING)
         self._burst = burst
@@ -111,8 +112,7 @@ class SlotLoop:
             elif found.more:
                 found = self._claim()
             elif not self._burst:
-                self._wait(found.wait_ms)
-                found = NoJob(more=True)
+                found = self._wait(found.wait_ms)
             else:
                 self._state.mark_drained()
                 return
@@ -178,16 +178,19 @@ class SlotLoop:
         self._patiently(lambda: self._claims.finish(self._slot, job, result, [], untold=True), None)
         return NoJob()
 
-    def _wait(self, wait_ms: int | None) -> None:
-        """Wait for a wake token; at most until the next job is due, or for BLOCK."""
-        block = BLOCK if wait_ms is None else min(BLOCK, wait_ms / 1000)
-        client = self._engine.client
-        wake = [client.keys("wake", queue) for queue in self._queues]
+    def _wait(self, wait_ms: int | None) -> Job | NoJob:
+        """Claim when a wake token comes; at the latest when the next job is due, or after 5 s.
+
+        A job that is claimed while a stop ends the wait is released when the process has ended.
+        """
+        block = self._block if wait_ms is None else min(self._block, wait_ms / 1000)
+        found: Job | NoJob = NoJob(more=True)
         if not self._enter_idleness():
-            return
+            return found
         try:
-            client.execute("BLPOP", *wake, max(0.01, block))
-        except RedisError as error:
+            found = self._claims.claim_when_woken(self._slot, self._queues, max(0.01, block))
+            self._state.note_reply()
+        except JobQueueError as error:
             logger.debug("Waiting for work: %s", error)
             time.sleep(pause_after(0))
         except StopIdling:
@@ -197,6 +200,7 @@ class SlotLoop:
             with self.idle_lock:
                 self.idle = False
         self._tidy()
+        return found
 
     def _enter_idleness(self) -> bool:
         """Let a stop end the wait; return whether to wait.
