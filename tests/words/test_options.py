@@ -143,6 +143,7 @@ def test_sound_options_have_no_faults() -> None:
         "PREFIX": "shop-1",
         "ENQUEUE_ON_COMMIT": False,
         "DATABASE": "other",
+        "DURABLE": True,
         "STORE_IN_TESTS": True,
         "USERNAME": "jobs",
         "PASSWORD": "secret",
