@@ -97,6 +97,7 @@ _URL = _text(
     lambda v: not v.startswith(("redis://", "rediss://", "unix://")),
     is_secret=True,
 )
+_BOOLEAN = _must("True or False", lambda v: isinstance(v, bool))
 _SECRET = _text("", lambda _: False, is_secret=True)
 _PREFIX = _text(
     "it can't contain braces, colons or white space.", lambda v: any(c in v for c in "{}: \n\t")
@@ -138,12 +139,11 @@ class Options:
     cluster: bool | tuple[str, ...] = _option(_CLUSTER, False)
     prefix: str = _option(_PREFIX, "djq")  # first part of every key
     # The default of `@task(on_commit=…)`, which is True; if given, also that of libraries' tasks.
-    enqueue_on_commit: bool | None = _option(
-        _must("True or False", lambda v: isinstance(v, bool)), None
-    )
-    database: str = _option(_TEXT, "default")  # enqueues wait for its commit
+    enqueue_on_commit: bool | None = _option(_BOOLEAN, None)
+    database: str = _option(_TEXT, "default")  # enqueues wait for its commit; has the ledger
+    durable: bool = _option(_BOOLEAN, False)  # whether tasks are durable that don't say it
     # Whether a test run may store jobs; else a test that forgot to capture them would.
-    store_in_tests: bool = _option(_must("True or False", lambda v: isinstance(v, bool)), False)
+    store_in_tests: bool = _option(_BOOLEAN, False)
     # Dotted paths of classes that see each enqueue and each run, the outermost first.
     middleware: tuple[str, ...] = _option(
         _texts('dotted paths of classes, such as ["app.jobs.Timing"]', lambda p: "." in p), ()
@@ -166,6 +166,7 @@ class Options:
     retention: Mapping[str, float] = _option(_RETENTION)  # seconds a job is kept, per final state
     # Jobs kept per queue, per final state; in the settings one number stands for all states.
     retention_count: Mapping[str, int] = _option(_RETENTION_COUNT)
+    ledger_retention: float = _option(_KEPT, 14 * 86_400.0)  # seconds that a final row is kept
 
     @property
     def cluster_nodes(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The models: schedules, which have a table, and jobs, queues and workers, which have none.
+"""The models: schedules and the ledger, which have tables; jobs, queues and workers have none.
 
 The data of the models without a table is in Redis. Permissions, content types and the admin's log
 need these models, and the admin fills their instances from the inspector, never by SQL.
@@ -129,6 +129,65 @@ SPEC_FIELDS = (
     "catch_up_max",
     "overlap",
 )
+
+
+class LedgerState(models.TextChoices):
+    """The state of a row of the ledger: open, or how its job ended."""
+
+    OPEN = "open", _("open")
+    SUCCEEDED = "succeeded", _("succeeded")
+    FAILED = "failed", _("failed")
+    CANCELLED = "cancelled", _("cancelled")
+    DUPLICATE = "duplicate", _("duplicate")  # another job stands for it
+
+
+class Enqueued(models.Model):
+    """One durable job in the ledger, written in the transaction of its enqueue.
+
+    The row is open until the job is final, so that whatever Redis loses can be stored again. A
+    requeue opens it for one more round. See ledger/.
+    """
+
+    job_id = models.UUIDField(primary_key=True)
+    alias = models.CharField(max_length=100)
+    record = models.TextField()  # what stores the job again, as JSON, with the signed payload
+    created_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)  # null: Redis has not stored this round yet
+    state = models.CharField(max_length=9, choices=LedgerState, default=LedgerState.OPEN)
+    round = models.PositiveIntegerField(default=1)  # one more for each requeue
+    fence = models.CharField(max_length=100, blank=True, default="")  # of the latest run
+    result = models.TextField(null=True)  # noqa: DJ001 - the return value as JSON; null: None
+    reason = models.CharField(max_length=100, blank=True, default="")
+    finished_at = models.DateTimeField(null=True)
+
+    objects: ClassVar["models.Manager[Enqueued]"] = models.Manager()
+
+    class Meta:
+        default_permissions = ()
+        verbose_name = _("durable job")
+        verbose_name_plural = _("durable jobs")
+        indexes = [
+            models.Index(
+                name="djq_enqueued_relay",
+                fields=["alias", "job_id"],
+                condition=Q(accepted_at=None),
+            ),
+            models.Index(
+                name="djq_enqueued_open", fields=["alias", "job_id"], condition=Q(state="open")
+            ),
+            models.Index(
+                name="djq_enqueued_final",
+                fields=["alias", "finished_at"],
+                condition=~Q(state="open"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.job_id)
+
+    @property
+    def is_final(self) -> bool:
+        return self.state != LedgerState.OPEN
 
 
 class NoRows(models.Manager[models.Model]):

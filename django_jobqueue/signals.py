@@ -1,6 +1,7 @@
 """The package's signals; Django's task_enqueued, task_started and task_finished are sent too.
 
-They are sent with `send_robust`: an error in a receiver is logged and stops nothing.
+They are sent with `send_robust`: an error in a receiver is logged and stops nothing. Only those of
+the ledger differ, because their receivers take part in its transaction.
 """
 
 from django.dispatch import Signal
@@ -19,3 +20,14 @@ attempt_failed = Signal()
 # process (its number in the worker).
 worker_started = Signal()
 worker_stopping = Signal()
+
+# A durable job has ended: sent in the database transaction that makes its row final, exactly once
+# per round, by the slot of its run or by a maintenance process. A receiver that raises rolls that
+# transaction back, and the end is told again later; so receivers do little but write to the same
+# database. Sender: Enqueued. Arguments: row (final already), exception (of the run; None: it
+# succeeded, or ended without one).
+job_settled = Signal()
+
+# A durable job that had ended will run again: sent in the transaction that opens its row for
+# another round. Sender: Enqueued. Arguments: row.
+job_reopened = Signal()

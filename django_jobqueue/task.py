@@ -57,6 +57,8 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
     retry_for: Exceptions = (Exception,)
     no_retry_for: Exceptions = ()  # takes precedence over retry_for
     on_commit: bool | None = None  # wait for the caller's commit; None: if OPTIONS ask for it
+    durable: bool | None = None  # keep each job in the ledger until it ends; None: as in OPTIONS
+    atomic: bool = False  # end a durable job in the transaction of its function: exactly once
     timeout: retry.Seconds | None = None  # time until JobTimeout is raised in the function
     kill_grace: float = KILL_GRACE  # seconds from JobTimeout or JobCancelled to the kill
     stop_on_lease_loss: bool = False  # kill a run that may have lost its lease (processes only)
@@ -102,6 +104,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
         max_attempts: int | None = None,
         max_recoveries: int | None = None,
         on_commit: bool | None = None,
+        durable: bool | None = None,
         refresh_after: retry.Seconds | None = None,
         metadata: Mapping[str, Any] | None = None,
         **unknown: Never,
@@ -119,6 +122,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
             "max_attempts": max_attempts,
             "max_recoveries": max_recoveries,
             "on_commit": on_commit,
+            "durable": durable,
             "refresh_after": refresh_after,
             "metadata": task_options.merged(self.metadata, metadata),
         }

@@ -40,6 +40,8 @@ class TaskOptions(TypedDict, total=False):
     retry_for: Iterable[type[BaseException]]
     no_retry_for: Iterable[type[BaseException]]
     on_commit: bool | None
+    durable: bool | None
+    atomic: bool
     timeout: retry.Seconds | None
     kill_grace: retry.Seconds
     stop_on_lease_loss: bool
@@ -166,6 +168,7 @@ def validate(task: Any) -> None:
                 f"{name}: {option}={value!r} must be seconds above 0 or a timedelta, at most a "
                 "year."
             )
+    _validate_ledger(name, task.durable, task.atomic)
     if not isinstance(task.metadata, Mapping | None):
         raise compat.InvalidTask(f"{name}: metadata={task.metadata!r} must be a mapping.")
     _validate_latest(name, task.keep_latest, task.refresh_after)
@@ -178,6 +181,15 @@ def validate(task: Any) -> None:
 def merged(own: Mapping[str, Any] | None, more: Mapping[str, Any] | None) -> Any:
     """Return a task's metadata with more of them; what is no mapping is left to `validate`."""
     return {**(own or {}), **more} if isinstance(more, Mapping) else more
+
+
+def _validate_ledger(name: str, durable: object, atomic: object) -> None:
+    if not isinstance(durable, bool | None):
+        raise compat.InvalidTask(f"{name}: durable={durable!r} must be True, False or None.")
+    if not isinstance(atomic, bool):
+        raise compat.InvalidTask(f"{name}: atomic={atomic!r} must be True or False.")
+    if atomic and durable is False:
+        raise compat.InvalidTask(f"{name}: atomic=True needs durable=True: see the docs, durable.")
 
 
 def _validate_latest(name: str, keep: object, refresh_after: object) -> None:

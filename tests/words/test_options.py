@@ -143,6 +143,7 @@ def test_sound_options_have_no_faults() -> None:
         "PREFIX": "shop-1",
         "ENQUEUE_ON_COMMIT": False,
         "DATABASE": "other",
+        "DURABLE": True,
         "STORE_IN_TESTS": True,
         "USERNAME": "jobs",
         "PASSWORD": "secret",
@@ -158,6 +159,7 @@ def test_sound_options_have_no_faults() -> None:
         "UNKNOWN_TASK_GRACE": 0,
         "RETENTION": {"succeeded": 0.5, "failed": timedelta(days=3650)},
         "RETENTION_COUNT": 0,
+        "LEDGER_RETENTION": timedelta(days=1),
     }
     assert set(given) == set(NAMES)
     assert list(faults(given)) == []
