@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "pages",
     "inbox",
     "django_jobqueue",
+    "django_jobqueue.requests",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

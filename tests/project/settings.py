@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_jobqueue",
+    "django_jobqueue.requests",
     "tests.project",
     # The demo's apps, for the tests of their pages.
     "homework",
