@@ -33,6 +33,7 @@ from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import STATE_AFTER, Outcome, Reason
 from django_jobqueue.jobs.text import one_line
+from django_jobqueue.jobs.tracking import current_report
 from django_jobqueue.signals import attempt_failed
 from django_jobqueue.task import Task, as_called, as_task
 from django_jobqueue.worker.execution import Execution
@@ -65,12 +66,15 @@ class Executor:
             is_foreign = isinstance(error, BadSignature)
             return _refused(job, Reason.BAD_SIGNATURE if is_foreign else Reason.DAMAGED, error)
         returned = False
+        outer = current_report.set(report)  # of a job that runs this one eagerly
         try:
             value = self._run(job, task, report, interrupt)
             returned = True
             return Execution(job, self._succeeded(job, task, value), task)
         except BaseException as error:
             return self._execution_of_error(job, task, error, is_final=returned)
+        finally:
+            current_report.reset(outer)
 
     def send_signals(self, execution: Execution, now_ms: int) -> bool:
         """Send the signals of a run that Redis accepted; return whether any was sent."""
