@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import django
+
 from tests.support import acl
 
 BASE = Path(__file__).parent
@@ -85,6 +87,16 @@ OPTIONS: dict[str, object] = {
 TASKS: dict[str, dict[str, object]] = {
     "default": {"BACKEND": "django_jobqueue.backend.JobQueueBackend", "OPTIONS": OPTIONS}
 }
+# The mail server of a worker process. In the tests' own, Django puts another backend there.
+MAIL_HOST, MAIL_PORT = os.environ.get("TEST_MAIL", "127.0.0.1:25").split(":")
+if django.VERSION >= (6, 1):
+    smtp = {
+        "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "OPTIONS": {"host": MAIL_HOST, "port": int(MAIL_PORT)},
+    }
+    MAILERS = {"default": smtp, "smtp": smtp}
+else:
+    EMAIL_HOST, EMAIL_PORT = MAIL_HOST, int(MAIL_PORT)
 if given := os.environ.get("TEST_LOGGING"):  # of a worker process
     LOGGING = json.loads(given)
 if path := os.environ.get("TEST_LOG"):  # where a worker process writes the package's log
