@@ -13,6 +13,6 @@ class RequestsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from django_jobqueue.requests import settling
+        from django_jobqueue.requests import checks, settling  # noqa: F401 - registers them
 
         settling.connect()

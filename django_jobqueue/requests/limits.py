@@ -8,6 +8,7 @@ import math
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import router
 from django.db.models import Count, Min, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import ngettext
@@ -27,13 +28,13 @@ class LimitReached(Exception):
         self.retry_after = retry_after  # seconds
 
 
-def check(person: Person, database: str | None = None, *, is_new: bool = True) -> None:
+def check(person: Person, *, is_new: bool = True) -> None:
     """Raise LimitReached if the person may not have one more request open.
 
     `is_new`: it is a submission; otherwise an ended request is retried.
     """
     options, now = conf.load(), timezone.now()
-    for rows in _counted(person, database):
+    for rows in _counted(person):
         found = rows.aggregate(
             recent=Count("pk", filter=Q(created_at__gt=now - MINUTE)),
             first=Min("created_at", filter=Q(created_at__gt=now - MINUTE)),
@@ -46,10 +47,10 @@ def check(person: Person, database: str | None = None, *, is_new: bool = True) -
             raise LimitReached(_too_fast(options.submissions_per_minute, wait), wait)
 
 
-def _counted(person: Person, database: str | None) -> list["QuerySet[JobRequest]"]:
+def _counted(person: Person) -> list["QuerySet[JobRequest]"]:
     """Return the requests that count as the person's, by each way to know the person."""
     recent = Q(created_at__gt=timezone.now() - MINUTE) | Q(state=RequestState.OPEN)
-    rows: Any = JobRequest.objects.using(database).filter(recent)
+    rows: Any = JobRequest.objects.using(router.db_for_write(JobRequest)).filter(recent)
     if person.user is not None:
         return [rows.filter(owner=person.user)]
     known: list[dict[str, Any]] = []

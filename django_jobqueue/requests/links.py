@@ -1,9 +1,9 @@
 """The addresses of a request's pages; those of an anonymous request bear a key that expires.
 
-Who has such a link may see the request, like its owner, until the key is too old.
+Who has such a link may do what an owner may, until the key is too old.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from django.core import signing
@@ -28,16 +28,16 @@ def address(job_request: "JobRequest", view: str) -> str:
     path = reverse(f"{NAMESPACE}:{view}", args=[job_request.public_id])
     if job_request.owner_id is not None:
         return path
-    return f"{path}?{urlencode({KEY: key_of(job_request)})}"
+    key = job_request.key or new_key(job_request.public_id)
+    return f"{path}?{urlencode({KEY: key})}"
 
 
-def key_of(job_request: "JobRequest") -> str:
-    """Return a new key for a request."""
-    signed = _signer().sign(job_request.public_id)
-    return signed.partition(":")[2]  # the address has the id already
+def new_key(public_id: str) -> str:
+    """Return a key for a request, whose age counts from now."""
+    return _signer().sign(public_id).partition(":")[2]  # the address has the id already
 
 
-def opens(public_id: str, key: Any) -> bool:
+def fits(public_id: str, key: str) -> bool:
     """Return whether the key is one of this request.
 
     Raises: LinkExpired.

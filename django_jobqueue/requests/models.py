@@ -5,6 +5,7 @@ Next: settling.py ends a request with its job.
 
 import secrets
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import ClassVar
 from urllib.parse import urljoin
 
@@ -93,6 +94,9 @@ class JobRequest(models.Model):
     failures = models.JSONField(_("what failed"), default=list, blank=True)  # texts
     error_text = models.TextField(_("error"), blank=True)  # fit for who asked
 
+    key = ""  # of the link by which a person came; new links bear it, so that it expires
+    is_own = False  # whether who looks at it has asked for it
+
     objects: ClassVar["models.Manager[JobRequest]"] = models.Manager()
 
     class Meta:
@@ -140,6 +144,16 @@ class JobRequest(models.Model):
         return self.state != RequestState.OPEN
 
     @property
+    def can_retry(self) -> bool:
+        """Return whether it ended in a way that another run may better."""
+        return self.is_final and self.state != RequestState.SUCCEEDED
+
+    @property
+    def file_name(self) -> str:
+        """Return the name of the file without its folder."""
+        return PurePosixPath(self.file.name or "").name
+
+    @property
     def has_file(self) -> bool:
         """Return whether the file can still be downloaded."""
         return bool(self.file) and not self.is_file_expired
@@ -164,6 +178,18 @@ class JobRequest(models.Model):
     def age(self, now: datetime | None = None) -> float:
         """Return the seconds since it was asked for."""
         return max(0.0, ((now or timezone.now()) - self.created_at).total_seconds())
+
+    @property
+    def cancel_url(self) -> str:
+        return links.address(self, "cancel")
+
+    @property
+    def retry_url(self) -> str:
+        return links.address(self, "retry")
+
+    @property
+    def download_url(self) -> str:
+        return links.address(self, "download")
 
     @property
     def url(self) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
 
+from django_jobqueue.jobs.text import spelled
+
 KIND = "jobqueue_outcome"  # the name in the JSON by which an outcome is known
 SCHEMES = ("https://", "http://", "/")
 FOLDER = "job_requests"  # of the default storage
@@ -73,19 +75,19 @@ class Told:
 def told(value: Any) -> Told:
     """Return what a return value tells, whatever it is."""
     if isinstance(value, str):
-        return Told(text=value)
+        return Told(text=_text(value))
     if isinstance(value, int | float) and not isinstance(value, bool):
         return Told(text=str(value))
     if not isinstance(value, Mapping) or KIND not in value:
         return Told()
-    url = str(value.get("url", ""))
+    url, failures = _text(value.get("url")), value.get("failures")
     return Told(
-        text=str(value.get("text", "")),
+        text=_text(value.get("text")),
         url=url if is_safe_url(url) else "",
-        file=str(value.get("file", "")),
+        file=_text(value.get("file")),
         done=_count(value.get("done")),
         total=_count(value.get("total")),
-        failures=tuple(map(str, value.get("failures") or ())),
+        failures=tuple(_text(str(one)) for one in failures) if isinstance(failures, list) else (),
     )
 
 
@@ -101,8 +103,13 @@ def save_file(name: str, content: bytes | str | File[Any]) -> str:
 
 
 def is_safe_url(url: str) -> bool:
-    """Return whether it leads to this site or by http(s) to another, and runs no script."""
-    return url.startswith(SCHEMES)
+    """Return whether it is a path of this site, or names http(s), so that it runs no script."""
+    return url.startswith(SCHEMES) and not url.startswith(("//", "/\\"))
+
+
+def _text(value: Any) -> str:
+    """Return a text without the characters that not every database takes."""
+    return spelled(value, kept="\n\t") if isinstance(value, str) else ""
 
 
 def _count(value: Any) -> int:

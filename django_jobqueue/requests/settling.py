@@ -4,19 +4,25 @@ Next: mail.py tells the person.
 """
 
 import json
+import logging
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+from django.db.models.signals import post_delete
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from django_jobqueue.jobs.states import Reason
+from django_jobqueue.jobs.text import spelled
 from django_jobqueue.models import Enqueued, LedgerState
-from django_jobqueue.requests import conf, mail
+from django_jobqueue.requests import conf, files, mail
 from django_jobqueue.requests.models import JobRequest, RequestState
 from django_jobqueue.requests.outcome import PublicError, Told, told
 from django_jobqueue.signals import job_reopened, job_settled
+
+logger = logging.getLogger("django_jobqueue")
 
 FINAL_FIELDS = (
     "state",
@@ -36,10 +42,11 @@ FINAL_FIELDS = (
 
 
 def connect() -> None:
-    """Connect the receivers to the ledger's signals."""
+    """Connect the receivers to the signals of the ledger and of the table."""
     uid = "django_jobqueue.requests"
     job_settled.connect(settle_requests, sender=Enqueued, dispatch_uid=uid)
     job_reopened.connect(reopen_requests, sender=Enqueued, dispatch_uid=uid)
+    post_delete.connect(files.drop_after_delete, sender=JobRequest, dispatch_uid=uid)
 
 
 def settle_requests(
@@ -61,7 +68,8 @@ def reopen_requests(sender: type[Enqueued], row: Enqueued, **kwargs: Any) -> Non
 
 
 def reopen(job_request: JobRequest) -> None:
-    """Open a request as it was when it was asked for."""
+    """Open a request as it was when it was asked for; its old file goes when that is committed."""
+    files.drop_on_commit(job_request, job_request._state.db)
     blank = JobRequest()
     for name in FINAL_FIELDS:
         setattr(job_request, name, getattr(blank, name))
@@ -94,12 +102,22 @@ def _settle(job_request: JobRequest, row: Enqueued, exception: BaseException | N
 def _take_result(job_request: JobRequest, result: Told) -> None:
     job_request.state = RequestState.PARTLY if result.is_partial else RequestState.SUCCEEDED
     job_request.result_text = result.text or (_counted(result) if result.total else "")
-    job_request.result_url = result.url
+    if _fits("result_url", result.url):
+        job_request.result_url = result.url
     job_request.failures = list(result.failures)
-    if result.file:
+    if result.file and _fits("file", result.file):
         job_request.file.name = result.file
         kept = timedelta(seconds=conf.load().file_retention)
         job_request.file_expires_at = timezone.now() + kept
+
+
+def _fits(name: str, value: str) -> bool:
+    """Return whether the row can hold it: an end that it refuses could never be written."""
+    longest = JobRequest._meta.get_field(name).max_length or 0
+    if len(value) <= longest:
+        return True
+    logger.error("A job's %s has %d characters, above %d: left out.", name, len(value), longest)
+    return False
 
 
 def _counted(result: Told) -> str:
@@ -109,8 +127,10 @@ def _counted(result: Told) -> str:
 
 def _failure(reason: str, exception: BaseException | None) -> str:
     """Return why a job failed, in words that tell no secrets."""
-    if isinstance(exception, PublicError) and str(exception):
-        return str(exception)
+    if isinstance(exception, PublicError):
+        with suppress(Exception):  # whatever the project's class does when it is asked for its words
+            if said := spelled(str(exception), kept="\n\t"):
+                return said
     if reason == Reason.TIMED_OUT:
         return _("It took too long and was stopped.")
     return _("Something went wrong. It is not your fault, and it was noted down.")

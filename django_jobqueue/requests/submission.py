@@ -3,8 +3,9 @@
 Next: answers.py answers; settling.py ends the request with its job.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from django.core.validators import validate_email
 from django.db import router, transaction
@@ -14,17 +15,9 @@ from django.utils import timezone, translation
 from django.utils.text import Truncator
 
 from django_jobqueue import compat
-from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.requests import answers, estimates, limits, persons
 from django_jobqueue.requests.models import LONGEST_TITLE, JobRequest
 from django_jobqueue.task import as_task
-
-
-class Submitted(NamedTuple):
-    """A request that was stored, and the result of its job."""
-
-    job_request: JobRequest
-    result: JobResult[..., Any]
 
 
 def submit(
@@ -43,52 +36,59 @@ def submit(
     Raises: ValidationError for an address that is none.
     """
     try:
-        submitted = store(request, task, args, kwargs, title=title, notify=notify, address=address)
+        with submission(request, address) as person:
+            job_request = store(request, person, task, args, kwargs, title=title, notify=notify)
     except limits.LimitReached as reached:
         return answers.refusal(request, reached)
-    return answers.to_submission(request, submitted.job_request, submitted.result)
+    return answers.to_submission(request, job_request)
+
+
+@contextmanager
+def submission(request: HttpRequest, address: str = "") -> Iterator[persons.Person]:
+    """Open the transaction of a submission, and yield the person, who may submit one.
+
+    Raises: LimitReached; ValidationError for an address that is none.
+    """
+    person = persons.of(request, address)
+    if person.address:
+        validate_email(person.address)
+    with transaction.atomic(using=router.db_for_write(JobRequest)):
+        limits.check(person)
+        yield person
 
 
 def store(
     request: HttpRequest,
+    person: persons.Person,
     task: "compat.Task[..., Any]",
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
     title: str = "",
     notify: bool | None = None,
-    address: str = "",
-) -> Submitted:
-    """Store a request and its job in one transaction; see `submit`.
-
-    Raises: LimitReached, ValidationError.
-    """
-    person = persons.of(request, address)
-    if person.address:
-        validate_email(person.address)
-    database = router.db_for_write(JobRequest)
-    with transaction.atomic(using=database):
-        limits.check(person, database)
-        result = as_task(task).using(durable=True).enqueue(*args, **(kwargs or {}))
-        job_request = JobRequest(
-            owner=person.user,
-            address=person.address,
-            ip=person.ip,
-            task=task.module_path,
-            title=Truncator(title or _title_of(task)).chars(LONGEST_TITLE),
-            alias=task.backend,
-            queue=task.queue_name,
-            job_id=result.id,
-            expected=estimates.expected(task.module_path, database),
-            language=translation.get_language() or "",
-            zone=timezone.get_current_timezone_name(),
-            base_url=request.build_absolute_uri(get_script_prefix()),
-        )
-        job_request.notify = bool(job_request.recipient) if notify is None else notify
-        job_request.save(using=database)
-    return Submitted(job_request, result)
+) -> JobRequest:
+    """Store a request and its job in the open transaction; see `submit`."""
+    result = as_task(task).using(durable=True).enqueue(*args, **(kwargs or {}))
+    job_request = JobRequest(
+        owner=person.user,
+        address=person.address,
+        ip=person.ip,
+        task=task.module_path,
+        title=Truncator(title or _title_of(task)).chars(LONGEST_TITLE),
+        alias=task.backend,
+        queue=task.queue_name,
+        job_id=result.id,
+        expected=estimates.expected(task.module_path),
+        language=translation.get_language() or "",
+        zone=timezone.get_current_timezone_name(),
+        base_url=request.build_absolute_uri(get_script_prefix()),
+    )
+    job_request.notify = bool(job_request.recipient) if notify is None else notify
+    job_request.save()
+    job_request.is_own = True
+    return job_request
 
 
 def _title_of(task: "compat.Task[..., Any]") -> str:
     """Return the name of the task's function in words."""
-    return task.module_path.rpartition(".")[2].replace("_", " ").capitalize()
+    return str(task.module_path).rpartition(".")[2].replace("_", " ").capitalize()

@@ -29,6 +29,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROOT_URLCONF = "tests.project.urls"
 ALLOWED_HOSTS = ["*"]
 STATIC_URL = "/static/"
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/requests/"
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -84,6 +86,7 @@ OPTIONS: dict[str, object] = {
     "STORE_IN_TESTS": True,
     "LEASE": float(os.environ.get("TEST_LEASE", "30")),
 }
+JOBQUEUE_REQUESTS: dict[str, object] = json.loads(os.environ.get("TEST_REQUESTS", "{}"))
 TASKS: dict[str, dict[str, object]] = {
     "default": {"BACKEND": "django_jobqueue.backend.JobQueueBackend", "OPTIONS": OPTIONS}
 }
@@ -97,6 +100,9 @@ if django.VERSION >= (6, 1):
     MAILERS = {"default": smtp, "smtp": smtp}
 else:
     EMAIL_HOST, EMAIL_PORT = MAIL_HOST, int(MAIL_PORT)
+if "TEST_DATABASE" in os.environ:  # of a site and its worker, which write to one file
+    DATABASES["default"]["OPTIONS"] = {"timeout": 20, "transaction_mode": "IMMEDIATE"}
+    MEDIA_ROOT = Path(os.environ["TEST_DATABASE"]).parent / "media"
 if given := os.environ.get("TEST_LOGGING"):  # of a worker process
     LOGGING = json.loads(given)
 if path := os.environ.get("TEST_LOG"):  # where a worker process writes the package's log
