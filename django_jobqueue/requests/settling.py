@@ -45,6 +45,7 @@ def connect() -> None:
     """Connect the receivers to the signals of the ledger and of the table."""
     uid = "django_jobqueue.requests"
     job_settled.connect(settle_requests, sender=Enqueued, dispatch_uid=uid)
+    job_settled.connect(mail.note_failure, sender=Enqueued, dispatch_uid=f"{uid}.mail")
     job_reopened.connect(reopen_requests, sender=Enqueued, dispatch_uid=uid)
     post_delete.connect(files.drop_after_delete, sender=JobRequest, dispatch_uid=uid)
 
@@ -128,7 +129,9 @@ def _counted(result: Told) -> str:
 def _failure(reason: str, exception: BaseException | None) -> str:
     """Return why a job failed, in words that tell no secrets."""
     if isinstance(exception, PublicError):
-        with suppress(Exception):  # whatever the project's class does when it is asked for its words
+        with suppress(
+            Exception
+        ):  # whatever the project's class does when it is asked for its words
             if said := spelled(str(exception), kept="\n\t"):
                 return said
     if reason == Reason.TIMED_OUT:
