@@ -128,7 +128,9 @@ def _counted(result: Told) -> str:
 def _failure(reason: str, exception: BaseException | None) -> str:
     """Return why a job failed, in words that tell no secrets."""
     if isinstance(exception, PublicError):
-        with suppress(Exception):  # whatever the project's class does when it is asked for its words
+        with suppress(
+            Exception
+        ):  # whatever the project's class does when it is asked for its words
             if said := spelled(str(exception), kept="\n\t"):
                 return said
     if reason == Reason.TIMED_OUT:
