@@ -13,11 +13,10 @@ from typing import Any
 
 from django.apps import apps
 from django.core import checks
-from django.core.exceptions import ImproperlyConfigured
 
 from django_jobqueue import cached, compat, middleware, on_commit, paths
 from django_jobqueue.bulk import Call, expand_calls
-from django_jobqueue.conf import Options, is_test_run
+from django_jobqueue.conf import Options
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.exceptions import BadSignature, JobNotFound, QueueUnavailable, TaskUnknown
@@ -28,6 +27,7 @@ from django_jobqueue.jobs.result import JobResult, result_of
 from django_jobqueue.jobs.signature import check_call
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import State
+from django_jobqueue.ledger import outbox, rounds
 from django_jobqueue.retry import Seconds
 from django_jobqueue.task import Task, as_called
 
@@ -55,6 +55,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
         """Raise InvalidTask unless the task can be stored."""
         if not isinstance(task, compat.Task):
             raise compat.InvalidTask(f"{task!r} is no task: decorate the function with @task.")
+        outbox.check(task)
         run_after: object = task.run_after
         if isinstance(run_after, timedelta):
             replace(task, run_after=None)  # creating a task validates it
@@ -72,7 +73,9 @@ class JobQueueBackend(compat.BaseTaskBackend):
         """
         engine = self._engine_for(task)
         prepared = [prepare(task, args, kwargs, engine.options, engine.signer)]
-        if on_commit.is_wanted(task, engine.options):
+        if prepared[0].job.round:
+            self._write_rows(engine, prepared)
+        elif on_commit.is_wanted(task, engine.options):
             on_commit.defer(self._store, engine, prepared)
         else:
             self._store(engine, prepared)
@@ -90,7 +93,9 @@ class JobQueueBackend(compat.BaseTaskBackend):
             prepare(*call, engine.options, engine.signer)
             for call in expand_calls(task, calls, spread)
         ]
-        if on_commit.is_wanted(task, engine.options):
+        if prepared and prepared[0].job.round:
+            self._write_rows(engine, prepared)
+        elif on_commit.is_wanted(task, engine.options):
             on_commit.defer(self._store, engine, prepared)
         else:
             self._store(engine, prepared)
@@ -172,9 +177,14 @@ class JobQueueBackend(compat.BaseTaskBackend):
         Raises: TaskResultDoesNotExist, QueueUnavailable.
         """
         try:
-            return self.engine.jobs.cancel(result_id)
+            return rounds.cancel(self.engine, result_id)
         except JobNotFound as error:
             raise compat.TaskResultDoesNotExist(result_id) from error
+
+    def drop(self, result_id: str) -> None:
+        """Forget a job whose enqueue is cancelled before its commit."""
+        if outbox.is_used(self.alias, self.engine.options):
+            outbox.drop(self.engine.options, result_id)
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         """Check that the app is installed; the app registers all other checks."""
@@ -204,7 +214,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
         self, engine: Engine, prepared: Sequence[Prepared], retry: bool = False
     ) -> Results[..., Any]:
         """Store those that are not stored yet; after QueueUnavailable, `again` calls this again."""
-        check_test_run(engine)
+        engine.check_test_run()
         if retry:
             engine.client.try_again()
         wanted = [one for one in prepared if one.is_wanted]
@@ -214,17 +224,25 @@ class JobQueueBackend(compat.BaseTaskBackend):
                 # A caller of one job looks at its result at once, one of many perhaps never.
                 meanwhile = chunk[0].make_result
                 self.note_stored(chunk, engine.jobs.enqueue([one.job for one in chunk], meanwhile))
+                outbox.note_accepted(engine, chunk)
         except QueueUnavailable as error:
             error.again = partial(self._store, engine, prepared, retry=True)
             raise
         return Results(prepared)
+
+    def _write_rows(self, engine: Engine, prepared: Sequence[Prepared]) -> None:
+        """Write the rows of durable jobs, and store the jobs when they are committed."""
+        if not on_commit.in_transaction(engine.options.database):
+            engine.check_test_run()
+        outbox.write(engine.alias, engine.options, prepared)
+        on_commit.defer(self._store, engine, prepared)
 
     def _refresh(self, engine: Engine, digest: str, seen: str, prepared: Prepared) -> None:
         """Store the job that refreshes a value immediately, unless another caller has stored one.
 
         The caller can use a stale value, so QueueUnavailable is only logged.
         """
-        check_test_run(engine)
+        engine.check_test_run()
         job = prepared.job
         keep = cached.keep_seconds(prepared.task)
         try:
@@ -234,16 +252,6 @@ class JobQueueBackend(compat.BaseTaskBackend):
         else:
             if at is not None:
                 self.note_stored([prepared], [at])
-
-
-def check_test_run(engine: Engine) -> None:
-    """Raise ImproperlyConfigured if a test is about to store a job that no test expects."""
-    if not engine.options.store_in_tests and is_test_run():
-        raise ImproperlyConfigured(
-            f'A test stores a job in the Redis of TASKS["{engine.alias}"], where a worker may run '
-            "it. Use captured_jobs() or EagerBackend of django_jobqueue.testing; or give the tests "
-            'an OPTIONS["DB"] of their own and set OPTIONS["STORE_IN_TESTS"] = True.'
-        )
 
 
 def prepare(
@@ -273,6 +281,8 @@ def prepare(
     job.max_attempts = options.max_attempts if attempts is None else attempts
     job.max_recoveries = options.max_recoveries if recoveries is None else recoveries
     job.schedule, job.nominal_at = schedule, nominal_at
+    if outbox.is_wanted(task, options):
+        job.round = 1
     if task.run_after is not None:
         _defer(job, task.run_after)
     for enqueue in middleware.load(options.middleware).enqueue:

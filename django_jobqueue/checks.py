@@ -20,6 +20,8 @@ from django_jobqueue.engine.locate import caches_in, make_pool
 from django_jobqueue.engine.transport import exposures
 from django_jobqueue.exceptions import JobQueueError, QueueUnavailable
 from django_jobqueue.jobs import payload
+from django_jobqueue.ledger import outbox
+from django_jobqueue.paths import registered
 from django_jobqueue.schedules.spec import ScheduleSpec, declared
 
 TAG = "jobqueue"
@@ -67,6 +69,8 @@ def _configuration(alias: str) -> Iterator[checks.CheckMessage]:
     if faults:
         return
     given = conf.load(alias)
+    yield from _database(alias, given)
+    yield from _atomic(alias)
     try:
         pool = make_pool(given, {})
     except ImproperlyConfigured as error:
@@ -95,6 +99,38 @@ def _configuration(alias: str) -> Iterator[checks.CheckMessage]:
             yield checks.Error(text, hint=hint, id="jobqueue.E003")
         else:
             yield checks.Warning(text, hint="Use another database or server.", id="jobqueue.W003")
+
+
+def _database(alias: str, given: conf.Options) -> Iterator[checks.CheckMessage]:
+    """Check the database of the commits and of the ledger."""
+    database = connections.settings.get(given.database)
+    if database is None:
+        yield checks.Error(
+            f'TASKS["{alias}"]["OPTIONS"]["DATABASE"] is {given.database!r}, which DATABASES '
+            f"does not have; there is: {', '.join(sorted(connections.settings))}.",
+            id="jobqueue.E008",
+        )
+        return
+    mode = database.get("OPTIONS", {}).get("transaction_mode")
+    is_sqlite = database.get("ENGINE") == "django.db.backends.sqlite3"
+    if is_sqlite and mode not in ("IMMEDIATE", "EXCLUSIVE") and outbox.is_used(alias, given):
+        yield checks.Warning(
+            f'TASKS["{alias}"] has durable jobs in DATABASES["{given.database}"], which is SQLite '
+            "without transaction_mode: two transactions that read before they write fail with "
+            '"database is locked", however long their timeout is.',
+            hint='Set DATABASES[…]["OPTIONS"]["transaction_mode"] = "IMMEDIATE".',
+            id="jobqueue.W010",
+        )
+
+
+def _atomic(alias: str) -> Iterator[checks.CheckMessage]:
+    """Check that tasks whose end is atomic are durable."""
+    for task in registered().values():
+        if task.backend == alias:
+            try:
+                outbox.check(task)
+            except compat.InvalidTask as error:
+                yield checks.Error(str(error), id="jobqueue.E009")
 
 
 def _has_atomic_requests(database: str) -> bool:

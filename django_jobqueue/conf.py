@@ -166,6 +166,7 @@ class Options:
     retention: Mapping[str, float] = _option(_RETENTION)  # seconds a job is kept, per final state
     # Jobs kept per queue, per final state; in the settings one number stands for all states.
     retention_count: Mapping[str, int] = _option(_RETENTION_COUNT)
+    ledger_retention: float = _option(_KEPT, 14 * 86_400.0)  # seconds that a final row is kept
 
     @property
     def cluster_nodes(self) -> tuple[str, ...]:

@@ -156,7 +156,7 @@ class Enqueued(models.Model):
     state = models.CharField(max_length=9, choices=LedgerState, default=LedgerState.OPEN)
     round = models.PositiveIntegerField(default=1)  # one more for each requeue
     fence = models.CharField(max_length=100, blank=True, default="")  # of the latest run
-    result = models.TextField(null=True)  # the return value as JSON
+    result = models.TextField(null=True)  # noqa: DJ001 - the return value as JSON; null: None
     reason = models.CharField(max_length=100, blank=True, default="")
     finished_at = models.DateTimeField(null=True)
 

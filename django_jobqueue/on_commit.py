@@ -127,6 +127,8 @@ class _Delivery:
         """Store the jobs of a call, or those that can be; return why none was stored."""
         self._deadline = time.monotonic() + self._patience
         error = self._try(jobs)
+        if all(one.job.round for one in jobs):
+            return error  # nobody needs to wait: a worker stores them from their rows
         if isinstance(error, QueueUnavailable) and self._is_time_left(RETRY_AFTER):
             time.sleep(RETRY_AFTER)
             error = self._try(jobs, retry=True)
@@ -160,7 +162,13 @@ class _Delivery:
         return time.monotonic() + pause + self._engine.options.timeout <= self._deadline
 
     def _give_up(self, jobs: Sequence[Prepared], error: Exception) -> None:
-        for result in [one.result for one in jobs if one.is_wanted]:
+        """Tell of the jobs that were not stored; the durable ones are only late."""
+        late = [one.result for one in jobs if one.is_wanted and one.job.round]
+        for result in late:
+            set_store_failed(result)
+        if late:
+            logger.warning("%d durable jobs are stored later, by a worker: %s", len(late), error)
+        for result in [one.result for one in jobs if one.is_wanted and not one.job.round]:
             failures[self._engine.alias] += 1
             set_store_failed(result)
             logger.error(

@@ -28,6 +28,6 @@ worker_stopping = Signal()
 # succeeded, or ended without one).
 job_settled = Signal()
 
-# A durable job that had ended will run again: sent in the transaction that opens its row for another
-# round. Sender: Enqueued. Arguments: row.
+# A durable job that had ended will run again: sent in the transaction that opens its row for
+# another round. Sender: Enqueued. Arguments: row.
 job_reopened = Signal()

@@ -1,6 +1,6 @@
 """Own all access to Redis: one Engine per process and alias.
 
-The writers (jobs, claims, leases, queues, schedules, cached results) have one method per
+The writers (jobs, claims, leases, queues, schedules, cached results, unsettled) have one method per
 transition; the inspector reads for people.
 """
 
@@ -8,9 +8,10 @@ import os
 import threading
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-from django_jobqueue.conf import Options, load
+from django_jobqueue.conf import Options, is_test_run, load
 from django_jobqueue.engine.cached import CachedResults
 from django_jobqueue.engine.claims import Claims
 from django_jobqueue.engine.client import Client, forget_sockets
@@ -19,6 +20,7 @@ from django_jobqueue.engine.jobs import Jobs
 from django_jobqueue.engine.leases import Leases
 from django_jobqueue.engine.queues import Queues
 from django_jobqueue.engine.schedules import Schedules
+from django_jobqueue.engine.unsettled import Unsettled
 from django_jobqueue.jobs.signing import Signer
 
 
@@ -36,7 +38,17 @@ class Engine:
         self.cached_results = CachedResults(client)
         self.claims = Claims(client)
         self.leases = Leases(client)
+        self.unsettled = Unsettled(client)
         self.inspector = Inspector(client)
+
+    def check_test_run(self) -> None:
+        """Raise ImproperlyConfigured if a test is about to store a job that no test expects."""
+        if not self.options.store_in_tests and is_test_run():
+            raise ImproperlyConfigured(
+                f'A test stores a job in the Redis of TASKS["{self.alias}"], where a worker may '
+                "run it. Use captured_jobs() or EagerBackend of django_jobqueue.testing; or give "
+                'the tests an OPTIONS["DB"] of their own and set OPTIONS["STORE_IN_TESTS"] = True.'
+            )
 
 
 _engines: dict[str, Engine] = {}

@@ -122,6 +122,7 @@ class Claims:
             delay=result.delay_ms,
             cached=result.cache,
             untold=int(untold),
+            settled=result.settled,
             **self._begin_claim(slot),
         )
         said = _REPLIES[reply[0]]

@@ -9,13 +9,21 @@ from datetime import timedelta
 
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.scripts import Argument
-from django_jobqueue.exceptions import JobNotFound
+from django_jobqueue.exceptions import JobNotFound, JobQueueError
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.states import STATE_OF, State
-from django_jobqueue.jobs.text import MAX_LINES
+from django_jobqueue.jobs.text import MAX_LINES, number
 
 CHUNK = 500  # jobs per call at most: a running script blocks the whole server
 MILLISECOND = timedelta(milliseconds=1)
+
+
+class RoundNeeded(JobQueueError):
+    """A durable job was not requeued: its row must be opened for another round first."""
+
+    def __init__(self, job_id: str, round: int) -> None:
+        super().__init__(f"The durable job {job_id} needs a round after {round}.")
+        self.round = round  # of the job now
 
 
 class Jobs:
@@ -46,14 +54,18 @@ class Jobs:
         """
         return self._moved(job_id, self._run("cancel", id=job_id, reason=reason))
 
-    def requeue(self, job_id: str, *, nonce: str = "") -> State:
+    def requeue(self, job_id: str, *, nonce: str = "", round: int = 0) -> State:
         """Run a final job again from the start, or a scheduled one now; return its state now.
 
         A caller that repeats the call passes the same nonce, so that the job runs only once.
-        Raises: JobNotFound.
+        `round` is that of a durable job's row; see ledger/rounds.py.
+        Raises: JobNotFound, RoundNeeded.
         """
         nonce = nonce or os.urandom(8).hex()
-        return self._moved(job_id, self._run("requeue", id=job_id, nonce=nonce))
+        reply = self._run("requeue", id=job_id, nonce=nonce, round=round or "")
+        if len(reply) > 2 and not round:
+            raise RoundNeeded(job_id, number(reply[2]))
+        return self._moved(job_id, reply)
 
     def delete(self, job_id: str) -> bool:
         """Remove a job with all its keys unless it is running; return whether it was removed.

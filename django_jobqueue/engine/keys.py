@@ -35,7 +35,7 @@ KINDS: dict[str, Kind] = {
         holds=(
             "schema, epoch, owner; former epoch; of the reaper (ms): reaped_at, reap_after, "
             "walked_at; added_minute; due: when the first scheduled job is due (ms); "
-            "paused:<queue>: 1"
+            "durable: 1 once there was a durable job; paused:<queue>: 1"
         ),
         until="for ever",
     ),
@@ -182,6 +182,15 @@ KINDS: dict[str, Kind] = {
             "`task_finished` was told yet; score finish time in ms"
         ),
         until="a worker tells of the job, or it is requeued, trimmed or deleted",
+    ),
+    "unsettled": Kind(
+        type="ZSET",
+        of="",
+        holds=(
+            "how durable jobs ended whose rows in the database may not say so yet: id, round, "
+            "state and reason, joined by spaces; score when, in ms"
+        ),
+        until="a worker has written the row",
     ),
     "wake": Kind(
         type="LIST",

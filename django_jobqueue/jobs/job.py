@@ -71,6 +71,7 @@ class Job:
     held_since: int | None = None  # when it began to wait for its unknown task
     attempts: int = 0  # runs that counted as attempts
     recoveries: int = 0  # runs lost with their worker
+    round: int = 0  # of a durable job: 1, and one more for each requeue; 0: it is not durable
     worker: str = ""
     fence: str = ""
     claim_sent_at: float = 0.0  # when its claim was sent, by this process's monotonic clock
@@ -152,6 +153,8 @@ class Job:
             pairs += "nominal", self.nominal_at
         if self.priority:
             pairs += "priority", self.priority
+        if self.round:
+            pairs += "round", self.round
         return pairs
 
     def seal(self, signer: Signer, cap: int) -> None:
@@ -196,6 +199,7 @@ RECORD_FIELDS: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
     b"held_since": ("held_since", _ms_or_none),
     b"attempts": ("attempts", number),
     b"recoveries": ("recoveries", number),
+    b"round": ("round", number),
     b"worker": ("worker", text),
     b"fence": ("fence", text),
     b"reason": ("reason", text),

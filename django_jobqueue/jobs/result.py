@@ -127,6 +127,10 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
         succeed or fail first. Before the commit, the enqueue is dropped.
         Raises: as `refresh` does.
         """
+        if self.is_pending:
+            drop = getattr(self.task.get_backend(), "drop", None)  # not every backend has a ledger
+            if drop is not None:
+                drop(self.id)
         if self.is_pending or self.is_dropped:
             set_dropped(self)
             return True

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from django_jobqueue.jobs.states import ATTEMPTS, Outcome
 from django_jobqueue.jobs.text import ms, number, text
 
+STALE = "stale"  # another run holds the row of the durable job
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -54,6 +56,7 @@ class RunResult(NamedTuple):
     traceback: str = ""
     delay_ms: int = 0  # until the job may run again (retried, released)
     cache: str = ""  # digest and seconds to keep it, if the value is cached
+    settled: str = ""  # state that the row of a durable job has got, or STALE
 
     @property
     def error(self) -> str:

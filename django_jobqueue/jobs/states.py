@@ -67,6 +67,12 @@ TRANSITIONS: dict[str, tuple[tuple[State | None, State | None], ...]] = {
         (State.CANCELLED, State.QUEUED),
         (State.SCHEDULED, State.QUEUED),
     ),
+    "settle": tuple(
+        (before, after)
+        for before in State
+        for after in sorted(FINAL)
+        if before is not State.RUNNING and before is not after
+    ),
     "delete": tuple((state, None) for state in State if state is not State.RUNNING),
     "trim": tuple((state, None) for state in sorted(FINAL)),
 }
@@ -138,6 +144,17 @@ class Reason(StrEnum):
         "scheduled, failed",
         "this code has no such task: held for `UNKNOWN_TASK_GRACE`, then failed",
     )
+    LEDGER_AWAY = (
+        "ledger_away",
+        "scheduled",
+        "the row of the durable job could not be read or written: it is tried again",
+    )
+    OVERTAKEN = (
+        "overtaken",
+        "scheduled",
+        "another run of the durable job holds its row: this one was rolled back",
+    )
+    DELETED = "deleted", "cancelled", "only in the ledger: somebody deleted the job before its end"
     BY_TASK = "by_task", "cancelled", "the task raised `Cancel`"
     CANCELLED = (
         "cancelled",

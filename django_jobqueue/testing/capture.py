@@ -12,6 +12,7 @@ from django_jobqueue.jobs.prepared import Prepared
 from django_jobqueue.jobs.result import JobResult, set_state
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import State
+from django_jobqueue.ledger import outbox
 from django_jobqueue.retry import Seconds
 from django_jobqueue.task import Task
 from django_jobqueue.testing.run import LocalResults, now_ms, run_now
@@ -65,6 +66,8 @@ class _CapturingBackend(JobQueueBackend):
         options = load(self.alias)
         signer = Signer(options.signing_keys)
         prepared = [prepare(*call, options, signer) for call in calls]
+        if prepared and prepared[0].job.round:
+            outbox.write(self.alias, options, prepared)
         for one in prepared:
             self.jobs.add(one)
         return [one.result for one in prepared]

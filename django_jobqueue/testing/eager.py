@@ -11,6 +11,7 @@ from django_jobqueue.bulk import Call, expand_calls
 from django_jobqueue.conf import Options, load
 from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.jobs.signing import Signer
+from django_jobqueue.ledger import outbox
 from django_jobqueue.retry import Seconds
 from django_jobqueue.testing.run import LocalResults, now_ms, run_now
 from django_jobqueue.worker.executor import Executor
@@ -68,6 +69,8 @@ class EagerBackend(JobQueueBackend):
     ) -> JobResult[..., Any]:
         signer = Signer(options.signing_keys)
         prepared = prepare(task, args, kwargs, options, signer)
+        if prepared.job.round:
+            outbox.write(self.alias, options, [prepared])
         self.note_stored([prepared], [now_ms()])
         result = run_now(Executor(self.alias, options, signer, type(self)), prepared)
         self._results[result.id] = result

@@ -15,7 +15,7 @@ from django_jobqueue.jobs import payload
 from django_jobqueue.jobs.prepared import Prepared
 from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.jobs.states import Outcome, State
-from django_jobqueue.worker import log_lines
+from django_jobqueue.worker import durable, log_lines
 from django_jobqueue.worker.executor import Executor
 from django_jobqueue.worker.limits.interrupt import Interrupt
 from django_jobqueue.worker.limits.shared_state import SharedState
@@ -85,7 +85,12 @@ def run_now(executor: Executor, prepared: Prepared) -> JobResult[..., Any]:
     for _ in range(MAX_RUNS):
         log_lines.started(job)
         began = monotonic()
-        execution = executor.execute(job, NoReport(), interrupt)
+        if job.round:
+            row = executor.row_of(job)
+            execution = durable.execute(executor, row, job, NoReport(), interrupt)
+            execution = durable.settle(row, execution)
+        else:
+            execution = executor.execute(job, NoReport(), interrupt)
         line = log_lines.EndLine(monotonic() - began)
         line.prepare(execution)
         line.write(execution)

@@ -12,11 +12,11 @@ from typing import Any
 
 from django_jobqueue import compat
 from django_jobqueue.engine import Engine
-from django_jobqueue.exceptions import JobCancelled, JobInterrupt, JobTimeout
+from django_jobqueue.exceptions import JobInterrupt
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.result import JobResult
-from django_jobqueue.jobs.states import Reason, State
 from django_jobqueue.jobs.text import one_line
+from django_jobqueue.ledger.settling import exception_of
 from django_jobqueue.worker import connections
 
 logger = logging.getLogger("django_jobqueue.worker")
@@ -47,7 +47,7 @@ class EndedJobs:
     def _tell(self, job: Job) -> None:
         """Call the receivers; neither their errors nor those of the project's modules are fatal."""
         try:
-            self._send(self._backend.as_result(job), _exception_of(job))
+            self._send(self._backend.as_result(job), exception_of(job.state, job.reason))
         except compat.TaskResultMismatch as error:
             logger.warning("No receiver of task_finished is told of an end. %s", one_line(error))
         except BaseException:  # of a module: anything; of a receiver: what Django lets pass
@@ -63,10 +63,3 @@ class EndedJobs:
             raise exception
         except JobInterrupt:  # receivers read it from sys.exc_info()
             send(task_result=result)
-
-
-def _exception_of(job: Job) -> JobInterrupt | None:
-    """Return the exception with which a slot would have ended the job, if there is one."""
-    if job.state is State.CANCELLED:
-        return JobCancelled(job.reason)
-    return JobTimeout() if job.reason == Reason.TIMED_OUT else None

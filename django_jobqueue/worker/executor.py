@@ -33,6 +33,7 @@ from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import STATE_AFTER, Outcome, Reason
 from django_jobqueue.jobs.text import one_line
+from django_jobqueue.ledger.runs import LedgerRun
 from django_jobqueue.signals import attempt_failed
 from django_jobqueue.task import Task, as_called, as_task
 from django_jobqueue.worker.execution import Execution
@@ -54,11 +55,15 @@ class Executor:
         self._sender = sender
         self._around = middleware.load(options.middleware).run
 
-    def execute(self, job: Job, report: Report, interrupt: Interrupt) -> Execution:
-        """Run the job; `report` stores its progress and log, `interrupt` may end it."""
+    def execute(
+        self, job: Job, report: Report, interrupt: Interrupt, row: LedgerRun | None = None
+    ) -> Execution:
+        """Run the job; `report` stores its progress and log, `interrupt` may end it.
+
+        `row` is that of a durable job; see durable.py.
+        """
         try:
-            job.open(self._signer)
-            task = paths.find(job.task)
+            task = self.task_of(job)
         except TaskUnknown as error:
             return self._release_unknown(job, error)
         except (BadSignature, ValueError) as error:
@@ -66,11 +71,23 @@ class Executor:
             return _refused(job, Reason.BAD_SIGNATURE if is_foreign else Reason.DAMAGED, error)
         returned = False
         try:
-            value = self._run(job, task, report, interrupt)
+            value = self._run(job, task, report, interrupt, row)
             returned = True
             return Execution(job, self._succeeded(job, task, value), task)
         except BaseException as error:
-            return self._execution_of_error(job, task, error, is_final=returned)
+            is_bad = returned or (row is not None and row.is_value_bad)
+            return self._execution_of_error(job, task, error, is_final=is_bad)
+
+    def task_of(self, job: Job) -> Any:
+        """Open the job and return its task.
+
+        Raises: BadSignature, ValueError, TaskUnknown.
+        """
+        job.open(self._signer)
+        return paths.find(job.task)
+
+    def row_of(self, job: Job) -> LedgerRun:
+        return LedgerRun(self._alias, self._options.database, job)
 
     def send_signals(self, execution: Execution, now_ms: int) -> bool:
         """Send the signals of a run that Redis accepted; return whether any was sent."""
@@ -114,12 +131,14 @@ class Executor:
             with suppress(Exception):  # Django logs what a receiver raises, and the log may raise
                 signal.send_robust(self._sender, task_result=result, **arguments)
 
-    def _run(self, job: Job, task: Any, report: Report, interrupt: Interrupt) -> Any:
+    def _run(
+        self, job: Job, task: Any, report: Report, interrupt: Interrupt, row: LedgerRun | None
+    ) -> Any:
         """Call the task's function inside the middleware and return its value."""
         started = compat.signals.task_started
         heard = compat.is_heard(started, logging.INFO)
         if not heard and not task.takes_context and not self._around:
-            return _call(job, task, job.args, self._limits(job, task), interrupt)
+            return self._call(job, task, job.args, interrupt, row)
         result = self.result(job, task)
         if heard:
             self._send([(started, {})], result)
@@ -129,8 +148,19 @@ class Executor:
         with ExitStack() as stack:
             for around in self._around:
                 stack.enter_context(around(context))
-            value = _call(job, task, args, self._limits(job, task), interrupt)
+            value = self._call(job, task, args, interrupt, row)
         return value
+
+    def _call(
+        self, job: Job, task: Any, args: list[Any], interrupt: Interrupt, row: LedgerRun | None
+    ) -> Any:
+        """Call the function; with `atomic`, in one transaction with its end."""
+        if row is None or not getattr(task, "atomic", False):
+            return _call(job, task, args, self._limits(job, task), interrupt)
+        return row.atomically(
+            lambda: _call(job, task, args, self._limits(job, task), interrupt),
+            lambda value: self._succeeded(job, task, value),
+        )
 
     def _succeeded(self, job: Job, task: Any, value: Any) -> RunResult:
         data = b""  # stands for None

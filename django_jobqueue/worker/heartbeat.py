@@ -35,7 +35,7 @@ class Heartbeat(RedisTicks):
         self, engine: Engine, config: WorkerConfig, enforcer: Enforcer, health: Health
     ) -> None:
         self._claims = engine.claims
-        self._queues = engine.queues
+        self._unsettled = engine.unsettled
         self._leases = engine.leases
         self._config = config
         self._enforcer = enforcer
@@ -48,6 +48,7 @@ class Heartbeat(RedisTicks):
         self._started_at = int(time.time() * 1000)
         self._is_stopping = False
         self.has_ended = False  # a job has ended without a slot, and nobody was told of that yet
+        self.has_ledger = False  # there were durable jobs, whose rows must be looked after
 
     def note_failure(self, error: JobQueueError) -> None:
         """Delay all calls, and let the worker's health name what must be changed."""
@@ -76,7 +77,7 @@ class Heartbeat(RedisTicks):
             logger.warning("The worker's record stays for ten minutes: %s", error)
 
     def _look_for_ended(self) -> None:
-        self.has_ended = self._queues.has_ended()
+        self.has_ended, self.has_ledger = self._unsettled.look()
 
     def _renew_if_cancelled(self) -> None:
         """Renew at once if a job was cancelled; the reply names the job."""

@@ -24,7 +24,7 @@ from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome
-from django_jobqueue.worker import connections, log_lines
+from django_jobqueue.worker import connections, durable, log_lines
 from django_jobqueue.worker.execution import Execution
 from django_jobqueue.worker.executor import Executor
 from django_jobqueue.worker.limits.interrupt import Interrupt
@@ -129,10 +129,16 @@ class SlotLoop:
         before = copy_context()
         report = ProgressReporter(self._report_jobs, job, self._report_pause)
         self._state.mark_busy()
-        execution = self._executor.execute(job, report, self.interrupt)
+        row = self._executor.row_of(job) if job.round else None
+        if row is None:
+            execution = self._executor.execute(job, report, self.interrupt)
+        else:
+            execution = durable.execute(self._executor, row, job, report, self.interrupt)
         seconds = time.monotonic() - began
         report.end()
         self._clean_up(before)
+        if row is not None:  # after a clean-up, which drops connections that may be broken
+            execution = durable.settle(row, execution)
         self._state.note_reply()
         self.jobs_done += 1
         last = self._stop.requested or self.jobs_done == self._max_jobs

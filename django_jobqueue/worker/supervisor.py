@@ -16,6 +16,7 @@ from typing import Any
 from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.states import Reason
+from django_jobqueue.ledger import outbox
 from django_jobqueue.worker import connections, maintenance_process
 from django_jobqueue.worker.autoreload import is_gone
 from django_jobqueue.worker.child import Child, End, collect_orphans
@@ -38,8 +39,8 @@ LONGEST_CRASH_DELAY = 5.0  # seconds
 START_TIMEOUT = 60.0  # seconds that a process may take until its slots can work
 STARTING = 0.1  # seconds in a row that go into starting processes
 SCHEDULER = -1  # the number of the process that fires schedules, if there is one
-MAINTENANCE = -2  # the number of the process that tells of ended jobs, if there were any
-STUCK = "is stuck: receivers of task_finished must return soon, and enqueue what takes long"
+MAINTENANCE = -2  # the number of the maintenance process, if there is work for it
+STUCK = "is stuck: receivers of signals must return soon, and enqueue what takes long"
 
 
 class Supervisor:
@@ -64,6 +65,7 @@ class Supervisor:
         self._health = Health(self._shared, config.slots, lease, config.health_file, BLOCK)
         self._heartbeat = Heartbeat(engine, config, self._enforcer, self._health)
         self._oom = OomWatch()
+        self._has_ledger = outbox.is_used(config.alias, engine.options)
         self._look = Tick(1.0, self._look_around)
 
     def run(self) -> None:
@@ -181,15 +183,16 @@ class Supervisor:
             if is_last and not child.is_retired:
                 child.is_retired = True
                 child.send(signal.SIGTERM)  # it makes its last pass
-        elif MAINTENANCE not in self._start_at and self._has_ended(is_last):
+        elif MAINTENANCE not in self._start_at and self._has_maintenance(is_last):
             self._start_at[MAINTENANCE] = time.monotonic()
 
-    def _has_ended(self, is_last: bool) -> bool:
-        """Return whether to tell of ended jobs; while stopping, that is done once, and last."""
+    def _has_maintenance(self, is_last: bool) -> bool:
+        """Return whether maintenance has work; while stopping, it is done once, and last."""
         if is_last:
             is_late = self._kill_at is not None and time.monotonic() >= self._kill_at
             return not is_late and self._insistence < 2 and self._heartbeat.has_left_ended()
-        return self._kill_at is None and self._heartbeat.has_ended
+        self._has_ledger = self._has_ledger or self._heartbeat.has_ledger
+        return self._kill_at is None and (self._has_ledger or self._heartbeat.has_ended)
 
     def _end(self, child: Child) -> End:
         """Return the end of a process; called once, at once, because its sources change."""

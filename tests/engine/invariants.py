@@ -2,14 +2,15 @@
 
 The numbers are those of the promises: an id stands in one index (1, 2, 3, 8), a final state
 stays (4), a fence is used once (5), no more runs than counted (6), only the holder writes (7),
-nothing expires (9), the counters agree (12), priorities (13), cancelled is cancelled (14).
+nothing expires (9), the counters agree (12), priorities (13), cancelled is cancelled (14), the
+database hears of the end of each durable job (15).
 """
 
 from collections import Counter, defaultdict
 from typing import Any
 
 from django_jobqueue.engine.keys import INDEX_OF, INDEXES
-from django_jobqueue.jobs.states import FINAL, TRANSITIONS
+from django_jobqueue.jobs.states import FINAL, TRANSITIONS, State
 
 from .model_scripts import Call
 from .snapshot import Snapshot, touched
@@ -25,6 +26,8 @@ def _moves(script: str) -> set[Move]:
         moves |= more
     if script in ("renew", "progress", "log", "cancel", "re_sign", "reap"):
         moves.add(("running", "running"))
+    if script == "requeue":  # a job that is not final only takes the round over
+        moves |= {(state.value, state.value) for state in State if state not in FINAL}
     return moves
 
 
@@ -146,6 +149,7 @@ class Auditor:
     def _change(self, job_id: str, before: Snapshot, now: Snapshot, call: Call, clock: int) -> None:
         """A job has changed: may this call do that to it (4, 5, 7, 14)?"""
         old, new = before.fields(job_id), now.fields(job_id)
+        self._told(job_id, old, new, now, call)
         move = old.get("state"), new.get("state")
         assert move in _moves(call.script), f"{call.script} moved a job {move}"
         old_fence, fence = old.get("fence"), new.get("fence")
@@ -159,11 +163,30 @@ class Auditor:
             is_new = not str(fence).endswith("-")  # not that of a run that was taken back
             assert _number(fence) == _number(old_fence) + is_new
 
+    def _told(
+        self,
+        job_id: str,
+        old: dict[str, str],
+        new: dict[str, str],
+        now: Snapshot,
+        call: Call,
+    ) -> None:
+        """A durable job that ends or goes is noted, unless its row is said to tell so (15)."""
+        round, state = old.get("round"), new.get("state", "cancelled")
+        if round is None or old.get("state") in FINAL or state not in FINAL:
+            assert not new or int(new.get("round", 0)) >= int(round or 0), "a round went back"
+            return
+        is_own = call.script in ("finish", "settle") and call.given["id"] == job_id
+        row = call.given["state" if call.script == "settle" else "settled"] if is_own else ""
+        notes = now.keys.get("unsettled", {})
+        noted = any(note.startswith(f"{job_id} {round} {state} ") for note in notes)
+        assert noted or row == state, f"{call.script}: nobody hears of the end"
+
     def _may_end(self, job_id: str, before: Snapshot, call: Call, clock: int) -> bool:
         """Tell whether a call may change a running job: its slot, or who takes it back."""
         job, given = before.fields(job_id), call.given
-        if call.script in ("cancel", "re_sign"):
-            return True  # whoever asks; neither takes the run away
+        if call.script in ("cancel", "requeue", "re_sign"):
+            return True  # whoever asks; none takes the run away
         by_slot = call.script in ("claim", "finish", "release_slot")
         if by_slot and self._unheard(job_id, before, call):
             return True

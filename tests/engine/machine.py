@@ -43,7 +43,7 @@ class Machine(ScheduleRules):
     @initialize(queues=st.lists(st.sampled_from(QUEUES), min_size=2, max_size=5))
     def some_jobs(self, queues: list[str]) -> None:
         for queue in queues:
-            self.enqueue([(queue, 0, "", 1)], known=False)
+            self.enqueue([(queue, 0, "", 1, len(queues) % 2)], known=False)
 
     @rule(
         jobs=st.lists(
@@ -52,16 +52,18 @@ class Machine(ScheduleRules):
                 st.sampled_from([0, 0, 0, -100, 1, 100]),
                 st.sampled_from(["", "", "", "+0", "+5000", "+3600000", "past", "soon"]),
                 st.sampled_from([2, 2, 0, 1]),  # max_recoveries
+                st.sampled_from([0, 0, 1]),  # round
             ),
             min_size=1,
             max_size=3,
         ),
         known=st.booleans(),
     )
-    def enqueue(self, jobs: list[tuple[str, int, str, int]], known: bool) -> None:
+    def enqueue(self, jobs: list[tuple[str, int, str, int, int]], known: bool) -> None:
         words: list[Any] = []
-        for queue, priority, due, recoveries in jobs:
+        for queue, priority, due, recoveries, round in jobs:
             fields = ["max_recoveries", recoveries] if recoveries != 2 else []
+            fields += ["round", round] if round else []
             fields += ["priority", priority] if priority else []
             at = {"past": str(START), "soon": str(self.model.now + 2 * MINUTE)}.get(due, due)
             job_id = self.new_id()
@@ -88,10 +90,33 @@ class Machine(ScheduleRules):
     @rule(data=st.data(), what=st.sampled_from(["cancel", "requeue", "delete", "get_job"]))
     def operate(self, data: st.DataObject, what: str) -> None:
         given = {"reason": "by_hand"} if what == "cancel" else {}
-        given |= {"nonce": f"nonce-{self.number('nonce')}"} if what == "requeue" else {}
-        self.ask(what, id=self.pick(data), **given)
+        job_id = self.pick(data)
+        if what == "requeue":
+            known = int(self.seen.fields(job_id).get("round", 0))
+            wanted = data.draw(st.sampled_from(["", known, known + 1] if known else [""]))
+            given |= {"nonce": f"nonce-{self.number('nonce')}", "round": wanted}
+        self.ask(what, id=job_id, **given)
 
     operate_too = operate  # operators see many states
+
+    @rule(
+        data=st.data(),
+        state=st.sampled_from(sorted(FINAL)),
+        result=st.sampled_from(["", '"row"']),
+        later=st.sampled_from([0, 0, 1]),
+    )
+    def row_decides(self, data: st.DataObject, state: str, result: str, later: int) -> None:
+        """The row of a job is final already, in this round or in a later one."""
+        job_id = self.pick(data)
+        round = int(self.seen.fields(job_id).get("round", 1)) + later
+        self.ask("settle", id=job_id, round=round, state=state, result=result, reason="by_row")
+
+    @rule(most=st.sampled_from([1, 100]))
+    @precondition(lambda self: self.seen.keys.get("unsettled"))
+    def rows_are_written(self, most: int) -> None:
+        """Some worker writes what is noted to the rows, and drops the notes."""
+        notes = self.seen.keys["unsettled"]
+        self.put("unsettled", dict(sorted(notes.items())[most:]))
 
     # Slots and their workers
 
@@ -121,16 +146,17 @@ class Machine(ScheduleRules):
         reason=st.sampled_from(["", "code"]),
         cached=values,
         untold=st.sampled_from([0, 0, 1]),
+        settled=st.sampled_from(["", "succeeded", "failed", "cancelled", "stale"]),
         queues=orders | st.just(()),
         lost=st.booleans(),
     )
     @precondition(lambda self: self.runs)
-    def finish(self, number: int, queues: tuple[str, ...], lost: bool, **settled: Any) -> None:
+    def finish(self, number: int, queues: tuple[str, ...], lost: bool, **end: Any) -> None:
         number = number if number in self.runs else min(self.runs)
         job_id, fence = self.runs[number]
-        error = "builtins.OSError\nTraceback" if settled["outcome"] == "retried" else "-"
+        error = "builtins.OSError\nTraceback" if end["outcome"] == "retried" else "-"
         before, slot = self.seen, self.slot(number)
-        reply = self.ask("finish", queues, id=job_id, fence=fence, error=error, **settled, **slot)
+        reply = self.ask("finish", queues, id=job_id, fence=fence, error=error, **end, **slot)
         again = self.arrived(lost, reply)
         known = "repeated" if reply[0] in ("ok", "cancelled") else reply[0]
         assert again[0] == known or not lost
@@ -185,7 +211,8 @@ class Machine(ScheduleRules):
         number = self.outrun()[0]
         if what == "finish":
             done = {"outcome": "succeeded", "delay": 0, "result": '"late"', "reason": "late"}
-            self.finish(number, queues=(), lost=False, cached="d1 0", untold=1, **done)
+            done |= {"cached": "d1 0", "settled": ""}
+            self.finish(number, queues=(), lost=False, untold=1, **done)
         elif what == "report":
             self.report(number)
         elif what == "renew":
@@ -336,7 +363,7 @@ class Machine(ScheduleRules):
         self.runs.clear()
         self.claim(0, ("*",), lost=False)
         done = {"outcome": "succeeded", "result": "", "reason": "", "error": "-", "delay": 0}
-        done |= {"cached": "", "untold": 0}
+        done |= {"cached": "", "untold": 0, "settled": "succeeded"}
         while 0 in self.runs:
             (job_id, fence), before = self.runs[0], self.seen
             reply = self.ask("finish", ("*",), id=job_id, fence=fence, **done, **self.slot(0))

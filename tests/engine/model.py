@@ -162,6 +162,7 @@ class Moves:
         else:
             if not isinstance(self.keys.get(f"job:{job_id}"), dict):
                 self.keys.pop(f"job:{job_id}", None)
+            self.note_unsettled(job_id, job, "failed", "damaged")
             at = job.get("enqueued_at", self.now)
             self.to_final(job_id, queue, "failed", queue=queue, reason="damaged", enqueued_at=at)
             self.increase("totals", "damaged")
@@ -180,6 +181,16 @@ class Moves:
         for _, one in self.ordered("ended")[:-MOST_ENDED]:
             self.drop("ended", one)
             self.increase("totals", "untold")
+
+    def note_unsettled(
+        self, job_id: str, job: dict[str, str], state: str, reason: str, settled: str = ""
+    ) -> None:
+        """Note how a durable job ends, unless its row is `settled` in that state."""
+        if "round" in job and settled != state:
+            found = self.keys.get("unsettled")
+            known = found if isinstance(found, dict) else {}
+            member = f"{job_id} {job['round']} {state} {reason}"
+            self.keys["unsettled"] = known | {member: float(self.now)}
 
     def drop_ended(self, job_id: str) -> None:
         if isinstance(self.keys.get("ended"), dict):
@@ -235,6 +246,7 @@ class Moves:
             score = float(job.get("score") or self.next_score(job.get("priority")))
             self.to_queued(job_id, queue, score, **fields)
         else:
+            self.note_unsettled(job_id, job, state, reason)
             self.to_final(job_id, queue, state, reason=reason, **fields)
         self.drop(f"leases:{queue}", job_id)
         self.append_attempt(

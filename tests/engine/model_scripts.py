@@ -178,6 +178,7 @@ class Model(WorkerScripts):
             self.leave_other_indexes(id, job)
         if state in FINAL:
             return [state, state]
+        self.note_unsettled(id, job, "cancelled", reason)
         self.to_final(id, str(queue), "cancelled", reason=reason)
         self.drop(f"{state}:{queue}", id)
         if state == "queued":
@@ -185,15 +186,16 @@ class Model(WorkerScripts):
         self.note_ended(id)
         return [state, "cancelled"]
 
-    def requeue(self, *, id: str, nonce: str) -> list[str]:
+    def requeue(self, *, id: str, nonce: str, round: int | str) -> list[str]:
         job = self.fields(id)
         state, queue = job.get("state"), job.get("queue")
         if not state:
             return []
         if state == "queued" and job.get("requeued") == nonce:
             self.leave_other_indexes(id, job)
-        if state in ("queued", "running", "waiting") or job.get("requeued") == nonce:
-            return [state, state]
+        newer = {"round": round} if round and int(round) > int(job.get("round", 0)) else {}
+        if refusal := self.refused_requeue(id, job, nonce, newer):
+            return refusal
         fence = job.get("fence", "")
         if state == "succeeded" and "attempts" not in job:
             times = job.get("attempted_at", "0"), job.get("finished_at", "0")
@@ -202,7 +204,8 @@ class Model(WorkerScripts):
         self.drop_ended(id)
         if state == "failed" and "task" in job:
             self.leave_failed(id, job["task"])
-        self.to_queued(id, str(queue), self.next_score(job.get("priority")), requeued=nonce)
+        score = self.next_score(job.get("priority"))
+        self.to_queued(id, str(queue), score, requeued=nonce, **newer)
         if state != "scheduled":
             self.keys.pop(f"result:{id}", None)
             self.keys.pop(f"progress:{id}", None)
@@ -212,6 +215,44 @@ class Model(WorkerScripts):
                 job.pop(name, None)
             self.append_attempt(id, 0, "-", "-", self.now, self.now, "requeued")
         return [state, "queued"]
+
+    def refused_requeue(
+        self, job_id: str, job: dict[str, str], nonce: str, newer: dict[str, Any]
+    ) -> list[str]:
+        """Return the reply about a job that is not to be queued; [] if it is."""
+        state = job["state"]
+        if newer and state not in FINAL:
+            self.hset(f"job:{job_id}", **newer)
+            return [state, state]
+        if state in ("queued", "running", "waiting") or job.get("requeued") == nonce:
+            return [state, state]
+        if "round" in job and not newer and state != "scheduled":
+            return [state, state, job["round"]]
+        return []
+
+    def settle(self, *, id: str, round: int, state: str, result: str, reason: str) -> list[str]:
+        job = self.fields(id)
+        before, queue = job.get("state"), str(job.get("queue"))
+        if not before:
+            return []
+        if job.get("round") != str(round) or before == "running":
+            return [before, before]
+        if before == state:
+            self.leave_other_indexes(id, job)
+            return [before, before]
+        self.keys.pop(f"result:{id}", None)
+        if result:
+            self.keys[f"result:{id}"] = result
+        attempts = job.get("attempts", "1")
+        self.drop(f"{before}:{queue}", id)
+        if before == "queued":
+            self.note_no_work(queue)
+        if before == "failed" and "task" in job:
+            self.leave_failed(id, job["task"])
+        self.to_final(id, queue, state, reason=reason, attempts=attempts)
+        if before not in FINAL:
+            self.note_ended(id)
+        return [before, state]
 
     def leave_other_indexes(self, job_id: str, job: dict[str, str]) -> None:
         for other in (*BEFORE_START, *FINAL):
@@ -230,6 +271,8 @@ class Model(WorkerScripts):
             return []
         if state == "running":
             return [state, state]
+        if state not in FINAL:
+            self.note_unsettled(id, job, "cancelled", "deleted")
         self.drop(f"{state}:{job.get('queue')}", id)
         if state == "queued":
             self.note_no_work(str(job.get("queue")))

@@ -48,18 +48,18 @@ class WorkerScripts(Moves):
         slot: str,
         nonce: str,
         lease: int,
-        **settled: Any,
+        **end: Any,
     ) -> list[Any]:
         job = dict(self.fields(id))
         if job.get("state") != "running" or job.get("fence") != fence:
-            reply = self.refuse(id, job, fence, worker, nonce, **settled)
+            reply = self.refuse(id, job, fence, worker, nonce, **end)
             return [reply, str(self.now), *(["more"] if queues else [])]
         reply = "ok"
-        counted = settled["outcome"] != "released"
-        if job.get("cancel") and settled["outcome"] not in ("succeeded", "failed"):
+        counted = end["outcome"] != "released"
+        if job.get("cancel") and end["outcome"] not in ("succeeded", "failed"):
             reply = "cancelled"
-            settled |= {"outcome": "cancelled", "reason": job["cancel"]}
-        self.settle(id, job, fence, worker, counted, **settled)
+            end |= {"outcome": "cancelled", "reason": job["cancel"]}
+        self.end_run(id, job, fence, worker, counted, **end)
         if queues:
             given = self.next_job(epoch, (worker, slot, nonce, lease), queues)
             if given:
@@ -68,7 +68,7 @@ class WorkerScripts(Moves):
         return [reply, str(self.now), *(["more"] if queues else [])]
 
     def refuse(
-        self, job_id: str, job: dict[str, str], fence: str, worker: str, nonce: str, **settled: Any
+        self, job_id: str, job: dict[str, str], fence: str, worker: str, nonce: str, **end: Any
     ) -> str:
         """Handle the finish of a run that does not hold its job."""
         if "queue" in job and job.get("fence") == fence:
@@ -76,26 +76,30 @@ class WorkerScripts(Moves):
             runs = self.keys.get(f"attempts:{job_id}", [])
             told = isinstance(runs, list) and any(f" {fence} " in run for run in runs)
             if not told and not (job.get("state") == "succeeded" and "attempts" not in job):
-                words = (fence, worker, job.get("attempted_at", "0"), self.now, settled["outcome"])
+                words = (fence, worker, job.get("attempted_at", "0"), self.now, end["outcome"])
                 number = max(1, int(job.get("attempts", 1)))
-                self.append_attempt(job_id, number, *words, error=settled["error"])
+                self.append_attempt(job_id, number, *words, error=end["error"])
             return "repeated"
         if "queue" in job and job.get("fence") == next_fence(fence, nonce):
             return "repeated"
         runs = self.keys.get(f"attempts:{job_id}", [])
         records = [run.split() for run in runs] if isinstance(runs, list) else []
         if "queue" in job and any(
-            (record[1], record[5]) == (fence, settled["outcome"])
+            (record[1], record[5]) == (fence, end["outcome"])
             for record in records
             if len(record) > 5
         ):
             return "repeated"
-        self.increase("totals", "stale")
-        if "queue" in job:
-            self.count("stale", job["queue"])
+        self.count_stale(job)
         return "stale"
 
-    def settle(
+    def count_stale(self, job: dict[str, str], is_stale: bool = True) -> None:
+        if is_stale:
+            self.increase("totals", "stale")
+        if is_stale and "queue" in job:
+            self.count("stale", job["queue"])
+
+    def end_run(
         self,
         job_id: str,
         job: dict[str, str],
@@ -110,6 +114,7 @@ class WorkerScripts(Moves):
         delay: int,
         cached: str,
         untold: int,
+        settled: str,
     ) -> None:
         queue, attempts, held = job["queue"], int(job.get("attempts", 0)), job.get("held_since", "")
         started, first = job.get("attempted_at", "0"), fence.startswith("1-")
@@ -126,6 +131,7 @@ class WorkerScripts(Moves):
             score = float(job.get("score") or self.next_score(job.get("priority")))
             self.to_queued(job_id, queue, score, **fields)
         else:
+            self.note_unsettled(job_id, job, outcome, reason, settled)
             if result:
                 self.keys[f"result:{job_id}"] = result
             elif not first:
@@ -140,6 +146,7 @@ class WorkerScripts(Moves):
             self.append_attempt(job_id, attempts + 1, *words, error=error)
         if outcome not in ("released", "cancelled"):
             self.count(outcome, queue)
+        self.count_stale(job, settled == "stale" and not told)
         if untold and outcome in ("succeeded", "failed", "cancelled"):
             self.note_ended(job_id)
 

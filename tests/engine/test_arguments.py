@@ -18,6 +18,7 @@ FINISH: dict[str, Any] = {
     "delay": 0,
     "cached": "",
     "untold": 0,
+    "settled": "",
     "worker": "worker-1",
     "slot": "0.0",
     "nonce": "0000000000000000009000000000000",
@@ -28,6 +29,9 @@ CLAIM = {name: FINISH[name] for name in ("worker", "slot", "nonce", "lease")}
 
 def job(at: int, word: object) -> list[Any]:
     return [*JOB[:at], word, *JOB[at + 1 :]]
+
+
+SETTLE = {"id": JOB[0], "round": 1, "state": "failed", "result": "", "reason": ""}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +101,10 @@ def test_finish_that_is_wrong_ends_no_run(
         ("renew", ["pid"], {"worker": "w", "lease": 1}, "info is"),
         ("renew", [], {"worker": "a b", "lease": 1}, 'worker is "a b"'),
         ("cancel", [], {"id": JOB[0], "reason": "a b"}, 'reason is "a b"'),
-        ("requeue", [], {"id": JOB[0], "nonce": ""}, 'nonce is ""'),
+        ("requeue", [], {"id": JOB[0], "nonce": "", "round": ""}, 'nonce is ""'),
+        ("requeue", [], {"id": JOB[0], "nonce": "n", "round": "one"}, 'round is "one"'),
+        ("settle", [], SETTLE | {"round": ""}, 'round is ""'),
+        ("settle", [], SETTLE | {"state": "queued"}, 'state is "queued"'),
         ("promote", [], {"limit": "all"}, 'limit is "all"'),
         ("trim", ["queued", 1, 1], {"first": "", "limit": 1}, 'keep is "queued"'),
         ("trim", ["failed", "1d", 1], {"first": "", "limit": 1}, 'keep is "1d"'),

@@ -21,7 +21,7 @@ from django_jobqueue.engine.scripts import Scripts
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
 from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.run import RunResult
-from django_jobqueue.jobs.states import FINAL
+from django_jobqueue.jobs.states import FINAL, Outcome, State
 from tests.support.breaker import breaker
 from tests.support.clock import TEST_CLOCK, Clock
 from tests.support.consistency import assert_consistent
@@ -254,6 +254,52 @@ def run_now(engine: Engine) -> Call:
 def refresh(engine: Engine) -> Call:
     job = new_job(new_id(), "default", "a.b", b"payload")
     return lambda: engine.cached_results.refresh("d", job, seen="", keep=0)
+
+
+def durable(state: State, after: Callable[[Engine, str], object]) -> Case:
+    """Return the case of a call about a durable job that is in a state."""
+
+    def prepare(engine: Engine) -> Call:
+        job_id, slot = add(engine, round=1), Slot("worker-1", "0.0")
+        if state.is_final:
+            finish(engine, slot, claimed(engine, slot), RunResult(Outcome(state.value)))
+        return lambda: after(engine, job_id)
+
+    return prepare
+
+
+CASES |= {
+    "durable_cancellation": durable(
+        State.QUEUED, lambda engine, job_id: engine.jobs.cancel(job_id)
+    ),
+    "durable_requeue": durable(
+        State.FAILED, lambda engine, job_id: engine.jobs.requeue(job_id, round=2)
+    ),
+    "durable_settled": durable(
+        State.FAILED,
+        lambda engine, job_id: engine.unsettled.settle(job_id, 1, State.SUCCEEDED, "", "1"),
+    ),
+    "durable_settled_unrun": durable(
+        State.QUEUED,
+        lambda engine, job_id: engine.unsettled.settle(job_id, 1, State.FAILED, "by_row", ""),
+    ),
+}
+
+
+def test_no_end_of_a_durable_job_goes_unnoted(fragile: Engine) -> None:
+    """Wherever its script breaks: the note comes before the state."""
+    for result in (DONE, FAILED):
+        for at in range(1, MOST_COMMANDS):
+            fragile.client.redis.flushall()
+            fragile.client.detach()
+            job_id, slot = add(fragile, round=1), Slot("worker-1", "0.0")
+            end = partial(
+                fragile.claims.finish, run=claimed(fragile, slot), result=result, queues=[]
+            )
+            if not breaks(fragile, again(slot, end), at):
+                break
+            is_final = record(fragile, job_id)["state"] in FINAL
+            assert fragile.unsettled.count() or not is_final, f"broken at command {at}"
 
 
 STORE = {"enqueue", "fire", "run_now", "refresh"}  # a broken one has accepted nothing

@@ -37,10 +37,11 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
         ["y", "default", "a.b", 0, "", b"1.x.{}", 0],
         {"digest": "d", "seen": "", "keep": 0},
     ),
-    "requeue": ([], {"id": "x", "nonce": "n"}),
+    "requeue": ([], {"id": "x", "nonce": "n", "round": ""}),
     "re_sign": (["x", b"1.old.", b"1.new."], {}),
     "resume": ([], {"queue": "default"}),
     "run_now": (["y", "default", "a.b", 0, "", b"1.x.{}", 0], {"name": "n"}),
+    "settle": ([], {"id": "x", "round": 1, "state": "failed", "result": "", "reason": ""}),
     "sum": ([], {"interval": 1}),
     "trim": (["failed", 1, 1], {"first": "", "limit": 1}),
 }

@@ -43,6 +43,8 @@ BESIDE = {
     "paths.py": "finds the task of a path",
     "jobs/signature.py": "asks whether a call fits its function",
     "on_commit.py": "asks whether there is a transaction",
+    "ledger/": "finds that the job is not durable",
+    "engine/unsettled.py": "looks for ends that rows don't tell",
     "worker/ended.py": "looks for jobs that ended without a slot",
     "worker/execution.py": "holds a run that has ended",
     "worker/log_lines.py": "words the lines of the log",

@@ -83,6 +83,7 @@ OPTIONS: dict[str, object] = {
     "URL": TEST_REDIS_URL,
     "STORE_IN_TESTS": True,
     "LEASE": float(os.environ.get("TEST_LEASE", "30")),
+    **json.loads(os.environ.get("TEST_OPTIONS", "{}")),  # of a worker process
 }
 JOBQUEUE_REQUESTS: dict[str, object] = json.loads(os.environ.get("TEST_REQUESTS", "{}"))
 TASKS: dict[str, dict[str, object]] = {

@@ -157,11 +157,27 @@ def look_after(user: Engine, make_job: Make, slot: Slot) -> None:
     user.jobs.cancel(make_job(queue="old"))
     assert user.queues.has_ended()
     assert user.queues.pop_ended(10)
+    keep_ledger(user, make_job)
     user.leases.forget(slot.worker)
     resigned = make_job(queue="old")
     stored: Any = client.get(keys("payload", resigned))
     head, _, _ = stored.rpartition(b".")
     KeyRotation(user.client).re_sign([(resigned, head, head)])
+
+
+def keep_ledger(user: Engine, make_job: Make) -> None:
+    """Do what the ledger of durable jobs asks of Redis."""
+    durable = make_job(queue="old", round=1)
+    user.jobs.cancel(durable)
+    user.jobs.delete(make_job(queue="old", round=1))
+    user.unsettled.mark_durable()
+    assert user.unsettled.look() == (True, True)
+    assert user.unsettled.held([durable])
+    assert user.unsettled.value(durable) is None
+    user.unsettled.settle(durable, 1, State.SUCCEEDED, "", "1")
+    user.jobs.requeue(durable, round=2)
+    user.unsettled.drop(user.unsettled.read(0, 10))
+    assert user.unsettled.count() == 0
 
 
 def fire_and_refresh(user: Engine) -> None:
@@ -275,6 +291,7 @@ def test_without_a_right_nothing_starts(
     guarded.refused()
 
 
+@pytest.mark.django_db
 def test_commands(user: Engine, make_job: Make, settings: Any) -> None:
     """Each action of `manage.py jobqueue`, and the checks."""
     job_id = make_job()
@@ -284,6 +301,7 @@ def test_commands(user: Engine, make_job: Make, settings: Any) -> None:
         "adopt": ["--noinput"],
         "re-sign": [],
         "cancel": [job_id],
+        "reconcile": [],
     }
     (actions,) = (
         action.choices

@@ -6,7 +6,9 @@ import pytest
 from django.core import checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
+from django.db import connections
 
+from django_jobqueue import compat, paths, task
 from django_jobqueue.backend import JobQueueBackend
 from django_jobqueue.checks import check_configuration, check_servers
 from django_jobqueue.engine import Engine, close_engines
@@ -14,6 +16,10 @@ from django_jobqueue.engine import Engine, close_engines
 BACKEND = "django_jobqueue.backend.JobQueueBackend"
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 NOWHERE = "redis://:hunter2@127.0.0.1:1"  # nothing listens there
+
+
+def plain() -> None:
+    pass
 
 
 def redis_cache(location: str) -> dict[str, Any]:
@@ -160,6 +166,54 @@ def test_w005_open_way(configure, url: str, given: dict[str, str], what: str) ->
     assert "0.0.0.0:1" in way.msg
     assert "rediss://" in str(way.hint)
     assert "hunter2" not in f"{way}{server}"
+
+
+def test_e008_unknown_database(configure) -> None:
+    """It would fail at the first enqueue."""
+    configure(URL=NOWHERE, DATABASE="ledgr")
+    (message,) = check_configuration()
+    assert message.id == "jobqueue.E008"
+    assert "'ledgr'" in message.msg
+    assert "there is: default" in message.msg
+
+
+@pytest.fixture
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks that the test defines are forgotten after it."""
+    monkeypatch.setattr(paths, "_tasks", dict(paths._tasks))
+
+
+def test_e009_atomic_needs_durable(configure, forgotten: None) -> None:
+    """A task may say so itself, or the alias for all."""
+    configure(URL=NOWHERE)
+    atomic = task(atomic=True)(plain)
+    (message,) = check_configuration()
+    assert message.id == "jobqueue.E009"
+    assert atomic.module_path in message.msg
+    with pytest.raises(compat.InvalidTask, match="atomic=True needs a row"):
+        atomic.get_backend().validate_task(atomic)
+    configure(URL=NOWHERE, DURABLE=True)
+    assert "jobqueue.E009" not in ids(check_configuration())
+
+
+@pytest.mark.parametrize(
+    ("options", "silent"),
+    [
+        ({}, False),
+        ({"transaction_mode": "DEFERRED"}, False),
+        ({"transaction_mode": "IMMEDIATE"}, True),
+    ],
+)
+def test_w010_sqlite_that_fails_at_once(
+    configure, monkeypatch: pytest.MonkeyPatch, options: dict[str, str], silent: bool
+) -> None:
+    """Only if jobs are durable."""
+    database = connections.settings["default"] | {"OPTIONS": options}
+    monkeypatch.setitem(connections.settings, "default", database)
+    configure(URL=NOWHERE)
+    assert check_configuration() == []
+    configure(URL=NOWHERE, DURABLE=True)
+    assert ids(check_configuration()) == ([] if silent else ["jobqueue.W010"])
 
 
 def test_faulty_configuration_is_told_once(configure) -> None:

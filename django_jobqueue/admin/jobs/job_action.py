@@ -11,10 +11,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from django_jobqueue.admin.display import STATES
-from django_jobqueue.engine import get_engine
-from django_jobqueue.engine.jobs import Jobs
+from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.exceptions import JobNotFound, JobQueueError
 from django_jobqueue.jobs.states import TRANSITIONS, State
+from django_jobqueue.ledger import rounds
 from django_jobqueue.models import Job
 
 MISSING = ngettext_lazy(
@@ -31,7 +31,7 @@ class JobAction:
     """One action on a job, with its texts."""
 
     name: str  # of the script; see TRANSITIONS
-    run: Callable[[Jobs, str], State | None]  # returns the new state; None: deleted
+    run: Callable[[Engine, str], State | None]  # returns the new state; None: deleted
     target: State | None  # the state after the action; None: deleted
     log: Promise | str
     done: Promise  # with the count
@@ -76,7 +76,7 @@ def apply(action: JobAction, rows: Iterable[Job], missing: int = 0) -> ActionRep
     report = ActionReport(action, missing=missing)
     for row in rows:
         try:
-            state = action.run(get_engine(row.alias).jobs, row.id)
+            state = action.run(get_engine(row.alias), row.id)
         except JobNotFound:
             report.missing += 1
         except JobQueueError as error:
@@ -92,13 +92,13 @@ def apply(action: JobAction, rows: Iterable[Job], missing: int = 0) -> ActionRep
     return report
 
 
-def _delete(jobs: Jobs, job_id: str) -> State | None:
-    return None if jobs.delete(job_id) else State.RUNNING
+def _delete(engine: Engine, job_id: str) -> State | None:
+    return None if engine.jobs.delete(job_id) else State.RUNNING
 
 
 REQUEUE = JobAction(
     name="requeue",
-    run=Jobs.requeue,
+    run=rounds.requeue,
     target=State.QUEUED,
     log=gettext_lazy("Requeued."),
     done=ngettext_lazy("%(count)d job requeued.", "%(count)d jobs requeued.", "count"),
@@ -110,7 +110,7 @@ REQUEUE = JobAction(
 )
 CANCEL = JobAction(
     name="cancel",
-    run=Jobs.cancel,
+    run=rounds.cancel,
     target=State.CANCELLED,
     log=gettext_lazy("Cancelled."),
     done=ngettext_lazy("%(count)d job cancelled.", "%(count)d jobs cancelled.", "count"),

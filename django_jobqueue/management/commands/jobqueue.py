@@ -5,14 +5,17 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
+from django.db import Error
 
-from django_jobqueue.engine import handshake, new_engine
-from django_jobqueue.engine.client import Client
-from django_jobqueue.engine.jobs import Jobs
+from django_jobqueue.engine import Engine, handshake, new_engine
 from django_jobqueue.engine.key_rotation import KeyRotation
 from django_jobqueue.engine.locate import caller_timeouts
 from django_jobqueue.exceptions import JobNotFound, JobQueueError
 from django_jobqueue.jobs.states import State
+from django_jobqueue.ledger import rounds
+from django_jobqueue.ledger.lag import lag
+from django_jobqueue.ledger.reconciling import Reconciliation
+from django_jobqueue.ledger.signatures import re_sign_rows
 from django_jobqueue.management import output
 
 
@@ -29,20 +32,24 @@ class Command(output.Command):
         )
         cancel = actions.add_parser("cancel", help="cancel jobs; running ones are told to end")
         cancel.add_argument("ids", nargs="+", metavar="id")
-        for action in (adopting, re_sign, cancel):
+        reconcile = actions.add_parser(
+            "reconcile", help="bring Redis and the ledger of durable jobs together"
+        )
+        for action in (adopting, re_sign, cancel, reconcile):
             action.add_argument("--backend", default="default", help="alias in TASKS")
         adopting.add_argument("--noinput", action="store_true", help="don't ask")
         adopting.set_defaults(act=self._adopt)
         re_sign.set_defaults(act=self._re_sign)
         cancel.set_defaults(act=self._cancel)
+        reconcile.set_defaults(act=self._reconcile)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            options["act"](new_engine(options["backend"], caller_timeouts()).client, options)
-        except (JobQueueError, ImproperlyConfigured) as error:
+            options["act"](new_engine(options["backend"], caller_timeouts()), options)
+        except (JobQueueError, ImproperlyConfigured, Error) as error:
             raise CommandError(str(error)) from error
 
-    def _adopt(self, client: Client, options: dict[str, Any]) -> None:
+    def _adopt(self, engine: Engine, options: dict[str, Any]) -> None:
         if not options["noinput"]:
             self.tell(
                 "Processes of the former owner will be refused, and jobs that were not signed "
@@ -50,11 +57,11 @@ class Command(output.Command):
             )
             if _answer('Type "adopt" to go on: ') != "adopt":
                 raise CommandError("Nothing was changed.")
-        former = handshake.adopt(client.run, client.options)
+        former = handshake.adopt(engine.client.run, engine.options)
         self.tell(f"Adopted; the former owner was {former or 'nobody'}.", self.style.SUCCESS)
 
-    def _re_sign(self, client: Client, options: dict[str, Any]) -> None:
-        for latest in KeyRotation(client).sweep():
+    def _re_sign(self, engine: Engine, options: dict[str, Any]) -> None:
+        for latest in KeyRotation(engine.client).sweep():
             if latest.is_done or options["verbosity"] > 1:
                 self.tell(
                     f"Pass {latest.number}: {latest.seen} jobs seen, {latest.changed} signed anew, "
@@ -65,6 +72,9 @@ class Command(output.Command):
                 "Jobs signed with an older key keep coming: give all processes the newest key "
                 "first, then run this again."
             )
+        rows = re_sign_rows(engine)
+        if rows:
+            self.tell(f"{rows} rows of durable jobs signed anew.")
         if latest.foreign:
             self.tell("What none of the keys has signed is left alone; it fails if it runs.")
         if latest.number > 1:
@@ -75,11 +85,11 @@ class Command(output.Command):
         else:
             self.tell("No job needs an older key any more.", self.style.SUCCESS)
 
-    def _cancel(self, client: Client, options: dict[str, Any]) -> None:
+    def _cancel(self, engine: Engine, options: dict[str, Any]) -> None:
         missing = 0
         for job_id in options["ids"]:
             try:
-                state = Jobs(client).cancel(job_id)
+                state = rounds.cancel(engine, job_id)
             except JobNotFound:
                 missing += 1
                 self.complain(f"{job_id}: there is no such job")
@@ -88,6 +98,20 @@ class Command(output.Command):
                 self.tell(f"{job_id}: it is {state}{told}")
         if missing:
             raise CommandError(f"{missing} of {len(options['ids'])} jobs were not found.")
+
+    def _reconcile(self, engine: Engine, options: dict[str, Any]) -> None:
+        reconciliation = Reconciliation(engine)
+        reconciliation.run_all()
+        report, left = reconciliation.report, lag(engine)
+        self.tell(
+            f"{report.settled} ends written, {report.stored} jobs stored, "
+            f"{report.purged} old rows removed."
+        )
+        self.tell(
+            f"Left: {left.waiting} jobs wait for Redis, {left.unsettled} ends for their rows."
+        )
+        if left.waiting or left.unsettled:
+            raise CommandError(f"The oldest has waited for {left.seconds:.0f} s: the log says why.")
 
 
 def _answer(question: str) -> str:

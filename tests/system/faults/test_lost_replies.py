@@ -189,6 +189,21 @@ def requeue(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     return lambda far: far.jobs.requeue(job_id), State.QUEUED.__eq__
 
 
+@case("requeue")
+def requeue_of_a_durable_job(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    job_id = make_job(round=1)
+    engine.jobs.cancel(job_id)
+    return lambda far: far.jobs.requeue(job_id, round=2), State.QUEUED.__eq__
+
+
+@case("settle")
+def settle(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    job_id = make_job(round=1)
+    engine.jobs.cancel(job_id)
+    given = (job_id, 1, State.SUCCEEDED, "", "1")
+    return lambda far: far.unsettled.settle(*given), State.SUCCEEDED.__eq__
+
+
 @case("delete")
 def delete(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     """The second call can't know of the first: it says that there is no such job."""

@@ -11,7 +11,8 @@
 local wrong = bad_word('reason', reason)
 if wrong then return wrong end
 local t = now()
-local state, queue, worker, task = fields_of(id, 'state', 'queue', 'worker', 'task')
+local state, queue, worker, task, round =
+  fields_of(id, 'state', 'queue', 'worker', 'task', 'round')
 if not state then return {} end
 if state == 'running' then
   -- The field stays with the job: no other run follows, however this one ends.
@@ -23,6 +24,7 @@ end
 allow_at_maxmemory()
 if state == 'cancelled' then leave_other_indexes(id, queue, state, task) end
 if is_final(state) then return {state, state} end
+if round then note_unsettled(id, round, 'cancelled', reason, t) end
 to_final(id, queue, 'cancelled', t, 'reason', reason)
 leave_index(id, queue, state)
 note_ended(id, t)

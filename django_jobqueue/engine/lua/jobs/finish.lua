@@ -13,6 +13,7 @@
 --   cached     if the result is to be the cached value of its task: digest, a space, and the
 --              seconds that it is kept without a newer one (0: for ever); else ''
 --   untold     1: the caller is no slot, and tells nobody that the job has ended; else 0
+--   settled    state that the row of a durable job has got; stale: another run holds it; else ''
 --   worker     id of the worker
 --   slot       name of the slot in its worker
 --   nonce      name of this call's claim, as in claim
@@ -30,7 +31,8 @@ local wrong = not is_first_success and bad_end(outcome, delay, error)
   or not is_claim(worker, slot, nonce, lease) and bad_word_of_claim(worker, slot, nonce, lease)
 if wrong then return wrong end
 local t, reply = now(), 'ok'
-local state, current, queue, cancel = fields_of(id, 'state', 'fence', 'queue', 'cancel')
+local state, current, queue, cancel, round =
+  fields_of(id, 'state', 'fence', 'queue', 'cancel', 'round')
 if state ~= 'running' or current ~= fence then
   reply = refuse(id, fence, worker, nonce, outcome, error, t)
 elseif is_first_success then
@@ -38,12 +40,13 @@ elseif is_first_success then
   if result ~= '' then call_at_maxmemory('SET', key('result', id), result) end
   if cached ~= '' then keep_cached(cached, result, id, t) end
   call_at_maxmemory('ZADD', key('succeeded', queue), t, id)
+  if round and settled ~= outcome then note_unsettled(id, round, outcome, '', t) end
   call('HSET', key('job', id), 'state', 'succeeded', 'finished_at', t)
   call('ZREM', key('leases', queue), id)
   count('succeeded', queue, t, 1)
 else
   reply = end_run(id, queue, fence, worker, outcome, result, reason, error, delay, cached, cancel,
-    untold, t)
+    untold, round, settled, t)
 end
 local is_ended = reply == 'ok' or reply == 'cancelled'
 local claimed = is_ended and queues[1]

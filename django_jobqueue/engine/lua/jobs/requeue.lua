@@ -5,14 +5,17 @@
 --   epoch  name of the keys that the process is attached to
 --   id     id of the job
 --   nonce  random name of this call; a repeated call has the same one, and changes nothing
--- Returns: {state before, state now}; {} if there is no such job; error DETACHED
+--   round  that of the row of a durable job, which was opened for it; else ''. A job that is not
+--          final only takes it over
+-- Returns: {state before, state now}; {} if there is no such job; {state, state, round} of a final
+--     durable job that needs a greater round; error DETACHED
 -- Atomic: two calls could queue the job twice
 
 -- The fields that tell of earlier runs: emptied by the write that queues the job, then removed.
-local function forget_runs(state)
+local function forget_runs(state, ...)
   if state == 'scheduled' then return {} end
   return {'attempts', '0', 'recoveries', '0', 'reason', '', 'finished_at', '', 'started_at', '',
-    'attempted_at', '', 'held_since', '', 'cancel', ''}
+    'attempted_at', '', 'held_since', '', 'cancel', '', ...}
 end
 
 -- Writes the record of a first, successful run, which was not needed until now.
@@ -23,18 +26,26 @@ local function write_first_run(state)
   append_attempt(id, 1, fence, worker, attempted_at, finished_at or '0', state, '-')
 end
 
-local wrong = bad_word('nonce', nonce)
+local wrong = bad_word('nonce', nonce) or round ~= '' and bad_number('round', round)
 if wrong then return wrong end
-local state, queue, task, priority, requeued =
-  fields_of(id, 'state', 'queue', 'task', 'priority', 'requeued')
+local state, queue, task, priority, requeued, known =
+  fields_of(id, 'state', 'queue', 'task', 'priority', 'requeued', 'round')
 if not state then return {} end
 if requeued == nonce and state == 'queued' then leave_other_indexes(id, queue, state, task) end
+local is_newer = round ~= '' and tonumber(round) > (tonumber(known or nil) or 0)
+if is_newer and not is_final(state) then
+  allow_at_maxmemory()
+  call('HSET', key('job', id), 'round', round)
+  return {state, state}
+end
 if state == 'queued' or state == 'running' or state == 'waiting' then return {state, state} end
 if requeued == nonce then return {state, state} end -- a repeated call
+if known and not is_newer and state ~= 'scheduled' then return {state, state, known} end
 allow_at_maxmemory()
 local t = now()
 if state ~= 'scheduled' then write_first_run(state) end
-to_queued(id, queue, t, next_score(priority), 'requeued', nonce, unpack(forget_runs(state)))
+to_queued(id, queue, t, next_score(priority), 'requeued', nonce,
+  unpack(is_newer and forget_runs(state, 'round', round) or forget_runs(state)))
 leave_index(id, queue, state, task)
 drop_ended(id)
 if state ~= 'scheduled' then

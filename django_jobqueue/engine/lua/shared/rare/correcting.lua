@@ -24,12 +24,14 @@ end
 -- the two, or the record is damaged. The id leaves the index once the right one holds it. A record
 -- without a known state becomes failed, where people see it.
 local function correct_index(id, index, queue, t)
-  local state, own_queue, enqueued_at = fields_of(id, 'state', 'queue', 'enqueued_at')
+  local state, own_queue, enqueued_at, round =
+    fields_of(id, 'state', 'queue', 'enqueued_at', 'round')
   local states = ' scheduled queued waiting running succeeded failed cancelled '
   if state and own_queue and string.find(states, ' ' .. state .. ' ', 1, true) then
     ensure_index(id, own_queue, state, t)
   else
     ensure_hash(key('job', id))
+    if round then note_unsettled(id, round, 'failed', 'damaged', t) end
     to_final(id, queue, 'failed', t, 'queue', queue, 'reason', 'damaged', 'enqueued_at',
       enqueued_at or t)
     count_total('damaged')

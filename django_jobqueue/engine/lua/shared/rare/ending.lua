@@ -1,4 +1,4 @@
--- Functions about the end of a job: its cached value, whom to tell, all that is known.
+-- Functions about the end of a job: its cached value, whom to tell, its row, all that is known.
 
 -- Stores the result of a run as the cached value; `cached` is a digest and seconds. The value of a
 -- run that began later stays, unless the start of that run lies in the future.
@@ -26,6 +26,12 @@ local function note_ended(id, t)
     call('ZPOPMIN', ended, surplus)
     call('HINCRBY', PREFIX .. 'totals', 'untold', surplus)
   end
+end
+
+-- Notes how a durable job ends, for its row in the database. It is written before the state, so
+-- that no job is final without it: where the two differ, the row decides.
+local function note_unsettled(id, round, state, reason, t)
+  add_to_set(PREFIX .. 'unsettled', t, id .. ' ' .. round .. ' ' .. state .. ' ' .. reason)
 end
 
 -- Returns all data of a job: fields and values, payload, result, progress, records of its runs, due

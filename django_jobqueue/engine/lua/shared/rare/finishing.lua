@@ -9,9 +9,15 @@ local function bad_end(outcome, delay, error)
   return bad_number('delay', delay) or bad_word('error', string.match(error, '^[^\n]*'))
 end
 
+-- Counts a run that another one has overtaken.
+local function count_stale(queue, t)
+  count_total('stale')
+  if queue then count('stale', queue, t, 1) end
+end
+
 -- Ends a run, and moves its job. Returns the reply to finish.
 local function end_run(id, queue, fence, worker, outcome, result, reason, error, delay, cached,
-  cancel, untold, t)
+  cancel, untold, round, settled, t)
   local attempts, attempted_at, held_since, score, priority =
     fields_of(id, 'attempts', 'attempted_at', 'held_since', 'score', 'priority')
   attempts = tonumber(attempts) or 0
@@ -33,6 +39,7 @@ local function end_run(id, queue, fence, worker, outcome, result, reason, error,
   elseif outcome == 'released' then
     to_queued(id, queue, t, tonumber(score) or next_score(priority), unpack(fields))
   else
+    if round and settled ~= outcome then note_unsettled(id, round, outcome, reason, t) end
     if result ~= '' then call('SET', key('result', id), result)
     elseif not is_first then call('UNLINK', key('result', id)) end
     if cached ~= '' and outcome == 'succeeded' then keep_cached(cached, result, id, t) end
@@ -41,6 +48,7 @@ local function end_run(id, queue, fence, worker, outcome, result, reason, error,
   call('ZREM', key('leases', queue), id)
   append_attempt(id, attempts + 1, fence, worker, attempted_at, t, outcome, error)
   if outcome ~= 'released' and outcome ~= 'cancelled' then count(outcome, queue, t, 1) end
+  if settled == 'stale' then count_stale(queue, t) end
   if untold == '1' and is_final(outcome) then note_ended(id, t) end
   return reply
 end
@@ -80,7 +88,6 @@ local function refuse(id, fence, worker, nonce, outcome, error, t)
   -- It broke after its record, and another run has begun since.
   if queue and is_recorded(id, fence, outcome) then return 'repeated' end
   allow_at_maxmemory()
-  count_total('stale')
-  if queue then count('stale', queue, t, 1) end
+  count_stale(queue, t)
   return 'stale'
 end

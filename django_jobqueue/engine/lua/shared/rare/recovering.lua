@@ -5,9 +5,9 @@
 -- whose cancel was requested becomes cancelled. The fence keeps only its number, so that a finish
 -- that comes late does not take this for its own work. Returns the job's state now.
 local function recover(id, queue, t, lost, reason)
-  local recoveries, max_recoveries, score, attempts, fence, worker, attempted_at, priority, cancel =
-    fields_of(id, 'recoveries', 'max_recoveries', 'score', 'attempts', 'fence', 'worker',
-      'attempted_at', 'priority', 'cancel')
+  local recoveries, max_recoveries, score, attempts, fence, worker, attempted_at, priority, cancel,
+    round = fields_of(id, 'recoveries', 'max_recoveries', 'score', 'attempts', 'fence', 'worker',
+      'attempted_at', 'priority', 'cancel', 'round')
   recoveries = (tonumber(recoveries) or 0) + lost
   local ended = int(run_number(fence)) .. '-'
   local most = tonumber(max_recoveries) or DEFAULT_MAX_RECOVERIES
@@ -17,6 +17,7 @@ local function recover(id, queue, t, lost, reason)
     to_queued(id, queue, t, tonumber(score) or next_score(priority), 'recoveries', int(recoveries),
       'fence', ended)
   else
+    if round then note_unsettled(id, round, state, cancel or reason, t) end
     to_final(id, queue, state, t, 'recoveries', int(recoveries), 'reason', cancel or reason,
       'fence', ended)
   end

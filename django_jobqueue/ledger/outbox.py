@@ -1,0 +1,99 @@
+"""Write a row with each durable enqueue, in the caller's transaction.
+
+Next: backend.py stores the job when that transaction commits; if it can't, reconciling.py does.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from typing import Any
+from uuid import UUID
+
+from django.db import Error
+from django.utils import timezone
+
+from django_jobqueue.compat import InvalidTask
+from django_jobqueue.conf import Options, load
+from django_jobqueue.engine import Engine
+from django_jobqueue.exceptions import JobQueueError
+from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.prepared import Prepared
+from django_jobqueue.ledger.record import row_of
+from django_jobqueue.models import Enqueued, LedgerState
+from django_jobqueue.paths import registered
+
+logger = logging.getLogger("django_jobqueue")
+
+# The database of the atomic run that this code is in: what it enqueues is durable, so that it is
+# part of the run's commit.
+inside: ContextVar[str] = ContextVar("django_jobqueue_atomic_run", default="")
+
+_used: set[str] = set()  # aliases for which this process has written a row
+
+
+def is_wanted(task: Any, options: Options) -> bool:
+    """Return whether a job of the task is durable."""
+    wanted = getattr(task, "durable", None)  # a task of Django's own decorator has no such option
+    if wanted is None:
+        wanted = options.durable or inside.get() == options.database
+    return bool(wanted)
+
+
+def check(task: Any) -> None:
+    """Raise InvalidTask if the end of the task's jobs is to be atomic without a row to write."""
+    if getattr(task, "atomic", False) and not task.durable and not load(task.backend).durable:
+        raise InvalidTask(
+            f"{task.module_path}: atomic=True needs a row in the ledger: use "
+            '@task(durable=True, atomic=True), or OPTIONS["DURABLE"] = True.'
+        )
+
+
+def is_used(alias: str, options: Options) -> bool:
+    """Return whether this process knows of durable jobs of an alias."""
+    return options.durable or alias in _used or any(_is_durable(alias))
+
+
+def write(alias: str, options: Options, jobs: Sequence[Prepared]) -> None:
+    """Write the rows of new jobs; each job's delay counts from now on."""
+    _used.add(alias)
+    rows = [row_of(one.job, alias) for one in jobs]
+    if len(rows) == 1:
+        rows[0].save(force_insert=True, using=options.database)
+    else:
+        Enqueued.objects.using(options.database).bulk_create(rows)
+
+
+def note_accepted(engine: Engine, jobs: Sequence[Prepared]) -> None:
+    """Note in the rows of those jobs that have one that Redis has stored them.
+
+    What fails here is repeated by a worker, which finds the rows not accepted.
+    """
+    durable = [one.job for one in jobs if one.job.round]
+    if not durable:
+        return
+    try:
+        accept(engine.options.database, durable)
+        engine.unsettled.mark_durable()
+    except (Error, JobQueueError) as error:
+        logger.warning("The ledger does not know yet that jobs were stored: %s", error)
+
+
+def accept(database: str, jobs: Sequence[Job]) -> None:
+    """Note that Redis has stored these jobs, in the round that they have."""
+    rows = Enqueued.objects.using(database).filter(accepted_at=None)
+    for round in {job.round for job in jobs}:
+        ids = [UUID(job.id) for job in jobs if job.round == round]
+        rows.filter(pk__in=ids, round=round).update(accepted_at=timezone.now())
+
+
+def drop(options: Options, job_id: str) -> None:
+    """Remove the row of a job whose enqueue was cancelled before its commit."""
+    rows = Enqueued.objects.using(options.database)
+    rows.filter(pk=UUID(job_id), accepted_at=None, state=LedgerState.OPEN).delete()
+
+
+def _is_durable(alias: str) -> Iterator[bool]:
+    """Yield for each known task of the alias whether it is durable."""
+    for task in registered().values():
+        if task.backend == alias:
+            yield getattr(task, "durable", None) is True

@@ -1,0 +1,116 @@
+"""Requeue and cancel jobs, durable ones by their rows: what Redis has lost too.
+
+A requeue opens the row for one more round, and Redis gets that round after the commit.
+"""
+
+from functools import partial
+from uuid import UUID
+
+from django.db import transaction
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.jobs import RoundNeeded
+from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
+from django_jobqueue.jobs.job import is_id
+from django_jobqueue.jobs.states import State
+from django_jobqueue.ledger import outbox
+from django_jobqueue.ledger.record import job_of
+from django_jobqueue.ledger.rows import close, reopen
+from django_jobqueue.ledger.settling import Settling, exception_of, settle
+from django_jobqueue.models import Enqueued, LedgerState
+
+
+def requeue(engine: Engine, job_id: str) -> State:
+    """Run a final job again from the start, or a scheduled one now; return its state.
+
+    A durable job can be requeued after Redis has trimmed or lost it, as long as its row is kept.
+    Raises: JobNotFound, QueueUnavailable.
+    """
+    known = 0
+    try:
+        return engine.jobs.requeue(job_id)
+    except RoundNeeded as needed:
+        known = needed.round
+        _settle_end(engine, job_id)
+    except JobNotFound:
+        if not _may_have_row(engine, job_id):
+            raise
+        # It may have been deleted a moment ago, which its row does not tell yet.
+        Settling(engine, tidy=lambda: None).settle_all(still=lambda: None)
+    database = engine.options.database
+    with transaction.atomic(using=database):
+        row = Enqueued.objects.using(database).select_for_update().filter(pk=UUID(job_id)).first()
+        if row is None and not known:
+            raise JobNotFound(f"There is no job {job_id}.")
+        if row is None:  # its retention is over, but not that of the job: its run adds a new one
+            return engine.jobs.requeue(job_id, round=known + 1)
+        if row.is_final:
+            reopen(row, max(row.round, known) + 1)
+        transaction.on_commit(partial(_store_again, engine, row), using=database, robust=True)
+    return State.QUEUED
+
+
+def cancel(engine: Engine, job_id: str, reason: str = "cancelled") -> State:
+    """Cancel a job, or tell a running one to end; return its state.
+
+    A durable job that Redis does not hold, or never got, is cancelled in the ledger.
+    Raises: JobNotFound, QueueUnavailable.
+    """
+    try:
+        return engine.jobs.cancel(job_id, reason)
+    except (JobNotFound, QueueUnavailable) as error:
+        if not _may_have_row(engine, job_id):
+            raise
+        unknown = isinstance(error, JobNotFound)
+        found = _cancel_row(engine, job_id, reason, whatever=unknown)
+        if found is None:
+            raise
+        return found
+
+
+def store(engine: Engine, row: Enqueued) -> None:
+    """Give Redis a job in the round of its row, whether Redis holds it or not.
+
+    Raises: QueueUnavailable; ValueError if the row's record can't be read.
+    """
+    try:
+        engine.jobs.requeue(str(row.job_id), round=row.round)
+    except JobNotFound:
+        engine.jobs.enqueue([job_of(row)])
+
+
+def _store_again(engine: Engine, row: Enqueued) -> None:
+    """Store a job of an opened row after the commit; if that fails, a worker does so."""
+    store(engine, row)
+    outbox.accept(engine.options.database, [job_of(row)])
+
+
+def _settle_end(engine: Engine, job_id: str) -> None:
+    """Write the end of a job to its row, if the row does not tell it yet."""
+    held = engine.unsettled.held([job_id]).get(job_id)
+    if held is not None and held.state.is_final:
+        settle(engine, held)
+
+
+def _cancel_row(engine: Engine, job_id: str, reason: str, *, whatever: bool) -> State | None:
+    """Cancel an open row: `whatever`, or only if Redis never got its job; return its state."""
+    database = engine.options.database
+    with transaction.atomic(using=database):
+        rows = Enqueued.objects.using(database).select_for_update().filter(pk=UUID(job_id))
+        row = rows.first()
+        if row is None or (row.accepted_at is not None and not whatever):
+            return None
+        if not row.is_final:
+            close(
+                rows.filter(state=LedgerState.OPEN),
+                {"job_id": row.job_id, "alias": row.alias, "round": row.round},
+                state=State.CANCELLED,
+                reason=reason,
+                exception=exception_of(State.CANCELLED, reason),
+            )
+            return State.CANCELLED
+    return State.CANCELLED if row.state == LedgerState.DUPLICATE else State(row.state)
+
+
+def _may_have_row(engine: Engine, job_id: str) -> bool:
+    return is_id(job_id) and outbox.is_used(engine.alias, engine.options)
