@@ -56,13 +56,18 @@ class JobContext(_ContextBase):  # type: ignore[misc]
 
         A `current` that is not between 0 and `total` counts as the nearer of these, and NaN as 0.
         """
-        total = max(0, _whole(total))
-        begun = total if current > total else max(0, _whole(current))
-        self._report.progress(begun, total, one_line(text))
+        send_progress(self._report, current, total, text)
 
     def log(self, text: str) -> None:
         """Add a line to the job's log. Best effort: see `progress`."""
         self._report.log(one_line(text))
+
+
+def send_progress(report: Report, current: int, total: int, text: str) -> None:
+    """Report a progress with numbers and a text that can be stored."""
+    total = max(0, _whole(total))
+    begun = total if current > total else max(0, _whole(current))
+    report.progress(begun, total, one_line(text))
 
 
 def _whole(number: float) -> int:

@@ -33,6 +33,7 @@ from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import STATE_AFTER, Outcome, Reason
 from django_jobqueue.jobs.text import one_line
+from django_jobqueue.jobs.tracking import current_report
 from django_jobqueue.ledger.runs import LedgerRun
 from django_jobqueue.signals import attempt_failed
 from django_jobqueue.task import Task, as_called, as_task
@@ -70,6 +71,7 @@ class Executor:
             is_foreign = isinstance(error, BadSignature)
             return _refused(job, Reason.BAD_SIGNATURE if is_foreign else Reason.DAMAGED, error)
         returned = False
+        outer = current_report.set(report)  # of a job that runs this one eagerly
         try:
             value = self._run(job, task, report, interrupt, row)
             returned = True
@@ -77,6 +79,8 @@ class Executor:
         except BaseException as error:
             is_bad = returned or (row is not None and row.is_value_bad)
             return self._execution_of_error(job, task, error, is_final=is_bad)
+        finally:
+            current_report.reset(outer)
 
     def task_of(self, job: Job) -> Any:
         """Open the job and return its task.

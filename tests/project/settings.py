@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import django
+
 from tests.support import acl
 
 BASE = Path(__file__).parent
@@ -89,6 +91,16 @@ JOBQUEUE_REQUESTS: dict[str, object] = json.loads(os.environ.get("TEST_REQUESTS"
 TASKS: dict[str, dict[str, object]] = {
     "default": {"BACKEND": "django_jobqueue.backend.JobQueueBackend", "OPTIONS": OPTIONS}
 }
+# The mail server of a worker process. In the tests' own, Django puts another backend there.
+MAIL_HOST, MAIL_PORT = os.environ.get("TEST_MAIL", "127.0.0.1:25").split(":")
+if django.VERSION >= (6, 1):
+    smtp = {
+        "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "OPTIONS": {"host": MAIL_HOST, "port": int(MAIL_PORT)},
+    }
+    MAILERS = {"default": smtp, "smtp": smtp}
+else:
+    EMAIL_HOST, EMAIL_PORT = MAIL_HOST, int(MAIL_PORT)
 if "TEST_DATABASE" in os.environ:  # of a site and its worker, which write to one file
     DATABASES["default"]["OPTIONS"] = {"timeout": 20, "transaction_mode": "IMMEDIATE"}
     MEDIA_ROOT = Path(os.environ["TEST_DATABASE"]).parent / "media"

@@ -13,7 +13,7 @@ What a code block is for stands in a comment above its fence, which readers don'
     <!-- redis -->                       its redis-cli commands suit the keys that they name
     <!-- shown: why -->                  it is only shown
 
-`, before Django 6.1` at the end of a mark limits it to these versions.
+`, before Django 6.1` or `, from Django 6.1` at the end of a mark limits it to these versions.
 """
 
 import os
@@ -35,7 +35,7 @@ PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 URL = "redis://localhost:6379/1"  # what the pages say; the walk puts its own server there
 
 _MARK = re.compile(r"<!-- (file|append|run|start|shell|settings|redis|shown)(?:: (.+?))? -->")
-_BEFORE = re.compile(r", before Django ([\d.]+)$")
+_VERSIONS = re.compile(r", (before|from) Django ([\d.]+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +113,9 @@ class Walk:
                     self.do(block)
 
     def do(self, block: Block) -> None:
-        before = _BEFORE.search(block.what)
-        if before and tuple(int(part) for part in before[1].split(".")) <= django.VERSION:
+        what = _VERSIONS.sub("", block.what)
+        if not _is_for_this_django(block):
             return
-        what = _BEFORE.sub("", block.what)
         if block.mark in {"file", "append"}:
             path = self.folder / what
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -195,6 +194,14 @@ class Walk:
         assert command[0] == "python", f"a page runs {command[0]!r}"
         asks = ["--noinput"] if "createsuperuser" in command else []
         return [sys.executable, *command[1:], *asks]
+
+
+def _is_for_this_django(block: Block) -> bool:
+    limit = _VERSIONS.search(block.what)
+    if limit is None:
+        return True
+    is_newer = tuple(int(part) for part in limit[2].split(".")) <= django.VERSION
+    return is_newer == (limit[1] == "from")
 
 
 def table_rows(page: Path, first: str) -> list[tuple[str, str]]:
