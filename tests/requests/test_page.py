@@ -319,7 +319,7 @@ def test_the_rest_is_estimated_by_others_and_then_by_its_own_speed(
 ) -> None:
     now = timezone.now()
     JobRequest.objects.update(created_at=now - timedelta(seconds=60), expected=180.0)
-    assert "Asked for 1 minute ago, about 2 minutes left." in text_of(client, asked)
+    assert "Requested 1 minute ago, about 2 minutes left." in text_of(client, asked)
     job = claim(engine)
     engine.jobs.progress(job.id, job.fence, 1, 2, "")
     asked.refresh_from_db()
