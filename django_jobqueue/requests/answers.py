@@ -48,7 +48,8 @@ def to_submission(request: HttpRequest, job_request: JobRequest) -> HttpResponse
         changes.note_seen(job_request)
     else:
         if not job_request.is_final:
-            messages.success(request, promise(job_request), fail_silently=True)
+            text = _("“%(title)s” is on its way.") % {"title": job_request.title}
+            messages.success(request, text, fail_silently=True)
         answer = see(job_request)
     preference.note(answer)
     answer.job_request = job_request  # type: ignore[attr-defined]

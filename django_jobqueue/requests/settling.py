@@ -17,10 +17,10 @@ from django.utils.translation import ngettext
 from django_jobqueue.jobs.states import Reason
 from django_jobqueue.jobs.text import spelled
 from django_jobqueue.models import Enqueued, LedgerState
-from django_jobqueue.requests import conf, files, mail
+from django_jobqueue.requests import conf, files, mail, purge
 from django_jobqueue.requests.models import JobRequest, RequestState
 from django_jobqueue.requests.outcome import PublicError, Told, told
-from django_jobqueue.signals import job_reopened, job_settled
+from django_jobqueue.signals import job_reopened, job_settled, maintained
 
 logger = logging.getLogger("django_jobqueue")
 
@@ -47,6 +47,7 @@ def connect() -> None:
     job_settled.connect(settle_requests, sender=Enqueued, dispatch_uid=uid)
     job_settled.connect(mail.note_failure, sender=Enqueued, dispatch_uid=f"{uid}.mail")
     job_reopened.connect(reopen_requests, sender=Enqueued, dispatch_uid=uid)
+    maintained.connect(purge.purge_a_while, sender=Enqueued, dispatch_uid=uid)
     post_delete.connect(files.drop_after_delete, sender=JobRequest, dispatch_uid=uid)
 
 

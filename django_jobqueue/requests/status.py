@@ -115,9 +115,9 @@ class Status:
         if self.done:
             return _("It took %(elapsed)s.") % values
         if self.remaining is None:
-            return _("Asked for %(elapsed)s ago.") % values
+            return _("Requested %(elapsed)s ago.") % values
         values["remaining"] = spoken(self.remaining)
-        return _("Asked for %(elapsed)s ago, about %(remaining)s left.") % values
+        return _("Requested %(elapsed)s ago, about %(remaining)s left.") % values
 
     @property
     def retry_after(self) -> int:

@@ -12,11 +12,13 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from django_jobqueue.engine import Engine
+from django_jobqueue.engine import Engine, get_engine
+from django_jobqueue.ledger.reconciling import Reconciliation
 from django_jobqueue.requests import purge
 from django_jobqueue.requests.models import JobRequest
 from django_jobqueue.requests.outcome import save_file
 from django_jobqueue.testing import drain
+from django_jobqueue.worker.maintenance_process import LedgerTicks
 from tests.project import asked_tasks
 
 from .conftest import JSON, ask
@@ -112,14 +114,25 @@ def test_ended_requests_are_purged_with_their_files(export: JobRequest, ada: Use
     assert not default_storage.exists(name)
 
 
-def test_many_are_purged_in_chunks(engine: Engine, ada: User, monkeypatch: Any) -> None:
+def test_many_are_purged_in_chunks(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(purge, "CHUNK", 2)
     JobRequest.objects.bulk_create(
         JobRequest(title=str(number), finished_at=timezone.now() - timedelta(days=100))
         for number in range(5)
     )
-    assert purge.purge(chunks=1) == (2, 0)
-    assert purge.purge() == (3, 0)
+    assert purge.purge(seconds=0) == (0, 0)
+    assert purge.purge() == (5, 0)
+
+
+def test_workers_purge_now_and_then(
+    export: JobRequest,
+) -> None:
+    """Their maintenance process tells whoever keeps rows."""
+    expire(export)
+    ticks = LedgerTicks(get_engine("default"), Reconciliation(get_engine("default")))
+    ticks.run_due("epoch")
+    export.refresh_from_db()
+    assert export.file.name == ""
 
 
 def test_a_command_purges(export: JobRequest) -> None:

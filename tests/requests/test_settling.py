@@ -46,7 +46,7 @@ def ended(user: User, task: Any, *args: Any) -> JobRequest:
 def test_what_a_task_returns_is_told(engine: Engine, ada: User, value: Any, text: str) -> None:
     row = ended(ada, asked_tasks.answer, value)
     assert (row.state, row.result_text, row.error_text) == ("succeeded", text, "")
-    assert row.finished_at == Enqueued.objects.get().finished_at
+    assert row.finished_at == Enqueued.objects.get(pk=row.job_id).finished_at
 
 
 def test_a_part_is_an_end_of_its_own(engine: Engine, ada: User) -> None:
