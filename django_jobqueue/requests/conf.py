@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
+from django_jobqueue.jobs.job import QUEUE_PATTERN
 from django_jobqueue.retry import seconds
 
 SETTING = "JOBQUEUE_REQUESTS"
@@ -55,6 +56,12 @@ _PATH = Rule(
 )
 
 
+_QUEUE = Rule(
+    "1 to 64 letters, digits, '_', '-' or '.'",
+    lambda v: isinstance(v, str) and QUEUE_PATTERN.fullmatch(v),
+)
+
+
 def _setting(rule: Rule, default: Any = MISSING) -> Any:
     return field(default=default, metadata={"rule": rule})
 
@@ -71,6 +78,9 @@ class Options:
     open_requests: int = _setting(_integer(0, 1_000_000), 20)  # of one person, at once
     retention: float = _setting(_duration(60, YEARS), 90 * DAY)  # seconds that an ended one is kept
     file_retention: float = _setting(_duration(60, YEARS), 7 * DAY)
+    # Seconds until the mail is sent, if the person has not seen the result by then.
+    mail_delay: float = _setting(_duration(0, DAY), 10.0)
+    mail_queue: str = _setting(_QUEUE, "default")  # the queue of the mails' jobs
     link_max_age: float = _setting(_duration(60, YEARS), 7 * DAY)  # seconds that a key opens a page
     # A function (request, job_request) -> bool that lets others than the owner see a request.
     may_see: str = _setting(_PATH, "")

@@ -86,6 +86,7 @@ class JobRequest(models.Model):
     mail_state = models.CharField(
         _("mail"), max_length=7, choices=MailState, default=MailState.NONE
     )
+    mail_job_id = models.UUIDField(_("mail's job"), null=True, blank=True, db_index=True)
     mail_note = models.CharField(_("about the mail"), max_length=500, blank=True)
     result_text = models.TextField(_("result"), blank=True)
     result_url = models.CharField(_("address of the result"), max_length=2000, blank=True)

@@ -31,6 +31,7 @@ ALLOWED_HOSTS = ["*"]
 STATIC_URL = "/static/"
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/requests/"
+MEDIA_ROOT = SOCKET.parent / "files"
 
 INSTALLED_APPS = [
     "django.contrib.admin",
