@@ -15,13 +15,12 @@ def drop(job_request: JobRequest) -> None:
 
     Do so before its row stops naming it: then a crash leaves no file that nobody knows.
     """
-    if job_request.file.name:
-        _drop(job_request.file.storage, job_request.file.name, job_request.job_id, job_request.pk)
+    _drop(job_request.file.storage, job_request.file.name, job_request.job_id, job_request.pk)
 
 
 def drop_on_commit(job_request: JobRequest, database: str | None = None) -> None:
     """Delete the file that a request has now, when the open transaction is committed."""
-    if job_request.file.name:
+    if job_request.file:
         file, row = job_request.file, job_request
         call = partial(_drop, file.storage, file.name, row.job_id, row.pk)
         transaction.on_commit(call, using=database, robust=True)
@@ -32,9 +31,8 @@ def drop_after_delete(sender: Any, instance: JobRequest, using: str, **kwargs: A
     drop_on_commit(instance, using)
 
 
-def _drop(storage: Storage, name: str, job_id: UUID | None, pk: int | None) -> None:
-    rows = JobRequest.objects.using(router.db_for_write(JobRequest)).filter(
-        job_id=job_id, file=name
-    )
-    if job_id is None or not rows.exclude(pk=pk).exists():
+def _drop(storage: Storage, name: str | None, job_id: UUID | None, pk: Any) -> None:
+    rows = JobRequest.objects.using(router.db_for_write(JobRequest))
+    is_shared = job_id is not None and rows.filter(job_id=job_id, file=name).exclude(pk=pk).exists()
+    if name and not is_shared:
         storage.delete(name)

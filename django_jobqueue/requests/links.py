@@ -3,6 +3,7 @@
 Who has such a link may do what an owner may, until the key is too old.
 """
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -43,7 +44,7 @@ def fits(public_id: str, key: str) -> bool:
     Raises: LinkExpired.
     """
     try:
-        _signer().unsign(f"{public_id}:{key}", max_age=conf.load().link_max_age)
+        _signer().unsign(f"{public_id}:{key}", max_age=timedelta(seconds=conf.load().link_max_age))
     except signing.SignatureExpired as error:
         raise LinkExpired from error
     except signing.BadSignature:

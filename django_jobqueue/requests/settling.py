@@ -115,7 +115,8 @@ def _take_result(job_request: JobRequest, result: Told) -> None:
 
 def _fits(name: str, value: str) -> bool:
     """Return whether the row can hold it: an end that it refuses could never be written."""
-    longest = JobRequest._meta.get_field(name).max_length or 0
+    field: Any = JobRequest._meta.get_field(name)
+    longest = field.max_length
     if len(value) <= longest:
         return True
     logger.error("A job's %s has %d characters, above %d: left out.", name, len(value), longest)

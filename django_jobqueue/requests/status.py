@@ -163,7 +163,8 @@ def of(job_request: JobRequest) -> Status:
 
 def of_each(job_requests: Sequence[JobRequest]) -> list[Status]:
     """Return how many requests stand now, without their places; it is one round trip per alias."""
-    now, jobs = timezone.now(), {}
+    now = timezone.now()
+    jobs: dict[str, Job] = {}
     is_open = [row for row in job_requests if not row.is_final and row.job_id]
     for alias in {row.alias for row in is_open}:
         with suppress(JobQueueError):

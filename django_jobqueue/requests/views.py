@@ -14,6 +14,7 @@ from django.core.paginator import Paginator
 from django.db import transaction
 from django.forms import Form
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.decorators import method_decorator
@@ -36,7 +37,7 @@ else:
 
 PER_PAGE = 25  # requests on a page of the list
 
-View = Callable[[HttpRequest, JobRequest], HttpResponse]
+View = Callable[[HttpRequest, JobRequest], HttpResponseBase]
 
 
 @method_decorator([login_not_required, transaction.non_atomic_requests], name="dispatch")
@@ -116,14 +117,14 @@ class JobFormView(_FormView):
         return answer
 
 
-def _for_who_may_see(view: View) -> Callable[[HttpRequest, str], HttpResponse]:
+def _for_who_may_see(view: View) -> Callable[[HttpRequest, str], HttpResponseBase]:
     """Give the view the request that is asked for, if the person may see it."""
 
     @login_not_required  # a link with a key is enough
     @transaction.non_atomic_requests  # inside a transaction nobody could wait for the end
     @never_cache
     @wraps(view)
-    def found_first(request: HttpRequest, public_id: str) -> HttpResponse:
+    def found_first(request: HttpRequest, public_id: str) -> HttpResponseBase:
         try:
             found = access.find(request, public_id)
         except access.Gone:
@@ -184,7 +185,7 @@ def retry(request: HttpRequest, job_request: JobRequest) -> HttpResponse:
 
 @require_safe
 @_for_who_may_see
-def download(request: HttpRequest, job_request: JobRequest) -> HttpResponse | FileResponse:
+def download(request: HttpRequest, job_request: JobRequest) -> HttpResponseBase:
     """Send the file of one request, as long as it is kept."""
     if not job_request.file and job_request.file_expires_at is None:
         raise Http404

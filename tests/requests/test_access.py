@@ -1,11 +1,11 @@
 """Who may see a request, and that nobody else learns that it exists."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core import signing
 from django.test import Client
 
 from django_jobqueue.engine import Engine
@@ -31,10 +31,10 @@ def status(client: Client, row: JobRequest, view: str = "", key: str = "", **giv
     return int(method(url, **given).status_code)
 
 
-def later(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
-    """Let keys that are made from now on be older than they are."""
-    now = signing.time.time
-    monkeypatch.setattr(signing.time, "time", lambda: now() - by.total_seconds())
+def earlier(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
+    """Let keys be made at an earlier time."""
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() - by.total_seconds())
 
 
 @pytest.mark.parametrize("view", [*GET, *POST])
@@ -101,7 +101,7 @@ def test_a_key_opens_no_request_of_a_user(asked: JobRequest) -> None:
 
 def test_an_old_key_is_gone(of_eve: JobRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        later(patched, timedelta(days=8))
+        earlier(patched, timedelta(days=8))
         key = links.new_key(of_eve.public_id)
     answer = Client().get(f"/requests/{of_eve.public_id}/?key={key}")
     assert answer.status_code == 410
@@ -120,7 +120,7 @@ def test_the_links_of_a_page_are_no_younger_than_the_key_that_opened_it(
     of_eve: JobRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        later(patched, timedelta(days=6))
+        earlier(patched, timedelta(days=6))
         key = links.new_key(of_eve.public_id)
     page = Client().get(f"/requests/{of_eve.public_id}/?key={key}").content.decode()
     assert page.count("?key=") == page.count(key.replace(":", "%3A")) > 0

@@ -46,7 +46,7 @@ def ended(user: User, task: Any, *args: Any) -> JobRequest:
 def test_what_a_task_returns_is_told(engine: Engine, ada: User, value: Any, text: str) -> None:
     row = ended(ada, asked_tasks.answer, value)
     assert (row.state, row.result_text, row.error_text) == ("succeeded", text, "")
-    assert row.finished_at == Enqueued.objects.get(pk=row.job_id).finished_at
+    assert row.finished_at == Enqueued.objects.get(pk=str(row.job_id)).finished_at
 
 
 def test_a_part_is_an_end_of_its_own(engine: Engine, ada: User) -> None:
@@ -192,14 +192,14 @@ def test_a_retry_counts_as_an_open_request(
 
 def test_a_retried_export_has_one_file(engine: Engine, client: Client, ada: User) -> None:
     row = ended(ada, asked_tasks.export, "a.csv", "1;2")
-    first = row.file.name
+    first = str(row.file.name)
     JobRequest.objects.update(state="partly")
     assert changes.retry(row)
     assert not default_storage.exists(first)
     drain()
     row.refresh_from_db()
     assert row.file.name != first
-    assert default_storage.exists(row.file.name)
+    assert default_storage.exists(str(row.file.name))
 
 
 # ── Several requests that share a job ────────────────────────────────────────────────────────

@@ -182,8 +182,8 @@ def test_estimates_come_from_the_latest_requests(
     engine: Engine, client: Client, done: JobRequest
 ) -> None:
     assert done.expected is None
-    estimates_of = JobRequest.objects.filter(pk=done.pk)
-    estimates_of.update(created_at=done.finished_at - timedelta(seconds=40))
+    assert done.finished_at is not None
+    JobRequest.objects.update(created_at=done.finished_at - timedelta(seconds=40))
     estimates.forget()
     client.post("/ask/say/", {"text": "again"})
     assert JobRequest.objects.latest("pk").expected == pytest.approx(40.0)

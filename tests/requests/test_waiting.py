@@ -38,7 +38,7 @@ def test_a_quick_job_is_answered_with_its_result(site: Site) -> None:
 def test_a_quick_failure_is_answered_too(site: Site) -> None:
     """The row is written before Redis says that the job is final."""
     site.worker()
-    answer = Visitor(site, "ada").post("/ask/fail/", **JSON, Prefer="wait=5")
+    answer = Visitor(site, "ada").post("/ask/fail/", {}, **JSON, Prefer="wait=5")
     assert (answer.status, answer.json()["done"]) == (200, True)
     assert answer.json()["error"]["code"] == "failed"
 
