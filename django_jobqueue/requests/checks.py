@@ -19,7 +19,7 @@ def check_requests(**kwargs: Any) -> list[checks.CheckMessage]:
     """Check the settings of requests, and that a request and its job share a transaction."""
     faults = list(conf.faults(conf.raw()))
     if faults:
-        return [checks.Error(f"{conf.SETTING}: {one}", id="jobqueue.E010") for one in faults]
+        return [checks.Error(f"{conf.SETTING}: {one}", id="jobqueue.E011") for one in faults]
     return [*_functions(), *_databases()]
 
 
@@ -33,7 +33,7 @@ def _functions() -> Iterator[checks.CheckMessage]:
             is_function = False
         if not is_function:
             text = f"{conf.SETTING}: {name.upper()} is {path!r}, which is no function."
-            yield checks.Error(text, id="jobqueue.E010")
+            yield checks.Error(text, id="jobqueue.E011")
 
 
 def _databases() -> Iterator[checks.CheckMessage]:
@@ -48,5 +48,5 @@ def _databases() -> Iterator[checks.CheckMessage]:
                 f'Requests are stored in the database "{database}", and TASKS["{alias}"] keeps its '
                 f'durable jobs in "{ledger}": a request could be stored without its job.',
                 hint="Set OPTIONS['DATABASE'], or the router, so that it is one database.",
-                id="jobqueue.W010",
+                id="jobqueue.W011",
             )

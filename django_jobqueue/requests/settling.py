@@ -113,13 +113,13 @@ def _take_result(job_request: JobRequest, result: Told) -> None:
         job_request.file_expires_at = timezone.now() + kept
 
 
-def _fits(name: str, value: str) -> bool:
+def _fits(name: str, given: str) -> bool:
     """Return whether the row can hold it: an end that it refuses could never be written."""
     field: Any = JobRequest._meta.get_field(name)
     longest = field.max_length
-    if len(value) <= longest:
+    if len(given) <= longest:
         return True
-    logger.error("A job's %s has %d characters, above %d: left out.", name, len(value), longest)
+    logger.error("A job's %s has %d characters, above %d: left out.", name, len(given), longest)
     return False
 
 

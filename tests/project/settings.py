@@ -77,6 +77,7 @@ DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ.get("TEST_DATABASE", ":memory:"),
+        "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE"},
     },
     **json.loads(os.environ.get("TEST_DATABASES", "{}")),  # of a worker process
 }
@@ -104,8 +105,7 @@ if django.VERSION >= (6, 1):
     MAILERS = {"default": smtp, "smtp": smtp}
 else:
     EMAIL_HOST, EMAIL_PORT = MAIL_HOST, int(MAIL_PORT)
-if "TEST_DATABASE" in os.environ:  # of a site and its worker, which write to one file
-    DATABASES["default"]["OPTIONS"] = {"timeout": 20, "transaction_mode": "IMMEDIATE"}
+if "TEST_DATABASE" in os.environ:  # of a site and its worker
     MEDIA_ROOT = Path(os.environ["TEST_DATABASE"]).parent / "media"
 if given := os.environ.get("TEST_LOGGING"):  # of a worker process
     LOGGING = json.loads(given)

@@ -107,3 +107,11 @@ def start_site(
 @pytest.fixture
 def site(start_site: Callable[..., Site]) -> Site:
     return start_site()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the steps of a slow task are let go."""
+    folder = tmp_path / "steps"
+    folder.mkdir()
+    return folder

@@ -22,14 +22,6 @@ def browser(site: Site) -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where the steps of a slow task are let go."""
-    folder = tmp_path / "steps"
-    folder.mkdir()
-    return folder
-
-
 def log_in(page: Any, name: str) -> Any:
     page.goto("/login/")
     page.fill("input[name=username]", name)

@@ -36,7 +36,7 @@ def test_the_defaults_are_without_fault(settings: Any) -> None:
 def test_a_fault_is_told(settings: Any, given: Any, text: str) -> None:
     settings.JOBQUEUE_REQUESTS = given
     (found,) = check_requests()
-    assert (found.id, text in found.msg) == ("jobqueue.E010", True), found.msg
+    assert (found.id, text in found.msg) == ("jobqueue.E011", True), found.msg
     if "no function" not in text:
         with pytest.raises(ImproperlyConfigured, match="JOBQUEUE_REQUESTS: "):
             conf.load()
@@ -50,7 +50,7 @@ def test_durations_may_be_timedeltas(settings: Any) -> None:
 def test_another_database_than_the_ledgers_is_told(configure: Callable[..., None]) -> None:
     configure(DATABASE="other")
     (found,) = check_requests()
-    assert found.id == "jobqueue.W010"
+    assert found.id == "jobqueue.W011"
     assert 'the database "default"' in found.msg
 
 

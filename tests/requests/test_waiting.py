@@ -6,19 +6,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from .site import Answer, Site, Visitor
 
 JSON = {"Accept": "application/json"}
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where the steps of a slow task are let go."""
-    folder = tmp_path / "steps"
-    folder.mkdir()
-    return folder
 
 
 def test_a_quick_job_is_answered_with_its_result(site: Site) -> None:
