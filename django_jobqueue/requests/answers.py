@@ -70,16 +70,15 @@ def to_look(request: HttpRequest, job_request: JobRequest) -> HttpResponse:
     return answer
 
 
-def to_change(request: HttpRequest, job_request: JobRequest, text: str, ok: bool) -> HttpResponse:
-    """Answer a cancellation or a retry, which may not have been possible."""
+def to_change(request: HttpRequest, job_request: JobRequest, text: str, code: int) -> HttpResponse:
+    """Answer a cancellation or a retry; `code` is 200 if it was possible."""
     if shape_for(request) is Shape.JSON:
         job_request.refresh_from_db()
         answer = _as_json(status.of(job_request))
-        answer.status_code = 200 if ok else 409
+        answer.status_code = code
         return answer
-    messages.add_message(
-        request, messages.SUCCESS if ok else messages.WARNING, text, fail_silently=True
-    )
+    level = messages.SUCCESS if code == 200 else messages.WARNING
+    messages.add_message(request, level, text, fail_silently=True)
     return see(job_request)
 
 

@@ -24,6 +24,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django.views.generic import FormView
 
 from django_jobqueue import compat
+from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.requests import access, answers, changes, limits, persons, status
 from django_jobqueue.requests.links import NAMESPACE
 from django_jobqueue.requests.models import JobRequest
@@ -165,9 +166,8 @@ def page(request: HttpRequest, job_request: JobRequest) -> HttpResponse:
 @_for_who_may_see
 def cancel(request: HttpRequest, job_request: JobRequest) -> HttpResponse:
     """Cancel one request."""
-    ok = changes.cancel(job_request)
-    text = _("It is being cancelled.") if ok else _("It had ended already.")
-    return answers.to_change(request, job_request, text, ok)
+    texts = _("It is being cancelled."), _("It had ended already.")
+    return _change(request, job_request, changes.cancel, *texts)
 
 
 @require_POST
@@ -178,9 +178,8 @@ def retry(request: HttpRequest, job_request: JobRequest) -> HttpResponse:
         limits.check(persons.of(request, job_request.address), is_new=False)
     except limits.LimitReached as reached:
         return answers.refusal(request, reached)
-    ok = changes.retry(job_request)
-    text = _("It is tried again.") if ok else _("It can’t be tried again.")
-    return answers.to_change(request, job_request, text, ok)
+    texts = _("It is tried again."), _("It can’t be tried again.")
+    return _change(request, job_request, changes.retry, *texts)
 
 
 @require_safe
@@ -199,3 +198,18 @@ def download(request: HttpRequest, job_request: JobRequest) -> HttpResponseBase:
     answer = FileResponse(content, as_attachment=True, filename=job_request.file_name)
     answer.headers["X-Content-Type-Options"] = "nosniff"
     return answer
+
+
+def _change(
+    request: HttpRequest,
+    job_request: JobRequest,
+    change: Callable[[JobRequest], bool],
+    done: str,
+    refused: str,
+) -> HttpResponse:
+    """Change a request, and answer with what came of it."""
+    try:
+        text, code = (done, 200) if change(job_request) else (refused, 409)
+    except JobQueueError:
+        text, code = _("That is not possible at the moment. Please try again soon."), 503
+    return answers.to_change(request, job_request, text, code)

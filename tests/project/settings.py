@@ -105,8 +105,7 @@ if django.VERSION >= (6, 1):
     MAILERS = {"default": smtp, "smtp": smtp}
 else:
     EMAIL_HOST, EMAIL_PORT = MAIL_HOST, int(MAIL_PORT)
-if "TEST_DATABASE" in os.environ:  # of a site and its worker
-    MEDIA_ROOT = Path(os.environ["TEST_DATABASE"]).parent / "media"
+MEDIA_ROOT = os.environ.get("TEST_MEDIA", "")  # of a site and its worker
 if given := os.environ.get("TEST_LOGGING"):  # of a worker process
     LOGGING = json.loads(given)
 if path := os.environ.get("TEST_LOG"):  # where a worker process writes the package's log

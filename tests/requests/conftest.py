@@ -1,5 +1,6 @@
 """People who ask, what they ask for, and workers that do it."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,7 @@ from django_jobqueue.requests import estimates, submit
 from django_jobqueue.requests.models import JobRequest
 from django_jobqueue.testing import drain
 from tests.support.processes import WorkerProcess
-
-from .site import Site, new_database
+from tests.support.site import Site, fill_database
 
 JSON = {"accept": "application/json"}
 
@@ -82,7 +82,10 @@ def done(asked: JobRequest) -> JobRequest:
 
 @pytest.fixture(scope="session")
 def site_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return new_database(tmp_path_factory.mktemp("site") / "template.sqlite3")
+    """A file with the tables and two users, to be copied."""
+    path = tmp_path_factory.mktemp("site") / "template.sqlite3"
+    fill_database(TEST_DATABASE=str(path))
+    return path
 
 
 @pytest.fixture
@@ -95,8 +98,9 @@ def start_site(
     """Start a site; it ends with the test."""
     started: list[Site] = []
 
-    def start(**environment: str) -> Site:
-        started.append(Site(site_database, tmp_path, worker_process, **environment))
+    def start(**given: str) -> Site:
+        path = shutil.copy(site_database, tmp_path / "site.sqlite3")
+        started.append(Site(tmp_path, worker_process, {"TEST_DATABASE": str(path), **given}))
         return started[-1].until_ready()
 
     yield start

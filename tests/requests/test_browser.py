@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.browser import Browser, browser_of, violations
-
-from .site import Site
+from tests.support.site import Site
 
 pytestmark = pytest.mark.e2e
 

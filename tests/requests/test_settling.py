@@ -140,6 +140,24 @@ def test_a_request_is_cancelled_that_redis_never_got(
     assert drain() == 0
 
 
+@pytest.mark.parametrize("view", ["cancel", "retry"])
+def test_a_change_waits_for_redis(
+    engine: Engine, client: Client, asked: JobRequest, settings: Any, view: str
+) -> None:
+    """It is refused, and nothing is changed."""
+    if view == "retry":
+        drain()
+        JobRequest.objects.update(state="failed")
+    before = JobRequest.objects.values("state", "finished_at", "withdrawn").get()
+    entry = settings.TASKS["default"]
+    settings.TASKS = {"default": entry | {"OPTIONS": {"URL": "unix:///no/such/socket"}}}
+    answer = client.post(f"/requests/{asked.public_id}/{view}/", follow=True)
+    assert "not possible at the moment" in answer.content.decode()
+    answer = client.post(f"/requests/{asked.public_id}/{view}/", headers=JSON)
+    assert answer.status_code == 503
+    assert JobRequest.objects.values("state", "finished_at", "withdrawn").get() == before
+
+
 def test_a_failed_request_is_tried_again(engine: Engine, client: Client, ada: User) -> None:
     row = ended(ada, asked_tasks.break_down, "x")
     changes.note_seen(row)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from .site import Answer, Site, Visitor
+from tests.support.site import Answer, Site, Visitor
 
 JSON = {"Accept": "application/json"}
 

@@ -3,7 +3,6 @@
 import http.cookiejar
 import json
 import os
-import shutil
 import subprocess
 import sys
 import urllib.error
@@ -24,42 +23,42 @@ for name in ("ada", "bob"):
 """
 
 
-def new_database(path: Path) -> Path:
-    """Make a database file with two users, ada and bob; the name is the password."""
+def fill_database(**database: str) -> None:
+    """Make the tables, and two users, ada and bob; the name is the password."""
     for command in (["migrate", "--verbosity=0"], ["shell", "-c", USERS]):
         done = subprocess.run(
             [sys.executable, "-m", "django", *command],
-            env=environment(path),
+            env=environment(**database),
             capture_output=True,
             text=True,
             check=False,
             timeout=PATIENCE,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-    return path
 
 
-def environment(database: Path, **more: str) -> dict[str, str]:
+def environment(**more: str) -> dict[str, str]:
     settings = {"DJANGO_SETTINGS_MODULE": "tests.project.settings", "PYTHONPATH": PATHS}
-    return os.environ | settings | {"TEST_DATABASE": str(database)} | more
+    return os.environ | settings | more
 
 
 class Site:
     """A web server on a database of its own, and what starts workers on the same."""
 
     def __init__(
-        self, template: Path, folder: Path, start: Callable[..., WorkerProcess], **more: str
+        self, folder: Path, start: Callable[..., WorkerProcess], database: dict[str, str]
     ) -> None:
-        self.database = Path(shutil.copy(template, folder / "site.sqlite3"))
+        """`database` are the variables of the environment that name it, and what else is set."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._start = start
-        self._log = folder / "site.log"
+        self._environment = {"TEST_MEDIA": str(folder / "media"), **database}
+        self._log = folder / f"site-{self.port}.log"
         command = ["runserver", "--noreload", "--insecure", str(self.port)]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "django", *command],
-                env=environment(self.database, **more),
+                env=environment(**self._environment),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -70,7 +69,7 @@ class Site:
         return self
 
     def worker(self, *arguments: str) -> WorkerProcess:
-        return self._start(*arguments, TEST_DATABASE=str(self.database)).until_ready()
+        return self._start(*arguments, **self._environment).until_ready()
 
     def close(self) -> None:
         self._process.kill()
