@@ -15,6 +15,7 @@ from django_jobqueue.exceptions import (
 from django_jobqueue.jobs.context import JobContext
 from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.jobs.text import LogLine, Progress
+from django_jobqueue.jobs.tracking import track
 from django_jobqueue.retry import Exponential
 from django_jobqueue.schedules.spec import schedule
 from django_jobqueue.task import Task, task
@@ -38,4 +39,5 @@ __all__ = [
     "__version__",
     "schedule",
     "task",
+    "track",
 ]

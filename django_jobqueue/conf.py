@@ -148,6 +148,11 @@ class Options:
     middleware: tuple[str, ...] = _option(
         _texts('dotted paths of classes, such as ["app.jobs.Timing"]', lambda p: "." in p), ()
     )
+    # Dotted path of the backend that sends what QueuedEmailBackend stores; unused with MAILERS.
+    mail_backend: str = _option(
+        _text("it must be the dotted path of a class.", lambda v: "." not in v),
+        "django.core.mail.backends.smtp.EmailBackend",
+    )
     # The first key signs, all keys verify. Default: SECRET_KEY and its fallbacks.
     signing_keys: tuple[str, ...] = _option(_KEYS, ())
     # Further parts of names; arguments with such names are hidden: see jobs/redaction.py.

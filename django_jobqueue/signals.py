@@ -31,3 +31,8 @@ job_settled = Signal()
 # A durable job that had ended will run again: sent in the transaction that opens its row for
 # another round. Sender: Enqueued. Arguments: row.
 job_reopened = Signal()
+
+# The maintenance process of a worker tidies up, every five minutes if there are durable jobs; other
+# apps delete then what they keep no longer, in less than a minute. Several workers send it at once.
+# Sender: Enqueued. Arguments: alias.
+maintained = Signal()

@@ -27,6 +27,7 @@ from .project.settings import SOCKET
 from .support import acl
 from .support.clock import TEST_CLOCK, Clock
 from .support.consistency import assert_consistent
+from .support.mail_server import MailServer, running_mail_server
 from .support.processes import SchedulerProcess, WorkerProcess, alive
 
 # Under nohup, or in the background of a shell, it is ignored; and so it would be in the workers.
@@ -133,6 +134,13 @@ def starter(kind: type[WorkerProcess], folder: Path) -> Iterator[Callable[..., W
                     os.kill(pid, signal.SIGKILL)
         worker.process.wait()
         print(f"── {worker.log.name} ──\n{worker.output()}")  # noqa: T201 - shown if the test fails
+
+
+@pytest.fixture
+def mail_server() -> Iterator[MailServer]:
+    """A mail server on loopback."""
+    with running_mail_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,6 +9,6 @@ class Viewer:
     def __init__(self, user: Any = None) -> None:
         self._user = user
 
-    def may(self, codename: str) -> bool:
-        """Return whether the user has a permission of this app."""
-        return self._user is not None and bool(self._user.has_perm(f"django_jobqueue.{codename}"))
+    def may(self, codename: str, app: str = "django_jobqueue") -> bool:
+        """Return whether the user has a permission of this app, or of another."""
+        return self._user is not None and bool(self._user.has_perm(f"{app}.{codename}"))

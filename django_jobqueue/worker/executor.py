@@ -25,7 +25,7 @@ from django_jobqueue.exceptions import (
     TaskUnknown,
 )
 from django_jobqueue.jobs import failure, payload
-from django_jobqueue.jobs.context import JobContext, Report
+from django_jobqueue.jobs.context import JobContext, Report, reporting
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.redaction import Redactor
 from django_jobqueue.jobs.result import JobResult, moment, result_of
@@ -58,10 +58,7 @@ class Executor:
     def execute(
         self, job: Job, report: Report, interrupt: Interrupt, row: LedgerRun | None = None
     ) -> Execution:
-        """Run the job; `report` stores its progress and log, `interrupt` may end it.
-
-        `row` is that of a durable job; see durable.py.
-        """
+        """Run the job, which `interrupt` may end; `row`: of a durable job, see durable.py."""
         try:
             task = self.task_of(job)
         except TaskUnknown as error:
@@ -71,7 +68,8 @@ class Executor:
             return _refused(job, Reason.BAD_SIGNATURE if is_foreign else Reason.DAMAGED, error)
         returned = False
         try:
-            value = self._run(job, task, report, interrupt, row)
+            with reporting(report):
+                value = self._run(job, task, report, interrupt, row)
             returned = True
             return Execution(job, self._succeeded(job, task, value), task)
         except BaseException as error:

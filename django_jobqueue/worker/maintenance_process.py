@@ -19,6 +19,8 @@ from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.ledger import outbox
 from django_jobqueue.ledger.lag import lag
 from django_jobqueue.ledger.reconciling import Reconciliation
+from django_jobqueue.models import Enqueued
+from django_jobqueue.signals import maintained
 from django_jobqueue.worker import connections, forks
 from django_jobqueue.worker.config import WorkerConfig
 from django_jobqueue.worker.ended import EndedJobs
@@ -130,7 +132,7 @@ class LedgerTicks:
         self._engine = engine
         self._reconciliation = reconciliation
         self._walk = Tick(WALK_EVERY, reconciliation.walk)
-        self._purge = Tick(PURGE_EVERY, reconciliation.purge)
+        self._purge = Tick(PURGE_EVERY, self._tidy_up)
         self._lag = Tick(WALK_EVERY, self._warn_of_lag)
         self._epoch: Argument = ""
         self._retry_at = 0.0  # monotonic
@@ -159,6 +161,13 @@ class LedgerTicks:
             connections.tidy()
         self._is_failing = False
         return is_more or min(self._walk.due, self._purge.due) <= time.monotonic()
+
+    def _tidy_up(self) -> bool:
+        """Purge the ledger, and tell other apps to purge; return whether more may be left."""
+        if self._reconciliation.purge():
+            return True
+        maintained.send_robust(Enqueued, alias=self._engine.alias)
+        return False
 
     def _warn_of_lag(self) -> None:
         found = lag(self._engine)

@@ -26,6 +26,7 @@ WANTED = {
     "__version__",
     "schedule",
     "task",
+    "track",
 }
 
 

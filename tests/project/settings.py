@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import django
+
 from tests.support import acl
 
 BASE = Path(__file__).parent
@@ -27,6 +29,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROOT_URLCONF = "tests.project.urls"
 ALLOWED_HOSTS = ["*"]
 STATIC_URL = "/static/"
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/requests/"
+MEDIA_ROOT = SOCKET.parent / "files"
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -36,9 +41,12 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_jobqueue",
+    "django_jobqueue.requests",
     "tests.project",
     # The demo's apps, for the tests of their pages.
     "homework",
+    "library",
+    "reports",
     "pages",
     "inbox",
     "demo",
@@ -69,6 +77,7 @@ DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ.get("TEST_DATABASE", ":memory:"),
+        "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE"},
     },
     **json.loads(os.environ.get("TEST_DATABASES", "{}")),  # of a worker process
 }
@@ -82,9 +91,21 @@ OPTIONS: dict[str, object] = {
     "LEASE": float(os.environ.get("TEST_LEASE", "30")),
     **json.loads(os.environ.get("TEST_OPTIONS", "{}")),  # of a worker process
 }
+JOBQUEUE_REQUESTS: dict[str, object] = json.loads(os.environ.get("TEST_REQUESTS", "{}"))
 TASKS: dict[str, dict[str, object]] = {
     "default": {"BACKEND": "django_jobqueue.backend.JobQueueBackend", "OPTIONS": OPTIONS}
 }
+# The mail server of a worker process. In the tests' own, Django puts another backend there.
+MAIL_HOST, MAIL_PORT = os.environ.get("TEST_MAIL", "127.0.0.1:25").split(":")
+if django.VERSION >= (6, 1):
+    smtp = {
+        "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "OPTIONS": {"host": MAIL_HOST, "port": int(MAIL_PORT)},
+    }
+    MAILERS = {"default": smtp, "smtp": smtp}
+else:
+    EMAIL_HOST, EMAIL_PORT = MAIL_HOST, int(MAIL_PORT)
+MEDIA_ROOT = os.environ.get("TEST_MEDIA", "")  # of a site and its worker
 if given := os.environ.get("TEST_LOGGING"):  # of a worker process
     LOGGING = json.loads(given)
 if path := os.environ.get("TEST_LOG"):  # where a worker process writes the package's log

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone, translation
 
-from django_jobqueue import Cancel, JobContext, Retry, compat, task
+from django_jobqueue import Cancel, JobContext, Retry, compat, task, track
 
 
 def note(path: str, line: str) -> None:
@@ -94,6 +95,21 @@ def with_progress(context: JobContext, total: int) -> int:
     for step in range(total + 1):
         context.progress(step, total, f"step {step}")
     return total
+
+
+@task
+def add_tracked(numbers: list[int]) -> int:
+    """Add numbers in a loop that is tracked, without a context."""
+    return sum(track(numbers, text=lambda number: f"number {number}"))
+
+
+@task
+async def add_tracked_async(numbers: list[int]) -> int:
+    async def each() -> AsyncIterator[int]:
+        for number in numbers:
+            yield number
+
+    return sum([number async for number in track(each(), total=len(numbers), text="adding")])
 
 
 @task(takes_context=True)

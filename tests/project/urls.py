@@ -1,4 +1,10 @@
 from django.contrib import admin
-from django.urls import path
+from django.contrib.auth.views import LoginView
+from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("login/", LoginView.as_view(template_name="admin/login.html"), name="login"),
+    path("ask/", include("tests.project.asked_views")),
+    path("requests/", include("django_jobqueue.requests.urls")),
+]

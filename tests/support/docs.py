@@ -13,15 +13,18 @@ What a code block is for stands in a comment above its fence, which readers don'
     <!-- redis -->                       its redis-cli commands suit the keys that they name
     <!-- shown: why -->                  it is only shown
 
-`, before Django 6.1` at the end of a mark limits it to these versions.
+`, before Django 6.1` or `, from Django 6.1` at the end of a mark limits it to these versions.
 """
 
+import http.cookiejar
 import os
 import re
 import shlex
 import signal
 import subprocess
 import sys
+import urllib.parse
+import urllib.request
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -35,7 +38,7 @@ PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 URL = "redis://localhost:6379/1"  # what the pages say; the walk puts its own server there
 
 _MARK = re.compile(r"<!-- (file|append|run|start|shell|settings|redis|shown)(?:: (.+?))? -->")
-_BEFORE = re.compile(r", before Django ([\d.]+)$")
+_VERSIONS = re.compile(r", (before|from) Django ([\d.]+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +116,9 @@ class Walk:
                     self.do(block)
 
     def do(self, block: Block) -> None:
-        before = _BEFORE.search(block.what)
-        if before and tuple(int(part) for part in before[1].split(".")) <= django.VERSION:
+        what = _VERSIONS.sub("", block.what)
+        if not _is_for_this_django(block):
             return
-        what = _BEFORE.sub("", block.what)
         if block.mark in {"file", "append"}:
             path = self.folder / what
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -197,6 +199,42 @@ class Walk:
         return [sys.executable, *command[1:], *asks]
 
 
+class Browser:
+    """As much of a browser as it takes to send a form."""
+
+    def __init__(self, site: str) -> None:
+        self._site = site
+        self._cookies = http.cookiejar.CookieJar()
+        self._opener = urllib.request.build_opener(
+            urllib.request.HTTPCookieProcessor(self._cookies)
+        )
+
+    def get(self, path: str, data: bytes | None = None, accept: str = "text/html") -> str:
+        request = urllib.request.Request(self._site + path, data, {"Accept": accept})
+        with self._opener.open(request, timeout=20) as reply:
+            return str(reply.read().decode())
+
+    def post(self, path: str, **form: str) -> str:
+        self.get(path)
+        token = {c.name: c.value for c in self._cookies}["csrftoken"]
+        form["csrfmiddlewaretoken"] = token or ""
+        return self.get(path, urllib.parse.urlencode(form).encode())
+
+    def answers(self, path: str) -> bool:
+        try:
+            return bool(self.get(path))
+        except OSError:
+            return False
+
+
+def _is_for_this_django(block: Block) -> bool:
+    limit = _VERSIONS.search(block.what)
+    if limit is None:
+        return True
+    is_newer = tuple(int(part) for part in limit[2].split(".")) <= django.VERSION
+    return is_newer == (limit[1] == "from")
+
+
 def table_rows(page: Path, first: str) -> list[tuple[str, str]]:
     """Return the first two cells, without backticks, of the table whose head begins so."""
     text = page.read_text(encoding="utf-8")
@@ -207,3 +245,8 @@ def table_rows(page: Path, first: str) -> list[tuple[str, str]]:
         rows.append((cells[0].strip("`"), cells[1].strip("`")))
     assert rows, f"{page} has no table with {first}"
     return rows
+
+
+def texts(page: Path) -> list[str]:
+    """Return the blocks of plain text, which show what a reader will see."""
+    return [block.text for block in blocks(page) if block.language == "text"]

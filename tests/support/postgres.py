@@ -120,7 +120,8 @@ class Postgres:
         with psycopg.connect(
             host=str(self._folder), user=USER, dbname="postgres", autocommit=True
         ) as connection:
-            return connection.execute(query, values).fetchall()
+            found = connection.execute(query, values)
+            return found.fetchall() if found.description else []
 
     def _answers(self) -> bool:
         if self._process is None or self._process.poll() is not None:

@@ -148,6 +148,7 @@ def test_sound_options_have_no_faults() -> None:
         "USERNAME": "jobs",
         "PASSWORD": "secret",
         "MIDDLEWARE": ["shop.jobs.Timing"],
+        "MAIL_BACKEND": "shop.mail.Backend",
         "SENSITIVE": [],
         "SIGNING_KEYS": ("a",),
         "TIMEOUT": 0.05,

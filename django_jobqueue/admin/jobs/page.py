@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from django_jobqueue.admin import display
+from django_jobqueue.admin.jobs import requests
 from django_jobqueue.admin.jobs.call import CallDisplay
 from django_jobqueue.admin.links import list_link, page_link
 from django_jobqueue.admin.live import LiveModelAdmin
@@ -46,6 +47,7 @@ class JobPageMixin(LiveModelAdmin[Job]):
         state = ["state_and_reason"] + (["place"] if job.state is State.QUEUED else [])
         progress = [["progress"]] if job.progress else []
         task = [["task_path"]] + ([["schedule"]] if job.schedule else [])
+        task += [["requests"]] if requests.are_shown(self.viewer) else []
         where = ["queue", "priority", *self.alias_column()]
         when = ["enqueued_at"]
         when += ["due_at"] if job.state is State.SCHEDULED else []
@@ -135,6 +137,11 @@ class JobPageMixin(LiveModelAdmin[Job]):
         if row.snapshot.nominal_at is None:
             return format_html("{}: {}", link, _("run by hand"))
         return format_html("{}: {}", link, display.time_and_age(row.snapshot.nominal_at))
+
+    @admin.display(description=gettext_lazy("requests"))
+    def requests(self, row: Job) -> SafeString | str:
+        """Return links to what people have asked for and the job does."""
+        return requests.links(self.admin_site, row.id) or display.NOTHING
 
     enqueued_at = _time_field("enqueued_at", gettext_lazy("enqueued"))
     due_at = _time_field("due_at", gettext_lazy("due"))

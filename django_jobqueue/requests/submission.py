@@ -1,0 +1,94 @@
+"""Take what a person asks for: store the request and its job together, and answer.
+
+Next: answers.py answers; settling.py ends the request with its job.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.validators import validate_email
+from django.db import router, transaction
+from django.http import HttpRequest, HttpResponse
+from django.urls import get_script_prefix
+from django.utils import timezone, translation
+from django.utils.text import Truncator
+
+from django_jobqueue import compat
+from django_jobqueue.requests import answers, estimates, limits, persons
+from django_jobqueue.requests.models import LONGEST_TITLE, JobRequest
+from django_jobqueue.task import as_task
+
+
+def submit(
+    request: HttpRequest,
+    task: "compat.Task[..., Any]",
+    *args: Any,
+    title: str = "",
+    notify: bool | None = None,
+    address: str = "",
+    **kwargs: Any,
+) -> HttpResponse:
+    """Enqueue a job for the person of a web request, and return the answer to it.
+
+    `notify`: send a mail at the end; None: if the person has an address. `address` is that of an
+    anonymous person; a user's is the account's. The answer's `job_request` is the stored request.
+    Raises: ValidationError for an address that is none.
+    """
+    try:
+        with submission(request, address) as person:
+            job_request = store(request, person, task, args, kwargs, title=title, notify=notify)
+    except limits.LimitReached as reached:
+        return answers.refusal(request, reached)
+    return answers.to_submission(request, job_request)
+
+
+@contextmanager
+def submission(request: HttpRequest, address: str = "") -> Iterator[persons.Person]:
+    """Open the transaction of a submission, and yield the person, who may submit one.
+
+    Raises: LimitReached; ValidationError for an address that is none.
+    """
+    person = persons.of(request, address)
+    if person.address:
+        validate_email(person.address)
+    with transaction.atomic(using=router.db_for_write(JobRequest)):
+        limits.check(person)
+        yield person
+
+
+def store(
+    request: HttpRequest,
+    person: persons.Person,
+    task: "compat.Task[..., Any]",
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    title: str = "",
+    notify: bool | None = None,
+) -> JobRequest:
+    """Store a request and its job in the open transaction; see `submit`."""
+    result = as_task(task).using(durable=True).enqueue(*args, **(kwargs or {}))
+    job_request = JobRequest(
+        owner=person.user,
+        address=person.address,
+        ip=person.ip,
+        task=task.module_path,
+        title=Truncator(title or _title_of(task)).chars(LONGEST_TITLE),
+        alias=task.backend,
+        queue=task.queue_name,
+        job_id=result.id,
+        expected=estimates.expected(task.module_path),
+        language=translation.get_language() or "",
+        zone=timezone.get_current_timezone_name(),
+        base_url=request.build_absolute_uri(get_script_prefix()),
+    )
+    job_request.notify = bool(job_request.recipient) if notify is None else notify
+    job_request.save()
+    job_request.is_own = True
+    return job_request
+
+
+def _title_of(task: "compat.Task[..., Any]") -> str:
+    """Return the name of the task's function in words."""
+    return str(task.module_path).rpartition(".")[2].replace("_", " ").capitalize()

@@ -1,0 +1,118 @@
+"""One person may not ask for too much at once."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.jobs.states import State
+from django_jobqueue.requests.models import JobRequest
+from django_jobqueue.testing import drain
+
+from .conftest import JSON
+
+
+def ask(client: Client, **given: Any) -> Any:
+    return client.post("/ask/function/", {"text": "x"}, **given)
+
+
+@pytest.fixture
+def limited(engine: Engine, settings: Any) -> None:
+    settings.JOBQUEUE_REQUESTS = {
+        "WAIT_FOR": 0,
+        "SUBMISSIONS_PER_MINUTE": 3,
+        "OPEN_REQUESTS": 2,
+    }
+
+
+def test_too_many_open_requests_are_refused_kindly(
+    limited: None, engine: Engine, client: Client
+) -> None:
+    assert [ask(client).status_code for _ in range(3)] == [303, 303, 429]
+    answer = ask(client)
+    assert "You have 2 requests in progress" in answer.content.decode()
+    assert answer.headers["Retry-After"] == "30"
+    assert (JobRequest.objects.count(), engine.inspector.count(State.QUEUED)) == (2, 2)
+
+
+def test_ended_requests_make_room(limited: None, client: Client) -> None:
+    ask(client), ask(client)
+    drain()
+    assert ask(client).status_code == 303
+
+
+def test_too_many_submissions_a_minute_are_refused_kindly(limited: None, client: Client) -> None:
+    for _ in range(3):
+        assert ask(client).status_code == 303
+        drain()
+    answer = ask(client, headers=JSON)
+    assert answer.status_code == 429
+    assert "3 requests a minute" in answer.json()["error"]["message"]
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    JobRequest.objects.update(created_at=timezone.now() - timedelta(minutes=1))
+    assert ask(client).status_code == 303
+
+
+def test_a_form_is_shown_again_with_what_was_typed(limited: None, client: Client) -> None:
+    ask(client), ask(client)
+    answer = client.post("/ask/say/", {"text": "my long text"})
+    page = answer.content.decode()
+    assert answer.status_code == 429
+    assert "You have 2 requests in progress" in page
+    assert 'value="my long text"' in page
+
+
+def test_people_are_counted_apart(limited: None, client: Client, bob: User, log_in: Any) -> None:
+    ask(client), ask(client)
+    assert ask(log_in(bob)).status_code == 303
+
+
+def test_an_anonymous_person_is_counted_by_ip_address(limited: None, ada: User) -> None:
+    for number in range(2):
+        data = {"text": "x", "email": f"{number}@example.com"}
+        Client().post("/ask/function/", data, REMOTE_ADDR="192.0.2.1")
+    assert ask(Client(), REMOTE_ADDR="192.0.2.1").status_code == 429
+    assert ask(Client(), REMOTE_ADDR="192.0.2.2").status_code == 303
+
+
+def test_an_anonymous_person_is_counted_by_address(limited: None, ada: User) -> None:
+    """In whatever case it is written: no network of machines fills one mailbox."""
+    answers = [
+        Client().post(
+            "/ask/function/",
+            {"text": "x", "email": address},
+            REMOTE_ADDR=f"192.0.2.{number}",
+        )
+        for number, address in enumerate(["eve@example.com", "Eve@Example.com", "EVE@example.com"])
+    ]
+    assert [answer.status_code for answer in answers] == [303, 303, 429]
+
+
+def test_a_user_is_not_counted_by_ip_address(limited: None, client: Client) -> None:
+    """A school has one address for all its students."""
+    for _ in range(2):
+        ask(Client())
+    assert ask(client).status_code == 303
+
+
+def test_a_project_says_how_it_knows_the_ip_address(
+    engine: Engine, ada: User, settings: Any
+) -> None:
+    settings.JOBQUEUE_REQUESTS = {
+        "WAIT_FOR": 0,
+        "CLIENT_IP": "tests.requests.test_limits.forwarded",
+    }
+    ask(Client(), headers={"x-forwarded-for": "2001:db8::1"})
+    ask(Client(), headers={"x-forwarded-for": "nonsense"})
+    assert list(JobRequest.objects.order_by("pk").values_list("ip", flat=True)) == [
+        "2001:db8::1",
+        None,
+    ]
+
+
+def forwarded(request: Any) -> str:
+    return str(request.headers["x-forwarded-for"])

@@ -1,0 +1,76 @@
+"""Chromium, under a policy that forbids inline code and style, with all its complaints noted."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+POLICY = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'"
+
+
+class Browser:
+    """Pages of one site, each with cookies of its own."""
+
+    def __init__(self, chromium: Any, url: str) -> None:
+        self._chromium = chromium
+        self._url = url
+        self.complaints: list[str] = []  # of the consoles
+
+    def page(self, **given: Any) -> Any:
+        """Open an empty page; see `new_context` of playwright for what may be given."""
+        page = self._chromium.new_context(base_url=self._url, **given).new_page()
+        page.set_default_timeout(15_000)
+        page.route("**/*", _with_policy)
+        page.on("console", partial(self._note))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        return page
+
+    def _note(self, said: Any) -> None:
+        if said.type in {"error", "warning"}:
+            self.complaints.append(f"{said.text} at {said.location}")
+
+
+@contextmanager
+def browser_of(url: str) -> Iterator[Browser]:
+    """Start Chromium for a site; complaints of the consoles fail the test at the end."""
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if path is None:
+        text = "No Chromium on this machine: apt install chromium, to run the browser tests."
+        if os.environ.get("CI") == "true":
+            pytest.fail(text)
+        pytest.skip(text)
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only where there is a browser
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=QUIET)
+        found = Browser(chromium, url)
+        yield found
+        chromium.close()
+    assert found.complaints == []
+
+
+def violations(page: Any) -> list[str]:
+    """Return what axe finds wrong with a page."""
+    from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415
+
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {node['html']}" for one in found for node in one["nodes"]]
+
+
+def _with_policy(route: Any) -> None:
+    answer = route.fetch(max_redirects=0)
+    headers = answer.headers | {"content-security-policy": POLICY}
+    route.fulfill(response=answer, headers=headers)
