@@ -55,7 +55,6 @@ class JobQueueBackend(compat.BaseTaskBackend):
         """Raise InvalidTask unless the task can be stored."""
         if not isinstance(task, compat.Task):
             raise compat.InvalidTask(f"{task!r} is no task: decorate the function with @task.")
-        outbox.check(task)
         run_after: object = task.run_after
         if isinstance(run_after, timedelta):
             replace(task, run_after=None)  # creating a task validates it
@@ -207,6 +206,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
         seen: dict[str, Any] = task.__dict__ if isinstance(task, Task) else {}
         if seen.get("valid_for") is not engine:
             self.validate_task(task)
+            outbox.check(task, engine.options)
             seen["valid_for"] = engine
         return engine
 

@@ -70,7 +70,7 @@ def _configuration(alias: str) -> Iterator[checks.CheckMessage]:
         return
     given = conf.load(alias)
     yield from _database(alias, given)
-    yield from _atomic(alias)
+    yield from _atomic(alias, given)
     try:
         pool = make_pool(given, {})
     except ImproperlyConfigured as error:
@@ -123,12 +123,12 @@ def _database(alias: str, given: conf.Options) -> Iterator[checks.CheckMessage]:
         )
 
 
-def _atomic(alias: str) -> Iterator[checks.CheckMessage]:
+def _atomic(alias: str, given: conf.Options) -> Iterator[checks.CheckMessage]:
     """Check that tasks whose end is atomic are durable."""
     for task in registered().values():
         if task.backend == alias:
             try:
-                outbox.check(task)
+                outbox.check(task, given)
             except compat.InvalidTask as error:
                 yield checks.Error(str(error), id="jobqueue.E009")
 

@@ -13,7 +13,7 @@ from django.db import Error
 from django.utils import timezone
 
 from django_jobqueue.compat import InvalidTask
-from django_jobqueue.conf import Options, load
+from django_jobqueue.conf import Options
 from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.job import Job
@@ -39,9 +39,9 @@ def is_wanted(task: Any, options: Options) -> bool:
     return bool(wanted)
 
 
-def check(task: Any) -> None:
+def check(task: Any, options: Options) -> None:
     """Raise InvalidTask if the end of the task's jobs is to be atomic without a row to write."""
-    if getattr(task, "atomic", False) and not task.durable and not load(task.backend).durable:
+    if getattr(task, "atomic", False) and not task.durable and not options.durable:
         raise InvalidTask(
             f"{task.module_path}: atomic=True needs a row in the ledger: use "
             '@task(durable=True, atomic=True), or OPTIONS["DURABLE"] = True.'

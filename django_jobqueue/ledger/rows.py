@@ -14,7 +14,7 @@ from django_jobqueue.jobs.states import State
 from django_jobqueue.models import Enqueued, LedgerState
 from django_jobqueue.signals import job_reopened, job_settled
 
-MAX_REASON = 100  # characters that a row holds
+REASON_LENGTH = 100  # characters that a row holds
 
 
 def open_row(database: str, job_id: str, round: int) -> "models.QuerySet[Enqueued]":
@@ -40,7 +40,7 @@ def close(
     end = {
         "state": str(state),
         "result": value,
-        "reason": reason[:MAX_REASON],
+        "reason": reason[:REASON_LENGTH],
         "finished_at": at or timezone.now(),
     }
     if not rows.update(**end):

@@ -89,7 +89,7 @@ class Machine(ScheduleRules):
 
     @rule(data=st.data(), what=st.sampled_from(["cancel", "requeue", "delete", "get_job"]))
     def operate(self, data: st.DataObject, what: str) -> None:
-        given = {"reason": "by_hand"} if what == "cancel" else {}
+        given: dict[str, Any] = {"reason": "by_hand"} if what == "cancel" else {}
         job_id = self.pick(data)
         if what == "requeue":
             known = int(self.seen.fields(job_id).get("round", 0))

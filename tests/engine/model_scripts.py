@@ -191,10 +191,10 @@ class Model(WorkerScripts):
         state, queue = job.get("state"), job.get("queue")
         if not state:
             return []
-        if state == "queued" and job.get("requeued") == nonce:
+        if state == "queued" and self.is_repeated(job, nonce, round):
             self.leave_other_indexes(id, job)
         newer = {"round": round} if round and int(round) > int(job.get("round", 0)) else {}
-        if refusal := self.refused_requeue(id, job, nonce, newer):
+        if refusal := self.refused_requeue(id, job, nonce, round, newer):
             return refusal
         fence = job.get("fence", "")
         if state == "succeeded" and "attempts" not in job:
@@ -216,15 +216,23 @@ class Model(WorkerScripts):
             self.append_attempt(id, 0, "-", "-", self.now, self.now, "requeued")
         return [state, "queued"]
 
+    def is_repeated(self, job: dict[str, str], nonce: str, round: int | str) -> bool:
+        return job.get("requeued") == nonce or job.get("round") == str(round)
+
     def refused_requeue(
-        self, job_id: str, job: dict[str, str], nonce: str, newer: dict[str, Any]
+        self,
+        job_id: str,
+        job: dict[str, str],
+        nonce: str,
+        round: int | str,
+        newer: dict[str, Any],
     ) -> list[str]:
         """Return the reply about a job that is not to be queued; [] if it is."""
         state = job["state"]
         if newer and state not in FINAL:
             self.hset(f"job:{job_id}", **newer)
             return [state, state]
-        if state in ("queued", "running", "waiting") or job.get("requeued") == nonce:
+        if state in ("queued", "running", "waiting") or self.is_repeated(job, nonce, round):
             return [state, state]
         if "round" in job and not newer and state != "scheduled":
             return [state, state, job["round"]]

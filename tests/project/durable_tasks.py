@@ -58,12 +58,14 @@ def count() -> None:
 @task(durable=True, atomic=True, max_recoveries=1000)
 def count_once() -> int:
     count()
+    time.sleep(0.005)  # so long a kill may come before the end
     return 1
 
 
 @task(durable=True, max_recoveries=1000)
 def count_at_least_once() -> int:
     count()
+    time.sleep(0.005)
     return 1
 
 

@@ -191,7 +191,7 @@ def test_e009_atomic_needs_durable(configure, forgotten: None) -> None:
     assert message.id == "jobqueue.E009"
     assert atomic.module_path in message.msg
     with pytest.raises(compat.InvalidTask, match="atomic=True needs a row"):
-        atomic.get_backend().validate_task(atomic)
+        atomic.enqueue()
     configure(URL=NOWHERE, DURABLE=True)
     assert "jobqueue.E009" not in ids(check_configuration())
 

@@ -31,19 +31,19 @@ if wrong then return wrong end
 local state, queue, task, priority, requeued, known =
   fields_of(id, 'state', 'queue', 'task', 'priority', 'requeued', 'round')
 if not state then return {} end
-if requeued == nonce and state == 'queued' then leave_other_indexes(id, queue, state, task) end
+local is_repeated = requeued == nonce or round ~= '' and round == known
+if is_repeated and state == 'queued' then leave_other_indexes(id, queue, state, task) end
 local is_newer = round ~= '' and tonumber(round) > (tonumber(known or nil) or 0)
+allow_at_maxmemory()
 if is_newer and not is_final(state) then
-  allow_at_maxmemory()
   call('HSET', key('job', id), 'round', round)
   return {state, state}
 end
-if state == 'queued' or state == 'running' or state == 'waiting' then return {state, state} end
-if requeued == nonce then return {state, state} end -- a repeated call
+local is_under_way = state == 'queued' or state == 'running' or state == 'waiting'
+if is_repeated or is_under_way then return {state, state} end
 if known and not is_newer and state ~= 'scheduled' then return {state, state, known} end
-allow_at_maxmemory()
 local t = now()
-if state ~= 'scheduled' then write_first_run(state) end
+write_first_run(state)
 to_queued(id, queue, t, next_score(priority), 'requeued', nonce,
   unpack(is_newer and forget_runs(state, 'round', round) or forget_runs(state)))
 leave_index(id, queue, state, task)
