@@ -3,18 +3,14 @@
 import operator
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from contextvars import ContextVar
 from typing import Any, Generic, TypeVar, overload
 
-from django_jobqueue.jobs.context import Report, send_progress
+from django_jobqueue.jobs.context import Report, current_report, send_progress
 
 T = TypeVar("T")
 Text = str | Callable[[T], object]
 
 EVERY = 0.05  # seconds between two reports of a loop; the worker stores only some of them
-
-# The report of the run that this thread or coroutine belongs to; None outside a run.
-current_report: ContextVar[Report | None] = ContextVar("current_report", default=None)
 
 
 class Tracked(Generic[T]):

@@ -1,6 +1,6 @@
 """Tell people by mail that their request has ended: once, by a durable job of its own.
 
-The job is enqueued in the transaction that ends the request. Next: mail_message.py writes the mail.
+The job is enqueued in the transaction that ends the request. Next: mail_text.py writes the mail.
 """
 
 import logging
@@ -18,7 +18,7 @@ from django_jobqueue.jobs.text import one_line
 from django_jobqueue.mail import sending
 from django_jobqueue.mail.queued import default_sending_backend
 from django_jobqueue.models import Enqueued, LedgerState
-from django_jobqueue.requests import conf, mail_message
+from django_jobqueue.requests import conf, mail_text
 from django_jobqueue.requests.models import JobRequest, MailState
 from django_jobqueue.task import task
 
@@ -70,7 +70,7 @@ def send_mail(context: JobContext, pk: int, even_if_seen: bool) -> None:
         if reason := _obstacle(job_request) or (not even_if_seen and _seen(job_request)):
             _note(job_request, MailState.SKIPPED, reason)
             return
-        _backend().send_messages([mail_message.write(job_request, job_id)])
+        _backend().send_messages([mail_text.write(job_request, job_id)])
 
 
 SEND_MAIL = send_mail.module_path

@@ -91,7 +91,7 @@ def told(value: Any) -> Told:
     )
 
 
-def save_file(name: str, content: bytes | str | File[Any]) -> str:
+def save_file(name: str, content: "bytes | str | File[Any]") -> str:
     """Store a file that a request will offer for download; return the name for `Outcome`.
 
     Its folder can't be guessed, because many sites serve all files of the default storage.

@@ -25,7 +25,7 @@ from django_jobqueue.exceptions import (
     TaskUnknown,
 )
 from django_jobqueue.jobs import failure, payload
-from django_jobqueue.jobs.context import JobContext, Report
+from django_jobqueue.jobs.context import JobContext, Report, reporting
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.redaction import Redactor
 from django_jobqueue.jobs.result import JobResult, moment, result_of
@@ -33,7 +33,6 @@ from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import STATE_AFTER, Outcome, Reason
 from django_jobqueue.jobs.text import one_line
-from django_jobqueue.jobs.tracking import current_report
 from django_jobqueue.ledger.runs import LedgerRun
 from django_jobqueue.signals import attempt_failed
 from django_jobqueue.task import Task, as_called, as_task
@@ -59,10 +58,7 @@ class Executor:
     def execute(
         self, job: Job, report: Report, interrupt: Interrupt, row: LedgerRun | None = None
     ) -> Execution:
-        """Run the job; `report` stores its progress and log, `interrupt` may end it.
-
-        `row` is that of a durable job; see durable.py.
-        """
+        """Run the job, which `interrupt` may end; `row`: of a durable job, see durable.py."""
         try:
             task = self.task_of(job)
         except TaskUnknown as error:
@@ -71,16 +67,14 @@ class Executor:
             is_foreign = isinstance(error, BadSignature)
             return _refused(job, Reason.BAD_SIGNATURE if is_foreign else Reason.DAMAGED, error)
         returned = False
-        outer = current_report.set(report)  # of a job that runs this one eagerly
         try:
-            value = self._run(job, task, report, interrupt, row)
+            with reporting(report):
+                value = self._run(job, task, report, interrupt, row)
             returned = True
             return Execution(job, self._succeeded(job, task, value), task)
         except BaseException as error:
             is_bad = returned or (row is not None and row.is_value_bad)
             return self._execution_of_error(job, task, error, is_final=is_bad)
-        finally:
-            current_report.reset(outer)
 
     def task_of(self, job: Job) -> Any:
         """Open the job and return its task.

@@ -5,11 +5,14 @@ REDIS_URL                  a server to use instead of the embedded one
 SECRET_KEY                 the signing key (default: made once, kept in the data folder)
 DEMO_URL                   address of the demo's pages (set by `manage.py demo`)
 DEMO_SECONDS_PER_QUESTION  seconds that the grader spends on a question, so it can be watched
+DEMO_SECONDS_PER_PAGE      seconds that the library spends on the scan of a page
+DEMO_MAIL_DELAY            seconds until a mail is sent to those who have not seen the result
 DEMO_WATCH_SECONDS         seconds between two checks of the demo's own pages
 DEMO_LEASE                 seconds until another worker gets the job of a killed one
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +27,7 @@ DATA = data.folder(BASE_DIR)
 
 DEMO_URL = os.environ.get("DEMO_URL", "http://127.0.0.1:8000")
 DEMO_SECONDS_PER_QUESTION = float(os.environ.get("DEMO_SECONDS_PER_QUESTION", "0.3"))
+DEMO_SECONDS_PER_PAGE = float(os.environ.get("DEMO_SECONDS_PER_PAGE", "0.5"))
 DEMO_WATCH_SECONDS = float(os.environ.get("DEMO_WATCH_SECONDS", "60"))
 DEMO_MAILS = DATA / "mails"
 
@@ -34,6 +38,8 @@ ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", urlsplit(DEMO_URL).hostname 
 INSTALLED_APPS = [
     "demo",
     "homework",
+    "library",
+    "reports",
     "pages",
     "inbox",
     "django_jobqueue",
@@ -56,6 +62,8 @@ TASKS = {
         "OPTIONS": JOBQUEUE_OPTIONS,
     }
 }
+
+JOBQUEUE_REQUESTS = {"MAIL_DELAY": float(os.environ.get("DEMO_MAIL_DELAY", "5"))}
 
 DATABASES = {
     "default": {
@@ -129,13 +137,14 @@ CSRF_COOKIE_HTTPONLY = True
 SECURE_REFERRER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
+POLL = re.compile(r'"GET /(pages/status|requests/[\w-]{22})/[? ]')
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {
         "no_polls": {
             "()": "django.utils.log.CallbackFilter",
-            "callback": lambda record: "/status/ HTTP" not in record.getMessage(),
+            "callback": lambda record: not POLL.search(record.getMessage()),
         }
     },
     "handlers": {"requests": {"class": "logging.StreamHandler", "filters": ["no_polls"]}},
@@ -149,3 +158,4 @@ TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
 STATIC_URL = "static/"
+MEDIA_ROOT = DATA / "files"

@@ -9,6 +9,9 @@ from django.views.generic import RedirectView, TemplateView
 urlpatterns = [
     path("", TemplateView.as_view(template_name="demo/home.html"), name="home"),
     path("homework/", include("homework.urls")),
+    path("library/", include("library.urls")),
+    path("report/", include("reports.urls")),
+    path("requests/", include("django_jobqueue.requests.urls")),
     path("pages/", include("pages.urls")),
     path("mailbox/", include("inbox.urls")),
     path("login/", LoginView.as_view(), name="login"),

@@ -103,11 +103,11 @@ class Demo:
             with self._process.stdout as output:
                 self.lines.extend(output)
 
-    def submission(self) -> dict[str, Any]:
-        """Return the newest submission in the database."""
+    def request(self) -> dict[str, Any]:
+        """Return the row of what was asked for last."""
         with closing(sqlite3.connect(self.data / "demo.sqlite3", timeout=PATIENCE)) as connection:
             connection.row_factory = sqlite3.Row
-            query = "SELECT * FROM homework_submission ORDER BY id DESC LIMIT 1"
+            query = "SELECT * FROM django_jobqueue_requests_jobrequest ORDER BY id DESC LIMIT 1"
             return dict(connection.execute(query).fetchone())
 
     def mails(self) -> list[Mail]:
@@ -130,9 +130,10 @@ class Student:
         self._opener = urllib.request.build_opener(jar)
         self._post("/login/", {"username": "student", "password": "student"})
 
-    def get(self, path: str) -> tuple[str, str]:
+    def get(self, path: str, accept: str = "text/html") -> tuple[str, str]:
         """Return (final address, text) of a page."""
-        with self._opener.open(self._url + path, timeout=PATIENCE) as response:
+        request = urllib.request.Request(self._url + path, headers={"Accept": accept})  # noqa: S310
+        with self._opener.open(request, timeout=PATIENCE) as response:
             return response.url, response.read().decode()
 
     def hand_in(self, file: Path) -> str:
@@ -141,7 +142,7 @@ class Student:
         return page.removeprefix(self._url)
 
     def status(self, page: str) -> dict[str, Any]:
-        status: dict[str, Any] = json.loads(self.get(page + "status/")[1])
+        status: dict[str, Any] = json.loads(self.get(page, "application/json")[1])
         return status
 
     def _post(self, path: str, fields: dict[str, str], file: Path | None = None) -> tuple[str, str]:

@@ -1,15 +1,12 @@
 """The upload form, which checks a file before its answers are read."""
 
-from pathlib import PurePath
-
 from django import forms
-from django.core.files.uploadedfile import UploadedFile
 
 from homework.answers import ACCEPTED, MAX_BYTES, UnreadableFile, decode
 
 
 class HandInForm(forms.Form):
-    """A file of answers. Its text is `cleaned_data["content"]`."""
+    """A file of answers; the cleaned value is its text."""
 
     file = forms.FileField(
         label="Your answers",
@@ -19,13 +16,8 @@ class HandInForm(forms.Form):
         widget=forms.ClearableFileInput(attrs={"accept": ".csv,.txt,.tsv,text/plain,text/csv"}),
     )
 
-    def clean(self) -> dict[str, object]:
-        cleaned: dict[str, object] = super().clean() or {}
-        upload = cleaned.get("file")
-        if isinstance(upload, UploadedFile):
-            try:
-                cleaned["content"] = decode(upload.read(MAX_BYTES + 1))
-            except UnreadableFile as fault:
-                self.add_error("file", str(fault))
-            cleaned["filename"] = PurePath(upload.name or "answers").name[-100:]
-        return cleaned
+    def clean_file(self) -> str:
+        try:
+            return decode(self.cleaned_data["file"].read(MAX_BYTES + 1))
+        except UnreadableFile as fault:
+            raise forms.ValidationError(str(fault)) from None

@@ -3,10 +3,9 @@
 import math
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any
 
 from homework.answers import AnswerSheet, shortened
 
@@ -24,7 +23,6 @@ class KeyLine:
     """The right answer to one question; see models.Question."""
 
     label: str
-    text: str
     kind: str  # choice, number, text
     answer: str
     tolerance: float = 0.0
@@ -36,38 +34,28 @@ class Verdict:
     """The outcome and the points of one answer, with a comment."""
 
     label: str
-    text: str
     given: str
     outcome: str  # correct, partial, wrong, missing
     points: float
     out_of: int
     comment: str
 
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The verdicts of a submission, and notes about its file."""
-
-    verdicts: list[Verdict]
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def mark(self) -> float:
-        return round(sum(verdict.points for verdict in self.verdicts), 2)
-
-    @property
-    def out_of(self) -> int:
-        return sum(verdict.out_of for verdict in self.verdicts)
-
-    def as_json(self) -> dict[str, Any]:
-        return {"verdicts": [asdict(verdict) for verdict in self.verdicts], "notes": self.notes}
+    def __str__(self) -> str:
+        given = f"you answered “{self.given}”" if self.given else ""
+        told = [f"{self.outcome}, {self.points:g} of {self.out_of}", given, self.comment]
+        return f"{self.label}. {' – '.join(filter(None, told))}"
 
 
-def grade(key: Sequence[KeyLine], sheet: AnswerSheet) -> Iterator[Verdict]:
-    """Yield the verdict on each question of the key, one by one."""
-    for line in key:
-        given = sheet.answers.get(line.label.lower(), [])
-        yield judge(line, given)
+def report(verdicts: Sequence[Verdict], notes: Sequence[str]) -> str:
+    """Return what the student reads: the mark, notes about the file, and the verdicts."""
+    mark = round(sum(verdict.points for verdict in verdicts), 2)
+    head = f"{mark:g} of {sum(verdict.out_of for verdict in verdicts)} points"
+    return "\n\n".join(filter(None, [head, "\n".join(notes), "\n".join(map(str, verdicts))]))
+
+
+def grade(line: KeyLine, sheet: AnswerSheet) -> Verdict:
+    """Return the verdict on the answers to one question of the key."""
+    return judge(line, sheet.answers.get(line.label.lower(), []))
 
 
 def judge(line: KeyLine, given: Sequence[str]) -> Verdict:
@@ -81,9 +69,7 @@ def judge(line: KeyLine, given: Sequence[str]) -> Verdict:
     if len({_folded(one) for one in given}) > 1:
         comment += f" Answered {len(given)} times: the last answer counts."
     points = round(share * line.points, 2)
-    return Verdict(
-        line.label, line.text, shortened(answer), outcome, points, line.points, comment.strip()
-    )
+    return Verdict(line.label, shortened(answer), outcome, points, line.points, comment.strip())
 
 
 def notes(key: Sequence[KeyLine], sheet: AnswerSheet) -> list[str]:
@@ -183,12 +169,8 @@ def _text(line: KeyLine, answer: str) -> tuple[float, str]:
 def _folded(text: str) -> str:
     """Return text without differences of case, accents, punctuation and white space."""
     plain = unicodedata.normalize("NFKD", text).casefold()
-    kept = "".join(char if char.isalnum() else " " for char in plain if not _is_accent(char))
-    return " ".join(kept.split())
-
-
-def _is_accent(char: str) -> bool:
-    return unicodedata.combining(char) != 0
+    bare = (char for char in plain if not unicodedata.combining(char))
+    return " ".join("".join(char if char.isalnum() else " " for char in bare).split())
 
 
 _RULES = {"choice": _choice, "number": _number, "text": _text}

@@ -1,6 +1,5 @@
-"""The assignments with their keys, and the submissions of students."""
+"""The assignments with their keys. What students hand in are requests: see tasks.py."""
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
@@ -66,47 +65,4 @@ class Question(models.Model):
 
     def as_key(self) -> KeyLine:
         """Return the question in the form that the grader uses."""
-        return KeyLine(self.label, self.text, self.kind, self.answer, self.tolerance, self.points)
-
-
-class Submission(models.Model):
-    """One file of answers. It is open until a worker has graded it or given it up."""
-
-    class State(models.TextChoices):
-        HANDED_IN = "handed_in", "Handed in"  # to be graded
-        GRADED = "graded", "Graded"  # mark and feedback are set
-        UNGRADED = "ungraded", "Could not be graded"  # reason is set
-
-    student = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
-    assignment = models.ForeignKey(Assignment, models.CASCADE, related_name="submissions")
-    filename = models.CharField(max_length=100)
-    content = models.TextField()
-    state = models.CharField(max_length=9, choices=State.choices, default=State.HANDED_IN)
-    mark = models.FloatField(null=True, blank=True)  # points reached
-    out_of = models.PositiveIntegerField(null=True, blank=True)  # points of the whole key
-    feedback = models.JSONField(default=dict, blank=True)  # see grading.Report.as_json
-    reason = models.TextField(blank=True)  # why it could not be graded
-    job_id = models.CharField(max_length=64, blank=True)
-    page = models.URLField(blank=True)  # address of this submission, for the mail
-    submitted_at = models.DateTimeField(auto_now_add=True)
-    graded_at = models.DateTimeField(null=True, blank=True)
-    mailed_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering = ["-submitted_at", "-pk"]
-
-    def __str__(self) -> str:
-        return f"{self.filename} for {self.assignment}"
-
-    def get_absolute_url(self) -> str:
-        return reverse("homework:submission", args=[self.pk])
-
-    @property
-    def job_page(self) -> str:
-        """Return the address of the grading's page in the admin; empty if there is no job."""
-        return self.job_id and reverse("admin:django_jobqueue_job_change", args=[self.job_id])
-
-    @property
-    def is_open(self) -> bool:
-        """Return whether the student still waits for an outcome."""
-        return self.state == self.State.HANDED_IN
+        return KeyLine(self.label, self.kind, self.answer, self.tolerance, self.points)

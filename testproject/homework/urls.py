@@ -1,13 +1,13 @@
+from django.contrib.auth.decorators import login_required
 from django.urls import path
+from django.views.generic import ListView
 
-from homework import views
+from homework.models import Assignment
+from homework.views import HandInView
 
 app_name = "homework"
+assignments = ListView.as_view(model=Assignment, template_name="homework/assignments.html")
 urlpatterns = [
-    path("", views.assignments, name="assignments"),
-    path("samples/<str:name>", views.sample, name="sample"),
-    path("submissions/<int:pk>/", views.submission, name="submission"),
-    path("submissions/<int:pk>/status/", views.status, name="status"),
-    path("submissions/<int:pk>/again/", views.enqueue_again, name="enqueue_again"),
-    path("assignments/<slug:slug>/", views.hand_in, name="hand_in"),
+    path("", login_required(assignments), name="assignments"),
+    path("assignments/<slug:slug>/", HandInView.as_view(), name="hand_in"),
 ]

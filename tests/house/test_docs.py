@@ -4,15 +4,12 @@ pages.py says how a code block is marked.
 """
 
 import ast
-import http.cookiejar
 import importlib
 import inspect
 import re
 import shutil
 import sys
 import tomllib
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -20,7 +17,6 @@ from pathlib import Path
 import pytest
 from django.core.management.base import CommandParser
 from django.test import override_settings
-from redis import Redis
 
 from django_jobqueue import checks, conf
 from django_jobqueue.engine.locate import address_of, make_pool
@@ -29,16 +25,16 @@ from django_jobqueue.jobs.states import Reason
 from django_jobqueue.management.commands.jobworker import Command
 from django_jobqueue.task import Task
 from django_jobqueue.worker.limits.enforcer import KillReason
-from embedded.server import EmbeddedServer
-from tests.support.docs import PAGES, ROOT, Block, Walk, blocks, prose, table_rows
+from tests.support.docs import PAGES, ROOT, Block, Browser, Walk, blocks, prose, table_rows, texts
 from tests.support.processes import until
 
 DOCS = ROOT / "docs"
 TUTORIAL = DOCS / "tutorial" / "homework.md"
+OTHER_TUTORIAL = DOCS / "tutorial" / "email.md"  # see test_email_tutorial.py
 FOLLOWED = [
     page
     for page in PAGES
-    if page not in {TUTORIAL, ROOT / "README.md"}
+    if page not in {TUTORIAL, OTHER_TUTORIAL, ROOT / "README.md"}
     and any(block.mark in {"file", "append", "run", "shell"} for block in blocks(page))
 ]
 
@@ -52,25 +48,6 @@ def every_block(*marks: str) -> list[Block]:
 
 
 # ── What pages tell to do ────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture(scope="session")
-def new_walk(redis_server: EmbeddedServer) -> Iterator[Callable[[Path], Walk]]:
-    """Begin walks, each in a database of its own, because each has its own SECRET_KEY."""
-    walks: list[Walk] = []
-
-    def begin(folder: Path) -> Walk:
-        if len(walks) >= 12:
-            walks[-12].stop()  # its database is used again, and a worker of it would take the jobs
-        url = f"unix://{redis_server.socket}?db={len(walks) % 12 + 4}"
-        with Redis.from_url(url) as client:
-            client.flushdb()
-        walks.append(Walk(folder, url))
-        return walks[-1]
-
-    yield begin
-    for walk in walks:
-        walk.stop()
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +78,7 @@ def test_tutorial_ends_with_the_mail(at_school: Walk) -> None:
     sentence = "You will get an e-mail when your homework has been graded."
     assert page == sentence
     assert sentence in TUTORIAL.read_text() or sentence[:-1] in TUTORIAL.read_text()
-    mail = _texts(TUTORIAL)[-1].replace("…", "").split("\n\n")
+    mail = texts(TUTORIAL)[-1].replace("…", "").split("\n\n")
     until(lambda: "2 of 3 answers" in at_school.log(1), what="the mail is sent")
     for line in filter(None, "\n".join(mail).splitlines()):
         assert line in at_school.log(1)
@@ -158,37 +135,6 @@ def test_readers_see_the_names_of_files() -> None:
                 above = text.splitlines()[: block.line - 1]
                 sentence = "\n".join(above).rpartition("<!--")[0].rstrip().rpartition("\n\n")[2]
                 assert name in block.text.split("\n")[0] or name in sentence, block
-
-
-class Browser:
-    """As much of a browser as it takes to send a form."""
-
-    def __init__(self, site: str) -> None:
-        self._site = site
-        self._cookies = http.cookiejar.CookieJar()
-        self._opener = urllib.request.build_opener(
-            urllib.request.HTTPCookieProcessor(self._cookies)
-        )
-
-    def get(self, path: str, data: bytes | None = None) -> str:
-        with self._opener.open(self._site + path, data, timeout=20) as reply:
-            return str(reply.read().decode())
-
-    def post(self, path: str, **form: str) -> str:
-        self.get(path)
-        token = {c.name: c.value for c in self._cookies}["csrftoken"]
-        form["csrfmiddlewaretoken"] = token or ""
-        return self.get(path, urllib.parse.urlencode(form).encode())
-
-    def answers(self, path: str) -> bool:
-        try:
-            return bool(self.get(path))
-        except OSError:
-            return False
-
-
-def _texts(page: Path) -> list[str]:
-    return [block.text for block in blocks(page) if block.language == "text"]
 
 
 # ── What pages name ──────────────────────────────────────────────────────────────────────────

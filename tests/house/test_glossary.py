@@ -15,6 +15,8 @@ ALLOWED = {
     "message",  # a sentence of a system check or an error
     "messages",
     "message_user",  # ModelAdmin's own
+    "send_messages",  # that of Django's e-mail backends
+    "email_messages",
 }
 FILES = sorted(
     path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts

@@ -32,6 +32,7 @@ BESIDE = {
     "engine/scripts.py": "puts arguments into the order of a script's header",
     "engine/keys.py": "spells the names of keys",
     "engine/queues.py": "lists the queues for a slot that serves all",
+    "jobs/context.py": "lets a function find the run that it is called in",
     "jobs/prepared.py": "makes a job's result when it is looked at",
     "jobs/payload.py": "says what JSON is pure, and how it is written",
     "jobs/run.py": "holds the records of earlier runs",

@@ -45,6 +45,8 @@ INSTALLED_APPS = [
     "tests.project",
     # The demo's apps, for the tests of their pages.
     "homework",
+    "library",
+    "reports",
     "pages",
     "inbox",
     "demo",

@@ -16,12 +16,15 @@ What a code block is for stands in a comment above its fence, which readers don'
 `, before Django 6.1` or `, from Django 6.1` at the end of a mark limits it to these versions.
 """
 
+import http.cookiejar
 import os
 import re
 import shlex
 import signal
 import subprocess
 import sys
+import urllib.parse
+import urllib.request
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -196,6 +199,34 @@ class Walk:
         return [sys.executable, *command[1:], *asks]
 
 
+class Browser:
+    """As much of a browser as it takes to send a form."""
+
+    def __init__(self, site: str) -> None:
+        self._site = site
+        self._cookies = http.cookiejar.CookieJar()
+        self._opener = urllib.request.build_opener(
+            urllib.request.HTTPCookieProcessor(self._cookies)
+        )
+
+    def get(self, path: str, data: bytes | None = None, accept: str = "text/html") -> str:
+        request = urllib.request.Request(self._site + path, data, {"Accept": accept})
+        with self._opener.open(request, timeout=20) as reply:
+            return str(reply.read().decode())
+
+    def post(self, path: str, **form: str) -> str:
+        self.get(path)
+        token = {c.name: c.value for c in self._cookies}["csrftoken"]
+        form["csrfmiddlewaretoken"] = token or ""
+        return self.get(path, urllib.parse.urlencode(form).encode())
+
+    def answers(self, path: str) -> bool:
+        try:
+            return bool(self.get(path))
+        except OSError:
+            return False
+
+
 def _is_for_this_django(block: Block) -> bool:
     limit = _VERSIONS.search(block.what)
     if limit is None:
@@ -214,3 +245,8 @@ def table_rows(page: Path, first: str) -> list[tuple[str, str]]:
         rows.append((cells[0].strip("`"), cells[1].strip("`")))
     assert rows, f"{page} has no table with {first}"
     return rows
+
+
+def texts(page: Path) -> list[str]:
+    """Return the blocks of plain text, which show what a reader will see."""
+    return [block.text for block in blocks(page) if block.language == "text"]

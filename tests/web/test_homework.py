@@ -1,8 +1,10 @@
 """The demo's homework: reading files, grading, pages, ownership, one mail."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from html import unescape
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -11,24 +13,28 @@ import django
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
+from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.core.mail.backends.filebased import EmailBackend
 from django.test import Client
 
 from demo.seeds import plant
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.states import State
-from django_jobqueue.testing import drain
+from django_jobqueue.requests.models import JobRequest
+from django_jobqueue.testing import drain, job_context
 from homework.answers import AnswerSheet, UnreadableFile, decode, read_answers
 from homework.grading import KeyLine, judge, notes
-from homework.models import Assignment, Question, Submission
-from homework.tasks import grade_submission, mail_mark, tell_of_lost_gradings
-from homework.views import SAMPLES
+from homework.models import Assignment
+from homework.tasks import grade_homework
+from library.tasks import scan_chapter
 from pages.tasks import is_page_ok
-from tests.support.processes import PATIENCE
+from reports.tasks import count_requests
+from tests.support.processes import PATIENCE, ROOT, until
 
 Capture = Callable[..., Any]
+SAMPLES = ROOT / "testproject/homework/static/homework/samples"
 HAND_IN = "/homework/assignments/computing-basics/"
 
 
@@ -51,8 +57,8 @@ def test_a_file_is_decoded(data: bytes, text: str) -> None:
     ("data", "fault"),
     [
         (b"", "empty"),
-        (b" \r\n\t", "blank lines"),
-        (b"1" * (1024 * 1024 + 1), "larger than 1 MB"),
+        (b" \r\n\t", "empty"),
+        (b"1" * 30_001, "larger than 30 kB"),
         (b"\x89PNG\r\n\x1a\n\x00", "not text"),
         ("1,B".encode("utf-16-le"), "not text"),
         (b"\xff\xfe1", "damaged"),
@@ -75,7 +81,7 @@ def test_a_file_that_cannot_be_read_is_explained(data: bytes, fault: str) -> Non
         ("1, -4\n2: -5\n3 -6", {"1": "-4", "2": "-5", "3": "-6"}),
         ("2b) yes\n3)\n4", {"2b": "yes", "3": "", "4": ""}),
         ("question,answer\n1,B\n2,", {"1": "B", "2": ""}),
-        ('name;Answer;QUESTION\nSam;"a; b";1', {"1": "a; b"}),
+        ('"Question";Answer\n1;"a; b"', {"1": "a; b"}),
         ('1,"A, C"', {"1": "A, C"}),
         ("1,A\n1,B", {"1": ["A", "B"]}),
         ("# a note\n\n1: http://x/?a=1,2", {"1": "http://x/?a=1,2"}),
@@ -89,7 +95,7 @@ def test_answers_are_read(text: str, answers: dict[str, Any]) -> None:
 def test_what_is_no_answer_is_noted_and_nothing_else_is_an_error() -> None:
     sheet = read_answers("1,B\nmy dog ate the rest\n9,C")
     assert sheet.unread == ["line 2: “my dog ate the rest”"]
-    found = notes([KeyLine("1", "", "choice", "B")], sheet)
+    found = notes([KeyLine("1", "choice", "B")], sheet)
     assert ["9" in found[0], "my dog" in found[1]] == [True, True]
     with pytest.raises(UnreadableFile, match="No line"):
         read_answers("hello\nworld")
@@ -103,9 +109,7 @@ def test_a_hostile_line_takes_no_time() -> None:
     for line in ("1" + " " * 900_000, "q" * 900_000, "1" * 900_000, "1, " + "9" * 900_000):
         sheet = read_answers("2,x\n" + line)
         for kind in ("choice", "number", "text"):
-            judge(
-                KeyLine("1", "", kind, "A" if kind == "choice" else "1"), sheet.answers.get("1", [])
-            )
+            judge(KeyLine("1", kind, "A" if kind == "choice" else "1"), sheet.answers.get("1", []))
     assert time.monotonic() - started < PATIENCE
 
 
@@ -140,13 +144,13 @@ def test_a_hostile_line_takes_no_time() -> None:
 )
 def test_an_answer_is_judged(kind: str, right: str, given: str, share: float) -> None:
     tolerance = 0.5 if right == "80" else 0.0
-    verdict = judge(KeyLine("1", "?", kind, right, tolerance, points=2), [given])
+    verdict = judge(KeyLine("1", kind, right, tolerance, points=2), [given])
     assert verdict.points == 2 * share
     assert verdict.outcome == {0: "wrong", 0.5: "partial", 1: "correct"}[share]
 
 
 def test_the_last_of_several_answers_counts_and_none_is_missing() -> None:
-    line = KeyLine("1", "?", "choice", "B")
+    line = KeyLine("1", "choice", "B")
     assert judge(line, []).outcome == judge(line, [" "]).outcome == "missing"
     assert judge(line, ["B", "b"]).comment == ""
     changed = judge(line, ["A", "B"])
@@ -155,13 +159,15 @@ def test_the_last_of_several_answers_counts_and_none_is_missing() -> None:
 
 
 @pytest.fixture
-def demo(db: None, settings: Any, tmp_path: Path, engine: Engine) -> Engine:
-    """The demo's users and assignments, its addresses, and a mail folder."""
+def demo(transactional_db: None, settings: Any, tmp_path: Path, engine: Engine) -> Engine:
+    """The demo's users and assignments, its addresses, and folders for mails and files."""
     settings.ROOT_URLCONF = "config.urls"
     settings.LOGIN_URL = "login"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick
     settings.DEMO_MAILS = tmp_path / "mails"
-    settings.DEMO_SECONDS_PER_QUESTION = 0
+    settings.MEDIA_ROOT = tmp_path / "files"
+    settings.DEMO_SECONDS_PER_QUESTION = settings.DEMO_SECONDS_PER_PAGE = 0
+    settings.JOBQUEUE_REQUESTS = {"WAIT_FOR": 0, "MAIL_DELAY": 0}
     if django.VERSION >= (6, 1):
         settings.MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
     plant()
@@ -180,185 +186,152 @@ def submit(name: str = "middling.txt", content: bytes | None = None, url: str = 
 
 
 @pytest.fixture
-def handed_in(demo: Engine, django_capture_on_commit_callbacks: Capture) -> Submission:
-    """A submission whose grading is queued."""
-    with django_capture_on_commit_callbacks(execute=True):
-        submit()
-    return Submission.objects.get()
+def handed_in(demo: Engine) -> JobRequest:
+    """A request whose grading is queued."""
+    submit()
+    return JobRequest.objects.get()
 
 
-class Context:
-    """What the task gets from the worker."""
-
-    max_attempts = 3
-
-    def __init__(self, attempt: int = 1) -> None:
-        self.attempt = attempt
-        self.told: list[tuple[int, int]] = []
-
-    def progress(self, current: int, total: int, text: str = "") -> None:
-        self.told.append((current, total))
+def graded(content: bytes | None = None, url: str = HAND_IN, name: str = "middling.txt") -> Any:
+    """Hand in a file, run all jobs, and return the request as it is then."""
+    submit(name, content, url)
+    drain()
+    return JobRequest.objects.get()
 
 
-def grade(submission: Submission, attempt: int = 1) -> Context:
-    """Run the task as the worker does, and look at the submission again."""
-    context = Context(attempt)
-    run: Any = grade_submission.func
-    try:
-        run(context, submission.pk)
-    finally:
-        submission.refresh_from_db()
-    return context
+def page_of(job_request: JobRequest, client: Client | None = None) -> str:
+    page = (client or logged_in()).get(job_request.get_absolute_url())
+    return page.content.decode()
 
 
-def test_handing_in_stores_enqueues_and_promises(
-    demo: Engine, django_capture_on_commit_callbacks: Capture
-) -> None:
-    with django_capture_on_commit_callbacks(execute=True):
-        answer = submit()
-        assert demo.inspector.count(State.QUEUED) == 0, "enqueued before the commit"
+def test_handing_in_enqueues_and_promises(demo: Engine) -> None:
+    answer = submit()
     [job] = demo.inspector.page(State.QUEUED, 0, 10)
-    found = Submission.objects.get()
-    assert (answer.status_code, answer.url) == (302, found.get_absolute_url())
-    assert (job.id, job.task) == (found.job_id, "homework.tasks.grade_submission")
-    page = logged_in().get(answer.url).content.decode()
-    assert "You will get an e-mail when your homework has been graded." in page
-    assert logged_in().get(f"{answer.url}status/").json()["done"] is False
+    found = JobRequest.objects.get()
+    assert (answer.status_code, answer.url) == (303, found.get_absolute_url())
+    assert (job.id, job.task) == (str(found.job_id), "homework.tasks.grade_homework")
+    page = page_of(found)
+    assert "We’ll e-mail you at student@demo.example when it is done." in page
+    assert "Homework “Computing basics”" in page
 
 
 def test_a_refused_file_is_not_stored(demo: Engine) -> None:
     answer = submit(content=b"\x00\x01")
     assert "not text" in answer.content.decode()
     assert "Choose the file" in logged_in().post(HAND_IN).content.decode()
-    assert not Submission.objects.exists()
+    assert not JobRequest.objects.exists()
 
 
-@pytest.mark.parametrize("suffix", ["", "status/"])
-def test_a_submission_is_its_owners_alone(handed_in: Submission, suffix: str) -> None:
-    url = handed_in.get_absolute_url() + suffix
+def test_what_one_handed_in_is_ones_own(handed_in: JobRequest) -> None:
+    url = handed_in.get_absolute_url()
     assert logged_in().get(url).status_code == 200
     assert logged_in("other").get(url).status_code == 404
-    assert logged_in("admin").get(url).status_code == 404
     assert Client().get(url).headers["Location"].startswith("/login/")
+    assert str(handed_in) in logged_in().get("/requests/").content.decode()
 
 
 @pytest.mark.parametrize(
-    ("name", "mark"), [("excellent.csv", 15), ("middling.txt", 9.5), ("poor.csv", 1)]
+    ("name", "mark"), [("excellent.csv", "15"), ("middling.txt", "9.5"), ("poor.csv", "1")]
 )
-def test_the_samples_get_their_marks(demo: Engine, name: str, mark: float) -> None:
-    submit(name)
-    found = Submission.objects.get()
-    context = grade(found)
-    assert (found.state, found.mark, found.out_of) == ("graded", mark, 15)
-    assert context.told == [(done, 10) for done in range(1, 11)]
-    page = logged_in().get(found.get_absolute_url()).content.decode()
-    assert "of 15 points" in page
+def test_the_samples_get_their_marks(demo: Engine, name: str, mark: str) -> None:
+    found = graded(name=name)
+    assert (found.state, found.result_text.splitlines()[0]) == ("succeeded", f"{mark} of 15 points")
+    progress: Any = grade_homework.get_result(str(found.job_id)).progress
+    assert progress[:2] == (10, 10)
+    assert f"{mark} of 15 points" in page_of(found)
 
 
-def test_grading_twice_changes_no_mark_and_sends_one_mail(
-    handed_in: Submission, mailoutbox: list[EmailMessage]
+def test_one_mail_tells_that_it_is_graded(
+    demo: Engine, mailoutbox: list[EmailMultiAlternatives]
 ) -> None:
-    grade(handed_in)
-    Question.objects.update(answer="Z")
-    grade(handed_in)
-    assert handed_in.mark == 9.5
-    assert [mail_mark.func(handed_in.pk), mail_mark.func(handed_in.pk)] == [True, False]
+    """It leads to the mark, and does not tell it."""
+    found = graded()
     [mail] = mailoutbox
-    assert mail.to == ["student@demo.example"]
-    assert "Mark: 9.50 of 15" in mail.body
-    assert mail.extra_headers["Message-ID"].startswith(f"<homework-{handed_in.pk}-")
+    assert (mail.to, mail.subject) == (["student@demo.example"], f"Done: {found}")
+    assert f"http://testserver{found.get_absolute_url()}" in mail.body
+    assert "points" not in mail.body
 
 
-def test_a_mail_that_was_refused_is_sent_by_the_next_run(
-    handed_in: Submission, mailoutbox: list[EmailMessage], monkeypatch: pytest.MonkeyPatch
+def test_a_file_without_answers_is_not_graded_and_the_student_reads_why(
+    demo: Engine, mailoutbox: list[EmailMultiAlternatives]
 ) -> None:
-    grade(handed_in)
-    with monkeypatch.context() as broken:
-        broken.setattr(EmailMessage, "send", _refuse)
-        with pytest.raises(OSError, match="refused"):
-            mail_mark.func(handed_in.pk)
-    assert mail_mark.func(handed_in.pk) is True
-    assert len(mailoutbox) == 1
-
-
-def _refuse(*given: object) -> None:
-    raise OSError("refused")
-
-
-def test_a_file_without_answers_is_given_up_and_mailed(
-    demo: Engine, mailoutbox: list[EmailMessage]
-) -> None:
-    submit(content=b"I could not do it")
-    found = Submission.objects.get()
-    grade(found)
-    assert (found.state, found.mark) == ("ungraded", None)
-    assert "Hand it in again" in logged_in().get(found.get_absolute_url()).content.decode()
-    mail_mark.func(found.pk)
-    assert "could not be graded" in mailoutbox[0].subject
-    assert "No line of the file" in mailoutbox[0].body
-
-
-def test_an_unexpected_error_is_told_after_the_last_attempt(
-    handed_in: Submission, mailoutbox: list[EmailMessage]
-) -> None:
-    Question.objects.filter(kind="number").update(answer="no number")
-    for attempt in (1, 2):
-        with pytest.raises(ValueError, match="not a number"):
-            grade(handed_in, attempt)
-        assert handed_in.is_open
-    with pytest.raises(ValueError, match="not a number"):
-        grade(handed_in, attempt=3)
-    assert handed_in.state == "ungraded"
-    mail_mark.func(handed_in.pk)
-    assert "no fault of your file" in mailoutbox[0].body
-
-
-def test_a_job_that_ended_without_a_word_is_settled_by_the_page(handed_in: Submission) -> None:
-    assert grade_submission.get_result(handed_in.job_id).cancel()
-    page = logged_in().get(handed_in.get_absolute_url()).content.decode()
-    assert "could not be graded" in page
-    assert "A teacher has stopped the grading" in page
-    handed_in.refresh_from_db()
-    assert handed_in.state == "ungraded"
-
-
-def test_the_mail_comes_even_if_nobody_looks_at_the_page(
-    handed_in: Submission,
-    mailoutbox: list[EmailMessage],
-    django_capture_on_commit_callbacks: Capture,
-) -> None:
-    """As the schedule does it, once a minute; and once."""
-    assert tell_of_lost_gradings.func() == 0
-    assert grade_submission.get_result(handed_in.job_id).cancel()
-    with django_capture_on_commit_callbacks(execute=True):
-        assert (tell_of_lost_gradings.func(), tell_of_lost_gradings.func()) == (1, 0)
-    drain()
-    assert "A teacher has stopped the grading" in mailoutbox[0].body
-
-
-def test_a_submission_leads_to_its_job(handed_in: Submission) -> None:
-    text = logged_in("admin").get("/admin/homework/submission/").content.decode()
-    assert f"/admin/django_jobqueue/job/{handed_in.job_id}/change/" in text
+    found = graded(b"I could not do it")
+    assert found.state == "failed"
+    assert "No line of the file" in page_of(found)
+    assert grade_homework.get_result(str(found.job_id)).attempts == 1
+    assert mailoutbox[0].subject == f"Not done: {found}"
 
 
 def test_one_assignment_shows_a_job_that_fails(demo: Engine) -> None:
-    """So that a newcomer sees a traceback too."""
-    submit(url=Assignment.objects.get(slug="a-key-that-is-wrong").get_absolute_url())
-    with pytest.raises(ValueError, match="not a number"):
-        grade(Submission.objects.get())
+    """So that a newcomer sees a traceback too, and the student no secrets."""
+    url = Assignment.objects.get(slug="a-key-that-is-wrong").get_absolute_url()
+    until(lambda: graded_again(url).state == "failed", what="three attempts")
+    assert "about nine" not in page_of(JobRequest.objects.get())
 
 
-def test_a_submission_that_the_queue_lost_can_be_enqueued_again(
-    handed_in: Submission, engine: Engine, django_capture_on_commit_callbacks: Capture
+def graded_again(url: str) -> JobRequest:
+    """Run what is due of a homework, which is handed in the first time."""
+    if not JobRequest.objects.exists():
+        submit(url=url)
+    drain()
+    return JobRequest.objects.get()
+
+
+def test_a_request_leads_to_its_job(handed_in: JobRequest) -> None:
+    job = f"/admin/django_jobqueue/job/{handed_in.job_id}/change/"
+    admin = f"/admin/django_jobqueue_requests/jobrequest/{handed_in.pk}/change/"
+    assert job in logged_in("admin").get(admin).content.decode()
+
+
+def test_a_scan_is_asked_for_without_a_log_in(
+    demo: Engine, mailoutbox: list[EmailMultiAlternatives]
 ) -> None:
-    engine.client.redis.flushdb()
-    engine.client.attach()
-    url = handed_in.get_absolute_url()
-    assert "Send it to the grader again" in logged_in().get(url).content.decode()
-    assert logged_in("other").post(f"{url}again/").status_code == 404
-    with django_capture_on_commit_callbacks(execute=True):
-        logged_in().post(f"{url}again/")
-    assert engine.inspector.count(State.QUEUED) == 1
+    """The link in the mail opens the page and the file."""
+    form = {"book": "Walden", "chapter": "3", "address": "reader@example.com"}
+    answer = Client().post("/library/", form)
+    assert answer.status_code == 303
+    drain()
+    [mail] = mailoutbox
+    assert mail.to == ["reader@example.com"]
+    [link] = [word for word in str(mail.body).split() if word.startswith("http://testserver/")]
+    page = Client().get(link.removeprefix("http://testserver")).content.decode()
+    assert "Chapter 3 of Walden" in page
+    [download] = re.findall(r'href="([^"]+/download/[^"]*)"', page)
+    content = b"".join(Client().get(unescape(download)))
+    assert content.startswith(b"Walden, chapter 3, page 1\n")
+    assert Client().get(download.partition("?")[0]).status_code in (302, 404)
+
+
+def test_the_library_knows_its_books(demo: Engine) -> None:
+    """A user gives no address: the mail goes to that of the account."""
+    page = logged_in().post("/library/", {"book": "Emma", "chapter": "56"}).content.decode()
+    assert "“Emma” has 55 chapters." in page
+    assert 'name="address"' not in page
+    assert 'name="address"' in Client().get("/library/").content.decode()
+
+
+def test_a_chapter_is_scanned_once(demo: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = scan_chapter("Emma", 1)
+    monkeypatch.setattr("library.tasks.PAGES", 0)
+    with default_storage.open(scan_chapter("Emma", 1)["file"]) as second:
+        assert second.read() == default_storage.open(first["file"]).read() != b""
+
+
+def test_a_report_is_done_in_part(demo: Engine) -> None:
+    """One key is wrong, and the page says which."""
+    assert logged_in().post("/report/").status_code == 303
+    drain()
+    found = JobRequest.objects.get()
+    assert (found.state, len(found.failures)) == ("partly", 1)
+    page = page_of(found)
+    assert "The key of question 1 is &#x27;about nine&#x27;" in page
+    content = b"".join(logged_in().get(found.download_url)).decode()
+    assert "Computing basics,10,15" in content
+
+
+def test_requests_are_counted(handed_in: JobRequest) -> None:
+    count: Any = count_requests
+    assert count(job_context(count)) == {"open": 1}
 
 
 def test_a_key_that_no_answer_could_meet_is_refused(demo: Engine) -> None:

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django_jobqueue import track
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs import tracking
-from django_jobqueue.jobs.tracking import current_report
+from django_jobqueue.jobs.context import current_report, reporting
 from django_jobqueue.testing import drain
 from django_jobqueue.worker.limits.interrupt import Interrupt
 from django_jobqueue.worker.limits.shared_state import SharedState
@@ -40,9 +40,8 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Heard]:
     """A run in this thread, in which each row is reported."""
     monkeypatch.setattr(tracking, "EVERY", 0.0)
     heard = Heard()
-    token = current_report.set(heard)
-    yield heard
-    current_report.reset(token)
+    with reporting(heard):
+        yield heard
 
 
 def run(name: str, numbers: list[int]) -> tuple[bytes, Told]:
