@@ -12,12 +12,14 @@ from django.apps import apps
 from django.db.models.signals import post_migrate
 
 from django_jobqueue import engine as engines
+from django_jobqueue import paths
 from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.scripts import Scripts
 from django_jobqueue.jobs.job import new_id
+from django_jobqueue.ledger import outbox
 from django_jobqueue.schedules import spec
 from django_jobqueue.schedules.stored import enter_after_migrate
 from embedded.server import EmbeddedServer
@@ -153,6 +155,16 @@ def nothing_is_entered_by_migrate() -> None:
 def declarations(monkeypatch: pytest.MonkeyPatch) -> None:
     """Schedules that the test declares in code are forgotten after it."""
     monkeypatch.setattr(spec, "_declared", {})
+
+
+@pytest.fixture
+def nothing_durable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process know of no durable jobs, though other tests' modules define some."""
+    known = {
+        path: task for path, task in paths._tasks.items() if not getattr(task, "durable", None)
+    }
+    monkeypatch.setattr(paths, "_tasks", known)
+    monkeypatch.setattr(outbox, "_used", set())
 
 
 @pytest.fixture

@@ -123,6 +123,7 @@ def tasks_with(**options: object) -> dict[str, Any]:
     return {"default": TASKS["default"] | {"OPTIONS": OPTIONS | options}}
 
 
+@pytest.mark.usefixtures("nothing_durable")
 @pytest.mark.parametrize(
     ("options", "atomic_requests", "ids"),
     [

@@ -209,6 +209,7 @@ def test_worker_that_goes_takes_its_call_along(engine: Engine, slot: Slot, make_
     assert not any(name.startswith("renew_now") for name in everything(engine))
 
 
+@pytest.mark.django_db
 def test_command_cancels(engine: Engine, slot: Slot, make_job: Make) -> None:
     """One line for each job; the exit code tells whether all were there."""
     runs, waits, missing = make_job(), make_job(), new_id()

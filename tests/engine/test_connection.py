@@ -73,7 +73,9 @@ def test_unix_socket_by_url(redis_server: EmbeddedServer, configure) -> None:
         assert engine.client.address() == f"{redis_server.socket}, database {number}"
 
 
-def test_url_can_not_make_texts_of_the_replies(redis_server: EmbeddedServer, configure) -> None:
+def test_url_can_not_make_texts_of_the_replies(
+    redis_server: EmbeddedServer, engine: Engine, configure
+) -> None:
     """A payload is bytes, whatever the cache's URL wants."""
     configure(URL=f"unix://{redis_server.socket}?decode_responses=True")
     assert get_engine("default").queues.names() == ["default"]

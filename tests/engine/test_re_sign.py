@@ -288,6 +288,7 @@ def test_resign_works_at_maxmemory(engine: Engine, make_job: Make, rotate: Rotat
     assert is_signed(engine, job_id, NEW)
 
 
+@pytest.mark.django_db
 def test_command_tells_what_it_did(engine: Engine, make_job: Make, rotate: Rotate) -> None:
     """One line per pass; a second call finds nothing, and says that it is done."""
     for _ in range(3):
@@ -307,6 +308,7 @@ def test_command_tells_what_it_did(engine: Engine, make_job: Make, rotate: Rotat
     assert "Run this again" not in again.getvalue()
 
 
+@pytest.mark.django_db
 def test_command_tells_of_jobs_that_it_left_alone(engine: Engine, rotate: Rotate) -> None:
     """They would fail anyway, so it is no error."""
     job_id = new_id()

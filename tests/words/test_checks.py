@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connections
 
-from django_jobqueue import compat, paths, task
+from django_jobqueue import compat, task
 from django_jobqueue.backend import JobQueueBackend
 from django_jobqueue.checks import check_configuration, check_servers
 from django_jobqueue.engine import Engine, close_engines
@@ -16,6 +16,9 @@ from django_jobqueue.engine import Engine, close_engines
 BACKEND = "django_jobqueue.backend.JobQueueBackend"
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 NOWHERE = "redis://:hunter2@127.0.0.1:1"  # nothing listens there
+
+
+pytestmark = pytest.mark.usefixtures("nothing_durable")
 
 
 def plain() -> None:
@@ -177,13 +180,7 @@ def test_e008_unknown_database(configure) -> None:
     assert "there is: default" in message.msg
 
 
-@pytest.fixture
-def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tasks that the test defines are forgotten after it."""
-    monkeypatch.setattr(paths, "_tasks", dict(paths._tasks))
-
-
-def test_e009_atomic_needs_durable(configure, forgotten: None) -> None:
+def test_e009_atomic_needs_durable(configure) -> None:
     """A task may say so itself, or the alias for all."""
     configure(URL=NOWHERE)
     atomic = task(atomic=True)(plain)

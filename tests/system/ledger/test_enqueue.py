@@ -10,6 +10,7 @@ import pytest
 from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 
+from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.jobs.states import State
 from django_jobqueue.models import Enqueued
 from django_jobqueue.testing import EagerBackend, captured_jobs, drain
@@ -132,7 +133,8 @@ def test_cost_of_an_atomic_job(ledger: Ledger) -> None:
 def test_many_jobs_are_one_insert_and_one_call(ledger: Ledger) -> None:
     """SQLite takes 999 variables in one statement, in Django 5.2: so many rows."""
     many = min(
-        500, connections[DATABASE].ops.bulk_batch_size(Enqueued._meta.concrete_fields, range(500))
+        CHUNK,
+        connections[DATABASE].ops.bulk_batch_size(Enqueued._meta.concrete_fields, range(CHUNK)),
     )
     tasks.add.enqueue(0, 0)  # the first one of a process loads the script, and says so
     with queries() as asked, script_calls(ledger) as calls:
