@@ -80,7 +80,8 @@ def note_failure(
     sender: type[Enqueued], row: Enqueued, exception: BaseException | None, **kwargs: Any
 ) -> None:
     """Note in the request that its mail's job has ended without the mail."""
-    if SEND_MAIL in row.record and row.state in (LedgerState.FAILED, LedgerState.CANCELLED):
+    # The record comes last: it is read only then.
+    if row.state in (LedgerState.FAILED, LedgerState.CANCELLED) and SEND_MAIL in row.record:
         reason = row.reason if exception is None else f"{type(exception).__name__}: {exception}"
         failed = _waiting(row.job_id).update(
             mail_state=MailState.FAILED, mail_note=one_line(reason)
