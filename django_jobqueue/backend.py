@@ -21,6 +21,7 @@ from django_jobqueue.bulk import Call, expand_calls
 from django_jobqueue.conf import Options
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.exceptions import BadSignature, JobNotFound, QueueUnavailable, TaskUnknown
+from django_jobqueue.jobs.envelope import expiry
 from django_jobqueue.jobs.job import QUEUE_PATTERN, Job, is_id, new_id
 from django_jobqueue.jobs.payload import pure_call, pure_metadata
 from django_jobqueue.jobs.prepared import Prepared, Results
@@ -286,6 +287,8 @@ def prepare(
     job.max_attempts = options.max_attempts if attempts is None else attempts
     job.max_recoveries = options.max_recoveries if recoveries is None else recoveries
     job.schedule, job.nominal_at = schedule, nominal_at
+    if getattr(task, "expires", None) is not None:
+        job.expires = expiry(task)
     if outbox.is_wanted(task, options):
         job.round = 1
     if task.run_after is not None:

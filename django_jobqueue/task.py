@@ -68,6 +68,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
     refresh_after: retry.Seconds | None = None  # age at which latest() enqueues a refresh
     # Data that every job of the task gets besides its arguments; `using` adds to it.
     metadata: Mapping[str, Any] | None = field(default=None, hash=False)
+    expires: datetime | timedelta | None = None  # a job not started by then is cancelled
 
     def __post_init__(self) -> None:
         for name in ("retry_for", "no_retry_for"):
@@ -107,6 +108,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
         durable: bool | None = None,
         refresh_after: retry.Seconds | None = None,
         metadata: Mapping[str, Any] | None = None,
+        expires: datetime | timedelta | None = None,
         **unknown: Never,
     ) -> Self:
         """Return the task with other defaults; `metadata` is added to the task's own.
@@ -125,6 +127,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
             "durable": durable,
             "refresh_after": refresh_after,
             "metadata": task_options.merged(self.metadata, metadata),
+            "expires": expires,
         }
         task_options.check_names("using", unknown, changes)
         return replace(self, **{name: v for name, v in changes.items() if v is not None})

@@ -17,6 +17,7 @@ from typing import (
 
 from django_jobqueue import compat, foreign_words, retry
 from django_jobqueue.exceptions import YEAR
+from django_jobqueue.jobs import envelope
 
 if TYPE_CHECKING:
     from django_jobqueue.jobs.context import JobContext
@@ -49,6 +50,7 @@ class TaskOptions(TypedDict, total=False):
     keep_latest: bool | timedelta
     refresh_after: retry.Seconds | None
     metadata: Mapping[str, Any] | None
+    expires: datetime | timedelta | None
 
 
 if TYPE_CHECKING:
@@ -171,6 +173,7 @@ def validate(task: Any) -> None:
     _validate_ledger(name, task.durable, task.atomic)
     if not isinstance(task.metadata, Mapping | None):
         raise compat.InvalidTask(f"{name}: metadata={task.metadata!r} must be a mapping.")
+    envelope.check_expires(name, task.expires)
     _validate_latest(name, task.keep_latest, task.refresh_after)
     try:
         retry.validate(task.backoff)

@@ -28,7 +28,7 @@ _NAME = re.compile(r"^--   (\w+)(\.\.\.)?(?: |$)", re.MULTILINE)
 SHARED = (
     "now", "prelude",
     "rare/arguments", "rare/moving", "rare/ending", "rare/correcting", "rare/recovering",
-    "rare/completing", "rare/finishing",
+    "rare/completing", "rare/expiring", "rare/finishing",
     "claiming", "storing", "maintaining",
 )  # fmt: skip
 GATE = "if not is_attached(epoch) then return detached() end\n"

@@ -78,6 +78,7 @@ class Auditor:
         old, new = before.fields(job_id), now.fields(job_id)
         assert old["state"] not in FINAL
         assert old.get("fence") != fence, "run by two"
+        assert "fence" in old or not _is_over(old, int(new["attempted_at"])), "run too late"
         self.begun[job_id] += 1
         counted = int(new.get("attempts", 0)) + int(new.get("recoveries", 0))
         assert self.begun[job_id] <= 1 + counted + self.released[job_id]
@@ -232,6 +233,13 @@ def _is_promoted(job_id: str, before: Snapshot, now: Snapshot) -> bool:
     """Tell whether a job has become due: whoever claims may promote it."""
     states = [seen.fields(job_id).get("state") for seen in (before, now)]
     return states == ["scheduled", "queued"]
+
+
+def _is_over(fields: dict[str, str], clock: int) -> bool:
+    """Tell whether a job was to be started before this time."""
+    until = fields.get("expires", "")
+    since = int(fields["enqueued_at"]) if until.startswith("+") else 0
+    return bool(until) and since + int(until) <= clock
 
 
 def _counted(fields: dict[str, str]) -> int:

@@ -213,7 +213,7 @@ class Model(WorkerScripts):
             self.keys.pop(f"progress:{id}", None)
             for name in ("attempts", "recoveries", "reason", "finished_at", "started_at"):
                 job.pop(name, None)
-            for name in ("attempted_at", "held_since", "cancel"):
+            for name in ("attempted_at", "held_since", "cancel", "expires"):
                 job.pop(name, None)
             self.append_attempt(id, 0, "-", "-", self.now, self.now, "requeued")
         return [state, "queued"]

@@ -106,6 +106,14 @@ def promotion(engine: Engine) -> Call:
     return engine.queues.promote
 
 
+@case
+def expiry(engine: Engine) -> Call:
+    """The slot finds a job that was not started in time before it gets one."""
+    for expires in ("1", ""):
+        add(engine, expires=expires)
+    return again(Slot("worker-1", "0.0"), lambda slot: engine.claims.claim(slot, ["default"]))
+
+
 def ends(result: RunResult, *, run: int = 1, queues: tuple[str, ...] = ()) -> Case:
     """Return the case of a run that ends so."""
 

@@ -51,6 +51,7 @@ class JobPageMixin(LiveModelAdmin[Job]):
         where = ["queue", "priority", *self.alias_column()]
         when = ["enqueued_at"]
         when += ["due_at"] if job.state is State.SCHEDULED else []
+        when += ["expires_at"] if job.expires and not job.attempted_at else []
         when += ["started_at"] if job.started_at != job.attempted_at else []
         when += ["attempted_at"] if job.attempted_at else []
         when += ["finished_at"] if job.finished_at else []
@@ -145,6 +146,7 @@ class JobPageMixin(LiveModelAdmin[Job]):
 
     enqueued_at = _time_field("enqueued_at", gettext_lazy("enqueued"))
     due_at = _time_field("due_at", gettext_lazy("due"))
+    expires_at = _time_field("expires_at", gettext_lazy("expires"))
     started_at = _time_field("started_at", gettext_lazy("first started"))
     attempted_at = _time_field("attempted_at", gettext_lazy("last started"))
     finished_at = _time_field("finished_at", gettext_lazy("finished"))
