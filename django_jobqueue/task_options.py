@@ -50,6 +50,7 @@ class TaskOptions(TypedDict, total=False):
     keep_latest: bool | timedelta
     refresh_after: retry.Seconds | None
     metadata: Mapping[str, Any] | None
+    tags: Iterable[str]
     expires: datetime | timedelta | None
 
 
@@ -184,6 +185,16 @@ def validate(task: Any) -> None:
 def merged(own: Mapping[str, Any] | None, more: Mapping[str, Any] | None) -> Any:
     """Return a task's metadata with more of them; what is no mapping is left to `validate`."""
     return {**(own or {}), **more} if isinstance(more, Mapping) else more
+
+
+def tags(task: Any, more: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return a task's tags with more of them.
+
+    Raises: InvalidTask.
+    """
+    name = getattr(task.func, "__qualname__", repr(task.func))
+    own = envelope.check_tags(name, task.tags)
+    return envelope.check_tags(name, [*own, *envelope.check_tags(name, more)]) if more else own
 
 
 def _validate_ledger(name: str, durable: object, atomic: object) -> None:

@@ -12,11 +12,11 @@ from datetime import timedelta
 from typing import Any, cast
 
 from django_jobqueue.jobs import payload
-from django_jobqueue.jobs.record_fields import RECORD_FIELDS
+from django_jobqueue.jobs.record_fields import RECORD_FIELDS, expiry_ms
 from django_jobqueue.jobs.run import Run, since_requeue
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import Outcome, Reason, State
-from django_jobqueue.jobs.text import MAX_NUMBER, StoredLine
+from django_jobqueue.jobs.text import StoredLine
 
 # Protocol defaults: a record without the field has these values.
 DEFAULT_MAX_ATTEMPTS = 1
@@ -73,6 +73,7 @@ class Job:
     held_since: int | None = None  # when it began to wait for its unknown task
     attempts: int = 0  # runs that counted as attempts
     recoveries: int = 0  # runs lost with their worker
+    tags: tuple[str, ...] = ()
     round: int = 0  # of a durable job: 1, and one more for each requeue; 0: it is not durable
     worker: str = ""
     fence: str = ""
@@ -97,10 +98,7 @@ class Job:
     @property
     def expires_at(self) -> int | None:
         """Return by when the job is to be started; None: at any time, or it is not stored yet."""
-        if not self.expires.startswith("+"):
-            return int(self.expires) if self.expires else None
-        at = self.enqueued_at + int(self.expires)
-        return min(at, MAX_NUMBER - 1) if self.enqueued_at else None
+        return expiry_ms(self.expires, self.enqueued_at)
 
     @property
     def cancelling(self) -> bool:
@@ -152,7 +150,8 @@ class Job:
 
     def record(self) -> list[str | int]:
         """Return the fields and values of a new record, without defaults, state and times."""
-        pairs: list[str | int] = []
+        # The tags come first: the script that stores the job looks for them there.
+        pairs: list[str | int] = ["tags", " ".join(self.tags)] if self.tags else []
         if self.max_attempts != DEFAULT_MAX_ATTEMPTS:
             pairs += "max_attempts", self.max_attempts
         if self.max_recoveries != DEFAULT_MAX_RECOVERIES:

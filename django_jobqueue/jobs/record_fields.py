@@ -4,11 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 from django_jobqueue.jobs.states import STATE_OF
-from django_jobqueue.jobs.text import ms, number, text
+from django_jobqueue.jobs.text import MAX_NUMBER, ms, number, text
 
 
 def _ms_or_none(value: bytes) -> int | None:
     return ms(value) or None
+
+
+def expiry_ms(expires: str, enqueued_at: int) -> int | None:
+    """Return an expiry as ms since the epoch; None if there is none, or it is not known yet."""
+    if not expires.startswith("+"):
+        return int(expires) if expires else None
+    return min(enqueued_at + int(expires), MAX_NUMBER - 1) if enqueued_at else None
 
 
 def _expiry(value: bytes) -> str:
@@ -34,6 +41,7 @@ RECORD_FIELDS: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
     b"attempts": ("attempts", number),
     b"recoveries": ("recoveries", number),
     b"round": ("round", number),
+    b"tags": ("tags", lambda value: tuple(text(value).split())),
     b"expires": ("expires", _expiry),
     b"worker": ("worker", text),
     b"fence": ("fence", text),

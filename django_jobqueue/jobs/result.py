@@ -66,6 +66,7 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
     schedule: str = ""  # name of the schedule that enqueued it
     nominal_time: datetime | None = None  # the schedule's time for which it was enqueued
     metadata: dict[str, Any] = field(default_factory=dict)  # from task, `using` and middleware
+    tags: tuple[str, ...] = ()  # from task, `using` and middleware
     expires_at: datetime | None = None  # it is cancelled if it was not started by then
     _attempts: int = 0  # of these, only the last 20 have an entry in `worker_ids`
     # There is no job and there will be none: a rollback, or cancelled before the commit.
@@ -206,6 +207,7 @@ def result_of(job: Job, task: Any) -> JobResult[..., Any]:
     result.schedule = job.schedule
     result.nominal_time = moment(job.nominal_at)
     result.metadata = job.metadata
+    result.tags = job.tags
     result.expires_at = moment(job.expires_at) if job.expires else None
     result.is_dropped = result.store_failed = False
     result._attempts = job.attempts

@@ -62,6 +62,11 @@ TRANSITIONS: dict[str, tuple[tuple[State | None, State | None], ...]] = {
         (State.QUEUED, State.CANCELLED),
         (State.WAITING, State.CANCELLED),
     ),
+    "cancel_tagged": (
+        (State.SCHEDULED, State.CANCELLED),
+        (State.QUEUED, State.CANCELLED),
+        (State.WAITING, State.CANCELLED),
+    ),
     "requeue": (
         (State.SUCCEEDED, State.QUEUED),
         (State.FAILED, State.QUEUED),

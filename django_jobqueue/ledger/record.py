@@ -22,6 +22,7 @@ FIELDS = (
     "schedule",
     "nominal_at",
     "due_at",
+    "tags",
     "expires",
 )
 _BLANK = Job("", "")
@@ -57,6 +58,7 @@ def job_of(row: Enqueued) -> Job:
         if name in found:
             setattr(job, name, found[name])
     job.state = State.QUEUED if job.due_at is None else State.SCHEDULED
+    job.tags = tuple(job.tags)
     job.payload, job.round = found["payload"].encode(), row.round
     if row.round > 1:  # somebody wants it again, after all
         job.expires = ""

@@ -53,8 +53,9 @@ class ScheduleSpec:
     def content(self) -> tuple[Any, ...]:
         """Return all that distinguishes it from other schedules; the task counts by its path."""
         task = self.task
-        where = (task.module_path, task.queue_name, task.priority, task.expires, self.alias)
-        return (where, self.args, self.kwargs, self.timetable, self.overlap)
+        where = (task.module_path, task.queue_name, task.priority, self.alias)
+        envelope = (task.expires, task.tags)
+        return (where, envelope, self.args, self.kwargs, self.timetable, self.overlap)
 
 
 def schedule(

@@ -43,7 +43,7 @@ class Machine(ScheduleRules):
     @initialize(queues=st.lists(st.sampled_from(QUEUES), min_size=2, max_size=5))
     def some_jobs(self, queues: list[str]) -> None:
         for queue in queues:
-            self.enqueue([(queue, 0, "", 1, len(queues) % 2, "")], known=False)
+            self.enqueue([(queue, 0, "", 1, len(queues) % 2, "", "")], known=False)
 
     @rule(
         jobs=st.lists(
@@ -53,6 +53,7 @@ class Machine(ScheduleRules):
                 st.sampled_from(["", "", "", "+0", "+5000", "+3600000", "past", "soon"]),
                 st.sampled_from([2, 2, 0, 1]),  # max_recoveries
                 st.sampled_from([0, 0, 1]),  # round
+                st.sampled_from(["", "", "t1", "t1 t2"]),  # tags
                 st.sampled_from(["", "", "", "+1", "+3600000", "now", "soon"]),  # expires
             ),
             min_size=1,
@@ -60,12 +61,13 @@ class Machine(ScheduleRules):
         ),
         known=st.booleans(),
     )
-    def enqueue(self, jobs: list[tuple[str, int, str, int, int, str]], known: bool) -> None:
+    def enqueue(self, jobs: list[tuple[str, int, str, int, int, str, str]], known: bool) -> None:
         words: list[Any] = []
-        for queue, priority, due, recoveries, round, expires in jobs:
+        for queue, priority, due, recoveries, round, tags, expires in jobs:
             moments = {"now": str(self.model.now), "soon": str(self.model.now + MINUTE)}
             until = moments.get(expires, expires)
-            fields = ["max_recoveries", recoveries] if recoveries != 2 else []
+            fields: list[Any] = ["tags", tags] if tags else []
+            fields += ["max_recoveries", recoveries] if recoveries != 2 else []
             fields += ["round", round] if round else []
             fields += ["priority", priority] if priority else []
             fields += ["expires", until] if until else []
@@ -100,6 +102,14 @@ class Machine(ScheduleRules):
             wanted = data.draw(st.sampled_from(["", known, known + 1] if known else [""]))
             given |= {"nonce": f"nonce-{self.number('nonce')}", "round": wanted}
         self.ask(what, id=job_id, **given)
+
+    @rule(
+        tag=st.sampled_from(["t1", "t2", "t3"]),
+        before=st.sampled_from(["", "", 1]),
+        limit=st.sampled_from([1, 500]),
+    )
+    def cancel_tagged(self, tag: str, before: int | str, limit: int) -> None:
+        self.ask("cancel_tagged", tag=tag, before=before, limit=limit, reason="by_hand")
 
     operate_too = operate  # operators see many states
 

@@ -47,6 +47,7 @@ class JobPageMixin(LiveModelAdmin[Job]):
         state = ["state_and_reason"] + (["place"] if job.state is State.QUEUED else [])
         progress = [["progress"]] if job.progress else []
         task = [["task_path"]] + ([["schedule"]] if job.schedule else [])
+        task += [["tags"]] if job.tags else []
         task += [["requests"]] if requests.are_shown(self.viewer) else []
         where = ["queue", "priority", *self.alias_column()]
         when = ["enqueued_at"]
@@ -138,6 +139,10 @@ class JobPageMixin(LiveModelAdmin[Job]):
         if row.snapshot.nominal_at is None:
             return format_html("{}: {}", link, _("run by hand"))
         return format_html("{}: {}", link, display.time_and_age(row.snapshot.nominal_at))
+
+    @admin.display(description=gettext_lazy("tags"))
+    def tags(self, row: Job) -> str:
+        return one_line(" ".join(row.snapshot.tags))
 
     @admin.display(description=gettext_lazy("requests"))
     def requests(self, row: Job) -> SafeString | str:
