@@ -54,6 +54,7 @@ BESIDE = {
     "worker/limits/shared_state.py": "tells the supervisor which run it is",
     "worker/progress.py": "is there for tasks that report",
     "admin/": "finds the row of a page, asks what its viewer may, and words what is shown",
+    "requests/admin.py": "is named in the menu beside the page",
     "models.py": "gives the admin a row to show",
     "testing/": "runs the slot inside this test",
 }

@@ -31,7 +31,7 @@ ALLOWED_HOSTS = ["*"]
 STATIC_URL = "/static/"
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/requests/"
-MEDIA_ROOT = SOCKET.parent / "files"
+MEDIA_ROOT = Path(os.environ.get("TEST_MEDIA", SOCKET.parent / "files"))
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -105,7 +105,6 @@ if django.VERSION >= (6, 1):
     MAILERS = {"default": smtp, "smtp": smtp}
 else:
     EMAIL_HOST, EMAIL_PORT = MAIL_HOST, int(MAIL_PORT)
-MEDIA_ROOT = os.environ.get("TEST_MEDIA", "")  # of a site and its worker
 if given := os.environ.get("TEST_LOGGING"):  # of a worker process
     LOGGING = json.loads(given)
 if path := os.environ.get("TEST_LOG"):  # where a worker process writes the package's log

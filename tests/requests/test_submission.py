@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.messages import get_messages
 from django.core.exceptions import ImproperlyConfigured, ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client, RequestFactory
 
 from django_jobqueue.engine import Engine
@@ -18,6 +18,7 @@ from django_jobqueue.requests.models import LONGEST_TITLE, JobRequest
 from django_jobqueue.requests.views import JobFormView
 from django_jobqueue.testing import drain
 from tests.project import asked_tasks
+from tests.project.plain import plain
 
 from .conftest import JSON, ask
 
@@ -187,3 +188,40 @@ def test_estimates_come_from_the_latest_requests(
     estimates.forget()
     client.post("/ask/say/", {"text": "again"})
     assert JobRequest.objects.latest("pk").expected == pytest.approx(40.0)
+
+
+@pytest.mark.parametrize("path", ["/ask/say/", "/ask/function/"])
+def test_it_works_with_atomic_requests(
+    engine: Engine, client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """A function view waits for nothing then: its job is stored when it has returned."""
+    settings.JOBQUEUE_REQUESTS = {"WAIT_FOR": 0.05}
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    assert client.post(path, {"text": "x"}).status_code == 303
+    row = JobRequest.objects.get()
+    assert client.get(row.get_absolute_url()).status_code == 200
+    drain()
+    assert "x" in client.get(row.get_absolute_url()).content.decode()
+    row.refresh_from_db()
+    assert (row.state, row.seen_at is None) == ("succeeded", False)
+
+
+def test_it_works_where_all_views_need_a_login(engine: Engine, ada: User, settings: Any) -> None:
+    """A link with a key is enough for its page."""
+    needs_login = "django.contrib.auth.middleware.LoginRequiredMiddleware"
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, needs_login]
+    visitor = Client()
+    answer = visitor.post("/ask/anonymous/", {"text": "x", "email": "eve@example.com"})
+    url = answer.headers["Location"]
+    assert visitor.get(url).status_code == 200
+    assert visitor.post(url.replace("/?", "/cancel/?")).status_code == 303
+    assert visitor.get("/requests/").headers["Location"].startswith("/login/")
+    assert Client().post("/ask/say/", {"text": "x"}).headers["Location"].startswith("/login/")
+
+
+def test_a_library_task_can_be_asked_for(engine: Engine, ada: User) -> None:
+    """One that Django's own decorator has made."""
+    row = ask(ada, plain)
+    assert drain() == 1
+    row.refresh_from_db()
+    assert (row.state, row.result_text) == ("succeeded", "plain")
