@@ -1,7 +1,7 @@
 """The mail about the end of a request: to the right person, in their language, once."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -299,6 +299,17 @@ def test_mail_whose_job_is_cancelled_is_noted(
     Reconciliation(get_engine("default")).run_all()
     found.refresh_from_db()
     assert (found.mail_state, "cancelled" in found.mail_note) == (MailState.FAILED, True)
+
+
+def test_unsent_mails_are_counted(server: MailServer, ended: Make) -> None:
+    """Those that wait, and those that were given up."""
+    assert mail.unsent() == (0, 0.0, 0)
+    ended(finished_at=timezone.now() - timedelta(minutes=1))
+    waiting, seconds, failed = mail.unsent()
+    assert (waiting, failed, 60 <= seconds < 90) == (1, 0, True)
+    server.refusal = "554 Never"
+    drain()
+    assert mail.unsent() == (0, 0.0, 1)
 
 
 def test_error_of_the_enqueue_is_noted(
