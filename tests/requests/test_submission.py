@@ -1,5 +1,6 @@
 """A person asks: the request and its job are stored together, and the answer says where to look."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -188,6 +189,15 @@ def test_estimates_come_from_the_latest_requests(
     estimates.forget()
     client.post("/ask/say/", {"text": "again"})
     assert JobRequest.objects.latest("pk").expected == pytest.approx(40.0)
+
+
+def test_inside_a_transaction_nobody_waits(engine: Engine, ada: User, settings: Any) -> None:
+    """The job is stored at its commit."""
+    settings.JOBQUEUE_REQUESTS = {"WAIT_FOR": 5}
+    begun = time.monotonic()
+    with transaction.atomic():
+        ask(ada, asked_tasks.say)
+    assert time.monotonic() - begun < 4.5
 
 
 @pytest.mark.parametrize("path", ["/ask/say/", "/ask/function/"])
