@@ -27,7 +27,7 @@ class MailServer:
         self.kept: list[Envelope] = []
         self.refusal = ""  # the answer to each mail, such as "451 Later"; "": it is taken
         self.refused: dict[str, str] = {}  # answers to single recipients
-        self.answers = threading.Event()  # while it is not set, no mail gets its answer
+        self.answers = threading.Event()  # while it is not set, a mail is taken but not answered
         self.answers.set()
         self.sessions = 0
         self._controller: Controller | None = None
@@ -68,11 +68,12 @@ class MailServer:
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        self.arrived.append(envelope)
-        await asyncio.to_thread(self.answers.wait)
+        answer = self.refusal or "250 OK"
         if not self.refusal:
             self.kept.append(envelope)
-        return self.refusal or "250 OK"
+        self.arrived.append(envelope)
+        await asyncio.to_thread(self.answers.wait)  # cancelled if the client goes
+        return answer
 
 
 @contextmanager

@@ -1,0 +1,180 @@
+"""One mail and the right page, whatever is killed on the way: real processes, both databases."""
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.jobs.states import State
+from tests.support.ledger import trim_all
+from tests.support.mail_server import MailServer, parsed
+from tests.support.postgres import Postgres
+from tests.support.processes import WorkerProcess, until
+from tests.support.site import Site, Visitor, fill_database
+
+JSON = {"Accept": "application/json"}
+numbers = count()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """A database with the tables and two users."""
+    if request.param == "sqlite":
+        variables = {"TEST_DATABASE": str(tmp_path / "site.sqlite3")}
+    else:
+        server: Postgres = request.getfixturevalue("postgres")
+        name = f"mails_{next(numbers)}"
+        server.execute(f"CREATE DATABASE {name}")
+        variables = {"TEST_DATABASES": json.dumps({"default": server.database(name, NAME=name)})}
+    fill_database(**variables)
+    return variables
+
+
+@pytest.fixture
+def site(
+    engine: Engine,
+    database: dict[str, str],
+    worker_process: Callable[..., WorkerProcess],
+    mail_server: MailServer,
+    tmp_path: Path,
+) -> Iterator[Site]:
+    """A site whose workers mail to the server of the test; a lost job runs again soon."""
+    options = {
+        "TEST_MAIL": mail_server.address,
+        "TEST_REQUESTS": json.dumps({"MAIL_DELAY": 1, "WAIT_FOR": 0}),
+        "TEST_LEASE": "3",
+    }
+    site = Site(tmp_path, worker_process, {**database, **options})
+    yield site.until_ready()
+    site.close()
+
+
+@pytest.fixture
+def ada(site: Site) -> Visitor:
+    return Visitor(site, "ada")
+
+
+def ask(person: Visitor, path: str, **form: str) -> str:
+    """Ask for something at a form, and return the address of the page, which is not looked at."""
+    answer = person.post(path, form, **JSON, Prefer="respond-async")
+    assert answer.status == 202, answer
+    return str(answer.headers["Location"])
+
+
+def told(person: Visitor, url: str, server: MailServer, state: str = "succeeded") -> Any:
+    """Wait for the mail; assert that it leads to the page, which is right, and is the only one."""
+    until(lambda: server.kept, timeout=90, what="a mail")
+    found = person.get(url, **JSON).json()
+    assert (found["done"], found["state"]) == (True, state)
+    (mail,) = server.mails
+    text = mail.get_body(("plain",))
+    assert text is not None
+    assert mail["To"] == "ada@example.com"
+    assert f"{url}\n" in text.get_content().replace("\r\n", "\n")
+    return found
+
+
+def test_redis_is_away_at_submit(
+    site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
+) -> None:
+    engine.client.redis.execute_command("CLIENT", "PAUSE", "4000", "ALL")
+    url = ask(ada, "/ask/say/", text="hello")
+    site.worker()
+    assert told(ada, url, mail_server)["result"]["text"] == "hello"
+
+
+def test_redis_is_flushed_while_the_job_waits(
+    site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
+) -> None:
+    """And again while the mail waits."""
+    url = ask(ada, "/ask/say/", text="hello")
+    engine.client.redis.flushall()
+    site.worker()
+    until(lambda: engine.inspector.count(State.SCHEDULED), timeout=90, what="the mail waits")
+    engine.client.redis.flushall()
+    assert told(ada, url, mail_server)["result"]["text"] == "hello"
+
+
+def test_worker_is_killed_in_the_job(
+    site: Site, ada: Visitor, engine: Engine, mail_server: MailServer, tmp_path: Path
+) -> None:
+    url = ask(ada, "/ask/step/", folder=str(tmp_path), steps="1")
+    worker = site.worker()
+    until(lambda: engine.inspector.count(State.RUNNING), what="it runs")
+    worker.kill_all()
+    (tmp_path / "1").touch()
+    site.worker()
+    told(ada, url, mail_server)
+
+
+def test_worker_is_killed_between_the_end_and_the_mail(
+    site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
+) -> None:
+    """The transaction of the end has enqueued the mail."""
+    url = ask(ada, "/ask/fail/")
+    worker = site.worker()
+    until(lambda: engine.inspector.count(State.FAILED), what="it has failed")
+    worker.kill_all()
+    assert mail_server.arrived == []
+    site.worker()
+    told(ada, url, mail_server, "failed")
+
+
+def test_job_is_trimmed_before_anybody_looks(
+    site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
+) -> None:
+    """The page knows; and nothing runs again."""
+    url = ask(ada, "/ask/grade/")
+    worker = site.worker()
+    until(lambda: engine.inspector.count(State.SUCCEEDED), what="it is done")
+    trim_all(engine)
+    assert len(told(ada, url, mail_server, "partly")["result"]["failures"]) == 2
+    trim_all(engine)
+    assert worker.stop() == 0
+    assert len(mail_server.arrived) == 1
+
+
+def test_mail_server_is_away_and_then_refuses(
+    site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
+) -> None:
+    """The attempts are those of the mail alone, and it arrives once."""
+    mail_server.stop()
+    url = ask(ada, "/ask/say/", text="hello")
+    site.worker()
+    until(lambda: "Connection" in _last_error(engine), what="a failed attempt")
+    mail_server.refusal = "451 Later, please"
+    mail_server.start()
+    until(lambda: mail_server.arrived, timeout=90, what="an attempt")
+    mail_server.refusal = ""
+    told(ada, url, mail_server)
+    assert len({parsed(envelope)["Message-ID"] for envelope in mail_server.arrived}) == 1
+
+
+def _last_error(engine: Engine) -> str:
+    """Return how the latest attempt of the mail that waits has failed."""
+    for job in engine.inspector.page(State.SCHEDULED, 0, 10):
+        runs = engine.inspector.job(job.id).runs
+        return runs[-1].exception if runs else ""
+    return ""
+
+
+def test_worker_is_killed_after_the_server_took_the_mail(
+    site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
+) -> None:
+    """The one crash that repeats a mail: it has the same id, so that mailboxes show one."""
+    mail_server.answers.clear()
+    url = ask(ada, "/ask/say/", text="hello")
+    worker = site.worker()
+    until(lambda: mail_server.kept, timeout=90, what="the server has taken the mail")
+    worker.kill_all()
+    mail_server.answers.set()
+    site.worker()
+    until(lambda: len(mail_server.kept) == 2, timeout=90, what="it is sent again")
+    assert len({mail["Message-ID"] for mail in mail_server.mails}) == 1
+    assert ada.get(url, **JSON).json()["done"] is True
+    until(lambda: not engine.inspector.count(State.RUNNING), what="its job ends")
+    assert len(mail_server.kept) == 2
