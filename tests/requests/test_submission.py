@@ -10,6 +10,7 @@ from django.contrib.messages import get_messages
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import connection, transaction
 from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.states import State
@@ -261,3 +262,12 @@ def test_projects_test_with_captured_jobs(engine: Engine) -> None:
         assert "Waiting for its turn" in client.get(url).content.decode()
         jobs.run()
         assert "hello" in client.get(url).content.decode()
+
+
+def test_what_a_submission_costs(engine: Engine, ada: User) -> None:
+    """Once the process knows how long such requests take."""
+    ask(ada, asked_tasks.say)
+    with CaptureQueriesContext(connection) as captured:
+        ask(ada, asked_tasks.say)
+    own = [one["sql"].split(" ")[0] for one in captured if "django_jobqueue" in one["sql"]]
+    assert own == ["SELECT", "INSERT", "INSERT", "UPDATE"]  # limits, ledger, request, stored
