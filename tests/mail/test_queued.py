@@ -118,6 +118,7 @@ def test_refused_mail_is_tried_again_with_the_same_id(
     queued.refusal = "451 Later, please"
     send_mail("Hello", "text", None, ["to@example.com"])
     assert deliver.max_attempts == sending.ATTEMPTS > 5
+    assert deliver.timeout is not None
     (job,) = jobs(engine)
 
     def attempts() -> int:
