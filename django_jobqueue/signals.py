@@ -34,5 +34,5 @@ job_reopened = Signal()
 
 # The maintenance process of a worker tidies up, every five minutes if there are durable jobs; other
 # apps delete then what they keep no longer, in less than a minute. Several workers send it at once.
-# Sender: the backend's class. Arguments: alias.
+# Sender: Enqueued. Arguments: alias.
 maintained = Signal()

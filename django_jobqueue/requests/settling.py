@@ -47,7 +47,7 @@ def connect() -> None:
     job_settled.connect(settle_requests, sender=Enqueued, dispatch_uid=uid)
     job_settled.connect(mail.note_failure, sender=Enqueued, dispatch_uid=f"{uid}.mail")
     job_reopened.connect(reopen_requests, sender=Enqueued, dispatch_uid=uid)
-    maintained.connect(purge.purge_a_while, dispatch_uid=uid)
+    maintained.connect(purge.purge_a_while, sender=Enqueued, dispatch_uid=uid)
     post_delete.connect(files.drop_after_delete, sender=JobRequest, dispatch_uid=uid)
 
 

@@ -13,11 +13,12 @@ from multiprocessing.connection import Connection, wait
 
 from django.db import Error
 
-from django_jobqueue.compat import silence_framework, task_backends
+from django_jobqueue.compat import silence_framework
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.ledger.lag import lag
 from django_jobqueue.ledger.reconciling import Reconciliation
+from django_jobqueue.ledger.table import table
 from django_jobqueue.signals import maintained
 from django_jobqueue.worker import connections, forks
 from django_jobqueue.worker.config import WorkerConfig
@@ -175,8 +176,7 @@ class LedgerTicks:
         """Purge the ledger, and tell other apps to purge; return whether more may be left."""
         if self._reconciliation.purge():
             return True
-        backend = type(task_backends[self._engine.alias])
-        maintained.send_robust(backend, alias=self._engine.alias)
+        maintained.send_robust(table(), alias=self._engine.alias)
         return False
 
     def _warn_of_lag(self) -> None:
