@@ -225,6 +225,7 @@ def test_everything_can_be_read(user: Engine, make_job: Make, slot: Slot) -> Non
         "failed_tasks": lambda: inspector.failed_tasks() == ["tests.project.tasks.noop"],
         "count_failed_tasks": lambda: inspector.count_failed_tasks() == 1,
         "jobs": lambda: len(inspector.jobs([job_id, queued, new_id()])) == 2,
+        "glance": lambda: inspector.glance(queued, "mail")[1] == 0,
         "position": lambda: inspector.position(inspector.job(queued)) == 0,
         "workers": lambda: inspector.workers()[0].id == slot.worker,
         "totals": lambda: inspector.totals() == {},

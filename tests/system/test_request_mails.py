@@ -35,22 +35,33 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def site(
+def start_site(
     engine: Engine,
     database: dict[str, str],
     worker_process: Callable[..., WorkerProcess],
     mail_server: MailServer,
     tmp_path: Path,
-) -> Iterator[Site]:
-    """A site whose workers mail to the server of the test; a lost job runs again soon."""
+) -> Iterator[Callable[..., Site]]:
+    """Start sites whose workers mail to the server of the test; a lost job runs again soon."""
     options = {
         "TEST_MAIL": mail_server.address,
         "TEST_REQUESTS": json.dumps({"MAIL_DELAY": 1, "WAIT_FOR": 0}),
         "TEST_LEASE": "3",
     }
-    site = Site(tmp_path, worker_process, {**database, **options})
-    yield site.until_ready()
-    site.close()
+    sites: list[Site] = []
+
+    def start(**more: str) -> Site:
+        sites.append(Site(tmp_path, worker_process, {**database, **options, **more}))
+        return sites[-1].until_ready()
+
+    yield start
+    for site in sites:
+        site.close()
+
+
+@pytest.fixture
+def site(start_site: Callable[..., Site]) -> Site:
+    return start_site()
 
 
 @pytest.fixture
@@ -76,6 +87,39 @@ def told(person: Visitor, url: str, server: MailServer, state: str = "succeeded"
     assert mail["To"] == "ada@example.com"
     assert f"{url}\n" in text.get_content().replace("\r\n", "\n")
     return found
+
+
+def killed_at(call: str, folder: Path) -> dict[str, str]:
+    """Return the environment of processes of which the first one that gets there is killed."""
+    app = "tests.project.killed_at.KilledAt"
+    return {"TEST_APPS": app, "TEST_KILL": f"{call} {folder / 'was-killed'}"}
+
+
+def test_site_is_killed_between_commit_and_enqueue(
+    start_site: Callable[..., Site], mail_server: MailServer, tmp_path: Path
+) -> None:
+    """The person gets no answer, and finds the request among the others."""
+    site = start_site(**killed_at("Jobs.enqueue", tmp_path))
+    with pytest.raises(OSError):  # noqa: PT011 - a connection that ends, in whatever way
+        Visitor(site, "ada").post("/ask/say/", {"text": "hello"}, **JSON)
+    assert (tmp_path / "was-killed").exists()
+    site = start_site()
+    ada = Visitor(site, "ada")
+    (found,) = ada.get("/requests/", **JSON).json()["requests"]
+    site.worker()
+    assert told(ada, found["links"]["self"], mail_server)["result"]["text"] == "hello"
+
+
+def test_worker_is_killed_between_the_end_in_the_row_and_in_redis(
+    start_site: Callable[..., Site], mail_server: MailServer, tmp_path: Path
+) -> None:
+    """The second run finds the row final; the mail was enqueued with that end."""
+    site = start_site(**killed_at("Claims.finish", tmp_path))
+    ada = Visitor(site, "ada")
+    url = ask(ada, "/ask/say/", text="hello")
+    site.worker()
+    told(ada, url, mail_server)
+    assert (tmp_path / "was-killed").exists()
 
 
 def test_redis_is_away_at_submit(
