@@ -105,7 +105,7 @@ class Machine(ScheduleRules):
 
     @rule(
         tag=st.sampled_from(["t1", "t2", "t3"]),
-        before=st.sampled_from(["", "", 1]),
+        before=st.sampled_from(["", "", 0, 1]),
         limit=st.sampled_from([1, 500]),
     )
     def cancel_tagged(self, tag: str, before: int | str, limit: int) -> None:
