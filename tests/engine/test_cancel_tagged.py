@@ -160,6 +160,16 @@ def test_many_jobs_take_several_calls(engine: Engine, slot: Slot) -> None:
     assert claimed(engine, slot).id == new.id
 
 
+def test_page_ends_before_its_rank(engine: Engine, make_job: Make) -> None:
+    make_job(tags=(TAG,))
+    make_job(tags=(TAG,))
+    first, second = tagged(engine)
+    given: dict[str, Any] = {"tag": TAG, "limit": 100, "reason": "by_hand"}
+    assert engine.client.run("cancel_tagged", **given, before=1) == [0, 1, 0]
+    assert engine.inspector.job(first).state is State.CANCELLED
+    assert engine.inspector.job(second).state is State.QUEUED
+
+
 def test_end_of_durable_jobs_is_noted(engine: Engine, make_job: Make) -> None:
     job_id = make_job(tags=(TAG,), round=3)
     engine.tags.cancel(TAG, "by_hand")

@@ -19,7 +19,7 @@ local t, index, cancelled, told = now(), key('tag', tag), 0, 0
 local stop = tonumber(before) or call_or_false('ZCARD', index) or 0
 local start = math.max(0, stop - limit)
 if stop <= start then return {0, 0, 0} end
-for _, id in ipairs(call_or_false('ZRANGE', index, int(start), int(stop - 1)) or {}) do
+for _, id in ipairs(call('ZRANGE', index, int(start), int(stop - 1))) do
   local was, is = cancel_job(id, reason, t)
   if not was then call('ZREM', index, id) end -- a broken enqueue, or damage, left it
   if was == 'running' then told = told + 1
