@@ -60,13 +60,13 @@ def start_site(
 
 
 @pytest.fixture
-def site(start_site: Callable[..., Site]) -> Site:
+def mailing_site(start_site: Callable[..., Site]) -> Site:
     return start_site()
 
 
 @pytest.fixture
-def ada(site: Site) -> Visitor:
-    return Visitor(site, "ada")
+def ada(mailing_site: Site) -> Visitor:
+    return Visitor(mailing_site, "ada")
 
 
 def ask(person: Visitor, path: str, **form: str) -> str:
@@ -123,57 +123,57 @@ def test_worker_is_killed_between_the_end_in_the_row_and_in_redis(
 
 
 def test_redis_is_away_at_submit(
-    site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
+    mailing_site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
 ) -> None:
     engine.client.redis.execute_command("CLIENT", "PAUSE", "4000", "ALL")
     url = ask(ada, "/ask/say/", text="hello")
-    site.worker()
+    mailing_site.worker()
     assert told(ada, url, mail_server)["result"]["text"] == "hello"
 
 
 def test_redis_is_flushed_while_the_job_waits(
-    site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
+    mailing_site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
 ) -> None:
     """And again while the mail waits."""
     url = ask(ada, "/ask/say/", text="hello")
     engine.client.redis.flushall()
-    site.worker()
+    mailing_site.worker()
     until(lambda: engine.inspector.count(State.SCHEDULED), timeout=90, what="the mail waits")
     engine.client.redis.flushall()
     assert told(ada, url, mail_server)["result"]["text"] == "hello"
 
 
 def test_worker_is_killed_in_the_job(
-    site: Site, ada: Visitor, engine: Engine, mail_server: MailServer, tmp_path: Path
+    mailing_site: Site, ada: Visitor, engine: Engine, mail_server: MailServer, tmp_path: Path
 ) -> None:
     url = ask(ada, "/ask/step/", folder=str(tmp_path), steps="1")
-    worker = site.worker()
+    worker = mailing_site.worker()
     until(lambda: engine.inspector.count(State.RUNNING), what="it runs")
     worker.kill_all()
     (tmp_path / "1").touch()
-    site.worker()
+    mailing_site.worker()
     told(ada, url, mail_server)
 
 
 def test_worker_is_killed_between_the_end_and_the_mail(
-    site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
+    mailing_site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
 ) -> None:
     """The transaction of the end has enqueued the mail."""
     url = ask(ada, "/ask/fail/")
-    worker = site.worker()
+    worker = mailing_site.worker()
     until(lambda: engine.inspector.count(State.FAILED), what="it has failed")
     worker.kill_all()
     assert mail_server.arrived == []
-    site.worker()
+    mailing_site.worker()
     told(ada, url, mail_server, "failed")
 
 
 def test_job_is_trimmed_before_anybody_looks(
-    site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
+    mailing_site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
 ) -> None:
     """The page knows; and nothing runs again."""
     url = ask(ada, "/ask/grade/")
-    worker = site.worker()
+    worker = mailing_site.worker()
     until(lambda: engine.inspector.count(State.SUCCEEDED), what="it is done")
     trim_all(engine)
     assert len(told(ada, url, mail_server, "partly")["result"]["failures"]) == 2
@@ -183,12 +183,12 @@ def test_job_is_trimmed_before_anybody_looks(
 
 
 def test_mail_server_is_away_and_then_refuses(
-    site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
+    mailing_site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
 ) -> None:
     """The attempts are those of the mail alone, and it arrives once."""
     mail_server.stop()
     url = ask(ada, "/ask/say/", text="hello")
-    site.worker()
+    mailing_site.worker()
     until(lambda: "Connection" in _last_error(engine), what="a failed attempt")
     mail_server.refusal = "451 Later, please"
     mail_server.start()
@@ -207,16 +207,16 @@ def _last_error(engine: Engine) -> str:
 
 
 def test_worker_is_killed_after_the_server_took_the_mail(
-    site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
+    mailing_site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
 ) -> None:
     """The one crash that repeats a mail: it has the same id, so that mailboxes show one."""
     mail_server.answers.clear()
     url = ask(ada, "/ask/say/", text="hello")
-    worker = site.worker()
+    worker = mailing_site.worker()
     until(lambda: mail_server.kept, timeout=90, what="the server has taken the mail")
     worker.kill_all()
     mail_server.answers.set()
-    site.worker()
+    mailing_site.worker()
     until(lambda: len(mail_server.kept) == 2, timeout=90, what="it is sent again")
     assert len({mail["Message-ID"] for mail in mail_server.mails}) == 1
     assert ada.get(url, **JSON).json()["done"] is True

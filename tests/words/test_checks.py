@@ -204,7 +204,7 @@ def test_e009_atomic_needs_durable(configure) -> None:
 def test_w010_sqlite_that_fails_at_once(
     configure, monkeypatch: pytest.MonkeyPatch, options: dict[str, str], silent: bool
 ) -> None:
-    """Only if jobs are durable."""
+    """Only if jobs are durable, as the mails of requests are."""
     database = connections.settings["default"] | {"OPTIONS": options}
     monkeypatch.setitem(connections.settings, "default", database)
     configure(URL=NOWHERE)
