@@ -194,7 +194,7 @@ def tags(task: Any, more: Iterable[str] = ()) -> tuple[str, ...]:
     """
     name = getattr(task.func, "__qualname__", repr(task.func))
     own = envelope.check_tags(name, task.tags)
-    return envelope.check_tags(name, [*own, *envelope.check_tags(name, more)]) if more else own
+    return envelope.check_tags(name, [*own, *envelope.check_tags(name, more)])
 
 
 def _validate_ledger(name: str, durable: object, atomic: object) -> None:

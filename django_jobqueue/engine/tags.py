@@ -28,9 +28,9 @@ class Tags:
 
         Raises: QueueUnavailable.
         """
-        cancelled = told = 0
         before: int | str = ""
-        while before != 0:
+        cancelled = told = 0
+        while before == "" or int(before) > 0:
             given = {"tag": tag, "before": before, "limit": PAGE, "reason": reason}
             before, more, running = map(int, self._run("cancel_tagged", **given))
             cancelled, told = cancelled + more, told + running

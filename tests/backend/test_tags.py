@@ -88,7 +88,7 @@ def test_bad_tag_is_refused(tag: Any) -> None:
         cancel_tagged(tag)
 
 
-@pytest.mark.parametrize("tags", ["tenant", b"tenant", 7])
+@pytest.mark.parametrize("tags", ["tenant", "", b"tenant", 7])
 def test_what_is_no_list_is_refused(tags: Any) -> None:
     with pytest.raises(compat.InvalidTask, match=r"must be a list, such as \[\"tenant:7\"\]"):
         task(tags=tags)(tasks.noop.func)
