@@ -15,9 +15,8 @@ from django_jobqueue.engine.tags import Cancelled
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.states import State
 from django_jobqueue.testing import captured_jobs, drain
-from tests.backend.test_enqueue import with_options
 from tests.project import tasks
-from tests.project.settings import TASKS
+from tests.project.settings import OPTIONS, TASKS
 from tests.support.places import claimed
 
 EAGER = {"default": {"BACKEND": "django_jobqueue.testing.EagerBackend", "OPTIONS": {}}}
@@ -66,7 +65,8 @@ class Tenant:
 
 def test_middleware_may_tag(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it adds is checked as well."""
-    with with_options(MIDDLEWARE=[f"{__name__}.Tenant"]):
+    options = OPTIONS | {"MIDDLEWARE": [f"{__name__}.Tenant"]}
+    with override_settings(TASKS={"default": TASKS["default"] | {"OPTIONS": options}}):
         result = tasks.noop.using(tags=["a"]).enqueue()
         assert result.tags == ("a", TAG)
         monkeypatch.setattr(Tenant, "tags", ("not one",))
