@@ -12,6 +12,7 @@ from django_jobqueue.exceptions import (
     QueueUnavailable,
     Retry,
 )
+from django_jobqueue.flow.tagged import cancel_tagged
 from django_jobqueue.jobs.context import JobContext
 from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.jobs.text import LogLine, Progress
@@ -37,6 +38,7 @@ __all__ = [
     "Retry",
     "Task",
     "__version__",
+    "cancel_tagged",
     "schedule",
     "task",
     "track",

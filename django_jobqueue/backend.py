@@ -20,7 +20,9 @@ from django_jobqueue import cached, compat, middleware, on_commit, paths
 from django_jobqueue.bulk import Call, expand_calls
 from django_jobqueue.conf import Options
 from django_jobqueue.engine import Engine, get_engine
+from django_jobqueue.engine.tags import Cancelled
 from django_jobqueue.exceptions import BadSignature, JobNotFound, QueueUnavailable, TaskUnknown
+from django_jobqueue.jobs import envelope
 from django_jobqueue.jobs.job import QUEUE_PATTERN, Job, is_id, new_id
 from django_jobqueue.jobs.payload import pure_call, pure_metadata
 from django_jobqueue.jobs.prepared import Prepared, Results
@@ -181,6 +183,10 @@ class JobQueueBackend(compat.BaseTaskBackend):
         except JobNotFound as error:
             raise compat.TaskResultDoesNotExist(result_id) from error
 
+    def cancel_tagged(self, tag: str, reason: str) -> Cancelled:
+        """Cancel all jobs of a tag; see flow/tagged.py."""
+        return self.engine.tags.cancel(tag, reason)
+
     def drop(self, result_id: str) -> None:
         """Forget a job whose enqueue is cancelled before its commit."""
         if outbox.is_used(self.alias, self.engine.options):
@@ -286,12 +292,14 @@ def prepare(
     job.max_attempts = options.max_attempts if attempts is None else attempts
     job.max_recoveries = options.max_recoveries if recoveries is None else recoveries
     job.schedule, job.nominal_at = schedule, nominal_at
+    envelope.fill(job, task)
     if outbox.is_wanted(task, options):
         job.round = 1
     if task.run_after is not None:
         _defer(job, task.run_after)
     for enqueue in middleware.load(options.middleware).enqueue:
         enqueue(job)
+    envelope.check(job)  # middleware may have tagged it
     job.seal(signer, options.max_payload)
     return Prepared(job, task)
 

@@ -55,7 +55,6 @@ OPTIONS = {
     "on_failure": _SIGNALS,
     "serializer": "arguments and results are always JSON",
     "rate_limit": "rates are not there yet",
-    "expires": "an expiry is not there yet",
 }
 CALLS = {
     "delay": "task.enqueue(...) stores a job",

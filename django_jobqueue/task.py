@@ -68,10 +68,13 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
     refresh_after: retry.Seconds | None = None  # age at which latest() enqueues a refresh
     # Data that every job of the task gets besides its arguments; `using` adds to it.
     metadata: Mapping[str, Any] | None = field(default=None, hash=False)
+    tags: Iterable[str] = ()  # by which jobs are found; `using` adds to them
+    expires: datetime | timedelta | None = None  # a job not started by then is cancelled
 
     def __post_init__(self) -> None:
         for name in ("retry_for", "no_retry_for"):
             object.__setattr__(self, name, task_options.exceptions(name, getattr(self, name)))
+        object.__setattr__(self, "tags", task_options.tags(self))
         object.__setattr__(self, "sensitive", task_options.argument_names(self.sensitive))
         if isinstance(self.backoff, list):
             object.__setattr__(self, "backoff", tuple(self.backoff))
@@ -107,9 +110,11 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
         durable: bool | None = None,
         refresh_after: retry.Seconds | None = None,
         metadata: Mapping[str, Any] | None = None,
+        tags: Iterable[str] | None = None,
+        expires: datetime | timedelta | None = None,
         **unknown: Never,
     ) -> Self:
-        """Return the task with other defaults; `metadata` is added to the task's own.
+        """Return the task with other defaults; `metadata` and `tags` are added to the task's own.
 
         The retry options (backoff, retry_for, no_retry_for) can't be changed, because the worker
         reads them from the task's definition.
@@ -125,6 +130,8 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
             "durable": durable,
             "refresh_after": refresh_after,
             "metadata": task_options.merged(self.metadata, metadata),
+            "tags": None if tags is None else task_options.tags(self, tags),
+            "expires": expires,
         }
         task_options.check_names("using", unknown, changes)
         return replace(self, **{name: v for name, v in changes.items() if v is not None})

@@ -17,6 +17,7 @@ from typing import (
 
 from django_jobqueue import compat, foreign_words, retry
 from django_jobqueue.exceptions import YEAR
+from django_jobqueue.jobs import envelope
 
 if TYPE_CHECKING:
     from django_jobqueue.jobs.context import JobContext
@@ -49,6 +50,8 @@ class TaskOptions(TypedDict, total=False):
     keep_latest: bool | timedelta
     refresh_after: retry.Seconds | None
     metadata: Mapping[str, Any] | None
+    tags: Iterable[str]
+    expires: datetime | timedelta | None
 
 
 if TYPE_CHECKING:
@@ -171,6 +174,7 @@ def validate(task: Any) -> None:
     _validate_ledger(name, task.durable, task.atomic)
     if not isinstance(task.metadata, Mapping | None):
         raise compat.InvalidTask(f"{name}: metadata={task.metadata!r} must be a mapping.")
+    envelope.check_expires(name, task.expires)
     _validate_latest(name, task.keep_latest, task.refresh_after)
     try:
         retry.validate(task.backoff)
@@ -181,6 +185,16 @@ def validate(task: Any) -> None:
 def merged(own: Mapping[str, Any] | None, more: Mapping[str, Any] | None) -> Any:
     """Return a task's metadata with more of them; what is no mapping is left to `validate`."""
     return {**(own or {}), **more} if isinstance(more, Mapping) else more
+
+
+def tags(task: Any, more: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return a task's tags with more of them.
+
+    Raises: InvalidTask.
+    """
+    name = getattr(task.func, "__qualname__", repr(task.func))
+    own = envelope.check_tags(name, task.tags)
+    return envelope.check_tags(name, [*own, *envelope.check_tags(name, more)])
 
 
 def _validate_ledger(name: str, durable: object, atomic: object) -> None:

@@ -54,6 +54,7 @@ REASONS: dict[str, "_StrPromise"] = {
     "exception": gettext_lazy("the task raised an exception"),
     "by_task": gettext_lazy("the task asked for it"),
     "cancelled": gettext_lazy("cancelled by hand"),
+    "expired": gettext_lazy("it was not started in time"),
     "bad_signature": gettext_lazy("its record is not signed by this project; it was not run"),
     "task_unknown": gettext_lazy("the worker's code has no such task"),
     "damaged": gettext_lazy("its record in Redis is damaged"),

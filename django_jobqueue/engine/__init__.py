@@ -20,6 +20,7 @@ from django_jobqueue.engine.jobs import Jobs
 from django_jobqueue.engine.leases import Leases
 from django_jobqueue.engine.queues import Queues
 from django_jobqueue.engine.schedules import Schedules
+from django_jobqueue.engine.tags import Tags
 from django_jobqueue.engine.unsettled import Unsettled
 from django_jobqueue.jobs.signing import Signer
 
@@ -39,6 +40,7 @@ class Engine:
         self.claims = Claims(client)
         self.leases = Leases(client)
         self.unsettled = Unsettled(client)
+        self.tags = Tags(client)
         self.inspector = Inspector(client)
 
     def check_test_run(self) -> None:

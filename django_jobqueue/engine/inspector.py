@@ -12,6 +12,7 @@ from redis.client import Pipeline
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.queue_reader import QueueReader
 from django_jobqueue.engine.schedules import ScheduleReader
+from django_jobqueue.engine.tags import TagReader
 from django_jobqueue.engine.workers import WorkerReader, WorkerStats
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs.job import Job
@@ -29,6 +30,7 @@ class Inspector(QueueReader):
     def __init__(self, client: Client) -> None:
         super().__init__(client)
         self.schedules = ScheduleReader(client)
+        self.tags = TagReader(client, self.jobs)
 
     def job(self, job_id: str) -> Job:
         """Return one job with payload, result, progress, runs and log.

@@ -177,6 +177,12 @@ KINDS: dict[str, Kind] = {
         holds="paths of the tasks that have failed jobs; score when the last one failed, in ms",
         until="the task has no failed job",
     ),
+    "tag": Kind(
+        type="ZSET",
+        of="tag",
+        holds="ids of the jobs with this tag, in whatever state; score when stored, in ms",
+        until="the job is trimmed or deleted",
+    ),
     "ended": Kind(
         type="ZSET",
         of="",

@@ -6,16 +6,17 @@ Next: engine/jobs.py stores it.
 import os
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
 
 from django_jobqueue.jobs import payload
+from django_jobqueue.jobs.record_fields import RECORD_FIELDS, expiry_ms
 from django_jobqueue.jobs.run import Run, since_requeue
 from django_jobqueue.jobs.signing import Signer
-from django_jobqueue.jobs.states import STATE_OF, Outcome, Reason, State
-from django_jobqueue.jobs.text import StoredLine, ms, number, text
+from django_jobqueue.jobs.states import Outcome, Reason, State
+from django_jobqueue.jobs.text import StoredLine
 
 # Protocol defaults: a record without the field has these values.
 DEFAULT_MAX_ATTEMPTS = 1
@@ -64,6 +65,7 @@ class Job:
     nominal_at: int | None = None  # the schedule's time for which it was enqueued
     delay: timedelta | None = None  # of a new job: time from its storing until it is due
     due_at: int | None = None  # while scheduled
+    expires: str = ""  # if not started by then, it ends: ms, or "+" and ms from `enqueued_at`
     enqueued_at: int = 0  # 0: not stored yet
     started_at: int | None = None  # of the first run
     attempted_at: int = 0  # of the latest run; 0: there was none
@@ -71,6 +73,7 @@ class Job:
     held_since: int | None = None  # when it began to wait for its unknown task
     attempts: int = 0  # runs that counted as attempts
     recoveries: int = 0  # runs lost with their worker
+    tags: tuple[str, ...] = ()
     round: int = 0  # of a durable job: 1, and one more for each requeue; 0: it is not durable
     worker: str = ""
     fence: str = ""
@@ -91,6 +94,11 @@ class Job:
     def attempt(self) -> int:
         """Return the number of the current attempt, or of the next one."""
         return self.attempts + 1
+
+    @property
+    def expires_at(self) -> int | None:
+        """Return by when the job is to be started; None: at any time, or it is not stored yet."""
+        return expiry_ms(self.expires, self.enqueued_at)
 
     @property
     def cancelling(self) -> bool:
@@ -142,7 +150,8 @@ class Job:
 
     def record(self) -> list[str | int]:
         """Return the fields and values of a new record, without defaults, state and times."""
-        pairs: list[str | int] = []
+        # The tags come first: the script that stores the job looks for them there.
+        pairs: list[str | int] = ["tags", " ".join(self.tags)] if self.tags else []
         if self.max_attempts != DEFAULT_MAX_ATTEMPTS:
             pairs += "max_attempts", self.max_attempts
         if self.max_recoveries != DEFAULT_MAX_RECOVERIES:
@@ -155,6 +164,8 @@ class Job:
             pairs += "priority", self.priority
         if self.round:
             pairs += "round", self.round
+        if self.expires:
+            pairs += "expires", self.expires
         return pairs
 
     def seal(self, signer: Signer, cap: int) -> None:
@@ -176,33 +187,3 @@ class Job:
             raise ValueError("its arguments are gone from Redis")
         data = signer.verify(self.id, self.task, self.payload)
         self.args, self.kwargs, self.metadata = payload.load_call(data)
-
-
-def _ms_or_none(value: bytes) -> int | None:
-    return ms(value) or None
-
-
-# The fields of a stored record: their names in the class, and their parsers.
-RECORD_FIELDS: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
-    b"state": ("state", STATE_OF.__getitem__),
-    b"queue": ("queue", text),
-    b"task": ("task", text),
-    b"priority": ("priority", number),
-    b"max_attempts": ("max_attempts", number),
-    b"max_recoveries": ("max_recoveries", number),
-    b"schedule": ("schedule", text),
-    b"nominal": ("nominal_at", _ms_or_none),
-    b"enqueued_at": ("enqueued_at", ms),
-    b"started_at": ("started_at", _ms_or_none),
-    b"attempted_at": ("attempted_at", ms),
-    b"finished_at": ("finished_at", _ms_or_none),
-    b"held_since": ("held_since", _ms_or_none),
-    b"attempts": ("attempts", number),
-    b"recoveries": ("recoveries", number),
-    b"round": ("round", number),
-    b"worker": ("worker", text),
-    b"fence": ("fence", text),
-    b"reason": ("reason", text),
-    b"cancel": ("cancel", text),
-    b"payload": ("payload", bytes),  # unless it is long
-}

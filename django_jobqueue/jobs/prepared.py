@@ -40,7 +40,7 @@ class Prepared:
         """Note when the job was stored, in ms since the epoch."""
         self.job.enqueued_at = at
         if self._result is not None:
-            set_enqueued(self._result, at)
+            set_enqueued(self._result, at, self.job.expires_at)
 
 
 class Results(Sequence[JobResult[P, R]]):

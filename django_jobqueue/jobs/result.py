@@ -46,6 +46,7 @@ _REFRESHED = (
     "progress",
     "log",
     "recoveries",
+    "expires_at",
 )
 _POLL = (0.01, 0.5)  # seconds between two polls of wait(), at first and at most
 
@@ -65,6 +66,8 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
     schedule: str = ""  # name of the schedule that enqueued it
     nominal_time: datetime | None = None  # the schedule's time for which it was enqueued
     metadata: dict[str, Any] = field(default_factory=dict)  # from task, `using` and middleware
+    tags: tuple[str, ...] = ()  # from task, `using` and middleware
+    expires_at: datetime | None = None  # it is cancelled if it was not started by then
     _attempts: int = 0  # of these, only the last 20 have an entry in `worker_ids`
     # There is no job and there will be none: a rollback, or cancelled before the commit.
     is_dropped: bool = field(default=False, repr=False, compare=False)
@@ -204,6 +207,8 @@ def result_of(job: Job, task: Any) -> JobResult[..., Any]:
     result.schedule = job.schedule
     result.nominal_time = moment(job.nominal_at)
     result.metadata = job.metadata
+    result.tags = job.tags
+    result.expires_at = moment(job.expires_at) if job.expires else None
     result.is_dropped = result.store_failed = False
     result._attempts = job.attempts
     result._return_value = payload.load_value(job.result) if state is State.SUCCEEDED else None
@@ -231,9 +236,10 @@ def set_store_failed(result: JobResult[..., Any]) -> None:
     object.__setattr__(result, "store_failed", True)
 
 
-def set_enqueued(result: JobResult[..., Any], stored_at: int) -> None:
-    """Set when a result's job was stored, in ms since the epoch."""
+def set_enqueued(result: JobResult[..., Any], stored_at: int, expires_at: int | None) -> None:
+    """Set when a result's job was stored, and when it expires, in ms since the epoch."""
     object.__setattr__(result, "enqueued_at", moment(stored_at))
+    object.__setattr__(result, "expires_at", moment(expires_at))
 
 
 def moment(ms: int | None) -> datetime | None:

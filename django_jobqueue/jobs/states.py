@@ -38,6 +38,7 @@ TRANSITIONS: dict[str, tuple[tuple[State | None, State | None], ...]] = {
         (State.QUEUED, State.RUNNING),
         (State.SCHEDULED, State.QUEUED),
         (State.QUEUED, State.FAILED),
+        (State.QUEUED, State.CANCELLED),
         (State.RUNNING, State.QUEUED),
         (State.RUNNING, State.FAILED),
         (State.RUNNING, State.CANCELLED),
@@ -61,6 +62,11 @@ TRANSITIONS: dict[str, tuple[tuple[State | None, State | None], ...]] = {
     ),
     "promote": ((State.SCHEDULED, State.QUEUED),),
     "cancel": (
+        (State.SCHEDULED, State.CANCELLED),
+        (State.QUEUED, State.CANCELLED),
+        (State.WAITING, State.CANCELLED),
+    ),
+    "cancel_tagged": (
         (State.SCHEDULED, State.CANCELLED),
         (State.QUEUED, State.CANCELLED),
         (State.WAITING, State.CANCELLED),
@@ -159,6 +165,7 @@ class Reason(StrEnum):
         "another run of the durable job holds its row: this one was rolled back",
     )
     DELETED = "deleted", "cancelled", "only in the ledger: somebody deleted the job before its end"
+    EXPIRED = "expired", "cancelled", "it was not started by the time in `expires`; it was not run"
     BY_TASK = "by_task", "cancelled", "the task raised `Cancel`"
     CANCELLED = (
         "cancelled",

@@ -25,13 +25,17 @@ FIELDS = (
     "schedule",
     "nominal_at",
     "due_at",
+    "tags",
+    "expires",
 )
 _BLANK = Job("", "")
 
 
 def row_of(job: Job, alias: str) -> "Enqueued":
-    """Return the row of a new job, whose delay counts from now on."""
+    """Return the row of a job; if it is new, its delay and its expiry count from now on."""
     now = timezone.now()
+    if job.expires.startswith("+"):
+        job.expires = str((job.enqueued_at or _ms(now)) + int(job.expires))
     if job.delay is not None:
         job.due_at = _ms(now) + max(0, job.delay // MILLISECOND)
         job.delay = None
@@ -57,7 +61,10 @@ def job_of(row: "Enqueued") -> Job:
         if name in found:
             setattr(job, name, found[name])
     job.state = State.QUEUED if job.due_at is None else State.SCHEDULED
+    job.tags = tuple(job.tags)
     job.payload, job.round = found["payload"].encode(), row.round
+    if row.round > 1:  # somebody wants it again, after all
+        job.expires = ""
     return job
 
 

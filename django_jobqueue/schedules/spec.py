@@ -54,7 +54,8 @@ class ScheduleSpec:
         """Return all that distinguishes it from other schedules; the task counts by its path."""
         task = self.task
         where = (task.module_path, task.queue_name, task.priority, self.alias)
-        return (where, self.args, self.kwargs, self.timetable, self.overlap)
+        envelope = (task.expires, task.tags)
+        return (where, envelope, self.args, self.kwargs, self.timetable, self.overlap)
 
 
 def schedule(
@@ -136,7 +137,13 @@ def check_task(given: Any) -> Task[..., Any]:
         raise TypeError(f"{given!r} is no task: decorate the function with @task.")
     if given.run_after is not None:
         raise ValueError("run_after belongs to a call: a schedule has `start` for its first time.")
-    return as_task(given)
+    task = as_task(given)
+    if isinstance(task.expires, datetime):
+        raise ValueError(
+            f"expires={task.expires!r} is one time for all its jobs: give a timedelta, such as "
+            "the interval."
+        )
+    return task
 
 
 def check_call(task: Task[..., Any], args: Any, kwargs: Any) -> tuple[list[Any], dict[str, Any]]:

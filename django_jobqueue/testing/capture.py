@@ -8,6 +8,7 @@ from django_jobqueue import compat
 from django_jobqueue.backend import JobQueueBackend, prepare
 from django_jobqueue.bulk import Call, TaskCall, expand_calls
 from django_jobqueue.conf import load
+from django_jobqueue.engine.tags import Cancelled
 from django_jobqueue.jobs.prepared import Prepared
 from django_jobqueue.jobs.result import JobResult, set_state
 from django_jobqueue.jobs.signing import Signer
@@ -83,6 +84,15 @@ class _CapturingBackend(JobQueueBackend):
             self.jobs.drop(result_id)
             set_state(result, State.CANCELLED)
         return result.state
+
+    def cancel_tagged(self, tag: str, reason: str) -> Cancelled:
+        """Cancel the captured jobs of a tag that have not run."""
+        found = [
+            one for one in self.jobs.by_id.values() if tag in one.tags and not one.state.is_final
+        ]
+        for one in found:
+            self.cancel(one.id)
+        return Cancelled(len(found))
 
     def latest(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         self.validate_task(task)

@@ -9,6 +9,7 @@ from django_jobqueue import compat
 from django_jobqueue.backend import JobQueueBackend, prepare
 from django_jobqueue.bulk import Call, expand_calls
 from django_jobqueue.conf import Options, load
+from django_jobqueue.engine.tags import Cancelled
 from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.ledger import outbox
@@ -63,6 +64,10 @@ class EagerBackend(JobQueueBackend):
     def cancel(self, result_id: str) -> Any:
         """Return the state in which the job ended, because it can't be cancelled any more."""
         return self.get_result(result_id).state
+
+    def cancel_tagged(self, tag: str, reason: str) -> Cancelled:
+        """Cancel nothing, because no job is left that could be."""
+        return Cancelled()
 
     def _run(
         self, options: Options, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]

@@ -11,10 +11,13 @@ from typing import Any
 from django_jobqueue import cached, compat
 from django_jobqueue.backend import JobQueueBackend
 from django_jobqueue.engine.cached import CachedResult
+from django_jobqueue.exceptions import JobCancelled
 from django_jobqueue.jobs import payload
+from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.prepared import Prepared
 from django_jobqueue.jobs.result import JobResult
-from django_jobqueue.jobs.states import Outcome, State
+from django_jobqueue.jobs.run import RunResult
+from django_jobqueue.jobs.states import Outcome, Reason, State
 from django_jobqueue.worker import durable, log_lines
 from django_jobqueue.worker.executor import Executor
 from django_jobqueue.worker.limits.interrupt import Interrupt
@@ -72,12 +75,16 @@ def run_now(executor: Executor, prepared: Prepared) -> JobResult[..., Any]:
     The log has the lines that a worker writes.
     """
     now = now_ms()
+    enqueued_at = prepared.job.enqueued_at or now
+    expires_at = replace(prepared.job, enqueued_at=enqueued_at).expires_at
+    if expires_at is not None and expires_at <= now:
+        return _expire(executor, prepared.job, now)
     job = replace(
         prepared.job,
         state=State.RUNNING,
         fence="1-0",
         worker=WORKER,
-        enqueued_at=now,
+        enqueued_at=enqueued_at,
         started_at=now,
         attempted_at=now,
     )
@@ -101,6 +108,21 @@ def run_now(executor: Executor, prepared: Prepared) -> JobResult[..., Any]:
             break
         job = replace(execution.job_after(now_ms()), state=State.RUNNING)
     return executor.result_after(execution, now_ms())
+
+
+def _expire(executor: Executor, given: Job, now: int) -> JobResult[..., Any]:
+    """End a job that was not started in time, as Redis does: it has no run."""
+    state, reason = State.CANCELLED, Reason.EXPIRED
+    job = replace(given, state=state, reason=reason, finished_at=now)
+    result = executor.result(job, executor.task_of(job))
+    error = JobCancelled(reason)
+    if job.round:
+        executor.row_of(job).end(RunResult(Outcome.CANCELLED, reason=reason), error)
+    try:
+        raise error
+    except JobCancelled:  # receivers read it from sys.exc_info()
+        compat.signals.task_finished.send_robust(JobQueueBackend, task_result=result)
+    return result
 
 
 def now_ms() -> int:

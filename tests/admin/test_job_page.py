@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +12,8 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.jobs.job import new_id
+from django_jobqueue.engine.claims import Slot
+from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.redaction import HIDDEN
 from tests.admin.conftest import Seed
 from tests.support import payloads
@@ -331,3 +333,26 @@ def test_a_text_of_a_megabyte_is_cut_wherever_it_stands(
         client.hset(keys("job", job_id), mapping=before)
         client.hset(keys("job", plain), "queue", "default")
         client.delete(keys("attempts", job_id), keys("log", job_id), keys("progress", job_id))
+
+
+def test_tags_and_expiry_are_shown(
+    admin_client: Client, engine: Engine, make_job: Callable[..., str]
+) -> None:
+    """The expiry only until the job is started, and a hostile tag is only text."""
+    job_id = make_job(tags=("tenant:7", "<b>x</b>"), expires="1900000000000")
+    text = show(admin_client, job_id)
+    assert "tenant:7 &lt;b&gt;x&lt;/b&gt;" in text
+    assert "2030-03-17" in text
+    assert isinstance(engine.claims.claim(Slot("worker-1", "0.0"), ["default"]), Job)
+    assert "2030-03-17" not in show(admin_client, job_id)
+    plain = show(admin_client, make_job())
+    assert "field-tags" not in plain
+    assert "field-expires_at" not in plain
+
+
+def test_expired_job_says_so(
+    admin_client: Client, engine: Engine, make_job: Callable[..., str]
+) -> None:
+    job_id = make_job(expires="1")
+    engine.claims.claim(Slot("worker-1", "0.0"), ["default"])
+    assert "it was not started in time" in show(admin_client, job_id)

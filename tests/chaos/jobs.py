@@ -30,6 +30,7 @@ class Kind(StrEnum):
     OVERRUN = "overrun"  # takes as long as its time-out, or longer
     CALLED_OFF = "called off"  # cancelled while it runs
     POISON = "poison"
+    EXPIRING = "expiring"  # worthless after a while
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,7 @@ class Planned:
     after: float | None = None  # seconds from its enqueue to its due time
     cancel_after: float | None = None  # seconds from its enqueue
     call_off_after: float | None = None  # seconds from its first start
+    expires: float | None = None  # seconds from its enqueue
     state: State = State.SUCCEEDED  # its final one
     attempts: int = 1  # at the end
 
@@ -53,11 +55,21 @@ class Planned:
         return (self.number,) if self.argument is None else (self.number, self.argument)
 
     @property
+    def tags(self) -> tuple[str, ...]:
+        """Return two tags for each fifth job, which it shares with others."""
+        number = self.number
+        return () if number % 5 else (f"load:{number % 7}", f"{self.kind}:1".replace(" ", "-"))
+
+    @property
     def called(self) -> Any:
         """Return the task with all that `using` takes for this job."""
         given: dict[str, Any] = {"queue_name": self.queue, "priority": self.priority}
         if self.after is not None:
             given["run_after"] = timedelta(seconds=self.after)
+        if self.expires is not None:
+            given["expires"] = timedelta(seconds=self.expires)
+        if self.tags:
+            given["tags"] = self.tags
         return self.task.using(**given)
 
 
@@ -84,10 +96,12 @@ def plan(options: Options, rng: random.Random) -> list[list[Planned]]:
 def shares(jobs: int) -> dict[Kind, int]:
     """Return how many jobs there are of each kind.
 
-    A fifth each; half of the long ones are to be ended; poison is taken from the no-ops.
+    A fifth each; half of the long ones are to be ended; poison and those that expire are taken from
+    the no-ops.
     """
     counts = dict.fromkeys(Kind, jobs // 5)
     counts |= {Kind.LONG: jobs // 10, Kind.OVERRUN: jobs // 20, Kind.CALLED_OFF: jobs // 20}
+    counts[Kind.EXPIRING] = jobs // 20
     counts[Kind.POISON] = max(1, round(jobs * POISON))
     counts[Kind.NOOP] = 0
     counts[Kind.NOOP] = max(0, jobs - sum(counts.values()))
@@ -107,6 +121,8 @@ def new_job(engine: Engine, planned: Planned) -> Job:
         delay=None if planned.after is None else timedelta(seconds=planned.after),
         max_attempts=planned.task.max_attempts or engine.options.max_attempts,
         max_recoveries=recoveries,
+        tags=planned.tags,
+        expires="" if planned.expires is None else f"+{int(planned.expires * 1000)}",
         args=list(planned.arguments),
     )
     job.seal(engine.signer, engine.options.max_payload)
@@ -153,7 +169,8 @@ def _details(kind: Kind, options: Options, rng: random.Random) -> dict[str, Any]
             "state": State.FAILED,
             "attempts": 0,
         }
-    return {"task": tasks.quick}
+    expires = rng.uniform(0.001, horizon / 4) if kind is Kind.EXPIRING else None
+    return {"task": tasks.quick, "expires": expires}
 
 
 def _long(kind: Kind, options: Options, rng: random.Random) -> dict[str, Any]:

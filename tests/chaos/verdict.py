@@ -12,7 +12,11 @@ from tests.chaos.jobs import Kind, Planned
 
 MOST_RUNS = 20  # records of runs that a job keeps
 POISON_RECOVERIES = 3  # max_recoveries and the one too many
-REASONS = {Kind.OVERRUN: "timed_out", Kind.CALLED_OFF: "cancelled"}  # unless it succeeds
+REASONS = {
+    Kind.OVERRUN: "timed_out",
+    Kind.CALLED_OFF: "cancelled",
+    Kind.EXPIRING: "expired",
+}  # unless it succeeds
 
 
 Check = Callable[[Evidence], Iterator[Violation]]
@@ -62,6 +66,19 @@ def _ran_though_cancelled(evidence: Evidence) -> Iterator[Violation]:
         for run in evidence.jobs[job_id].runs if job_id in evidence.jobs else ():
             if run.started_at / 1000 > call.answered:
                 yield Violation(job_id, f"it was called off, and run {run.fence} claimed later")
+
+
+def _ran_though_expired(evidence: Evidence) -> Iterator[Violation]:
+    """The first claim is in time, and who ends a job as expired does not so early."""
+    for job in evidence.jobs.values():
+        if job.expires_at is None:
+            continue
+        if job.started_at and job.started_at >= job.expires_at:
+            yield Violation(job.id, f"it was started {job.started_at - job.expires_at} ms too late")
+        if job.reason == "expired" and (job.finished_at or 0) < job.expires_at:
+            yield Violation(job.id, "it was ended before it expired")
+        if job.reason == "expired" and evidence.oracle.starts(job.id):
+            yield Violation(job.id, "it expired, and had run")
 
 
 def _too_many_runs(evidence: Evidence) -> Iterator[Violation]:
@@ -168,7 +185,8 @@ def _expected(evidence: Evidence, job: Job, planned: Planned | None) -> list[tup
     planned_end = [(planned.state, planned.attempts)]
     if job.id in evidence.receipts.cancelled:
         return [(State.CANCELLED, 0)]
-    if planned.kind is Kind.CANCELLED and job.id in evidence.receipts.jobs:
+    too_late = planned.kind is Kind.CANCELLED and job.id in evidence.receipts.jobs
+    if too_late or planned.kind is Kind.EXPIRING:
         return [*planned_end, (State.CANCELLED, 0)]  # the answer to cancel came too late
     if planned.kind is Kind.OVERRUN:
         return [*planned_end, (State.SUCCEEDED, 2), (State.FAILED, 2)]
@@ -225,6 +243,7 @@ CHECKS: dict[str, Check] = {
     "jobs that are not final": _not_final,
     "fences used twice": _fence_used_twice,
     "jobs started though acknowledged as cancelled": _ran_though_cancelled,
+    "jobs started too late, or ended too early, by what they expire": _ran_though_expired,
     "jobs with more starts than attempts, recoveries and releases": _too_many_runs,
     "runs that are not on record": _run_without_record,
     "runs recorded twice": _recorded_twice,

@@ -24,7 +24,7 @@ def _moves(script: str) -> set[Move]:
     moves: set[Move] = set(single)
     while more := {(a, d) for a, b in moves for c, d in single if b == c} - moves:
         moves |= more
-    if script in ("renew", "progress", "log", "cancel", "re_sign", "reap"):
+    if script in ("renew", "progress", "log", "cancel", "re_sign", "reap", "cancel_tagged"):
         moves.add(("running", "running"))
     if script == "requeue":  # a job that is not final only takes the round over
         moves |= {(state.value, state.value) for state in State if state not in FINAL}
@@ -78,6 +78,7 @@ class Auditor:
         old, new = before.fields(job_id), now.fields(job_id)
         assert old["state"] not in FINAL
         assert old.get("fence") != fence, "run by two"
+        assert "fence" in old or not _is_over(old, int(new["attempted_at"])), "run too late"
         self.begun[job_id] += 1
         counted = int(new.get("attempts", 0)) + int(new.get("recoveries", 0))
         assert self.begun[job_id] <= 1 + counted + self.released[job_id]
@@ -93,7 +94,18 @@ class Auditor:
                 listed = job_id in now.keys.get(f"failed-of:{fields['task']}", {})
                 assert listed == (fields["state"] == "failed")
         assert not set(places) - self.damaged, "an index leads to no record"
+        self._tagged(now)
         assert {*now.named("failed-of")} == {*now.keys.get("failed-tasks", {})}
+
+    def _tagged(self, now: Snapshot) -> None:
+        """Each tag leads to the jobs that have it, and to no other."""
+        wanted: dict[str, set[str]] = defaultdict(set)
+        for job_id, fields in now.records().items():
+            for tag in fields.get("tags", "").split():
+                wanted[tag].add(job_id)
+        for tag in {*wanted, *now.named("tag")}:
+            found = {*now.keys.get(f"tag:{tag}", {})}
+            assert not (found ^ wanted[tag]) - self.damaged, tag
 
     def _held(self, now: Snapshot, call: Call) -> None:
         """A running job is named by its slot, or nobody would renew its lease."""
@@ -185,7 +197,7 @@ class Auditor:
     def _may_end(self, job_id: str, before: Snapshot, call: Call, clock: int) -> bool:
         """Tell whether a call may change a running job: its slot, or who takes it back."""
         job, given = before.fields(job_id), call.given
-        if call.script in ("cancel", "requeue", "re_sign"):
+        if call.script in ("cancel", "cancel_tagged", "requeue", "re_sign"):
             return True  # whoever asks; none takes the run away
         by_slot = call.script in ("claim", "finish", "release_slot")
         if by_slot and self._unheard(job_id, before, call):
@@ -232,6 +244,13 @@ def _is_promoted(job_id: str, before: Snapshot, now: Snapshot) -> bool:
     """Tell whether a job has become due: whoever claims may promote it."""
     states = [seen.fields(job_id).get("state") for seen in (before, now)]
     return states == ["scheduled", "queued"]
+
+
+def _is_over(fields: dict[str, str], clock: int) -> bool:
+    """Tell whether a job was to be started before this time."""
+    until = fields.get("expires", "")
+    since = int(fields["enqueued_at"]) if until.startswith("+") else 0
+    return bool(until) and since + int(until) <= clock
 
 
 def _counted(fields: dict[str, str]) -> int:

@@ -43,7 +43,7 @@ class Machine(ScheduleRules):
     @initialize(queues=st.lists(st.sampled_from(QUEUES), min_size=2, max_size=5))
     def some_jobs(self, queues: list[str]) -> None:
         for queue in queues:
-            self.enqueue([(queue, 0, "", 1, len(queues) % 2)], known=False)
+            self.enqueue([(queue, 0, "", 1, len(queues) % 2, "", "")], known=False)
 
     @rule(
         jobs=st.lists(
@@ -53,18 +53,24 @@ class Machine(ScheduleRules):
                 st.sampled_from(["", "", "", "+0", "+5000", "+3600000", "past", "soon"]),
                 st.sampled_from([2, 2, 0, 1]),  # max_recoveries
                 st.sampled_from([0, 0, 1]),  # round
+                st.sampled_from(["", "", "t1", "t1 t2"]),  # tags
+                st.sampled_from(["", "", "", "+1", "+3600000", "now", "soon"]),  # expires
             ),
             min_size=1,
             max_size=3,
         ),
         known=st.booleans(),
     )
-    def enqueue(self, jobs: list[tuple[str, int, str, int, int]], known: bool) -> None:
+    def enqueue(self, jobs: list[tuple[str, int, str, int, int, str, str]], known: bool) -> None:
         words: list[Any] = []
-        for queue, priority, due, recoveries, round in jobs:
-            fields = ["max_recoveries", recoveries] if recoveries != 2 else []
+        for queue, priority, due, recoveries, round, tags, expires in jobs:
+            moments = {"now": str(self.model.now), "soon": str(self.model.now + MINUTE)}
+            until = moments.get(expires, expires)
+            fields: list[Any] = ["tags", tags] if tags else []
+            fields += ["max_recoveries", recoveries] if recoveries != 2 else []
             fields += ["round", round] if round else []
             fields += ["priority", priority] if priority else []
+            fields += ["expires", until] if until else []
             at = {"past": str(START), "soon": str(self.model.now + 2 * MINUTE)}.get(due, due)
             job_id = self.new_id()
             words += [job_id, queue, "a.b", priority, at, payload_of(job_id), len(fields)]
@@ -96,6 +102,14 @@ class Machine(ScheduleRules):
             wanted = data.draw(st.sampled_from(["", known, known + 1] if known else [""]))
             given |= {"nonce": f"nonce-{self.number('nonce')}", "round": wanted}
         self.ask(what, id=job_id, **given)
+
+    @rule(
+        tag=st.sampled_from(["t1", "t2", "t3"]),
+        before=st.sampled_from(["", "", 0, 1]),
+        limit=st.sampled_from([1, 500]),
+    )
+    def cancel_tagged(self, tag: str, before: int | str, limit: int) -> None:
+        self.ask("cancel_tagged", tag=tag, before=before, limit=limit, reason="by_hand")
 
     operate_too = operate  # operators see many states
 

@@ -348,11 +348,27 @@ class Moves:
             if len(waiting) < 2:
                 self.drop("work", queue)
             score, job_id = waiting[0]
-            if self.fields(job_id).get("state") == "queued":
+            if self.fields(job_id).get("state") != "queued":
+                self.correct_index(job_id, "queued", queue)
+            elif not self.expire(job_id, queue):
                 return self.start(job_id, queue, score, slot), len(waiting) > 1
-            self.correct_index(job_id, "queued", queue)
             self.room = room - 1
         return ["more"], True
+
+    def expire(self, job_id: str, queue: str) -> bool:
+        """End a queued job that was not started in time; tell whether it did."""
+        job = self.fields(job_id)
+        found = re.fullmatch(r"(\+?)(\d+)", job.get("expires", ""))
+        if "fence" in job or found is None:
+            return False
+        since = int(job.get("enqueued_at", self.now)) if found[1] else 0
+        if since + int(found[2]) > self.now:
+            return False
+        self.note_unsettled(job_id, job, "cancelled", "expired")
+        self.to_final(job_id, queue, "cancelled", reason="expired")
+        self.drop(f"queued:{queue}", job_id)
+        self.note_ended(job_id)
+        return True
 
     def attached(self, epoch: str) -> bool:
         return bool(self.keys.get("meta", {}).get("epoch") == epoch)

@@ -124,6 +124,8 @@ class Model(WorkerScripts):
             fields = {"payload": payload} | fields
         else:
             self.keys[f"payload:{job_id}"] = payload
+        for tag in str(fields.get("tags", "")).split():
+            self.zadd(f"tag:{tag}", job_id, self.now)
         if due == "":
             self.note_work(queue)
             self.hset(f"job:{job_id}", state="queued", **fields)
@@ -188,6 +190,18 @@ class Model(WorkerScripts):
         self.note_ended(id)
         return [state, "cancelled"]
 
+    def cancel_tagged(self, *, tag: str, before: int | str, limit: int, reason: str) -> list[int]:
+        ids = [job_id for _, job_id in self.ordered(f"tag:{tag}")]
+        stop = len(ids) if before == "" else int(before)
+        start = max(0, stop - limit)
+        replies = {job_id: self.cancel(id=job_id, reason=reason) for job_id in ids[start:stop]}
+        for job_id, reply in replies.items():
+            if not reply:
+                self.drop(f"tag:{tag}", job_id)
+        told = sum(reply[:1] == ["running"] for reply in replies.values())
+        cancelled = sum(bool(reply) and reply[0] != reply[1] for reply in replies.values())
+        return [start, cancelled, told]
+
     def requeue(self, *, id: str, nonce: str, round: int | str) -> list[str]:
         job = self.fields(id)
         state, queue = job.get("state"), job.get("queue")
@@ -213,7 +227,7 @@ class Model(WorkerScripts):
             self.keys.pop(f"progress:{id}", None)
             for name in ("attempts", "recoveries", "reason", "finished_at", "started_at"):
                 job.pop(name, None)
-            for name in ("attempted_at", "held_since", "cancel"):
+            for name in ("attempted_at", "held_since", "cancel", "expires"):
                 job.pop(name, None)
             self.append_attempt(id, 0, "-", "-", self.now, self.now, "requeued")
         return [state, "queued"]
@@ -294,6 +308,8 @@ class Model(WorkerScripts):
         task = self.fields(job_id).get("task")
         if state == "failed" and task:
             self.leave_failed(job_id, task)
+        for tag in self.fields(job_id).get("tags", "").split():
+            self.drop(f"tag:{tag}", job_id)
         for part in PARTS:
             self.keys.pop(f"{part}:{job_id}", None)
 
@@ -301,6 +317,8 @@ class Model(WorkerScripts):
         names, following = self.page_of_names(first)
         removed, told = 0, list[Any]()
         for queue in names:
+            if first or following:
+                self.correct_hints(queue)
             for state, kept_for, most in zip(keep[::3], keep[1::3], keep[2::3], strict=True):
                 gone, early = self.trim_state(queue, state, kept_for, most, limit - removed)
                 removed += gone

@@ -250,11 +250,8 @@ class WorkerScripts(Moves):
         answer: list[str] = []
         for queue in names:
             self.bring_back(queue, lease)
-            if f"queued:{queue}" in self.keys:
-                self.note_work(queue)
-            self.note_no_work(queue)
-            if scheduled := self.ordered(f"scheduled:{queue}"):
-                self.note_due(queue, scheduled[0][0])
+            if first == following == "":
+                self.correct_hints(queue)
             for job_id in self.until(f"leases:{queue}", self.now)[: limit - len(answer) // 2]:
                 state = self.fields(job_id).get("state")
                 if state == "running":
@@ -266,6 +263,14 @@ class WorkerScripts(Moves):
                 following = queue
                 break
         return [following, back, *answer]
+
+    def correct_hints(self, queue: str) -> None:
+        """Note whether a queue has work, and when its next job is due."""
+        if f"queued:{queue}" in self.keys:
+            self.note_work(queue)
+        self.note_no_work(queue)
+        if scheduled := self.ordered(f"scheduled:{queue}"):
+            self.note_due(queue, scheduled[0][0])
 
     def watch_clock(self, interval: int, grace: int, lease: int) -> tuple[int, bool]:
         for one in [*self.ordered("work")[:500], *self.ordered("due")[:500]]:

@@ -62,7 +62,7 @@ def touched(before: Snapshot, now: Snapshot) -> dict[str, set[str]]:
             continue
         kind, _, name = key.partition(":")
         found[key] = {name} if kind in JOB_PARTS else set()
-        if kind in INDEXES or kind == "failed-of":
+        if kind in INDEXES or kind in ("failed-of", "tag"):
             found[key] = {job_id for job_id, _ in {*(old or {}).items()} ^ {*(new or {}).items()}}
     return found
 

@@ -39,7 +39,7 @@ from tests.support.places import (
 )
 
 BREAKER = breaker("tonumber(real.call('GET', KEYS[1] .. 'clock:breaks_at') or '0')")
-MOST_COMMANDS = 60
+MOST_COMMANDS = 80
 DAY = 86_400  # seconds
 MINE = Slot("worker-1", "0.0")
 
@@ -75,7 +75,8 @@ def again(slot: Slot, call: Callable[[Slot], object]) -> Call:
 @case
 def enqueue(engine: Engine) -> Call:
     jobs = [new_job(new_id(), queue, "a.b", b"payload") for queue in ("default", "b")]
-    jobs.append(new_job(new_id(), "c", "a.b", b"payload", due=timedelta(hours=1)))
+    jobs.append(new_job(new_id(), "c", "a.b", b"payload", due=timedelta(hours=1), tags=("t",)))
+    jobs.append(new_job(new_id(), "c", "a.b", b"payload", tags=("t", "u")))
     return lambda: engine.jobs.enqueue(jobs)
 
 
@@ -104,6 +105,14 @@ def promotion(engine: Engine) -> Call:
     for due in (1, 2):
         add(engine, due=due)
     return engine.queues.promote
+
+
+@case
+def expiry(engine: Engine) -> Call:
+    """The slot finds a job that was not started in time before it gets one."""
+    for expires in ("1", ""):
+        add(engine, expires=expires)
+    return again(Slot("worker-1", "0.0"), lambda slot: engine.claims.claim(slot, ["default"]))
 
 
 def ends(result: RunResult, *, run: int = 1, queues: tuple[str, ...] = ()) -> Case:
@@ -152,6 +161,13 @@ def cancellation_of_a_scheduled_job(engine: Engine) -> Call:
 
 
 @case
+def cancellation_of_a_tag(engine: Engine) -> Call:
+    for queue in ("default", "b"):
+        add(engine, queue=queue, tags=("t",))
+    return lambda: engine.tags.cancel("t")
+
+
+@case
 def end_of_a_cancelled_run(engine: Engine) -> Call:
     job_id = add(engine)
     slot = Slot("worker-1", "0.0")
@@ -175,7 +191,7 @@ CASES |= {f"requeue_after_{name}": requeued(RESULT) for name, RESULT in
 
 @case
 def deletion(engine: Engine) -> Call:
-    job_id, slot = add(engine), Slot("worker-1", "0.0")
+    job_id, slot = add(engine, tags=("t", "u")), Slot("worker-1", "0.0")
     finish(engine, slot, claimed(engine, slot), FAILED)
 
     def delete() -> None:
@@ -231,7 +247,7 @@ def resumption(engine: Engine) -> Call:
 def trim(engine: Engine) -> Call:
     slot = Slot("worker-1", "0.0")
     for result in (DONE, FAILED):
-        add(engine)
+        add(engine, tags=("t", "u"))
         finish(engine, slot, claimed(engine, slot), result)
     Clock(engine).move(60 * DAY)
     return engine.queues.trim

@@ -19,6 +19,7 @@ OTHERS = {"acl_missing", "attach", "forget_worker"}
 # Arguments that would work if the script were not refused.
 GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "cancel": ([], {"id": "x", "reason": "cancelled"}),
+    "cancel_tagged": ([], {"tag": "t", "before": "", "limit": 10, "reason": "cancelled"}),
     "claim": (["default"], {"worker": "w", "slot": "s", "nonce": "n", "lease": 1000}),
     "delete": ([], {"id": "x"}),
     "enqueue": (["y", "default", "a.b", 0, "", b"1.x.{}", 0], {}),

@@ -11,7 +11,7 @@ from django_jobqueue.admin import display
 from django_jobqueue.admin.jobs import actions
 from django_jobqueue.conf import NAMES, Options
 from django_jobqueue.engine import jobs
-from django_jobqueue.jobs import job, payload, redaction, text
+from django_jobqueue.jobs import envelope, job, payload, redaction, text
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "django_jobqueue"
@@ -35,6 +35,8 @@ CAPS = {
     "lines in the log": text.MAX_LINES,
     "jobs in one round trip": jobs.CHUNK,
     "name of a queue": int(re.findall(r"\{1,(\d+)\}", job.QUEUE_PATTERN.pattern)[0]),
+    "tags of a job": envelope.MAX_TAGS,
+    "length of a tag": envelope.MAX_TAG,
     "`Retry(after=…)`": exceptions.YEAR,
     "`backoff`": retry.MAX_DELAY,
     "value shown": display.LONGEST,
@@ -52,6 +54,8 @@ LISTED = {
     "MAX_LINE",
     "MAX_LINES",
     "MAX_METADATA",
+    "MAX_TAG",
+    "MAX_TAGS",
     "MAX_TRACEBACK",
 }
 

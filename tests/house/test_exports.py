@@ -24,6 +24,7 @@ WANTED = {
     "Retry",
     "Task",
     "__version__",
+    "cancel_tagged",
     "schedule",
     "task",
     "track",

@@ -109,7 +109,7 @@ def test_clock_is_read_in_one_place(name: str) -> None:
 def test_every_loop_is_bounded(name: str) -> None:
     """A range read has a LIMIT or ranks; a `while` steps through arguments or counts."""
     code = re.sub(r"--.*", "", source(name))
-    ranks = r"-?\d+'?, '?-?\d+|'0', MAX_NAMES - 1"
+    ranks = r"-?\d+'?, '?-?\d+|'0', MAX_NAMES - 1|int\(start\), int\(stop - 1\)"
     reads = r"call\('(ZRANGEBYSCORE|ZRANGEBYLEX|ZRANGE|LRANGE)',([^\n]*(?:\n  +'LIMIT'[^\n]*)?)"
     for command in re.findall(reads, code):
         assert "LIMIT" in command[1] or re.search(ranks, command[1]), command

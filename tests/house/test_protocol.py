@@ -119,6 +119,7 @@ def test_python_builds_keys_in_one_module() -> None:
 def test_every_script_has_its_method(name: str) -> None:
     """One transition, one script, one method."""
     others = {
+        "cancel_tagged": "cancel",
         "forget_schedule": "forget",
         "forget_worker": "forget",
         "get_cached": "latest",

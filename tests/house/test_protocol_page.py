@@ -74,7 +74,7 @@ def lived(engine: Engine, make_job: Callable[..., str], slot: Slot) -> Engine:
     assert isinstance(workers.claim(Slot("w2", "0.0"), ["twice"]), Job)
     assert engine.inspector.job(lost_twice).recoveries == 2
     engine.queues.pause("default")
-    engine.jobs.cancel(make_job(due=timedelta(hours=1)))
+    engine.jobs.cancel(make_job(due=timedelta(hours=1), expires="+7200000", tags=("t",)))
     engine.jobs.cancel(make_job(due=timedelta(hours=1), round=1))
     return engine
 

@@ -34,6 +34,8 @@ BESIDE = {
     "engine/queues.py": "lists the queues for a slot that serves all",
     "jobs/context.py": "lets a function find the run that it is called in",
     "jobs/prepared.py": "makes a job's result when it is looked at",
+    "jobs/envelope.py": "asks whether the job has tags or expires",
+    "jobs/record_fields.py": "says how each field of a record is read",
     "jobs/payload.py": "says what JSON is pure, and how it is written",
     "jobs/run.py": "holds the records of earlier runs",
     "jobs/states.py": "holds words",

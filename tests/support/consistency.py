@@ -7,7 +7,7 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.engine.keys import INDEX_OF, INDEXES, JOB_PARTS, KINDS
 from django_jobqueue.jobs.states import FINAL, State
 
-LONG = ("task", "schedule")  # names that people give
+LONG = ("task", "schedule", "tags")  # names that people give
 
 
 def assert_consistent(engine: Engine, *, remains: bool = False) -> None:
@@ -76,6 +76,7 @@ def _jobs(engine: Engine, names: dict[str, list[str]], remains: bool) -> Iterato
                 continue
             yield f"{kind}:{job_id} belongs to no job"
     yield from _failed(engine, names, records, remains)
+    yield from _tagged(engine, names, records, remains)
 
 
 def _is_in_place(found: list[tuple[str, str]], state: str, queue: str, remains: bool) -> bool:
@@ -117,6 +118,25 @@ def _failed(
     tasks = {task.decode() for task in engine.client.redis.zrange(key, 0, -1)}
     if tasks != {task for task in failed if failed[task]}:
         yield f"failed-tasks lists {tasks}, failed are jobs of {set(failed)}"
+
+
+def _tagged(
+    engine: Engine,
+    names: dict[str, list[str]],
+    records: dict[str, dict[str, str]],
+    remains: bool,
+) -> Iterator[str]:
+    wanted: dict[str, set[str]] = defaultdict(set)
+    for job_id, fields in records.items():
+        for tag in fields.get("tags", "").split():
+            wanted[tag].add(job_id)
+    for tag in {*names["tag"], *wanted}:
+        key = engine.client.keys("tag", tag)
+        listed = {job_id.decode() for job_id in engine.client.redis.zrange(key, 0, -1)}
+        if remains:  # a new job that never became known
+            listed = {job_id for job_id in listed if "state" in records.get(job_id, {})}
+        if listed != wanted[tag]:
+            yield f"tag:{tag} lists {listed}, but {wanted[tag]} have it"
 
 
 def _schedules(engine: Engine, names: dict[str, list[str]]) -> Iterator[str]:

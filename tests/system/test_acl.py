@@ -155,6 +155,8 @@ def look_after(user: Engine, make_job: Make, slot: Slot) -> None:
         user.queues.pause(f"many-{number}")
     user.queues.sum(10_000)
     user.jobs.cancel(make_job(queue="old"))
+    make_job(queue="old", tags=("t",))
+    user.tags.cancel("t")
     assert user.queues.has_ended()
     assert user.queues.pop_ended(10)
     keep_ledger(user, make_job)

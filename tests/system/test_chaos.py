@@ -198,14 +198,24 @@ class Past:
 PLAIN = Planned(number=1, kind=Kind.NOOP, queue="default", priority=0, task=tasks.quick)
 
 
+EXPIRING = replace(PLAIN, kind=Kind.EXPIRING, expires=30)
+
+
 @pytest.fixture
 def past(engine: Engine, clock: Clock, tmp_path: Path) -> Iterator[Past]:
     """A past without fault: a success, a retry, a run lost with its process, a cancellation.
 
     And runs that were ended: one for its time, at first asked and then killed, two called off, of
-    which one dies of that.
+    which one dies of that. And jobs that expire: one was started in time.
     """
     past = Past(engine, tmp_path / "oracle", clock)
+    for late in (False, True):
+        past.store(EXPIRING)
+        past.wait(60 * late)
+        if not late:
+            past.start()
+            past.end()
+    assert isinstance(engine.claims.claim(Slot("worker-9", "0.0"), ["default"]), NoJob)
     for attempts in (1, 2):
         past.store(replace(PLAIN, attempts=attempts))
         for _ in range(attempts - 1):
@@ -442,6 +452,26 @@ def run_on_though_called_off(past: Past) -> None:
     past.end()
 
 
+def start_too_late(past: Past) -> None:
+    """The record says that it had expired before."""
+    job = past.store(EXPIRING)
+    past.start()
+    past.end()
+    past.engine.client.redis.hset(past.engine.client.keys("job", job), "expires", "1")
+
+
+def expire_too_early(past: Past) -> None:
+    job = past.store(EXPIRING)
+    assert past.engine.jobs.cancel(job, "expired") == State.CANCELLED
+
+
+def expire_though_it_ran(past: Past) -> None:
+    job = past.store(EXPIRING)
+    past.wait(60)
+    assert past.engine.jobs.cancel(job, "expired") == State.CANCELLED
+    past.write("START", job, "1-x")
+
+
 def end_unasked(past: Past) -> None:
     past.complaints.append("worker-1 ended with code 1")
 
@@ -454,6 +484,9 @@ DAMAGE: list[tuple[Callable[[Past], None], str]] = [
     (leave_one_running, "jobs that are not final"),
     (use_a_fence_twice, "fences used twice"),
     (run_a_cancelled_one, "jobs started though acknowledged as cancelled"),
+    (start_too_late, "jobs started too late, or ended too early, by what they expire"),
+    (expire_too_early, "jobs started too late, or ended too early, by what they expire"),
+    (expire_though_it_ran, "jobs started too late, or ended too early, by what they expire"),
     (run_off_the_record, "jobs with more starts than attempts, recoveries and releases"),
     (run_off_the_record, "runs that are not on record"),
     (record_twice, "runs recorded twice"),

@@ -47,10 +47,12 @@ class JobPageMixin(LiveModelAdmin[Job]):
         state = ["state_and_reason"] + (["place"] if job.state is State.QUEUED else [])
         progress = [["progress"]] if job.progress else []
         task = [["task_path"]] + ([["schedule"]] if job.schedule else [])
+        task += [["tags"]] if job.tags else []
         task += [["requests"]] if requests.are_shown(self.viewer) else []
         where = ["queue", "priority", *self.alias_column()]
         when = ["enqueued_at"]
         when += ["due_at"] if job.state is State.SCHEDULED else []
+        when += ["expires_at"] if job.expires and not job.attempted_at else []
         when += ["started_at"] if job.started_at != job.attempted_at else []
         when += ["attempted_at"] if job.attempted_at else []
         when += ["finished_at"] if job.finished_at else []
@@ -138,6 +140,10 @@ class JobPageMixin(LiveModelAdmin[Job]):
             return format_html("{}: {}", link, _("run by hand"))
         return format_html("{}: {}", link, display.time_and_age(row.snapshot.nominal_at))
 
+    @admin.display(description=gettext_lazy("tags"))
+    def tags(self, row: Job) -> str:
+        return one_line(" ".join(row.snapshot.tags))
+
     @admin.display(description=gettext_lazy("requests"))
     def requests(self, row: Job) -> SafeString | str:
         """Return links to what people have asked for and the job does."""
@@ -145,6 +151,7 @@ class JobPageMixin(LiveModelAdmin[Job]):
 
     enqueued_at = _time_field("enqueued_at", gettext_lazy("enqueued"))
     due_at = _time_field("due_at", gettext_lazy("due"))
+    expires_at = _time_field("expires_at", gettext_lazy("expires"))
     started_at = _time_field("started_at", gettext_lazy("first started"))
     attempted_at = _time_field("attempted_at", gettext_lazy("last started"))
     finished_at = _time_field("finished_at", gettext_lazy("finished"))

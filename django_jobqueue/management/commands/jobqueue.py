@@ -7,10 +7,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
 from django.db import Error
 
+from django_jobqueue.compat import InvalidTask
 from django_jobqueue.engine import Engine, handshake, new_engine
 from django_jobqueue.engine.key_rotation import KeyRotation
 from django_jobqueue.engine.locate import caller_timeouts
 from django_jobqueue.exceptions import JobNotFound, JobQueueError
+from django_jobqueue.jobs import envelope
 from django_jobqueue.jobs.states import State
 from django_jobqueue.ledger import rounds
 from django_jobqueue.ledger.lag import lag
@@ -31,7 +33,8 @@ class Command(output.Command):
             "re-sign", help="sign all jobs with the newest key, so that older ones can be removed"
         )
         cancel = actions.add_parser("cancel", help="cancel jobs; running ones are told to end")
-        cancel.add_argument("ids", nargs="+", metavar="id")
+        cancel.add_argument("ids", nargs="*", metavar="id")
+        cancel.add_argument("--tag", help="all jobs with this tag")
         reconcile = actions.add_parser(
             "reconcile", help="bring Redis and the ledger of durable jobs together"
         )
@@ -86,6 +89,11 @@ class Command(output.Command):
             self.tell("No job needs an older key any more.", self.style.SUCCESS)
 
     def _cancel(self, engine: Engine, options: dict[str, Any]) -> None:
+        if bool(options["ids"]) is (options["tag"] is not None):
+            raise CommandError("Give ids of jobs, or --tag and a tag.")
+        if options["tag"] is not None:
+            self._cancel_tagged(engine, options["tag"])
+            return
         missing = 0
         for job_id in options["ids"]:
             try:
@@ -98,6 +106,14 @@ class Command(output.Command):
                 self.tell(f"{job_id}: it is {state}{told}")
         if missing:
             raise CommandError(f"{missing} of {len(options['ids'])} jobs were not found.")
+
+    def _cancel_tagged(self, engine: Engine, tag: str) -> None:
+        try:
+            envelope.check_tag(tag, "--tag")
+        except InvalidTask as error:
+            raise CommandError(str(error)) from error
+        done = engine.tags.cancel(tag)
+        self.tell(f"{done.cancelled} jobs cancelled, {done.told} running ones told to end.")
 
     def _reconcile(self, engine: Engine, options: dict[str, Any]) -> None:
         reconciliation = Reconciliation(engine)

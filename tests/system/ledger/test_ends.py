@@ -1,9 +1,11 @@
 """However a durable job ends or goes: trim and reconcile revive nothing and lose nothing."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
@@ -83,6 +85,18 @@ def gives_up(ledger: Ledger) -> str:
 def cancelled_while_queued(ledger: Ledger) -> str:
     result = tasks.add.enqueue(1, 2)
     assert result.cancel()
+    return str(result.id)
+
+
+@way("cancelled", "expired")
+def not_started_in_time(ledger: Ledger) -> str:
+    """Its time counts from its row."""
+    result = tasks.add.using(expires=timedelta(milliseconds=1)).enqueue(1, 2)
+    stored = ledger.engine.inspector.job(result.id)
+    row = ledger.row(result.id)
+    assert stored.expires == str(int(row.created_at.timestamp() * 1000) + 1)
+    until(lambda: timezone.now().timestamp() * 1000 > int(stored.expires) + 2)
+    drain()
     return str(result.id)
 
 

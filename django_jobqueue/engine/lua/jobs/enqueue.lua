@@ -4,7 +4,7 @@
 -- ARGV:
 --   epoch    name of the keys that the process is attached to
 --   jobs...  per job: id, queue, task, priority, due ('' now, ms, or '+' and ms from now),
---            payload, number of further words, then these: field, value, ...
+--            payload, number of further words, then these: field, value, ... (`tags` first)
 -- Returns: when each job was stored, in ms; for a known id, when it first was; error DETACHED
 -- Atomic: a slot could claim a job whose call then fails, and a repeat would store it again
 

@@ -11,11 +11,12 @@
 --     durable job that needs a greater round; error DETACHED
 -- Atomic: two calls could queue the job twice
 
--- The fields that tell of earlier runs: emptied by the write that queues the job, then removed.
+-- The fields that tell of earlier runs, and the time in which the first one was to start: emptied
+-- by the write that queues the job, then removed.
 local function forget_runs(state, ...)
   if state == 'scheduled' then return {} end
   return {'attempts', '0', 'recoveries', '0', 'reason', '', 'finished_at', '', 'started_at', '',
-    'attempted_at', '', 'held_since', '', 'cancel', '', ...}
+    'attempted_at', '', 'held_since', '', 'cancel', '', 'expires', '', ...}
 end
 
 -- Writes the record of a first, successful run, which was not needed until now.
@@ -51,7 +52,7 @@ drop_ended(id)
 if state ~= 'scheduled' then
   call('UNLINK', key('result', id), key('progress', id))
   call('HDEL', key('job', id), 'attempts', 'recoveries', 'reason', 'finished_at', 'started_at',
-    'attempted_at', 'held_since', 'cancel')
+    'attempted_at', 'held_since', 'cancel', 'expires')
   append_attempt(id, 0, nil, nil, t, t, 'requeued', '-')
 end
 return {state, 'queued'}

@@ -52,11 +52,12 @@ local function take(queue, room, worker, slot, nonce, lease, t)
     if not second then call('ZREM', PREFIX .. 'work', queue) end
     local job, flat = {}, call_or_false('HGETALL', key('job', id)) or {}
     for at = 1, #flat, 2 do job[flat[at]] = flat[at + 1] end
-    if job.state == 'queued' then
+    if job.state ~= 'queued' then
+      correct_index(id, 'queued', queue, t)
+    elseif not (job.expires and end_if_expired(id, queue, job, t)) then
       local reply = start(id, queue, score, worker, slot, nonce, lease, t, job, flat)
       return reply, corrected, second
     end
-    correct_index(id, 'queued', queue, t)
     corrected = corrected + 1
   end
   return {'more'}, corrected, true

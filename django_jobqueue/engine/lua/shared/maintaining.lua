@@ -89,11 +89,11 @@ local function trim_state(queue, state, kept_for, most, t, room)
     ids = call('ZRANGEBYSCORE', index, '-inf', settled, 'LIMIT', 0, excess)
   end
   for _, id in ipairs(ids) do
-    local current, task = fields_of(id, 'state', 'task')
+    local current, task, tags = fields_of(id, 'state', 'task', 'tags')
     if current and current ~= state then
       correct_index(id, state, queue, t)
     else
-      delete_job(id, queue, state, task)
+      delete_job(id, queue, state, task, tags)
     end
   end
   return #ids, math.max(0, #ids - expired)

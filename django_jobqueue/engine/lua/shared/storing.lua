@@ -44,6 +44,7 @@ local function store_jobs(words, t)
     if added ~= 1 then state = call('HGET', record, 'state') end
     if added ~= 1 and added ~= 0 and not state then call('HSETNX', record, 'queue', queue) end
     stored[#stored + 1] = t
+    if not state and words[at + 7] == 'tags' then add_tags(id, words[at + 8], t) end
     if state then
       stored[#stored] = complete(id, state, due, t)
     elseif due ~= '' then

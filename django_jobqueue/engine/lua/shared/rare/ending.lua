@@ -1,4 +1,5 @@
--- Functions about the end of a job: its cached value, whom to tell, its row, all that is known.
+-- Functions about the end of a job: its cached value, whom to tell, its row, its removal,
+-- all that is known.
 
 -- Stores the result of a run as the cached value; `cached` is a digest and seconds. The value of a
 -- run that began later stays, unless the start of that run lies in the future.
@@ -32,6 +33,41 @@ end
 -- that no job is final without it: where the two differ, the row decides.
 local function note_unsettled(id, round, state, reason, t)
   add_to_set(PREFIX .. 'unsettled', t, id .. ' ' .. round .. ' ' .. state .. ' ' .. reason)
+end
+
+-- Cancels a job, or tells its worker to end it. Returns its state before, and now; nil if it is
+-- unknown.
+local function cancel_job(id, reason, t)
+  local state, queue, worker, task, round =
+    fields_of(id, 'state', 'queue', 'worker', 'task', 'round')
+  if not state then return nil end
+  allow_at_maxmemory()
+  if state == 'running' then
+    -- The field stays with the job: no other run follows, however this one ends.
+    call('HSET', key('job', id), 'cancel', reason)
+    if worker then call('SET', key('renew_now', worker), '1') end
+    return state, state
+  end
+  if state == 'cancelled' then leave_other_indexes(id, queue, state, task) end
+  if is_final(state) then return state, state end
+  if round then note_unsettled(id, round, 'cancelled', reason, t) end
+  to_final(id, queue, 'cancelled', t, 'reason', reason)
+  leave_index(id, queue, state)
+  note_ended(id, t)
+  return state, 'cancelled'
+end
+
+-- Removes a job with all its keys. A final job leaves its index last, where trim finds it if the
+-- script breaks; another one leaves it first, so that no slot claims what is half gone.
+local function delete_job(id, queue, state, task, tags)
+  local final = is_final(state)
+  if not final then leave_index(id, queue, state) end
+  if state == 'failed' and task then leave_failed(id, task) end
+  if tags then leave_tags(id, tags) end
+  drop_ended(id)
+  call('UNLINK', key('job', id), key('payload', id), key('result', id), key('attempts', id),
+    key('progress', id), key('log', id))
+  if final then call('ZREM', key(state, queue), id) end
 end
 
 -- Returns all data of a job: fields and values, payload (false if it is a field), result, progress,

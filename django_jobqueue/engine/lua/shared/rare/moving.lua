@@ -122,18 +122,6 @@ local function leave_other_indexes(id, queue, state, task)
   end
 end
 
--- Removes a job with all its keys. A final job leaves its index last, where trim finds it if the
--- script breaks; another one leaves it first, so that no slot claims what is half gone.
-local function delete_job(id, queue, state, task)
-  local final = is_final(state)
-  if not final then leave_index(id, queue, state) end
-  if state == 'failed' and task then leave_failed(id, task) end
-  drop_ended(id)
-  call('UNLINK', key('job', id), key('payload', id), key('result', id), key('attempts', id),
-    key('progress', id), key('log', id))
-  if final then call('ZREM', key(state, queue), id) end
-end
-
 -- Adds the record of a run: a line of seven words, then the traceback. `error` holds the seventh
 -- word, which is the exception's class or '-', and the traceback.
 local function append_attempt(id, attempt, fence, worker, started, t, outcome, error)

@@ -1,0 +1,47 @@
+"""What a job costs the server that uses no feature beside the road: the commands are counted."""
+
+from collections.abc import Callable
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.claims import Slot
+from django_jobqueue.jobs.job import Job, new_id
+from tests.support.jobs import new_job
+from tests.support.places import DONE
+
+JOBS = 20
+
+
+def commands_per_job(engine: Engine, call: Callable[[], object]) -> dict[str, int]:
+    """Return how often the server ran each command per job; what it does once is left out."""
+    client = engine.client.redis
+    client.config_resetstat()
+    call()
+    found = client.info("commandstats")
+    ours = {name.removeprefix("cmdstat_"): each["calls"] for name, each in found.items()}
+    return {name: n // JOBS for name, n in ours.items() if n >= JOBS}
+
+
+def test_steady_state_costs_no_command_more(engine: Engine) -> None:
+    """A job is stored, and a slot that finishes one claims the next."""
+    jobs = [new_job(new_id(), payload=b"x" * 100) for _ in range(JOBS + 2)]
+    slot = Slot("worker-1", "0.0")
+    engine.jobs.enqueue(jobs[:2])
+    engine.client.redis.delete(engine.client.keys("wake", "default"))
+    job = engine.claims.claim(slot, ["default"])
+    assert commands_per_job(
+        engine, lambda: [engine.jobs.enqueue([one]) for one in jobs[2:]]
+    ) == {
+        "evalsha": 1, "time": 1, "hget": 1, "hsetnx": 1, "zscore": 1, "set": 1, "hset": 1,
+        "incr": 1, "zadd": 1, "hincrby": 1,
+    }  # fmt: skip
+
+    def work() -> None:
+        nonlocal job
+        for _ in range(JOBS):
+            assert isinstance(job, Job)
+            job = engine.claims.finish(slot, job, DONE, ["default"]).next
+
+    assert commands_per_job(engine, work) == {
+        "evalsha": 1, "time": 1, "hmget": 2, "zadd": 2, "hset": 3, "zrem": 2, "hincrby": 1,
+        "zrange": 1, "hgetall": 1, "get": 1,
+    }  # fmt: skip
