@@ -18,6 +18,7 @@ from django.core import checks
 from django_jobqueue import cached, compat, middleware, on_commit, paths
 from django_jobqueue.bulk import Call, expand_calls
 from django_jobqueue.conf import Options
+from django_jobqueue.diagnosis import explanation
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.exceptions import BadSignature, JobNotFound, QueueUnavailable, TaskUnknown
 from django_jobqueue.jobs.job import QUEUE_PATTERN, Job, is_id, new_id
@@ -177,6 +178,16 @@ class JobQueueBackend(compat.BaseTaskBackend):
         """
         try:
             return rounds.cancel(self.engine, result_id)
+        except JobNotFound as error:
+            raise compat.TaskResultDoesNotExist(result_id) from error
+
+    def explain(self, result_id: str) -> list[str]:
+        """Return sentences about the live state of the job with this id.
+
+        Raises: TaskResultDoesNotExist, QueueUnavailable.
+        """
+        try:
+            return explanation.explain(self.engine, result_id)
         except JobNotFound as error:
             raise compat.TaskResultDoesNotExist(result_id) from error
 

@@ -1,6 +1,7 @@
 """The list of queues, the admin's dashboard: counts per state, and pause and resume."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Self
 
 from django.contrib import admin, messages
@@ -18,10 +19,12 @@ from django_jobqueue.admin.rows import Rows
 from django_jobqueue.admin.viewer import Viewer
 from django_jobqueue.engine import get_engine
 from django_jobqueue.engine.inspector import Inspector
-from django_jobqueue.engine.queue_reader import MOST_QUEUES, QueueStats
+from django_jobqueue.engine.queue_reader import MOST_QUEUES, Pause, QueueStats
 from django_jobqueue.engine.queues import Queues
 from django_jobqueue.exceptions import JobQueueError
+from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.states import State
+from django_jobqueue.jobs.text import one_line
 from django_jobqueue.models import Job, Queue
 
 PAUSED = ngettext_lazy("%(count)d queue paused.", "%(count)d queues paused.", "count")
@@ -35,7 +38,7 @@ MOST_CHANGED = 1_000  # queues that one request may change
 
 
 def _count_column(state: State) -> Any:
-    @admin.display(description=display.STATES[state])
+    @admin.display(description=phrases.STATES[state])
     def column(self: "QueueAdmin", row: Queue) -> SafeString | str:
         return self.count_link(row, state)
 
@@ -134,7 +137,8 @@ class QueueAdmin(LiveModelAdmin[Queue]):
         description=gettext_lazy("Pause selected %(verbose_name_plural)s"),
     )
     def pause_selected(self, request: HttpRequest, queryset: Any) -> None:
-        self._change(request, queryset, Queues.pause, PAUSED, _("Paused."))
+        pause = partial(Queues.pause, by=str(request.user))
+        self._change(request, queryset, pause, PAUSED, _("Paused."))
 
     @admin.action(
         permissions=["pause_queue"],
@@ -170,8 +174,8 @@ class QueueAdmin(LiveModelAdmin[Queue]):
     @admin.display(description=gettext_lazy("state"))
     def flag(self, row: Queue) -> SafeString:
         """Return whether the queue is paused, as a symbol and a text."""
-        if row.paused:
-            symbol, text = "‖", _("paused")
+        if pause := row.stats.pause:
+            symbol, text = "‖", _paused(pause)
         else:
             symbol, text = "▶", _("active")
         return format_html('<span aria-hidden="true">{}</span> {}', symbol, text)
@@ -197,9 +201,19 @@ class QueueAdmin(LiveModelAdmin[Queue]):
         where = {"alias": row.alias} if self.alias_column() else {}
         label = _("%(count)d %(state)s in %(queue)s") % {
             "count": count,
-            "state": display.STATES[state],
+            "state": phrases.STATES[state],
             "queue": row.name,
         }
         return list_link(
             self.admin_site, Job, count, label, state=state.value, queue=row.name, **where
         )
+
+
+def _paused(pause: Pause) -> str:
+    """Say who paused a queue, and since when, as far as that is known."""
+    if not pause.since:
+        return _("paused")
+    values = {"time": phrases.since(pause.since, display.now_ms()), "by": one_line(pause.by)}
+    if pause.by:
+        return _("paused by %(by)s at %(time)s") % values
+    return _("paused at %(time)s") % values

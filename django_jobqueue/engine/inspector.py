@@ -12,6 +12,7 @@ from redis.client import Pipeline
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.queue_reader import QueueReader
 from django_jobqueue.engine.schedules import ScheduleReader
+from django_jobqueue.engine.situation import Situation, read_situation
 from django_jobqueue.engine.workers import WorkerReader, WorkerStats
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs.job import Job
@@ -99,13 +100,6 @@ class Inspector(QueueReader):
             if fields or fields is None
         ]
 
-    def position(self, job: Job) -> int | None:
-        """Return how many jobs are claimed before a queued job; None for another state."""
-        if job.state is not State.QUEUED:
-            return None
-        rank = self._read(lambda pipe: pipe.zrank(self._index(job.state, job.queue), job.id))[0]
-        return None if rank is None else int(rank)
-
     def glance(self, job_id: str, queue: str) -> tuple[Job | None, int | None]:
         """Return a job's small fields and progress, and how many jobs are claimed before it.
 
@@ -123,6 +117,13 @@ class Inspector(QueueReader):
             return None, None
         job = Job.read(job_id, fields.items(), progress=_progress(done))
         return job, None if rank is None or job.state is not State.QUEUED else int(rank)
+
+    def situation(self, job_id: str) -> Situation:
+        """Return one job and what decides when it runs; see situation.py.
+
+        Raises: JobNotFound.
+        """
+        return read_situation(self._client, job_id)
 
     def workers(self) -> list[WorkerStats]:
         """Return all workers that have a record."""

@@ -4,10 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from django_jobqueue import compat
 from django_jobqueue.backend import JobQueueBackend, prepare
 from django_jobqueue.bulk import Call, TaskCall, expand_calls
 from django_jobqueue.conf import load
+from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.prepared import Prepared
 from django_jobqueue.jobs.result import JobResult, set_state
 from django_jobqueue.jobs.signing import Signer
@@ -83,6 +86,10 @@ class _CapturingBackend(JobQueueBackend):
             self.jobs.drop(result_id)
             set_state(result, State.CANCELLED)
         return result.state
+
+    def explain(self, result_id: str) -> list[str]:
+        state = phrases.STATES[self.get_result(result_id).state]
+        return [_("It is captured by captured_jobs(): %(state)s.") % {"state": state}]
 
     def latest(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         self.validate_task(task)

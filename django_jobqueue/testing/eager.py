@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext as _
 
 from django_jobqueue import compat
 from django_jobqueue.backend import JobQueueBackend, prepare
 from django_jobqueue.bulk import Call, expand_calls
 from django_jobqueue.conf import Options, load
+from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.ledger import outbox
@@ -63,6 +65,11 @@ class EagerBackend(JobQueueBackend):
     def cancel(self, result_id: str) -> Any:
         """Return the state in which the job ended, because it can't be cancelled any more."""
         return self.get_result(result_id).state
+
+    def explain(self, result_id: str) -> list[str]:
+        """Return a sentence about the end of the job, because it is final."""
+        state = self.get_result(result_id).state
+        return [_("It is final: %(state)s.") % {"state": phrases.STATES[state]}]
 
     def _run(
         self, options: Options, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]

@@ -39,7 +39,7 @@ def test_adopted_keys_are_no_loss(engine: Engine, settings, caplog) -> None:
     engine.client.redis.hset(engine.client.keys("meta"), "owner", "somebodyelse")
     adopt(engine.client.run, engine.client.options)
 
-    assert other.run("pause", queue="default")
+    assert other.run("pause", queue="default", by="")
     assert "emptied or replaced" not in caplog.text
     assert engine.inspector.totals() == {}
 

@@ -10,8 +10,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_jobqueue.admin.display import STATES
 from django_jobqueue.admin.jobs.rows import LISTED, JobRows
+from django_jobqueue.jobs.phrases import STATES
 from django_jobqueue.jobs.states import State
 
 Option = tuple[str | None, object]  # value in the URL, text

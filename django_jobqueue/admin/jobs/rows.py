@@ -18,6 +18,7 @@ from django_jobqueue.admin.jobs.segments import Segment, Window, shares
 from django_jobqueue.admin.rows import Rows
 from django_jobqueue.engine.inspector import MERGE_DEPTH, MOST_TASKS, Inspector
 from django_jobqueue.engine.queue_reader import MOST_QUEUES
+from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.job import Job as Snapshot
 from django_jobqueue.jobs.job import is_id
 from django_jobqueue.jobs.states import State
@@ -130,7 +131,7 @@ class JobRows(Rows[Job]):
         sums = self.source.sums(self.alias)
         if sums is None:
             return [text % values, _("The states are not counted yet: no worker has summed them.")]
-        age = display.span(max(0, display.now_ms() - sums.at))
+        age = phrases.span(max(0, display.now_ms() - sums.at))
         return [text % values, _("The states were counted %(age)s ago.") % {"age": age}]
 
     def _unnamed_tasks(self) -> list[str]:
