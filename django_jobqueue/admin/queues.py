@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from django.contrib import admin, messages
 from django.http import HttpRequest
+from django.urls import URLPattern, path
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -15,6 +16,8 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from django_jobqueue.admin import display
 from django_jobqueue.admin.links import list_link
 from django_jobqueue.admin.live import LiveModelAdmin
+from django_jobqueue.admin.overview.view import NAME as OVERVIEW
+from django_jobqueue.admin.overview.view import overview_view
 from django_jobqueue.admin.rows import Rows
 from django_jobqueue.admin.viewer import Viewer
 from django_jobqueue.engine import get_engine
@@ -128,6 +131,10 @@ class QueueAdmin(LiveModelAdmin[Queue]):
 
     def get_fields(self, request: HttpRequest, obj: Queue | None = None) -> Any:
         return self.get_list_display(request)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(partial(overview_view, site=self.admin_site))
+        return [path("overview/", view, name=OVERVIEW), *super().get_urls()]
 
     def has_pause_queue_permission(self, request: HttpRequest) -> bool:
         return Viewer(request.user).may("pause_queue")

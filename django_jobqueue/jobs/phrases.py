@@ -81,8 +81,10 @@ def span(ms: int) -> str:
     return _("%(days)d d %(hours)d h") % {"days": hours // 24, "hours": hours % 24}
 
 
-def count(number: int) -> str:
-    """Return a number with separators between its thousands."""
+def count(number: int | None) -> str:
+    """Return a number with separators between its thousands; a dash if it is not known."""
+    if number is None:
+        return "–"
     return number_format(number, use_l10n=True, force_grouping=True)
 
 

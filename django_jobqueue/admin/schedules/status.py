@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from django_jobqueue.admin import display
 from django_jobqueue.admin.source import Source
 from django_jobqueue.engine.schedules import ScheduleStats
+from django_jobqueue.engine.server import UNSEEN_MS
 from django_jobqueue.jobs import phrases
 from django_jobqueue.models import Schedule
 from django_jobqueue.schedules.cron import Cron, to_ms
@@ -24,7 +25,6 @@ from django_jobqueue.schedules.timetable import Timetable
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
 
-UNSEEN_MS = 30_000  # a scheduler makes a pass every 5 s
 NEXT = 5  # fires that a page shows
 
 
