@@ -10,6 +10,7 @@ from typing import Any
 from redis.client import Pipeline
 
 from django_jobqueue.engine.client import Client
+from django_jobqueue.engine.failures import FailureGroup, read_failures
 from django_jobqueue.engine.queue_reader import QueueReader
 from django_jobqueue.engine.schedules import ScheduleReader
 from django_jobqueue.engine.situation import Situation, read_situation
@@ -70,6 +71,10 @@ class Inspector(QueueReader):
     def count_failed_tasks(self) -> int:
         """Return how many tasks have failed jobs."""
         return int(self._read(lambda pipe: pipe.zcard(self._keys("failed-tasks")))[0] or 0)
+
+    def failures(self, tasks: Sequence[str]) -> list[FailureGroup]:
+        """Return what the newest 2,000 failed jobs of each task failed with; see failures.py."""
+        return read_failures(self._client, tasks)
 
     def failed_of(
         self, tasks: Sequence[str], start: int, stop: int, *, newest_first: bool = True

@@ -87,7 +87,7 @@ def test_command_without_anybody_to_ask(engine: Engine, monkeypatch) -> None:
     """Its input is empty, or closed."""
     for stdin in (io.StringIO(), None):
         monkeypatch.setattr("sys.stdin", stdin)
-        with pytest.raises(CommandError, match=r"Nothing was changed.*--noinput"):
+        with pytest.raises(CommandError, match=r"Nothing was changed.*--yes"):
             call_command("jobqueue", "adopt", stdout=io.StringIO())
 
 
