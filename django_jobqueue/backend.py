@@ -14,6 +14,7 @@ from typing import Any
 
 from django.apps import apps
 from django.core import checks
+from django.db import connections
 
 from django_jobqueue import cached, compat, middleware, on_commit, paths
 from django_jobqueue.bulk import Call, expand_calls
@@ -75,8 +76,8 @@ class JobQueueBackend(compat.BaseTaskBackend):
         prepared = [prepare(task, args, kwargs, engine.options, engine.signer)]
         if prepared[0].job.round:
             self._write_rows(engine, prepared)
-        elif on_commit.is_wanted(task, engine.options):
-            on_commit.defer(self._store, engine, prepared)
+        elif connection := on_commit.awaited(task, engine.options):
+            on_commit.defer(self._store, engine, prepared, connection)
         else:
             self._store(engine, prepared)
         return prepared[0].result
@@ -95,8 +96,8 @@ class JobQueueBackend(compat.BaseTaskBackend):
         ]
         if prepared and prepared[0].job.round:
             self._write_rows(engine, prepared)
-        elif on_commit.is_wanted(task, engine.options):
-            on_commit.defer(self._store, engine, prepared)
+        elif connection := on_commit.awaited(task, engine.options):
+            on_commit.defer(self._store, engine, prepared, connection)
         else:
             self._store(engine, prepared)
         return Results(prepared)
@@ -246,10 +247,11 @@ class JobQueueBackend(compat.BaseTaskBackend):
 
     def _write_rows(self, engine: Engine, prepared: Sequence[Prepared]) -> None:
         """Write the rows of durable jobs, and store the jobs when they are committed."""
-        if not on_commit.in_transaction(engine.options.database):
+        database = engine.options.database
+        if on_commit.open_transaction(database) is None:
             engine.check_test_run()
         outbox.write(engine.alias, engine.options, prepared)
-        on_commit.defer(self._store, engine, prepared)
+        on_commit.defer(self._store, engine, prepared, connections[database])
 
     def _refresh(self, engine: Engine, digest: str, seen: str, prepared: Prepared) -> None:
         """Store the job that refreshes a value immediately, unless another caller has stored one.

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_jobqueue.engine.queue_reader import QueueStats
 from django_jobqueue.engine.workers import WorkerStats
+from django_jobqueue.jobs import states
 from django_jobqueue.jobs.job import Job as JobSnapshot
 from django_jobqueue.jobs.text import one_line
 
@@ -134,11 +135,11 @@ SPEC_FIELDS = (
 class LedgerState(models.TextChoices):
     """The state of a row of the ledger: open, or how its job ended."""
 
-    OPEN = "open", _("open")
+    OPEN = states.OPEN, _("open")
     SUCCEEDED = "succeeded", _("succeeded")
     FAILED = "failed", _("failed")
     CANCELLED = "cancelled", _("cancelled")
-    DUPLICATE = "duplicate", _("duplicate")  # another job stands for it
+    DUPLICATE = states.DUPLICATE, _("duplicate")
 
 
 class Enqueued(models.Model):

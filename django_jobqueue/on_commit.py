@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_jobqueue.conf import Options
@@ -31,23 +31,25 @@ Store = Callable[[Engine, Sequence[Prepared], bool], object]
 failures: Counter[str] = Counter()  # jobs of this process that no commit could store, by alias
 
 
-def is_wanted(task: Any, options: Options) -> bool:
-    """Return whether an enqueue of the task has to wait for a commit."""
+def awaited(task: Any, options: Options) -> BaseDatabaseWrapper | None:
+    """Return the connection for whose commit an enqueue of the task has to wait, if any."""
     wanted = getattr(task, "on_commit", None)
     if wanted is None:  # a task that Django's decorator made, such as one of a library
         wanted = options.enqueue_on_commit
-    return bool(wanted) and in_transaction(options.database)
+    return open_transaction(options.database) if wanted else None
 
 
-def in_transaction(database: str) -> bool:
-    """Return whether the database has an open transaction."""
+def open_transaction(database: str) -> BaseDatabaseWrapper | None:
+    """Return the connection of the database if it has an open transaction."""
     connection = connections[database]
     # Without a connection there is nothing to commit; no connection is opened to find out.
     by_hand = connection.connection is not None and not connection.autocommit
-    return connection.in_atomic_block or by_hand
+    return connection if connection.in_atomic_block or by_hand else None
 
 
-def defer(store: Store, engine: Engine, jobs: Sequence[Prepared]) -> None:
+def defer(
+    store: Store, engine: Engine, jobs: Sequence[Prepared], connection: BaseDatabaseWrapper
+) -> None:
     """Call `store` when the transaction commits, and let no error escape from the commit.
 
     All jobs of the transaction and alias are stored together. A failure is counted, logged, and
@@ -55,7 +57,7 @@ def defer(store: Store, engine: Engine, jobs: Sequence[Prepared]) -> None:
     Raises: TransactionManagementError if transactions are managed by hand (Django).
     """
     hook = _Hook(store, engine, jobs)
-    transaction.on_commit(hook, using=engine.options.database, robust=True)
+    connection.on_commit(hook, robust=True)
 
 
 class _Hook:

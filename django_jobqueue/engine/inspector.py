@@ -118,7 +118,7 @@ class Inspector(QueueReader):
             pipe.zrank(self._index(State.QUEUED, queue), job_id)
 
         fields, done, rank = self._read(ask)
-        if not fields:
+        if not fields or not fields.keys() & {b"state", b"task"}:  # see whole_job in ending.lua
             return None, None
         job = Job.read(job_id, fields.items(), progress=_progress(done))
         return job, None if rank is None or job.state is not State.QUEUED else int(rank)

@@ -21,6 +21,10 @@ class State(StrEnum):
         return self in FINAL
 
 
+# Of a row of the ledger, beside the final states.
+OPEN = "open"
+DUPLICATE = "duplicate"  # another job stands for it; the job itself counts as cancelled
+
 FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 STATE_OF = {state.value.encode(): state for state in State}  # by what Redis holds
 

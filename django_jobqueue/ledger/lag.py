@@ -6,7 +6,8 @@ from django.db.models import Count, Min
 from django.utils import timezone
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.models import Enqueued, LedgerState
+from django_jobqueue.jobs.states import OPEN
+from django_jobqueue.ledger.table import rows
 
 
 class Lag(NamedTuple):
@@ -22,8 +23,8 @@ def lag(engine: Engine) -> Lag:
 
     Raises: QueueUnavailable, and what the database raises.
     """
-    rows = Enqueued.objects.using(engine.options.database)
-    waiting = rows.filter(alias=engine.alias, accepted_at=None, state=LedgerState.OPEN)
+    own = rows(engine.options.database).filter(alias=engine.alias)
+    waiting = own.filter(accepted_at=None, state=OPEN)
     found = waiting.aggregate(many=Count("pk"), oldest=Min("created_at"))
     age = (timezone.now() - found["oldest"]).total_seconds() if found["oldest"] else 0.0
     return Lag(found["many"], max(0.0, age), engine.unsettled.count())

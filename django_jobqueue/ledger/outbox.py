@@ -18,8 +18,9 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.prepared import Prepared
+from django_jobqueue.jobs.states import OPEN
 from django_jobqueue.ledger.record import row_of
-from django_jobqueue.models import Enqueued, LedgerState
+from django_jobqueue.ledger.table import row, rows
 from django_jobqueue.paths import registered
 
 logger = logging.getLogger("django_jobqueue")
@@ -56,11 +57,11 @@ def is_used(alias: str, options: Options) -> bool:
 def write(alias: str, options: Options, jobs: Sequence[Prepared]) -> None:
     """Write the rows of new jobs; each job's delay counts from now on."""
     _used.add(alias)
-    rows = [row_of(one.job, alias) for one in jobs]
-    if len(rows) == 1:
-        rows[0].save(force_insert=True, using=options.database)
+    new = [row_of(one.job, alias) for one in jobs]
+    if len(new) == 1:
+        new[0].save(force_insert=True, using=options.database)
     else:
-        Enqueued.objects.using(options.database).bulk_create(rows)
+        rows(options.database).bulk_create(new)
 
 
 def note_accepted(engine: Engine, jobs: Sequence[Prepared]) -> None:
@@ -80,16 +81,15 @@ def note_accepted(engine: Engine, jobs: Sequence[Prepared]) -> None:
 
 def accept(database: str, jobs: Sequence[Job]) -> None:
     """Note that Redis has stored these jobs, in the round that they have."""
-    rows = Enqueued.objects.using(database).filter(accepted_at=None)
+    waiting = rows(database).filter(accepted_at=None)
     for round in {job.round for job in jobs}:
         ids = [UUID(job.id) for job in jobs if job.round == round]
-        rows.filter(pk__in=ids, round=round).update(accepted_at=timezone.now())
+        waiting.filter(pk__in=ids, round=round).update(accepted_at=timezone.now())
 
 
 def drop(options: Options, job_id: str) -> None:
     """Remove the row of a job whose enqueue was cancelled before its commit."""
-    rows = Enqueued.objects.using(options.database)
-    rows.filter(pk=UUID(job_id), accepted_at=None, state=LedgerState.OPEN).delete()
+    row(options.database, job_id).filter(accepted_at=None, state=OPEN).delete()
 
 
 def _is_durable(alias: str) -> Iterator[bool]:

@@ -8,9 +8,10 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from django.db import models
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from django_jobqueue.engine import Engine
@@ -18,16 +19,20 @@ from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.engine.unsettled import Note
 from django_jobqueue.exceptions import JobQueueError, QueueUnavailable
 from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.states import OPEN
 from django_jobqueue.ledger import outbox, rounds
 from django_jobqueue.ledger.record import job_of
 from django_jobqueue.ledger.settling import Settling
-from django_jobqueue.models import Enqueued, LedgerState
+from django_jobqueue.ledger.table import rows
+
+if TYPE_CHECKING:
+    from django_jobqueue.models import Enqueued
 
 logger = logging.getLogger("django_jobqueue.worker")
 
 RELAY_AFTER = timedelta(seconds=5)  # age of a row that its own process should have stored by then
 FIRST = UUID(int=0)
-Rows = Sequence[Enqueued]
+Rows = Sequence["Enqueued"]
 
 
 @dataclass(slots=True)
@@ -108,11 +113,11 @@ class Reconciliation:
         self._still()
         options = self._engine.options
         until = timezone.now() - timedelta(seconds=options.ledger_retention)
-        old = self._rows().exclude(state=LedgerState.OPEN).filter(finished_at__lt=until)
+        old = self._rows().exclude(state=OPEN).filter(finished_at__lt=until)
         ids = list(old.values_list("pk", flat=True)[:CHUNK])
         if ids:
             # Its round must be final still: a requeue may have opened it meanwhile.
-            gone = self._rows().exclude(state=LedgerState.OPEN).filter(pk__in=ids).delete()
+            gone = self._rows().exclude(state=OPEN).filter(pk__in=ids).delete()
             self.report.purged += gone[0]
         return len(ids) == CHUNK
 
@@ -120,12 +125,11 @@ class Reconciliation:
         """Let the walk begin anew."""
         self._at = FIRST
 
-    def _rows(self) -> "models.QuerySet[Enqueued]":
-        rows = Enqueued.objects.using(self._engine.options.database)
-        return rows.filter(alias=self._engine.alias)
+    def _rows(self) -> "QuerySet[Enqueued]":
+        return rows(self._engine.options.database).filter(alias=self._engine.alias)
 
-    def _open(self) -> "models.QuerySet[Enqueued]":
-        return self._rows().filter(state=LedgerState.OPEN).order_by("job_id")
+    def _open(self) -> "QuerySet[Enqueued]":
+        return self._rows().filter(state=OPEN).order_by("job_id")
 
     def _correct(self, ids: Iterable[UUID]) -> None:
         """Set rows and jobs right that differ.

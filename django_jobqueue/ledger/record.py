@@ -2,7 +2,7 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.conf import settings
@@ -11,7 +11,10 @@ from django.utils import timezone
 from django_jobqueue.engine.jobs import MILLISECOND
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.states import State
-from django_jobqueue.models import Enqueued
+from django_jobqueue.ledger.table import table
+
+if TYPE_CHECKING:
+    from django_jobqueue.models import Enqueued
 
 # Of a job, beside its id and its payload; what has the value of a new job is left out.
 FIELDS = (
@@ -26,13 +29,13 @@ FIELDS = (
 _BLANK = Job("", "")
 
 
-def row_of(job: Job, alias: str) -> Enqueued:
+def row_of(job: Job, alias: str) -> "Enqueued":
     """Return the row of a new job, whose delay counts from now on."""
     now = timezone.now()
     if job.delay is not None:
         job.due_at = _ms(now) + max(0, job.delay // MILLISECOND)
         job.delay = None
-    return Enqueued(
+    return table()(
         job_id=UUID(job.id),
         alias=alias,
         record=_dumped(job),
@@ -41,7 +44,7 @@ def row_of(job: Job, alias: str) -> Enqueued:
     )
 
 
-def job_of(row: Enqueued) -> Job:
+def job_of(row: "Enqueued") -> Job:
     """Return the job of a row, to be stored.
 
     Raises: ValueError if its record can't be read.
@@ -58,7 +61,7 @@ def job_of(row: Enqueued) -> Job:
     return job
 
 
-def with_payload(row: Enqueued, payload: bytes) -> str:
+def with_payload(row: "Enqueued", payload: bytes) -> str:
     """Return the row's record with another payload."""
     return json.dumps(json.loads(row.record) | {"payload": payload.decode()}, ensure_ascii=False)
 

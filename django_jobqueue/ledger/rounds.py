@@ -4,7 +4,7 @@ A requeue opens the row for one more round, and Redis gets that round after the 
 """
 
 from functools import partial
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from django.db import transaction
 
@@ -14,10 +14,14 @@ from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
 from django_jobqueue.jobs.job import is_id
 from django_jobqueue.jobs.states import State
 from django_jobqueue.ledger import outbox
+from django_jobqueue.ledger.changes import close, final_state, reopen
 from django_jobqueue.ledger.record import job_of
-from django_jobqueue.ledger.rows import close, reopen
 from django_jobqueue.ledger.settling import Settling, exception_of, settle
-from django_jobqueue.models import Enqueued, LedgerState
+from django_jobqueue.ledger.table import open_row
+from django_jobqueue.ledger.table import row as row_of
+
+if TYPE_CHECKING:
+    from django_jobqueue.models import Enqueued
 
 
 def requeue(engine: Engine, job_id: str) -> State:
@@ -39,7 +43,7 @@ def requeue(engine: Engine, job_id: str) -> State:
         Settling(engine, tidy=lambda: None).settle_all(still=lambda: None)
     database = engine.options.database
     with transaction.atomic(using=database):
-        row = Enqueued.objects.using(database).select_for_update().filter(pk=UUID(job_id)).first()
+        row = row_of(database, job_id).select_for_update().first()
         if row is None and not known:
             raise JobNotFound(f"There is no job {job_id}.")
         if row is None:  # its retention is over, but not that of the job: its run adds a new one
@@ -68,7 +72,7 @@ def cancel(engine: Engine, job_id: str, reason: str = "cancelled") -> State:
         return found
 
 
-def store(engine: Engine, row: Enqueued) -> None:
+def store(engine: Engine, row: "Enqueued") -> None:
     """Give Redis a job in the round of its row, whether Redis holds it or not.
 
     Raises: QueueUnavailable; ValueError if the row's record can't be read.
@@ -79,7 +83,7 @@ def store(engine: Engine, row: Enqueued) -> None:
         engine.jobs.enqueue([job_of(row)])
 
 
-def _store_again(engine: Engine, row: Enqueued) -> None:
+def _store_again(engine: Engine, row: "Enqueued") -> None:
     """Store a job of an opened row after the commit; if that fails, a worker does so."""
     store(engine, row)
     outbox.accept(engine.options.database, [job_of(row)])
@@ -96,20 +100,19 @@ def _cancel_row(engine: Engine, job_id: str, reason: str, *, whatever: bool) -> 
     """Cancel an open row: `whatever`, or only if Redis never got its job; return its state."""
     database = engine.options.database
     with transaction.atomic(using=database):
-        rows = Enqueued.objects.using(database).select_for_update().filter(pk=UUID(job_id))
-        row = rows.first()
+        row = row_of(database, job_id).select_for_update().first()
         if row is None or (row.accepted_at is not None and not whatever):
             return None
         if not row.is_final:
             close(
-                rows.filter(state=LedgerState.OPEN),
+                open_row(database, job_id, row.round),
                 {"job_id": row.job_id, "alias": row.alias, "round": row.round},
                 state=State.CANCELLED,
                 reason=reason,
                 exception=exception_of(State.CANCELLED, reason),
             )
             return State.CANCELLED
-    return State.CANCELLED if row.state == LedgerState.DUPLICATE else State(row.state)
+    return final_state(row)
 
 
 def _may_have_row(engine: Engine, job_id: str) -> bool:

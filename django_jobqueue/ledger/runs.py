@@ -5,19 +5,23 @@ Redis hears of an end after its row, so that the row decides. Next: worker/execu
 
 import logging
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
-from django.db import Error, models, transaction
+from django.db import Error, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import STALE, RunResult
 from django_jobqueue.jobs.states import STATE_AFTER, Outcome, Reason
 from django_jobqueue.ledger import outbox
+from django_jobqueue.ledger.changes import close, final_state, reopen
 from django_jobqueue.ledger.record import row_of
-from django_jobqueue.ledger.rows import close, open_row, reopen
-from django_jobqueue.models import Enqueued, LedgerState
+from django_jobqueue.ledger.table import open_row, row
+
+if TYPE_CHECKING:
+    from django_jobqueue.models import Enqueued
 
 logger = logging.getLogger("django_jobqueue.worker")
 
@@ -91,32 +95,30 @@ class LedgerRun:
     def as_row_says(self) -> RunResult:
         """Return how the run ends in Redis if its row is final, or another run's."""
         try:
-            row = Enqueued.objects.using(self._database).filter(pk=UUID(self._job.id)).first()
+            found = row(self._database, self._job.id).first()
         except Error as error:
             logger.error("The row of job %s can't be read: %s", self._job.id, error)
-            row = None
-        if row is None or not row.is_final or row.round < self._job.round:
+            found = None
+        if found is None or not found.is_final or found.round < self._job.round:
             reason, delay = Reason.OVERTAKEN, OVERTAKEN_DELAY
             return RunResult(Outcome.RELEASED, reason=reason, delay_ms=delay, settled=STALE)
-        outcome = Outcome.CANCELLED
-        if row.state != LedgerState.DUPLICATE:
-            outcome = Outcome(row.state)
-        return _settled(RunResult(outcome, (row.result or "").encode(), row.reason))
+        outcome = Outcome(final_state(found).value)
+        return _settled(RunResult(outcome, (found.result or "").encode(), found.reason))
 
-    def _open_row(self) -> "models.QuerySet[Enqueued]":
+    def _open_row(self) -> "QuerySet[Enqueued]":
         return open_row(self._database, self._job.id, self._job.round)
 
     def _begin_round(self) -> bool:
         """Open the row for this job's round, or add it; return whether the run may begin."""
-        job, rows = self._job, Enqueued.objects.using(self._database)
+        job = self._job
         with transaction.atomic(using=self._database):
-            row = rows.select_for_update().filter(pk=UUID(job.id)).first()
-            if row is None:  # a schedule has enqueued it, or the row was removed
-                row = row_of(job, self._alias)
-                row.fence, row.accepted_at = job.fence, row.created_at
-                row.save(force_insert=True, using=self._database)
-            elif row.round < job.round:
-                reopen(row, job.round, fence=job.fence, accepted_at=timezone.now())
+            found = row(self._database, job.id).select_for_update().first()
+            if found is None:  # a schedule has enqueued it, or the row was removed
+                new = row_of(job, self._alias)
+                new.fence, new.accepted_at = job.fence, new.created_at
+                new.save(force_insert=True, using=self._database)
+            elif found.round < job.round:
+                reopen(found, job.round, fence=job.fence, accepted_at=timezone.now())
             else:
                 return False
         return True

@@ -22,9 +22,9 @@ from django_jobqueue.exceptions import (
     JobTimeout,
 )
 from django_jobqueue.jobs.states import Reason, State
+from django_jobqueue.ledger.changes import close, final_state
 from django_jobqueue.ledger.record import at
-from django_jobqueue.ledger.rows import close, open_row
-from django_jobqueue.models import Enqueued, LedgerState
+from django_jobqueue.ledger.table import open_row, row
 
 logger = logging.getLogger("django_jobqueue.worker")
 
@@ -101,11 +101,11 @@ def settle(engine: Engine, note: Note) -> bool:
             exception=exception_of(note.state, note.reason),
         ):
             return True
-    row = Enqueued.objects.using(database).filter(pk=UUID(note.id), round=note.round).first()
-    if row is not None and row.is_final and row.state != note.state:
-        state = State.CANCELLED if row.state == LedgerState.DUPLICATE else State(row.state)
+    found = row(database, note.id).filter(round=note.round).first()
+    if found is not None and found.is_final and final_state(found) is not note.state:
+        end = (final_state(found), found.reason, found.result or "")
         with suppress(JobNotFound):
-            engine.unsettled.settle(note.id, note.round, state, row.reason, row.result or "")
+            engine.unsettled.settle(note.id, note.round, *end)
     return False
 
 

@@ -14,6 +14,8 @@ from django_jobqueue.mail import sending
 from django_jobqueue.mail.packing import Packed, pack, unpack
 from django_jobqueue.task import task
 
+RUN_TIMEOUT = 300.0  # seconds of one attempt: a server that hangs must not hold a slot for ever
+
 
 class QueuedEmailBackend(BaseEmailBackend):
     """Store mails as jobs, whose workers send them with the mailer `using`.
@@ -66,7 +68,13 @@ class QueuedEmailBackend(BaseEmailBackend):
         return sending_backend(self.using, self.task.backend)
 
 
-@task(takes_context=True, max_attempts=sending.ATTEMPTS, backoff=sending.pause, sensitive=["mail"])
+@task(
+    takes_context=True,
+    max_attempts=sending.ATTEMPTS,
+    backoff=sending.pause,
+    timeout=RUN_TIMEOUT,
+    sensitive=["mail"],
+)
 def deliver(context: JobContext, to: list[str], mail: Packed, using: str | None) -> None:
     """Send a queued mail; `to` is for those who look at the job."""
     sending_backend(using, context.task_result.backend).send_messages([unpack(mail)])

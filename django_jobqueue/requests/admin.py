@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -105,7 +106,13 @@ class JobRequestAdmin(ModelAdmin):
         ),
         (
             gettext_lazy("Mail"),
-            {"fields": ("notify", "recipient", "mail_state", "notified_at", "mail_note")},
+            {
+                "fields": (
+                    ("notify", "recipient"),
+                    ("mail_state", "notified_at"),
+                    ("mail_note", "mail_job"),
+                )
+            },
         ),
     )
 
@@ -144,18 +151,25 @@ class JobRequestAdmin(ModelAdmin):
 
     @admin.display(description=gettext_lazy("job"))
     def job(self, row: JobRequest) -> str:
-        """Link to the job's page, on sites that have one."""
-        if row.job_id is None:
+        return self._link(row.job_id)
+
+    @admin.display(description=gettext_lazy("job of the mail"))
+    def mail_job(self, row: JobRequest) -> str:
+        return self._link(row.mail_job_id)
+
+    def _link(self, job_id: UUID | None) -> str:
+        """Link to a job's page, on sites that have one."""
+        if job_id is None:
             return "–"
         try:
             url = reverse(
                 "admin:django_jobqueue_job_change",
-                args=[quote(str(row.job_id))],
+                args=[quote(str(job_id))],
                 current_app=self.admin_site.name,
             )
         except NoReverseMatch:
-            return str(row.job_id)
-        return format_html('<a href="{}"><code>{}</code></a>', url, row.job_id)
+            return str(job_id)
+        return format_html('<a href="{}"><code>{}</code></a>', url, job_id)
 
     @admin.action(permissions=["cancel"], description=gettext_lazy("Cancel selected requests"))
     def cancel_selected(self, request: HttpRequest, queryset: "QuerySet[JobRequest]") -> None:

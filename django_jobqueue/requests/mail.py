@@ -5,11 +5,11 @@ The job is enqueued in the transaction that ends the request. Next: mail_text.py
 
 import logging
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import DatabaseError, router, transaction
-from django.db.models import QuerySet
+from django.db.models import Count, Min, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -80,13 +80,32 @@ def note_failure(
     sender: type[Enqueued], row: Enqueued, exception: BaseException | None, **kwargs: Any
 ) -> None:
     """Note in the request that its mail's job has ended without the mail."""
-    if SEND_MAIL in row.record and row.state in (LedgerState.FAILED, LedgerState.CANCELLED):
+    # The record comes last: it is read only then.
+    if row.state in (LedgerState.FAILED, LedgerState.CANCELLED) and SEND_MAIL in row.record:
         reason = row.reason if exception is None else f"{type(exception).__name__}: {exception}"
         failed = _waiting(row.job_id).update(
             mail_state=MailState.FAILED, mail_note=one_line(reason)
         )
         if failed:
             logger.error("The mail of a request was not sent. Its job is %s.", row.job_id)
+
+
+class Unsent(NamedTuple):
+    """The mails that were not sent: the figures to watch."""
+
+    waiting: int  # to be sent, also again
+    seconds: float  # since the oldest of their requests has ended
+    failed: int  # given up
+
+
+def unsent() -> Unsent:
+    """Return how many mails were not sent."""
+    rows = JobRequest.objects.using(router.db_for_write(JobRequest))
+    waiting = rows.filter(mail_state=MailState.QUEUED)
+    found = waiting.aggregate(many=Count("pk"), oldest=Min("finished_at"))
+    age = (timezone.now() - found["oldest"]).total_seconds() if found["oldest"] else 0.0
+    failed = rows.filter(mail_state=MailState.FAILED).count()
+    return Unsent(found["many"], max(0.0, age), failed)
 
 
 def _enqueue(job_request: JobRequest, delay: timedelta | None) -> None:

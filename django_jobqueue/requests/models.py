@@ -127,6 +127,11 @@ class JobRequest(models.Model):
             models.Index(name="djq_request_task", fields=["task", "finished_at"]),
             models.Index(name="djq_request_finished", fields=["finished_at"]),
             models.Index(
+                name="djq_request_unsent",
+                fields=["mail_state"],
+                condition=Q(mail_state__in=("queued", "failed")),
+            ),
+            models.Index(
                 name="djq_request_files",
                 fields=["file_expires_at"],
                 condition=Q(file_expires_at__isnull=False),

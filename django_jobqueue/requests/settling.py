@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+from django.db import router
 from django.db.models.signals import post_delete
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
@@ -86,6 +87,9 @@ def withdraw(job_request: JobRequest) -> None:
 
 
 def _of(row: Enqueued) -> Any:
+    """Return the requests of a job, which are in the database of its row, or nowhere."""
+    if row._state.db != router.db_for_write(JobRequest):
+        return JobRequest.objects.none()
     found = JobRequest.objects.using(row._state.db).filter(job_id=row.job_id)
     return found.select_for_update(of=("self",)).select_related("owner").order_by("pk")
 

@@ -15,7 +15,8 @@ from django.utils import timezone, translation
 from django.utils.text import Truncator
 
 from django_jobqueue import compat
-from django_jobqueue.requests import answers, estimates, limits, persons
+from django_jobqueue.models import Enqueued
+from django_jobqueue.requests import answers, estimates, limits, persons, settling
 from django_jobqueue.requests.models import LONGEST_TITLE, JobRequest
 from django_jobqueue.task import as_task
 
@@ -85,6 +86,12 @@ def store(
     )
     job_request.notify = bool(job_request.recipient) if notify is None else notify
     job_request.save()
+    if (
+        result.state.is_final
+    ):  # in tests: EagerBackend has run it, before there was a request to end
+        rows = Enqueued.objects.using(job_request._state.db)
+        settling.settle_requests(Enqueued, rows.get(pk=result.id), None)
+        job_request.refresh_from_db()
     job_request.is_own = True
     return job_request
 

@@ -16,32 +16,26 @@ from django_jobqueue import compat, middleware, paths, retry
 from django_jobqueue.cached import cache_key
 from django_jobqueue.conf import Options
 from django_jobqueue.exceptions import (
-    YEAR,
     BadSignature,
-    Cancel,
-    JobCancelled,
     JobTimeout,
-    Retry,
     TaskUnknown,
 )
-from django_jobqueue.jobs import failure, payload
+from django_jobqueue.jobs import payload
 from django_jobqueue.jobs.context import JobContext, Report, reporting
 from django_jobqueue.jobs.job import Job
-from django_jobqueue.jobs.redaction import Redactor
 from django_jobqueue.jobs.result import JobResult, moment, result_of
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import STATE_AFTER, Outcome, Reason
-from django_jobqueue.jobs.text import one_line
 from django_jobqueue.ledger.runs import LedgerRun
 from django_jobqueue.signals import attempt_failed
-from django_jobqueue.task import Task, as_called, as_task
+from django_jobqueue.task import Task, as_called
 from django_jobqueue.worker.execution import Execution
 from django_jobqueue.worker.limits.interrupt import UNLIMITED, Interrupt
 from django_jobqueue.worker.limits.shared_state import NEVER, Limits
+from django_jobqueue.worker.run_errors import RunErrors, refused
 
 _is_coroutine_function = cache(iscoroutinefunction)
-UNKNOWN_TASK_DELAY = (30.0, 600.0)  # seconds until a job of an unknown task is retried: min, max
 
 
 class Executor:
@@ -54,6 +48,7 @@ class Executor:
         self._signer = signer
         self._sender = sender
         self._around = middleware.load(options.middleware).run
+        self._errors = RunErrors(options, signer, self.result)
 
     def execute(
         self, job: Job, report: Report, interrupt: Interrupt, row: LedgerRun | None = None
@@ -62,10 +57,11 @@ class Executor:
         try:
             task = self.task_of(job)
         except TaskUnknown as error:
-            return self._release_unknown(job, error)
+            return self._errors.release_unknown(job, error)
         except (BadSignature, ValueError) as error:
             is_foreign = isinstance(error, BadSignature)
-            return _refused(job, Reason.BAD_SIGNATURE if is_foreign else Reason.DAMAGED, error)
+            reason = Reason.BAD_SIGNATURE if is_foreign else Reason.DAMAGED
+            return refused(job, reason, error)
         returned = False
         try:
             with reporting(report):
@@ -74,7 +70,7 @@ class Executor:
             return Execution(job, self._succeeded(job, task, value), task)
         except BaseException as error:
             is_bad = returned or (row is not None and row.is_value_bad)
-            return self._execution_of_error(job, task, error, is_final=is_bad)
+            return self._errors.execution_of(job, task, error, is_final=is_bad)
 
     def task_of(self, job: Job) -> Any:
         """Open the job and return its task.
@@ -170,50 +166,12 @@ class Executor:
             cache = cache_key(task, job.args, job.kwargs)
         return RunResult(Outcome.SUCCEEDED, value=data, cache=cache)
 
-    def _execution_of_error(
-        self, job: Job, task: Any, error: BaseException, is_final: bool
-    ) -> Execution:
-        redactor = Redactor(task, self._options.sensitive)
-        try:
-            job.open(self._signer)  # the function may have changed its arguments
-            cause = redactor.line(error, job)
-            result = self._result_of_error(job, as_task(task), error, redactor, is_final)
-        except BaseException as fault:  # the exception is code of the project, which may raise
-            path = failure.class_path(error)
-            cause = f"{path}: it can't be handled ({failure.class_path(fault)})"
-            result = RunResult(Outcome.FAILED, b"", Reason.EXCEPTION, path, f"{cause}\n")
-        return Execution(job, result, task, error, cause)
-
-    def _result_of_error(
-        self,
-        job: Job,
-        task: Task[..., Any],
-        error: BaseException,
-        redactor: Redactor,
-        is_final: bool,
-    ) -> RunResult:
-        """Return how the run ends; `is_final`: another one would do the same work for nothing."""
-        cause = retry.cause_of(error)
-        if isinstance(cause, Cancel):
-            return RunResult(Outcome.CANCELLED, reason=Reason.BY_TASK)
-        if isinstance(cause, JobCancelled):
-            return RunResult(Outcome.CANCELLED, reason=Reason.CANCELLED)
-        delay = None if is_final else self._retry_delay(job, task, cause)
-        reason = Reason.TIMED_OUT if isinstance(cause, JobTimeout) else Reason.EXCEPTION
-        return RunResult(
-            Outcome.FAILED if delay is None else Outcome.RETRIED,
-            reason=reason if delay is None else "",
-            exception=failure.class_path(error),
-            traceback=redactor.traceback(error, job),
-            delay_ms=int((delay or 0.0) * 1000),
-        )
-
     def _limits(self, job: Job, task: Any) -> Limits:
         """Return the limits of a run that starts now."""
         if not isinstance(task, Task) or not task.is_limited:
             return UNLIMITED
         # The supervisor, which runs no code of the project, uses it if it has to kill the process.
-        retry_delay = self._retry_delay(job, task, JobTimeout())
+        retry_delay = self._errors.retry_delay(job, task, JobTimeout())
         end = NEVER if task.timeout is None else time.monotonic() + retry.seconds(task.timeout)
         return Limits(
             guarded_since=job.claim_sent_at if task.stop_on_lease_loss else NEVER,
@@ -222,33 +180,6 @@ class Executor:
             grace=task.kill_grace,
             retry_delay=-1.0 if retry_delay is None else retry_delay,
         )
-
-    def _retry_delay(self, job: Job, task: Task[..., Any], error: BaseException) -> float | None:
-        """Return the seconds until the next attempt; None: there is none."""
-        if isinstance(error, Retry):
-            if error.after is not None:
-                return retry.checked_delay(error.after, YEAR, type(error), job.attempt)
-        elif job.attempt >= job.max_attempts or not _is_retried(task, error):
-            return None
-        backoff = task.backoff
-        if callable(backoff):
-            return retry.call_backoff(backoff, error, self.result(job, task), job.attempt)
-        return retry.delay(backoff, job.attempt)
-
-    def _release_unknown(self, job: Job, error: TaskUnknown) -> Execution:
-        """Release a job of an unknown task, which a deploy may add; after the grace, fail it.
-
-        Each release is as long as the job has waited so far, within UNKNOWN_TASK_DELAY.
-        """
-        held = 0.0
-        if job.held_since is not None:
-            held = (job.attempted_at - job.held_since) / 1000
-            if held >= self._options.unknown_task_grace:
-                return _refused(job, Reason.TASK_UNKNOWN, error)
-        shortest, longest = UNKNOWN_TASK_DELAY
-        delay = max(shortest, min(longest, held))
-        result = RunResult(Outcome.RELEASED, reason=Reason.TASK_UNKNOWN, delay_ms=int(delay * 1000))
-        return Execution(job, result, None, error, one_line(error))
 
 
 def _call(job: Job, task: Any, args: list[Any], limits: Limits, interrupt: Interrupt) -> Any:
@@ -265,20 +196,6 @@ def _call(job: Job, task: Any, args: list[Any], limits: Limits, interrupt: Inter
     except BaseException:
         interrupt.off()  # an interrupt may come before the first instruction of the call above
         raise
-
-
-def _is_retried(task: Task[..., Any], error: BaseException) -> bool:
-    # The default, Exception, includes a time-out, although JobTimeout is no Exception.
-    wanted = isinstance(error, task.retry_for) or (
-        isinstance(error, JobTimeout) and Exception in task.retry_for
-    )
-    return wanted and not isinstance(error, task.no_retry_for)
-
-
-def _refused(job: Job, reason: Reason, error: Exception) -> Execution:
-    path, told = failure.class_path(error), failure.message(error)
-    result = RunResult(Outcome.FAILED, b"", reason, path, f"{told}\n")
-    return Execution(job, result, None, error, one_line(told))
 
 
 def _failure(execution: Execution, now_ms: int) -> dict[str, Any]:

@@ -16,10 +16,9 @@ from django.db import Error
 from django_jobqueue.compat import silence_framework
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.scripts import Argument
-from django_jobqueue.ledger import outbox
 from django_jobqueue.ledger.lag import lag
 from django_jobqueue.ledger.reconciling import Reconciliation
-from django_jobqueue.models import Enqueued
+from django_jobqueue.ledger.table import table
 from django_jobqueue.signals import maintained
 from django_jobqueue.worker import connections, forks
 from django_jobqueue.worker.config import WorkerConfig
@@ -45,11 +44,15 @@ DATABASE_PAUSE = 5.0  # seconds after an error of the database
 def run_maintenance(
     config: WorkerConfig,
     shared: SharedState,
+    has_ledger: bool,
     alive: Connection,
     inherited: Connection | None,
     settings: str,
 ) -> None:
-    """Tell of ended jobs and keep the ledger until told to stop; see run_process."""
+    """Tell of ended jobs and keep the ledger until told to stop; see run_process.
+
+    `has_ledger`: there are durable jobs; else Redis may tell later that there are.
+    """
     init_child(alive, inherited, settings)
     silence_framework()
     stop, state = StopFlag(), shared.slot(PLACE)
@@ -58,7 +61,7 @@ def run_maintenance(
             dict.fromkeys(heeded(), leave_to_supervisor) | {signal.SIGTERM: stop.handle}
         )
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-        MaintenanceLoop(config, state, stop, alarmed).run()
+        MaintenanceLoop(config, has_ledger, state, stop, alarmed).run()
     state.mark_drained()
     state.mark_leaving(time.monotonic() + EXIT_TIMEOUT)
 
@@ -66,7 +69,14 @@ def run_maintenance(
 class MaintenanceLoop:
     """The work of the maintenance process."""
 
-    def __init__(self, config: WorkerConfig, state: SlotState, stop: StopFlag, alarm: int) -> None:
+    def __init__(
+        self,
+        config: WorkerConfig,
+        has_ledger: bool,
+        state: SlotState,
+        stop: StopFlag,
+        alarm: int,
+    ) -> None:
         """Show in `state` by when a pass must end; a signal makes the descriptor `alarm` ready."""
         engine = patient_engine(config.alias)
         self._ended = EndedJobs(engine)
@@ -76,7 +86,7 @@ class MaintenanceLoop:
         ticks = [self._look, self._settle]
         self._ticks = RedisTicks(ticks, "Ends of jobs are told later; trying again.")
         self._engine = engine
-        self._has_ledger = outbox.is_used(config.alias, engine.options)
+        self._has_ledger = has_ledger
         self._waits_for_redis = config.burst  # at the end too
         self._state = state
         self._stop = stop
@@ -166,7 +176,7 @@ class LedgerTicks:
         """Purge the ledger, and tell other apps to purge; return whether more may be left."""
         if self._reconciliation.purge():
             return True
-        maintained.send_robust(Enqueued, alias=self._engine.alias)
+        maintained.send_robust(table(), alias=self._engine.alias)
         return False
 
     def _warn_of_lag(self) -> None:

@@ -150,7 +150,7 @@ class Supervisor:
         if number == MAINTENANCE:
             return self._context.Process(
                 target=maintenance_process.run_maintenance,
-                args=(self._config, self._shared, *common),
+                args=(self._config, self._shared, self._has_ledger, *common),
                 name="jobworker-maintenance",
             )
         return self._context.Process(

@@ -29,4 +29,4 @@ class HandInView(JobFormView):
         return self.assignment.pk, form.cleaned_data["file"]
 
     def get_title(self, form: Any) -> str:
-        return f"Homework “{self.assignment}”"
+        return f"Homework: {self.assignment}"

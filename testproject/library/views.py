@@ -20,4 +20,4 @@ class DeskView(JobFormView):
         return {**super().get_form_kwargs(), "is_anonymous": self.request.user.is_anonymous}
 
     def get_title(self, form: Any) -> str:
-        return "“{book}”, chapter {chapter}".format(**form.cleaned_data)
+        return "{book}, chapter {chapter}".format(**form.cleaned_data)

@@ -1,10 +1,7 @@
 """The admin in a real browser, under a policy that forbids all inline code and style."""
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import pytest
@@ -12,45 +9,21 @@ import pytest
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.states import State
 from tests.admin.conftest import Seed
+from tests.support.browser import browser_of
 from tests.support.pages import JOBS, QUEUES, SCHEDULES, WORKERS, page_of
 from tests.support.processes import until
 from tests.support.schedule_rows import row_of
 
 pytestmark = pytest.mark.e2e
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-POLICY = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'"
-
 
 @pytest.fixture
 def open_page(live_server: Any, admin_user: Any) -> Iterator[Callable[..., Any]]:
     """Open pages of the admin, logged in; complaints of the console fail the test."""
-    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if path is None:
-        message = "No Chromium on this machine: apt install chromium, to run the browser tests."
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only where there is a browser
+    with browser_of(live_server.url) as browser:
 
-    complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
-
-        def start(scheme: Any = "light") -> Any:
-            page = browser.new_page(base_url=live_server.url, color_scheme=scheme)
-            page.set_default_timeout(15_000)
-            page.route("**/*", _with_policy)
-            page.on("console", partial(_note, complaints))
-            page.on("pageerror", lambda error: complaints.append(str(error)))
+        def start(scheme: str = "light") -> Any:
+            page = browser.page(color_scheme=scheme)
             page.goto("/admin/")
             page.fill("input[name=username]", "admin")
             page.fill("input[name=password]", "password")
@@ -58,25 +31,12 @@ def open_page(live_server: Any, admin_user: Any) -> Iterator[Callable[..., Any]]
             return page
 
         yield start
-        browser.close()
-    assert complaints == []
 
 
 @pytest.fixture
 def schedule(transactional_db: None) -> str:
     """A schedule, made before the browser starts: then the ORM is not to be used here."""
     return str(row_of("sum").pk)
-
-
-def _with_policy(route: Any) -> None:
-    answer = route.fetch(max_redirects=0)
-    headers = answer.headers | {"content-security-policy": POLICY}
-    route.fulfill(response=answer, headers=headers)
-
-
-def _note(complaints: list[str], said: Any) -> None:
-    if said.type in {"error", "warning"}:
-        complaints.append(f"{said.text} at {said.location}")
 
 
 def test_a_failed_job_is_found_read_and_requeued(open_page: Callable[..., Any], seed: Seed) -> None:

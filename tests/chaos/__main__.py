@@ -22,6 +22,8 @@ def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.chaos.settings"
     django.setup()
     module = "tests.chaos.timings" if options.timings else "tests.chaos.run"
+    if options.counting:
+        module = "tests.chaos.counting"
     sys.exit(import_module(module).run(options))
 
 

@@ -26,6 +26,7 @@ class Options:
     report: str | None = None
     folder: str | None = None
     timings: bool = False
+    counting: str | None = None  # the kind of database
 
     @property
     def processes_alone(self) -> int:
@@ -71,6 +72,12 @@ def _parser() -> ArgumentParser:
         "--timings",
         action="store_true",
         help="measure how fast work goes on after each fault, with the default lease, instead",
+    )
+    parser.add_argument(
+        "--counting",
+        choices=["sqlite", "postgres"],
+        help="instead, let half of the jobs add one exactly once in such a database, the other "
+        "half plainly",
     )
     return parser
 

@@ -94,3 +94,21 @@ def test_every_module_says_what_it_owns() -> None:
         if tree.body and not ast.get_docstring(tree):
             silent.append(path.relative_to(PACKAGE).as_posix())
     assert silent == []
+
+
+def test_backend_imports_no_model() -> None:
+    """A task may be defined in a module that Django imports before the models."""
+    code = """
+from django.conf import settings
+settings.configure(
+    SECRET_KEY="x",
+    TASKS={"default": {"BACKEND": "django_jobqueue.backend.JobQueueBackend",
+                       "OPTIONS": {"URL": "unix:///no/such/socket"}}},
+)
+from django_jobqueue import compat
+import django_jobqueue.worker.maintenance_process
+compat.task_backends["default"]
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

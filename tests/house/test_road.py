@@ -51,6 +51,7 @@ BESIDE = {
     "engine/unsettled.py": "looks for ends that rows don't tell",
     "worker/ended.py": "looks for jobs that ended without a slot",
     "worker/execution.py": "holds a run that has ended",
+    "worker/run_errors.py": "is there for runs that raise",
     "worker/log_lines.py": "words the lines of the log",
     "worker/outage.py": "notes that Redis answered",
     "worker/limits/interrupt.py": "lets the run be interrupted",

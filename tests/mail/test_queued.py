@@ -118,6 +118,7 @@ def test_refused_mail_is_tried_again_with_the_same_id(
     queued.refusal = "451 Later, please"
     send_mail("Hello", "text", None, ["to@example.com"])
     assert deliver.max_attempts == sending.ATTEMPTS > 5
+    assert deliver.timeout is not None
     (job,) = jobs(engine)
 
     def attempts() -> int:
@@ -201,6 +202,21 @@ def test_log_in_of_one_mail_is_refused(queued: MailServer) -> None:
     """It would have to be stored."""
     with pytest.raises(ValueError, match="username and password"):
         QueuedEmailBackend(username="me", password="secret")
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_older_settings_are_taken_by_each_django(
+    engine: Engine, mail_server: MailServer, settings: Any
+) -> None:
+    """Django 6.1 still has them, for projects without MAILERS."""
+    if NEW:
+        del settings.MAILERS
+    settings.EMAIL_BACKEND = "django_jobqueue.mail.QueuedEmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = HOST, mail_server.port
+    assert send_mail("Hello", "text", None, ["to@example.com"]) == 1
+    assert drain() == 1
+    assert [found["Subject"] for found in mail_server.mails] == ["Hello"]
+    assert type(default_sending_backend()).__module__.endswith("backends.smtp")
 
 
 @pytest.mark.skipif(NEW, reason="the older settings")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,9 @@ LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/requests/"
 MEDIA_ROOT = Path(os.environ.get("TEST_MEDIA", SOCKET.parent / "files"))
 
+# In the tests' own process, and on sites that a test starts. Other workers do without: the app has
+# a durable task, and so a process that looks after the ledger in the database.
+WITH_REQUESTS = "pytest" in sys.modules or "TEST_WITH_REQUESTS" in os.environ
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
@@ -41,12 +45,9 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_jobqueue",
-    "django_jobqueue.requests",
     "tests.project",
     # The demo's apps, for the tests of their pages.
-    "homework",
-    "library",
-    "reports",
+    *(["django_jobqueue.requests", "homework", "library", "reports"] if WITH_REQUESTS else []),
     "pages",
     "inbox",
     "demo",

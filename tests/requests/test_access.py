@@ -134,6 +134,14 @@ def test_a_project_may_let_others_see(
     assert status(log_in(bob), asked, "cancel/") == 404  # that function lets them only look
 
 
+def test_others_who_may_see_do_not_learn_the_address(
+    asked: JobRequest, bob: User, log_in: Any, settings: Any
+) -> None:
+    settings.JOBQUEUE_REQUESTS = {"MAY_SEE": "tests.requests.test_access.colleague"}
+    page = log_in(bob).get(asked.get_absolute_url()).content.decode()
+    assert "ada@example.com" not in page
+
+
 def colleague(request: Any, job_request: JobRequest) -> bool:
     return bool(request.user.username == "bob" and request.method == "GET")
 

@@ -1,7 +1,7 @@
 """The mail about the end of a request: to the right person, in their language, once."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.test import Client
 from django.utils import timezone
 from django.utils.html import escape
 
@@ -268,9 +269,9 @@ def test_refused_mail_is_tried_again_and_bears_the_same_id(
 
 @pytest.mark.parametrize("by", ["resend", "requeue"])
 def test_mail_that_can_never_be_sent_is_noted(
-    server: MailServer, ended: Make, caplog: pytest.LogCaptureFixture, by: str
+    server: MailServer, ended: Make, caplog: pytest.LogCaptureFixture, by: str, admin_client: Client
 ) -> None:
-    """It can be sent again, both ways that the admin has."""
+    """The admin shows it, and can send it again in two ways."""
     server.refusal = "554 No such mailbox"
     found = ended()
     drain()
@@ -279,6 +280,9 @@ def test_mail_that_can_never_be_sent_is_noted(
     assert "No such mailbox" in found.mail_note
     assert f"was not sent. Its job is {found.mail_job_id}" in caplog.text
     server.refusal = ""
+    page = admin_client.get(f"/admin/django_jobqueue_requests/jobrequest/{found.pk}/change/")
+    assert "could not be sent" in page.content.decode()
+    assert f"/admin/django_jobqueue/job/{found.mail_job_id}/change/" in page.content.decode()
     if by == "resend":
         assert mail.resend(found) is True
     else:
@@ -299,6 +303,17 @@ def test_mail_whose_job_is_cancelled_is_noted(
     Reconciliation(get_engine("default")).run_all()
     found.refresh_from_db()
     assert (found.mail_state, "cancelled" in found.mail_note) == (MailState.FAILED, True)
+
+
+def test_unsent_mails_are_counted(server: MailServer, ended: Make) -> None:
+    """Those that wait, and those that were given up."""
+    assert mail.unsent() == (0, 0.0, 0)
+    ended(finished_at=timezone.now() - timedelta(minutes=1))
+    waiting, seconds, failed = mail.unsent()
+    assert (waiting, failed, 60 <= seconds < 90) == (1, 0, True)
+    server.refusal = "554 Never"
+    drain()
+    assert mail.unsent() == (0, 0.0, 1)
 
 
 def test_error_of_the_enqueue_is_noted(

@@ -266,6 +266,19 @@ def test_who_has_left_is_not_called_back(
     assert states() == ["succeeded", "succeeded"]
 
 
+def test_who_joins_again_does_not_hurry_a_job_that_waits_for_its_time(
+    engine: Engine, ada: User, bob: User
+) -> None:
+    row = ask(ada, asked_tasks.say.using(run_after=timedelta(days=1)))
+    other = JobRequest.objects.get(pk=row.pk)
+    other.pk, other.public_id, other.owner = None, "other", bob
+    other.save()
+    assert changes.cancel(other)
+    assert changes.retry(other)
+    assert states() == ["open", "open"]
+    assert engine.inspector.count(State.SCHEDULED) == 1
+
+
 def states() -> list[str]:
     return list(JobRequest.objects.order_by("pk").values_list("state", flat=True))
 

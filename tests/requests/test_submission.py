@@ -1,5 +1,6 @@
 """A person asks: the request and its job are stored together, and the answer says where to look."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.contrib.messages import get_messages
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import connection, transaction
 from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.states import State
@@ -16,7 +18,7 @@ from django_jobqueue.models import Enqueued
 from django_jobqueue.requests import estimates, submit
 from django_jobqueue.requests.models import LONGEST_TITLE, JobRequest
 from django_jobqueue.requests.views import JobFormView
-from django_jobqueue.testing import drain
+from django_jobqueue.testing import captured_jobs, drain
 from tests.project import asked_tasks
 from tests.project.plain import plain
 
@@ -190,6 +192,15 @@ def test_estimates_come_from_the_latest_requests(
     assert JobRequest.objects.latest("pk").expected == pytest.approx(40.0)
 
 
+def test_inside_a_transaction_nobody_waits(engine: Engine, ada: User, settings: Any) -> None:
+    """The job is stored at its commit."""
+    settings.JOBQUEUE_REQUESTS = {"WAIT_FOR": 5}
+    begun = time.monotonic()
+    with transaction.atomic():
+        ask(ada, asked_tasks.say)
+    assert time.monotonic() - begun < 4.5
+
+
 @pytest.mark.parametrize("path", ["/ask/say/", "/ask/function/"])
 def test_it_works_with_atomic_requests(
     engine: Engine, client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch, path: str
@@ -225,3 +236,38 @@ def test_a_library_task_can_be_asked_for(engine: Engine, ada: User) -> None:
     assert drain() == 1
     row.refresh_from_db()
     assert (row.state, row.result_text) == ("succeeded", "plain")
+
+
+@pytest.mark.django_db
+def test_projects_test_with_the_eager_backend(settings: Any) -> None:
+    """Inside a TestCase too, where nothing is committed."""
+    backend = "django_jobqueue.testing.EagerBackend"
+    settings.TASKS = {"default": {"BACKEND": backend, "OPTIONS": {}}}
+    ada = User.objects.create_user("ada", "ada@example.com")
+    client = Client()
+    client.force_login(ada)
+    page = client.post("/ask/say/", {"text": "hello"}, follow=True).content.decode()
+    assert "hello" in page
+    assert JobRequest.objects.get().state == "succeeded"
+    answer = client.post("/ask/fail/", headers=JSON)
+    assert (answer.status_code, answer.json()["state"]) == (200, "failed")
+
+
+@pytest.mark.django_db
+def test_projects_test_with_captured_jobs(engine: Engine) -> None:
+    client = Client()
+    client.force_login(User.objects.create_user("ada"))
+    with captured_jobs() as jobs:
+        url = client.post("/ask/say/", {"text": "hello"}).headers["Location"]
+        assert "Waiting for its turn" in client.get(url).content.decode()
+        jobs.run()
+        assert "hello" in client.get(url).content.decode()
+
+
+def test_what_a_submission_costs(engine: Engine, ada: User) -> None:
+    """Once the process knows how long such requests take."""
+    ask(ada, asked_tasks.say)
+    with CaptureQueriesContext(connection) as captured:
+        ask(ada, asked_tasks.say)
+    own = [one["sql"].split(" ")[0] for one in captured if "django_jobqueue" in one["sql"]]
+    assert own == ["SELECT", "INSERT", "INSERT", "UPDATE"]  # limits, ledger, request, stored

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.support.processes import AT_ONCE, PATIENCE
 from tests.support.site import Answer, Site, Visitor
 
 JSON = {"Accept": "application/json"}
@@ -39,7 +40,7 @@ def test_a_slow_job_is_answered_with_where_to_look(site: Site, folder: Path) -> 
     begun = time.monotonic()
     answer = ada.post("/ask/step/", {"folder": str(folder), "steps": "1"}, **JSON)
     assert answer.status == 202
-    assert 1.5 <= time.monotonic() - begun < 5
+    assert time.monotonic() - begun >= 1.5
     assert answer.json()["done"] is False
     url = answer.headers["Location"]
     begun = time.monotonic()
@@ -50,21 +51,21 @@ def test_a_slow_job_is_answered_with_where_to_look(site: Site, folder: Path) -> 
     assert ada.get(url, **JSON, Prefer="wait=5").json()["result"]["text"] == "All steps are done."
 
 
-def test_who_prefers_not_to_wait_does_not(site: Site) -> None:
+def test_who_prefers_not_to_wait_does_not(start_site: Callable[..., Site]) -> None:
     """There is no worker, so whoever waits waits long."""
-    ada = Visitor(site, "ada")
+    ada = Visitor(start_site(TEST_REQUESTS=json.dumps({"WAIT_FOR": 5})), "ada")
     begun = time.monotonic()
     answer = ada.post("/ask/say/", {"text": "x"}, **JSON, Prefer="respond-async")
     assert answer.status == 202
     assert answer.headers["Preference-Applied"] == "respond-async"
-    assert time.monotonic() - begun < 1.5
+    assert time.monotonic() - begun < AT_ONCE
 
 
 def test_nobody_waits_longer_than_five_seconds(site: Site) -> None:
     begun = time.monotonic()
     answer = Visitor(site, "ada").post("/ask/say/", {"text": "x"}, **JSON, Prefer="wait=3600")
     assert (answer.status, answer.headers["Preference-Applied"]) == (202, None)
-    assert 5 <= time.monotonic() - begun < 20
+    assert 5 <= time.monotonic() - begun < PATIENCE
 
 
 def test_few_wait_at_once(start_site: Callable[..., Site]) -> None:

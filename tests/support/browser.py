@@ -4,7 +4,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import pytest
@@ -34,7 +33,7 @@ class Browser:
         page = self._chromium.new_context(base_url=self._url, **given).new_page()
         page.set_default_timeout(15_000)
         page.route("**/*", _with_policy)
-        page.on("console", partial(self._note))
+        page.on("console", self._note)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         return page
 

@@ -38,7 +38,11 @@ def fill_database(**database: str) -> None:
 
 
 def environment(**more: str) -> dict[str, str]:
-    settings = {"DJANGO_SETTINGS_MODULE": "tests.project.settings", "PYTHONPATH": PATHS}
+    settings = {
+        "DJANGO_SETTINGS_MODULE": "tests.project.settings",
+        "PYTHONPATH": PATHS,
+        "TEST_WITH_REQUESTS": "1",
+    }
     return os.environ | settings | more
 
 
@@ -52,7 +56,8 @@ class Site:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._start = start
-        self._environment = {"TEST_MEDIA": str(folder / "media"), **database}
+        media = str(folder / "media")
+        self._environment = {"TEST_MEDIA": media, "TEST_WITH_REQUESTS": "1", **database}
         self._log = folder / f"site-{self.port}.log"
         command = ["runserver", "--noreload", "--insecure", str(self.port)]
         with self._log.open("wb") as log:

@@ -50,6 +50,21 @@ def test_a_short_storm_breaks_no_promise(chaos_seed: int) -> None:
     assert "| acknowledged jobs | 300 |" in done.stdout
 
 
+def test_a_short_storm_counts_exactly(chaos_seed: int) -> None:
+    """300 jobs, half of them atomic: each of these has added one."""
+    command = [sys.executable, "-m", "tests.chaos", *SHORT, "--seed", str(chaos_seed)]
+    done = subprocess.run(
+        tethered([*command, "--counting", "sqlite", "--workers", "2"], signal.SIGKILL),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=4 * PATIENCE,
+    )
+    print(done.stderr)  # noqa: T201 - shown if the test fails
+    assert done.returncode == 0, f"CHAOS_SEED={chaos_seed}\n{done.stdout}"
+    assert "Atomic: 150 jobs, 150 succeeded, sum 150. Plain: 150 jobs" in done.stderr + done.stdout
+
+
 def test_the_seed_decides_load_and_faults(chaos_seed: int) -> None:
     """The same seed gives the same plan; faults end in time, one at a time on the road."""
     for number in range(chaos_seed, chaos_seed + 50):

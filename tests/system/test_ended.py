@@ -186,7 +186,7 @@ def test_receiver_that_hangs_is_killed(hearing: Start, engine: Engine, notes: Pa
     seen = until_told(notes, ids)
     assert len({words[-1] for words in seen.values()}) == 3
     assert worker.output().count("Process jobworker-maintenance") == 2 * 2  # stuck, and ended
-    assert "receivers of task_finished must return soon" in worker.output()
+    assert "receivers of signals must return soon" in worker.output()
     work_goes_on()
     assert worker.stop() == 0
 

@@ -35,27 +35,38 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def site(
+def start_site(
     engine: Engine,
     database: dict[str, str],
     worker_process: Callable[..., WorkerProcess],
     mail_server: MailServer,
     tmp_path: Path,
-) -> Iterator[Site]:
-    """A site whose workers mail to the server of the test; a lost job runs again soon."""
+) -> Iterator[Callable[..., Site]]:
+    """Start sites whose workers mail to the server of the test; a lost job runs again soon."""
     options = {
         "TEST_MAIL": mail_server.address,
         "TEST_REQUESTS": json.dumps({"MAIL_DELAY": 1, "WAIT_FOR": 0}),
         "TEST_LEASE": "3",
     }
-    site = Site(tmp_path, worker_process, {**database, **options})
-    yield site.until_ready()
-    site.close()
+    sites: list[Site] = []
+
+    def start(**more: str) -> Site:
+        sites.append(Site(tmp_path, worker_process, {**database, **options, **more}))
+        return sites[-1].until_ready()
+
+    yield start
+    for site in sites:
+        site.close()
 
 
 @pytest.fixture
-def ada(site: Site) -> Visitor:
-    return Visitor(site, "ada")
+def mailing_site(start_site: Callable[..., Site]) -> Site:
+    return start_site()
+
+
+@pytest.fixture
+def ada(mailing_site: Site) -> Visitor:
+    return Visitor(mailing_site, "ada")
 
 
 def ask(person: Visitor, path: str, **form: str) -> str:
@@ -78,58 +89,91 @@ def told(person: Visitor, url: str, server: MailServer, state: str = "succeeded"
     return found
 
 
+def killed_at(call: str, folder: Path) -> dict[str, str]:
+    """Return the environment of processes of which the first one that gets there is killed."""
+    app = "tests.project.killed_at.KilledAt"
+    return {"TEST_APPS": app, "TEST_KILL": f"{call} {folder / 'was-killed'}"}
+
+
+def test_site_is_killed_between_commit_and_enqueue(
+    start_site: Callable[..., Site], mail_server: MailServer, tmp_path: Path
+) -> None:
+    """The person gets no answer, and finds the request among the others."""
+    site = start_site(**killed_at("Jobs.enqueue", tmp_path))
+    with pytest.raises(OSError):  # noqa: PT011 - a connection that ends, in whatever way
+        Visitor(site, "ada").post("/ask/say/", {"text": "hello"}, **JSON)
+    assert (tmp_path / "was-killed").exists()
+    site = start_site()
+    ada = Visitor(site, "ada")
+    (found,) = ada.get("/requests/", **JSON).json()["requests"]
+    site.worker()
+    assert told(ada, found["links"]["self"], mail_server)["result"]["text"] == "hello"
+
+
+def test_worker_is_killed_between_the_end_in_the_row_and_in_redis(
+    start_site: Callable[..., Site], mail_server: MailServer, tmp_path: Path
+) -> None:
+    """The second run finds the row final; the mail was enqueued with that end."""
+    site = start_site(**killed_at("Claims.finish", tmp_path))
+    ada = Visitor(site, "ada")
+    url = ask(ada, "/ask/say/", text="hello")
+    site.worker()
+    told(ada, url, mail_server)
+    assert (tmp_path / "was-killed").exists()
+
+
 def test_redis_is_away_at_submit(
-    site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
+    mailing_site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
 ) -> None:
     engine.client.redis.execute_command("CLIENT", "PAUSE", "4000", "ALL")
     url = ask(ada, "/ask/say/", text="hello")
-    site.worker()
+    mailing_site.worker()
     assert told(ada, url, mail_server)["result"]["text"] == "hello"
 
 
 def test_redis_is_flushed_while_the_job_waits(
-    site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
+    mailing_site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
 ) -> None:
     """And again while the mail waits."""
     url = ask(ada, "/ask/say/", text="hello")
     engine.client.redis.flushall()
-    site.worker()
+    mailing_site.worker()
     until(lambda: engine.inspector.count(State.SCHEDULED), timeout=90, what="the mail waits")
     engine.client.redis.flushall()
     assert told(ada, url, mail_server)["result"]["text"] == "hello"
 
 
 def test_worker_is_killed_in_the_job(
-    site: Site, ada: Visitor, engine: Engine, mail_server: MailServer, tmp_path: Path
+    mailing_site: Site, ada: Visitor, engine: Engine, mail_server: MailServer, tmp_path: Path
 ) -> None:
     url = ask(ada, "/ask/step/", folder=str(tmp_path), steps="1")
-    worker = site.worker()
+    worker = mailing_site.worker()
     until(lambda: engine.inspector.count(State.RUNNING), what="it runs")
     worker.kill_all()
     (tmp_path / "1").touch()
-    site.worker()
+    mailing_site.worker()
     told(ada, url, mail_server)
 
 
 def test_worker_is_killed_between_the_end_and_the_mail(
-    site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
+    mailing_site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
 ) -> None:
     """The transaction of the end has enqueued the mail."""
     url = ask(ada, "/ask/fail/")
-    worker = site.worker()
+    worker = mailing_site.worker()
     until(lambda: engine.inspector.count(State.FAILED), what="it has failed")
     worker.kill_all()
     assert mail_server.arrived == []
-    site.worker()
+    mailing_site.worker()
     told(ada, url, mail_server, "failed")
 
 
 def test_job_is_trimmed_before_anybody_looks(
-    site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
+    mailing_site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
 ) -> None:
     """The page knows; and nothing runs again."""
     url = ask(ada, "/ask/grade/")
-    worker = site.worker()
+    worker = mailing_site.worker()
     until(lambda: engine.inspector.count(State.SUCCEEDED), what="it is done")
     trim_all(engine)
     assert len(told(ada, url, mail_server, "partly")["result"]["failures"]) == 2
@@ -139,12 +183,12 @@ def test_job_is_trimmed_before_anybody_looks(
 
 
 def test_mail_server_is_away_and_then_refuses(
-    site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
+    mailing_site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
 ) -> None:
     """The attempts are those of the mail alone, and it arrives once."""
     mail_server.stop()
     url = ask(ada, "/ask/say/", text="hello")
-    site.worker()
+    mailing_site.worker()
     until(lambda: "Connection" in _last_error(engine), what="a failed attempt")
     mail_server.refusal = "451 Later, please"
     mail_server.start()
@@ -163,16 +207,16 @@ def _last_error(engine: Engine) -> str:
 
 
 def test_worker_is_killed_after_the_server_took_the_mail(
-    site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
+    mailing_site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
 ) -> None:
     """The one crash that repeats a mail: it has the same id, so that mailboxes show one."""
     mail_server.answers.clear()
     url = ask(ada, "/ask/say/", text="hello")
-    worker = site.worker()
+    worker = mailing_site.worker()
     until(lambda: mail_server.kept, timeout=90, what="the server has taken the mail")
     worker.kill_all()
     mail_server.answers.set()
-    site.worker()
+    mailing_site.worker()
     until(lambda: len(mail_server.kept) == 2, timeout=90, what="it is sent again")
     assert len({mail["Message-ID"] for mail in mail_server.mails}) == 1
     assert ada.get(url, **JSON).json()["done"] is True

@@ -1,9 +1,11 @@
 """Requests on PostgreSQL: a site and a worker in processes of their own."""
 
 import json
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from django_jobqueue.engine import Engine
+from embedded.server import EmbeddedServer
 from tests.support.postgres import Postgres
 from tests.support.processes import WorkerProcess, until
 from tests.support.site import Site, Visitor, fill_database
@@ -111,14 +114,25 @@ def test_many_who_cancel_and_retry_at_once_get_in_no_deadlock(site: Site) -> Non
     assert end_of(ada, url)["error"]["code"] in {"failed", "cancelled"}
 
 
-def test_the_row_is_shown_while_redis_is_away(site: Site, engine: Engine) -> None:
+def test_the_row_is_shown_while_redis_is_away(site: Site, redis_server: EmbeddedServer) -> None:
     """And what was asked for then is done when it is back."""
     ada = Visitor(site, "ada")
-    engine.client.redis.execute_command("CLIENT", "PAUSE", "4000", "ALL")
-    url = ask(ada, "/ask/say/", text="hello")
-    page = ada.get(url)
-    assert (page.status, "can&#x27;t be told" in page.text) == (200, True)
-    assert ada.get(url, **JSON).json()["state"] == "open"
+    with stopped(redis_server):
+        url = ask(ada, "/ask/say/", text="hello")
+        page = ada.get(url)
+        assert (page.status, "can&#x27;t be told" in page.text) == (200, True)
+        assert ada.get(url, **JSON).json()["state"] == "open"
     until(lambda: ada.get(url, **JSON).json()["state"] == "queued", what="Redis is back")
     site.worker()
     assert end_of(ada, url)["result"]["text"] == "hello"
+
+
+@contextmanager
+def stopped(server: EmbeddedServer) -> Iterator[None]:
+    """Let the server answer nobody."""
+    assert server.pid
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(server.pid, signal.SIGCONT)

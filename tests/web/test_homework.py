@@ -212,7 +212,7 @@ def test_handing_in_enqueues_and_promises(demo: Engine) -> None:
     assert (job.id, job.task) == (str(found.job_id), "homework.tasks.grade_homework")
     page = page_of(found)
     assert "We’ll e-mail you at student@demo.example when it is done." in page
-    assert "Homework “Computing basics”" in page
+    assert "Homework: Computing basics" in page
 
 
 def test_a_refused_file_is_not_stored(demo: Engine) -> None:

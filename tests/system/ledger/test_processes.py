@@ -1,5 +1,6 @@
 """Real workers and callers that are really killed: nothing is lost, and what counts is exact."""
 
+import json
 import os
 import random
 import signal
@@ -14,7 +15,7 @@ import pytest
 
 from django_jobqueue.jobs.states import State
 from embedded.server import EmbeddedServer
-from tests.support.ledger import Ledger, ids_in, tasks
+from tests.support.ledger import DATABASE, Ledger, ids_in, tasks
 from tests.support.processes import ROOT, WorkerProcess, alive, started, until
 
 Start = Callable[..., WorkerProcess]
@@ -79,16 +80,22 @@ def test_redis_is_down_at_the_enqueue(
     assert ended(ledger, result.id) == "succeeded"
 
 
-def test_redis_is_emptied_while_jobs_wait(ledger: Ledger, start: Start) -> None:
-    """The worker notices by the new epoch; what had ended stays ended."""
+@pytest.mark.parametrize("is_known", [True, False])
+def test_redis_is_emptied_while_jobs_wait(
+    ledger: Ledger, worker_process: Start, is_known: bool
+) -> None:
+    """The worker notices by the new epoch; what had ended stays ended.
+
+    Also one that learns only from Redis that there are durable jobs.
+    """
+    environment = ledger.environment
+    if not is_known:
+        environment |= {"TEST_OPTIONS": json.dumps({"DATABASE": DATABASE})}
+    worker = worker_process("--processes", "1", **environment)
+    worker.until_ready(2 if is_known else 1)
     done = tasks.add.enqueue(1, 2)
-    start("--processes", "1")
     assert ended(ledger, done.id) == "succeeded"
-    until(
-        lambda: (
-            "durable" in str(ledger.engine.client.redis.hgetall(ledger.engine.client.keys("meta")))
-        )
-    )
+    worker.until_ready(2)  # with the maintenance process
     waiting = tasks.add.using(run_after=timedelta(hours=1)).enqueue(3, 4)
 
     ledger.engine.client.redis.flushall()

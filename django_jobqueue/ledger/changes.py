@@ -4,27 +4,28 @@ Both happen in the transaction that is open, and so does what the receivers of t
 """
 
 from datetime import datetime
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
-from django.db import models
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from django_jobqueue.jobs.states import State
-from django_jobqueue.models import Enqueued, LedgerState
+from django_jobqueue.jobs.states import DUPLICATE, OPEN, State
+from django_jobqueue.ledger.table import table
 from django_jobqueue.signals import job_reopened, job_settled
+
+if TYPE_CHECKING:
+    from django_jobqueue.models import Enqueued
 
 REASON_LENGTH = 100  # characters that a row holds
 
 
-def open_row(database: str, job_id: str, round: int) -> "models.QuerySet[Enqueued]":
-    """Return the row of a job, if it is open in this round."""
-    rows = Enqueued.objects.using(database)
-    return rows.filter(pk=UUID(job_id), round=round, state=LedgerState.OPEN)
+def final_state(row: "Enqueued") -> State:
+    """Return the state that a job has in Redis whose row is final."""
+    return State.CANCELLED if row.state == DUPLICATE else State(row.state)
 
 
 def close(
-    rows: "models.QuerySet[Enqueued]",
+    rows: "QuerySet[Enqueued]",
     known: dict[str, Any],
     *,
     state: State,
@@ -45,19 +46,19 @@ def close(
     }
     if not rows.update(**end):
         return False
-    if job_settled.has_listeners(Enqueued):
-        fields = known | end
-        names = [each.attname for each in Enqueued._meta.concrete_fields if each.attname in fields]
-        row = Enqueued.from_db(rows.db, names, [fields[name] for name in names])
-        job_settled.send(Enqueued, row=row, exception=exception)
+    model, fields = table(), known | end
+    if job_settled.has_listeners(model):
+        names = [each.attname for each in model._meta.concrete_fields if each.attname in fields]
+        row = model.from_db(rows.db, names, [fields[name] for name in names])
+        job_settled.send(model, row=row, exception=exception)
     return True
 
 
-def reopen(row: Enqueued, round: int, **fields: Any) -> None:
+def reopen(row: "Enqueued", round: int, **fields: Any) -> None:
     """Open a row for another round, and tell of it."""
     blank = {"fence": "", "result": None, "reason": "", "finished_at": None, "accepted_at": None}
-    changes = {"state": LedgerState.OPEN, "round": round, **blank, **fields}
+    changes = {"state": OPEN, "round": round, **blank, **fields}
     for name, value in changes.items():
         setattr(row, name, value)
     row.save(update_fields=list(changes))
-    job_reopened.send(Enqueued, row=row)
+    job_reopened.send(type(row), row=row)
