@@ -3,8 +3,6 @@
 `explain` is for all: JobResult.explain(), the page of a job, and the command line.
 """
 
-from uuid import UUID
-
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -13,10 +11,9 @@ from django_jobqueue.engine.situation import MINUTES, Situation
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.job import is_id
-from django_jobqueue.jobs.states import Reason, State
+from django_jobqueue.jobs.states import OPEN, Reason, State
 from django_jobqueue.jobs.text import one_line
-from django_jobqueue.ledger import outbox
-from django_jobqueue.models import Enqueued, LedgerState
+from django_jobqueue.ledger import outbox, table
 
 GRACE_MS = 2_000  # a job that is due is promoted within a second, if somebody is there to do it
 
@@ -38,8 +35,8 @@ def explain(engine: Engine, job_id: str) -> list[str]:
 def _waits_in_ledger(engine: Engine, job_id: str) -> bool:
     if not is_id(job_id) or not outbox.is_used(engine.alias, engine.options):
         return False
-    rows = Enqueued.objects.using(engine.options.database)
-    return rows.filter(pk=UUID(job_id), alias=engine.alias, state=LedgerState.OPEN).exists()
+    found = table.row(engine.options.database, job_id)
+    return found.filter(alias=engine.alias, state=OPEN).exists()
 
 
 class Explanation:
