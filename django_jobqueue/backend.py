@@ -182,15 +182,9 @@ class JobQueueBackend(compat.BaseTaskBackend):
         except JobNotFound as error:
             raise compat.TaskResultDoesNotExist(result_id) from error
 
-    def explain(self, result_id: str) -> list[str]:
-        """Return sentences about the live state of the job with this id.
-
-        Raises: TaskResultDoesNotExist, QueueUnavailable.
-        """
-        try:
-            return explanation.explain(self.engine, result_id)
-        except JobNotFound as error:
-            raise compat.TaskResultDoesNotExist(result_id) from error
+    def explain(self, result: JobResult[..., Any]) -> list[str]:
+        """See JobResult.explain."""
+        return explanation.explain_result(self.engine, result)
 
     def drop(self, result_id: str) -> None:
         """Forget a job whose enqueue is cancelled before its commit."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     pass
 
 NOTHING = "–"
+LONG_NAME = 20  # characters of a name that is not broken at all
 LONGEST = 20_000  # characters of a text that are shown
 
 SYMBOLS = {
@@ -52,12 +53,14 @@ def failure(text: str) -> SafeString:
 def short_task(path: str) -> SafeString:
     """Return the last two parts of a task's path, with the whole path as title.
 
-    A narrow column can break it between words.
+    A narrow column breaks it between them, and a long name between its words, never within one.
     """
     path = one_line(path)
-    words = re.split(r"(?<=[._])", ".".join(path.split(".")[-2:]))
+    words = [f"{part}." for part in path.split(".")[-2:-1]]
+    name = path.rpartition(".")[2]
+    words += re.split(r"(?<=_)(?=.)", name) if len(name) > LONG_NAME else [name]
     shown = format_html_join(mark_safe("<wbr>"), "{}", ((word,) for word in words))
-    return format_html('<bdi title="{}">{}</bdi>', path, shown)
+    return format_html('<bdi class="jobqueue-task" title="{}">{}</bdi>', path, shown)
 
 
 def duration(ms: int) -> SafeString:

@@ -3,19 +3,38 @@
 `explain` is for all: JobResult.explain(), the page of a job, and the command line.
 """
 
+from typing import Any
+
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from django_jobqueue.compat import TaskResultDoesNotExist
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.situation import MINUTES, Situation
+from django_jobqueue.engine.situation import MINUTES, Situation, read_situation
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.job import is_id
+from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.jobs.states import OPEN, Reason, State
 from django_jobqueue.jobs.text import one_line
 from django_jobqueue.ledger import outbox, table
 
 GRACE_MS = 2_000  # a job that is due is promoted within a second, if somebody is there to do it
+
+
+def explain_result(engine: Engine, result: JobResult[..., Any]) -> list[str]:
+    """Return sentences about the job of a result, which may not be stored yet.
+
+    Raises: TaskResultDoesNotExist, QueueUnavailable.
+    """
+    if result.is_dropped:
+        return [_("It was never stored: it was cancelled before its commit, or rolled back.")]
+    if result.is_pending:
+        return [_("It waits for the commit of its transaction, and is stored then.")]
+    try:
+        return explain(engine, result.id)
+    except JobNotFound as error:
+        raise TaskResultDoesNotExist(result.id) from error
 
 
 def explain(engine: Engine, job_id: str) -> list[str]:
@@ -24,7 +43,7 @@ def explain(engine: Engine, job_id: str) -> list[str]:
     Raises: JobNotFound, QueueUnavailable.
     """
     try:
-        situation = engine.inspector.situation(job_id)
+        situation = read_situation(engine.client, job_id)
     except JobNotFound:
         if _waits_in_ledger(engine, job_id):
             return [_("It is written in the ledger, and waits until a worker stores it in Redis.")]

@@ -10,10 +10,8 @@ from typing import Any
 from redis.client import Pipeline
 
 from django_jobqueue.engine.client import Client
-from django_jobqueue.engine.failures import FailureGroup, read_failures
 from django_jobqueue.engine.queue_reader import QueueReader
 from django_jobqueue.engine.schedules import ScheduleReader
-from django_jobqueue.engine.situation import Situation, read_situation
 from django_jobqueue.engine.workers import WorkerReader, WorkerStats
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs.job import Job
@@ -72,10 +70,6 @@ class Inspector(QueueReader):
         """Return how many tasks have failed jobs."""
         return int(self._read(lambda pipe: pipe.zcard(self._keys("failed-tasks")))[0] or 0)
 
-    def failures(self, tasks: Sequence[str]) -> list[FailureGroup]:
-        """Return what the newest 2,000 failed jobs of each task failed with; see failures.py."""
-        return read_failures(self._client, tasks)
-
     def failed_of(
         self, tasks: Sequence[str], start: int, stop: int, *, newest_first: bool = True
     ) -> list[Job]:
@@ -122,13 +116,6 @@ class Inspector(QueueReader):
             return None, None
         job = Job.read(job_id, fields.items(), progress=_progress(done))
         return job, None if rank is None or job.state is not State.QUEUED else int(rank)
-
-    def situation(self, job_id: str) -> Situation:
-        """Return one job and what decides when it runs; see situation.py.
-
-        Raises: JobNotFound.
-        """
-        return read_situation(self._client, job_id)
 
     def workers(self) -> list[WorkerStats]:
         """Return all workers that have a record."""

@@ -10,7 +10,6 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.signals import setting_changed
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from django_jobqueue import compat
 from django_jobqueue.jobs import payload
@@ -139,17 +138,8 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
         return self.state in (State.CANCELLED, State.RUNNING)
 
     def explain(self) -> list[str]:
-        """Return sentences that say why the job is not running, where it runs, or how it ended.
-
-        They tell of the state of now, which `refresh()` need not have read.
-        Raises: as `refresh` does.
-        """
-        if self.is_dropped:
-            return [_("It was never stored: it was cancelled before its commit, or rolled back.")]
-        if self.is_pending:
-            return [_("It waits for the commit of its transaction, and is stored then.")]
-        sentences: list[str] = self.task.get_backend().explain(self.id)
-        return sentences
+        """Return sentences of now: why the job is not running, where it runs, or how it ended."""
+        return list(self.task.get_backend().explain(self))
 
     def wait(self, timeout: float | None = None) -> R:
         """Wait until the job is final and return its value.

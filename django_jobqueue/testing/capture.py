@@ -87,8 +87,8 @@ class _CapturingBackend(JobQueueBackend):
             set_state(result, State.CANCELLED)
         return result.state
 
-    def explain(self, result_id: str) -> list[str]:
-        state = phrases.STATES[self.get_result(result_id).state]
+    def explain(self, result: JobResult[..., Any]) -> list[str]:
+        state = phrases.STATES[result.state]
         return [_("It is captured by captured_jobs(): %(state)s.") % {"state": state}]
 
     def latest(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

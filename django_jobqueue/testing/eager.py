@@ -66,9 +66,9 @@ class EagerBackend(JobQueueBackend):
         """Return the state in which the job ended, because it can't be cancelled any more."""
         return self.get_result(result_id).state
 
-    def explain(self, result_id: str) -> list[str]:
+    def explain(self, result: JobResult[..., Any]) -> list[str]:
         """Return a sentence about the end of the job, because it is final."""
-        state = self.get_result(result_id).state
+        state = result.state
         return [_("It is final: %(state)s.") % {"state": phrases.STATES[state]}]
 
     def _run(

@@ -9,7 +9,6 @@ import pytest
 from django_jobqueue.engine import Engine
 from tests.admin.conftest import Seed, fill
 from tests.support.browser import Browser, browser_of, violations
-from tests.support.processes import until
 
 pytestmark = pytest.mark.e2e
 
@@ -74,11 +73,13 @@ def test_it_backs_off_on_errors_and_recovers(browser: Browser, engine: Engine, s
 
     page.route(DATA, fail)
     log_in(page)
-    for wait, many in ((5_001, 1), (9_000, 1), (1_100, 2), (19_000, 2), (1_100, 3)):
-        page.clock.run_for(wait)
-        until(lambda expected=many: len(asked) >= expected)  # type: ignore[misc]
-        page.wait_for_function("document.querySelector('[data-stale]')")
+    for quiet, then in ((4_900, 200), (9_700, 400), (19_500, 700)):
+        many = len(asked)
+        page.clock.run_for(quiet)
         assert len(asked) == many
+        with page.expect_request(DATA):
+            page.clock.run_for(then)
+        page.wait_for_function("document.querySelector('[data-stale]')")
     page.unroute(DATA)
     seed.queued(queue="mail")
     page.clock.run_for(41_000)
@@ -99,8 +100,8 @@ def test_it_rests_while_nobody_looks(browser: Browser, engine: Engine) -> None:
     page.evaluate(hide, True)
     page.clock.run_for(120_000)
     assert asked == []
-    page.evaluate(hide, False)
-    until(lambda: len(asked) == 1)
+    with page.expect_request(DATA):
+        page.evaluate(hide, False)
 
 
 def test_it_is_read_without_javascript(browser: Browser, engine: Engine, seed: Seed) -> None:

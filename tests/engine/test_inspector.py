@@ -7,6 +7,7 @@ import pytest
 from django_jobqueue.engine import Engine, get_engine, queue_reader
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.inspector import MERGE_DEPTH
+from django_jobqueue.engine.situation import read_situation
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
 from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.run import RunResult
@@ -195,15 +196,15 @@ def test_listed_jobs_carry_the_small_fields(engine: Engine, slot: Slot, make_job
 def test_situation_of_a_job(engine: Engine, slot: Slot, make_job: Make) -> None:
     """How many jobs are claimed before it, and what its lease says."""
     ids = [make_job(), make_job(), make_job(priority=1)]
-    seen = [engine.inspector.situation(job_id) for job_id in ids]
+    seen = [read_situation(engine.client, job_id) for job_id in ids]
 
     assert [one.before for one in seen] == [1, 2, 0]
     claimed(engine, slot)
-    now = engine.inspector.situation(ids[2])
+    now = read_situation(engine.client, ids[2])
     assert (now.before, now.job.state) == (None, State.RUNNING)
     assert 0 < (now.lease_ends or 0) - now.now <= 30_000
     with pytest.raises(JobNotFound):
-        engine.inspector.situation(new_id())
+        read_situation(engine.client, new_id())
 
 
 def test_workers_show_what_they_run(engine: Engine, make_job: Make) -> None:

@@ -36,6 +36,7 @@ BESIDE = {
     "jobs/prepared.py": "makes a job's result when it is looked at",
     "jobs/phrases.py": "puts the words of a page",
     "diagnosis/": "says why the job is not running",
+    "steering/": "says what the buttons of the page do",
     "engine/situation.py": "reads for it what is around the job",
     "jobs/payload.py": "says what JSON is pure, and how it is written",
     "jobs/run.py": "holds the records of earlier runs",

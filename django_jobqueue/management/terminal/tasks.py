@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_jobqueue.engine.failures import WINDOW
+from django_jobqueue.engine.failures import WINDOW, read_failures
 from django_jobqueue.engine.schedules import ScheduleStats
 from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.job import Job
@@ -112,7 +112,7 @@ def failures(terminal: Terminal, options: dict[str, Any]) -> None:
             "id": one.job_id,
             "traceback": one.traceback,
         }
-        for one in inspector.failures(wanted)
+        for one in read_failures(terminal.engine.client, wanted)
     ]
     columns = [*FAILURES]
     if terminal.as_json and options["traceback"]:
