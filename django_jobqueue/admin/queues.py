@@ -206,13 +206,14 @@ class QueueAdmin(LiveModelAdmin[Queue]):
         if not count:
             return "0"
         where = {"alias": row.alias} if self.alias_column() else {}
-        label = _("%(count)d %(state)s in %(queue)s") % {
-            "count": count,
+        text = phrases.count(count)
+        label = _("%(count)s %(state)s in %(queue)s") % {
+            "count": text,
             "state": phrases.STATES[state],
             "queue": row.name,
         }
         return list_link(
-            self.admin_site, Job, count, label, state=state.value, queue=row.name, **where
+            self.admin_site, Job, text, label, state=state.value, queue=row.name, **where
         )
 
 
