@@ -91,6 +91,14 @@ def count_and_fail() -> None:
     raise ValueError("on purpose")
 
 
+@task(durable=True, atomic=True, max_attempts=5)
+def lose_the_row() -> None:
+    """Do what another run would, which takes the row over."""
+    count()
+    with connections[DATABASE].cursor() as cursor:
+        cursor.execute("UPDATE django_jobqueue_enqueued SET fence = '9-another'")
+
+
 @task(durable=True, atomic=True)
 def count_unfit() -> object:
     count()

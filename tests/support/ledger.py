@@ -8,17 +8,28 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connections
-from django.utils.functional import SimpleLazyObject
 
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.jobs.states import FINAL
 from django_jobqueue.ledger.reconciling import Reconciliation
 from django_jobqueue.models import Enqueued
 
-# The durable tasks, imported by the first test that uses one: a process that knows a durable task
-# looks for rows.
-tasks: Any = SimpleLazyObject(lambda: import_module("tests.project.durable_tasks"))
 DATABASE = "ledger"  # its alias, in the test and in its workers
+
+
+class DurableTasks:
+    """The durable tasks, imported by the first test that uses one.
+
+    A process that knows a durable task looks for rows, also for other tests.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith(("_", "pytest")):  # pytest looks at all that a module has
+            raise AttributeError(name)
+        return getattr(import_module("tests.project.durable_tasks"), name)
+
+
+tasks: Any = DurableTasks()
 
 
 class Ledger:

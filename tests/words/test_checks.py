@@ -12,7 +12,6 @@ from django_jobqueue import compat, task
 from django_jobqueue.backend import JobQueueBackend
 from django_jobqueue.checks import check_configuration, check_servers
 from django_jobqueue.engine import Engine, close_engines
-from django_jobqueue.ledger import outbox
 
 BACKEND = "django_jobqueue.backend.JobQueueBackend"
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
@@ -206,8 +205,6 @@ def test_w010_sqlite_that_fails_at_once(
     configure, monkeypatch: pytest.MonkeyPatch, options: dict[str, str], silent: bool
 ) -> None:
     """Only if jobs are durable, as the mails of requests are."""
-    monkeypatch.setattr(paths, "_tasks", {})
-    monkeypatch.setattr(outbox, "_used", set())
     database = connections.settings["default"] | {"OPTIONS": options}
     monkeypatch.setitem(connections.settings, "default", database)
     configure(URL=NOWHERE)

@@ -11,6 +11,7 @@ from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome, State
 from django_jobqueue.ledger import rounds
+from django_jobqueue.ledger.reconciling import Reconciliation
 from django_jobqueue.models import Enqueued
 from django_jobqueue.signals import job_reopened, job_settled
 from django_jobqueue.testing import drain
@@ -206,6 +207,18 @@ def test_each_end_can_be_requeued(ledger: Ledger, name: str) -> None:
         trim_all(ledger.engine)
         ledger.reconcile()
         assert ids_in(ledger.engine) == set()
+
+
+def test_walk_reads_the_notes_before_it_stores(ledger: Ledger) -> None:
+    """A job that was cancelled and trimmed since the notes were last read stays cancelled."""
+    result = tasks.add.enqueue(1, 2)
+    result.cancel()
+    trim_all(ledger.engine)
+    reconciliation = Reconciliation(ledger.engine)
+    reconciliation.walk()
+    assert (reconciliation.report.settled, reconciliation.report.stored) == (1, 0)
+    assert ledger.row(result.id).state == "cancelled"
+    assert ids_in(ledger.engine) == set()
 
 
 def test_flushed_while_queued(ledger: Ledger) -> None:

@@ -10,6 +10,7 @@ import pytest
 from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 
+from django_jobqueue import on_commit
 from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.jobs.states import State
 from django_jobqueue.models import Enqueued
@@ -174,16 +175,20 @@ def test_run_after_counts_from_the_row(ledger: Ledger) -> None:
 
 
 def test_redis_that_is_away_costs_nothing_but_time(
-    ledger: Ledger, redis_server: EmbeddedServer
+    ledger: Ledger, redis_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The enqueue does not raise, and reconcile stores the job."""
+    """The enqueue does not raise, nor wait for a second try; and reconcile stores the job."""
+    monkeypatch.setattr(on_commit, "PATIENCE", 100.0)
+    monkeypatch.setattr(on_commit, "RETRY_AFTER", 30.0)
     redis_server.stop()
+    began = time.monotonic()
     try:
         result = tasks.add.enqueue(1, 2)
         with transaction.atomic(using=DATABASE):
             other = tasks.add.enqueue(3, 4)
     finally:
         redis_server.start()
+    assert time.monotonic() - began < 30
     assert result.enqueued_at is None
     assert result.store_failed
     assert [row.accepted_at for row in ledger.rows] == [None, None]

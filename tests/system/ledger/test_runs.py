@@ -82,6 +82,16 @@ def test_overtaken_run_that_holds_its_lease_is_counted(ledger: Ledger) -> None:
     assert ledger.row(result.id).state == "open"
 
 
+def test_overtaken_atomic_run_is_no_failed_attempt(ledger: Ledger) -> None:
+    """However many attempts are left: it is released."""
+    result = tasks.lose_the_row.enqueue()
+    drain()
+    found = ledger.engine.inspector.job(result.id)
+    assert (found.state, found.reason, found.attempts) == (State.SCHEDULED, "overtaken", 0)
+    assert ledger.counted() == 0
+    assert ledger.row(result.id).state == "open"
+
+
 def test_row_that_is_final_wins_over_redis(ledger: Ledger) -> None:
     """The run had committed, and its worker was lost too often: it is a success after all."""
     result = tasks.count_once.using(max_recoveries=0).enqueue()
