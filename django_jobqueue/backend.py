@@ -19,6 +19,7 @@ from django.db import connections
 from django_jobqueue import cached, compat, middleware, on_commit, paths
 from django_jobqueue.bulk import Call, expand_calls
 from django_jobqueue.conf import Options
+from django_jobqueue.diagnosis import explanation
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.engine.tags import Cancelled
 from django_jobqueue.exceptions import BadSignature, JobNotFound, QueueUnavailable, TaskUnknown
@@ -186,6 +187,10 @@ class JobQueueBackend(compat.BaseTaskBackend):
     def cancel_tagged(self, tag: str, reason: str) -> Cancelled:
         """Cancel all jobs of a tag; see flow/tagged.py."""
         return self.engine.tags.cancel(tag, reason)
+
+    def explain(self, result: JobResult[..., Any]) -> list[str]:
+        """See JobResult.explain."""
+        return explanation.explain_result(self.engine, result)
 
     def drop(self, result_id: str) -> None:
         """Forget a job whose enqueue is cancelled before its commit."""

@@ -3,24 +3,23 @@
 import json
 import re
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from django.conf import settings
-from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
+from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import one_line, spelled
 
 if TYPE_CHECKING:
-    from django.utils.functional import _StrPromise
+    pass
 
 NOTHING = "–"
+LONG_NAME = 20  # characters of a name that is not broken at all
 LONGEST = 20_000  # characters of a text that are shown
 
 SYMBOLS = {
@@ -32,42 +31,6 @@ SYMBOLS = {
     State.FAILED: "✖",
     State.CANCELLED: "⊘",
 }
-STATES: dict[State, "_StrPromise"] = {
-    State.SCHEDULED: gettext_lazy("scheduled"),
-    State.QUEUED: gettext_lazy("queued"),
-    State.WAITING: gettext_lazy("waiting"),
-    State.RUNNING: gettext_lazy("running"),
-    State.SUCCEEDED: gettext_lazy("succeeded"),
-    State.FAILED: gettext_lazy("failed"),
-    State.CANCELLED: gettext_lazy("cancelled"),
-}
-OUTCOMES: dict[str, "_StrPromise"] = {
-    "succeeded": gettext_lazy("succeeded"),
-    "failed": gettext_lazy("failed"),
-    "retried": gettext_lazy("failed, to be retried"),
-    "cancelled": gettext_lazy("cancelled"),
-    "released": gettext_lazy("released by its worker"),
-    "recovered": gettext_lazy("lost with its worker"),
-    "requeued": gettext_lazy("requeued by hand"),
-}
-REASONS: dict[str, "_StrPromise"] = {
-    "exception": gettext_lazy("the task raised an exception"),
-    "by_task": gettext_lazy("the task asked for it"),
-    "cancelled": gettext_lazy("cancelled by hand"),
-    "expired": gettext_lazy("it was not started in time"),
-    "bad_signature": gettext_lazy("its record is not signed by this project; it was not run"),
-    "task_unknown": gettext_lazy("the worker's code has no such task"),
-    "damaged": gettext_lazy("its record in Redis is damaged"),
-    "timed_out": gettext_lazy("it used up its time"),
-    "lease_lost": gettext_lazy("it lost its lease too often, and may not run without"),
-    "out_of_memory": gettext_lazy("its process was killed too often for lack of memory"),
-    "lost": gettext_lazy("its worker was lost too often while running it"),
-}
-# Reasons that end in a number: of the signal, or the exit code.
-NUMBERED: dict[str, "_StrPromise"] = {
-    "killed": gettext_lazy("its process was killed too often while running it: signal %s"),
-    "exited": gettext_lazy("its process ended too often while running it: exit code %s"),
-}
 
 
 def state_badge(state: State) -> SafeString:
@@ -76,7 +39,7 @@ def state_badge(state: State) -> SafeString:
         '<span class="jobqueue-state jobqueue-{}"><span aria-hidden="true">{}</span> {}</span>',
         state,
         SYMBOLS[state],
-        STATES[state],
+        phrases.STATES[state],
     )
 
 
@@ -90,36 +53,19 @@ def failure(text: str) -> SafeString:
 def short_task(path: str) -> SafeString:
     """Return the last two parts of a task's path, with the whole path as title.
 
-    A narrow column can break it between words.
+    A narrow column breaks it between them, and a long name between its words, never within one.
     """
     path = one_line(path)
-    words = re.split(r"(?<=[._])", ".".join(path.split(".")[-2:]))
+    words = [f"{part}." for part in path.split(".")[-2:-1]]
+    name = path.rpartition(".")[2]
+    words += re.split(r"(?<=_)(?=.)", name) if len(name) > LONG_NAME else [name]
     shown = format_html_join(mark_safe("<wbr>"), "{}", ((word,) for word in words))
-    return format_html('<bdi title="{}">{}</bdi>', path, shown)
+    return format_html('<bdi class="jobqueue-task" title="{}">{}</bdi>', path, shown)
 
 
 def duration(ms: int) -> SafeString:
     """Return a duration as `span` does, apart from the writing direction of the text around it."""
-    return format_html("<bdi>{}</bdi>", span(ms))
-
-
-def span(ms: int) -> str:
-    """Return a duration in its two largest units."""
-    seconds = ms / 1000
-    if seconds < 1:
-        return _("%(ms)d ms") % {"ms": ms}
-    if seconds < 60:
-        return _("%(seconds).1f s") % {"seconds": seconds}
-    minutes = int(seconds // 60)
-    if minutes < 60:
-        return _("%(minutes)d min %(seconds)d s") % {
-            "minutes": minutes,
-            "seconds": int(seconds % 60),
-        }
-    hours = minutes // 60
-    if hours < 48:
-        return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes % 60}
-    return _("%(days)d d %(hours)d h") % {"days": hours // 24, "hours": hours % 24}
+    return format_html("<bdi>{}</bdi>", phrases.span(ms))
 
 
 def now_ms() -> int:
@@ -134,8 +80,7 @@ def time_of(ms: int | None, *, short: bool = False) -> SafeString | str:
     if not ms:
         return NOTHING
     try:
-        at = datetime.fromtimestamp(ms / 1000, UTC)
-        at = timezone.localtime(at) if settings.USE_TZ else timezone.make_naive(at)
+        at = phrases.local(ms)
         form = "SHORT_DATETIME_FORMAT" if short else "DATETIME_FORMAT"
         if short and at.date() == datetime.now(at.tzinfo).date():
             form = "TIME_FORMAT"
@@ -156,22 +101,13 @@ def time_and_age(ms: int | None, *, short: bool = False) -> SafeString | str:
         return NOTHING
     age = now_ms() - ms
     text = _("%(span)s ago") if age >= 0 else _("in %(span)s")
-    words = text % {"span": span(abs(age))}
+    words = text % {"span": phrases.span(abs(age))}
     return format_html('{} <bdi class="jobqueue-age">{}</bdi>', time_of(ms, short=short), words)
-
-
-def reason(code: str) -> str:
-    """Return a reason's code in words; an unknown code unchanged."""
-    kind, _, number = code.partition("_")
-    if kind in NUMBERED:
-        return NUMBERED[kind] % one_line(number)
-    return str(REASONS.get(code, one_line(code)))
 
 
 def exact_time(ms: int) -> SafeString:
     """Return a time in the user's time zone, in figures, to the millisecond."""
-    aware = datetime.fromtimestamp(ms / 1000, UTC)
-    at = timezone.localtime(aware) if settings.USE_TZ else timezone.make_naive(aware)
+    at = phrases.local(ms)
     text = at.replace(tzinfo=None).isoformat(sep=" ", timespec="milliseconds")
     return format_html(
         '<time class="jobqueue-time" dir="ltr" datetime="{}">{}</time>', at.isoformat(), text

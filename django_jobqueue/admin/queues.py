@@ -1,10 +1,12 @@
 """The list of queues, the admin's dashboard: counts per state, and pause and resume."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Self
 
 from django.contrib import admin, messages
 from django.http import HttpRequest
+from django.urls import URLPattern, path
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -14,14 +16,18 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from django_jobqueue.admin import display
 from django_jobqueue.admin.links import list_link
 from django_jobqueue.admin.live import LiveModelAdmin
+from django_jobqueue.admin.overview.view import NAME as OVERVIEW
+from django_jobqueue.admin.overview.view import overview_view
 from django_jobqueue.admin.rows import Rows
 from django_jobqueue.admin.viewer import Viewer
 from django_jobqueue.engine import get_engine
 from django_jobqueue.engine.inspector import Inspector
-from django_jobqueue.engine.queue_reader import MOST_QUEUES, QueueStats
+from django_jobqueue.engine.queue_reader import MOST_QUEUES, Pause, QueueStats
 from django_jobqueue.engine.queues import Queues
 from django_jobqueue.exceptions import JobQueueError
+from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.states import State
+from django_jobqueue.jobs.text import one_line
 from django_jobqueue.models import Job, Queue
 
 PAUSED = ngettext_lazy("%(count)d queue paused.", "%(count)d queues paused.", "count")
@@ -35,7 +41,7 @@ MOST_CHANGED = 1_000  # queues that one request may change
 
 
 def _count_column(state: State) -> Any:
-    @admin.display(description=display.STATES[state])
+    @admin.display(description=phrases.STATES[state])
     def column(self: "QueueAdmin", row: Queue) -> SafeString | str:
         return self.count_link(row, state)
 
@@ -126,6 +132,10 @@ class QueueAdmin(LiveModelAdmin[Queue]):
     def get_fields(self, request: HttpRequest, obj: Queue | None = None) -> Any:
         return self.get_list_display(request)
 
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(partial(overview_view, site=self.admin_site))
+        return [path("overview/", view, name=OVERVIEW), *super().get_urls()]
+
     def has_pause_queue_permission(self, request: HttpRequest) -> bool:
         return Viewer(request.user).may("pause_queue")
 
@@ -134,7 +144,8 @@ class QueueAdmin(LiveModelAdmin[Queue]):
         description=gettext_lazy("Pause selected %(verbose_name_plural)s"),
     )
     def pause_selected(self, request: HttpRequest, queryset: Any) -> None:
-        self._change(request, queryset, Queues.pause, PAUSED, _("Paused."))
+        pause = partial(Queues.pause, by=str(request.user))
+        self._change(request, queryset, pause, PAUSED, _("Paused."))
 
     @admin.action(
         permissions=["pause_queue"],
@@ -170,8 +181,8 @@ class QueueAdmin(LiveModelAdmin[Queue]):
     @admin.display(description=gettext_lazy("state"))
     def flag(self, row: Queue) -> SafeString:
         """Return whether the queue is paused, as a symbol and a text."""
-        if row.paused:
-            symbol, text = "‖", _("paused")
+        if pause := row.stats.pause:
+            symbol, text = "‖", _paused(pause)
         else:
             symbol, text = "▶", _("active")
         return format_html('<span aria-hidden="true">{}</span> {}', symbol, text)
@@ -195,11 +206,22 @@ class QueueAdmin(LiveModelAdmin[Queue]):
         if not count:
             return "0"
         where = {"alias": row.alias} if self.alias_column() else {}
-        label = _("%(count)d %(state)s in %(queue)s") % {
-            "count": count,
-            "state": display.STATES[state],
+        text = phrases.count(count)
+        label = _("%(count)s %(state)s in %(queue)s") % {
+            "count": text,
+            "state": phrases.STATES[state],
             "queue": row.name,
         }
         return list_link(
-            self.admin_site, Job, count, label, state=state.value, queue=row.name, **where
+            self.admin_site, Job, text, label, state=state.value, queue=row.name, **where
         )
+
+
+def _paused(pause: Pause) -> str:
+    """Say who paused a queue, and since when, as far as that is known."""
+    if not pause.since:
+        return _("paused")
+    values = {"time": phrases.since(pause.since, display.now_ms()), "by": one_line(pause.by)}
+    if pause.by:
+        return _("paused by %(by)s at %(time)s") % values
+    return _("paused at %(time)s") % values

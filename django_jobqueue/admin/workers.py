@@ -14,10 +14,9 @@ from django_jobqueue.admin.links import page_link
 from django_jobqueue.admin.live import LiveModelAdmin
 from django_jobqueue.admin.rows import ListedRows
 from django_jobqueue.engine import get_engine
+from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.text import one_line
 from django_jobqueue.models import Job, Worker
-
-MISSED_RENEWALS = 2.5  # so many, of three per lease, mean that a worker is not seen
 
 
 class WorkerRows(ListedRows[Worker]):
@@ -52,9 +51,10 @@ class WorkerAdmin(LiveModelAdmin[Worker]):
 
     @admin.display(description=gettext_lazy("state"))
     def health(self, row: Worker) -> SafeString:
-        unseen = display.now_ms() - row.stats.seen_at
-        if unseen > MISSED_RENEWALS * get_engine(row.alias).options.lease_ms / 3:
-            return display.failure(_("unseen for %(span)s") % {"span": display.span(unseen)})
+        now = display.now_ms()
+        if row.stats.is_unseen(now, get_engine(row.alias).options.lease_ms):
+            unseen = now - row.stats.seen_at
+            return display.failure(_("unseen for %(span)s") % {"span": phrases.span(unseen)})
         if row.stats.fault:
             return display.failure(one_line(row.stats.fault))
         if row.stats.stopping:

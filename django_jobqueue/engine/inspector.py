@@ -101,13 +101,6 @@ class Inspector(QueueReader):
             if fields or fields is None
         ]
 
-    def position(self, job: Job) -> int | None:
-        """Return how many jobs are claimed before a queued job; None for another state."""
-        if job.state is not State.QUEUED:
-            return None
-        rank = self._read(lambda pipe: pipe.zrank(self._index(job.state, job.queue), job.id))[0]
-        return None if rank is None else int(rank)
-
     def glance(self, job_id: str, queue: str) -> tuple[Job | None, int | None]:
         """Return a job's small fields and progress, and how many jobs are claimed before it.
 

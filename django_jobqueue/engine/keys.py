@@ -35,7 +35,7 @@ KINDS: dict[str, Kind] = {
         holds=(
             "schema, epoch, owner; former epoch; of the reaper (ms): reaped_at, reap_after, "
             "walked_at; added_minute; due: when the first scheduled job is due (ms); "
-            "durable: 1 once there was a durable job; paused:<queue>: 1"
+            "durable: 1 once there was a durable job; paused:<queue>: since when (ms), and by whom"
         ),
         until="for ever",
     ),

@@ -5,6 +5,7 @@ There may be any number of queues, so nothing here reads all their names.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from redis.client import Pipeline
 
@@ -16,14 +17,25 @@ from django_jobqueue.jobs.text import ms_in, raw, text
 MOST_QUEUES = 200  # queues that are looked at together
 
 
+class Pause(NamedTuple):
+    """Since when a queue is paused (ms), and who paused it; "": nobody said so."""
+
+    since: int
+    by: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueStats:
     """A queue at one instant."""
 
     name: str
-    paused: bool
+    pause: Pause | None  # None: it is not paused
     counts: dict[State, int]
     oldest_at: int | None  # ms; when the job that is claimed next was enqueued
+
+    @property
+    def paused(self) -> bool:
+        return self.pause is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +108,7 @@ class QueueReader:
         return [
             QueueStats(
                 name=name,
-                paused=row[0] is not None,
+                pause=read_pause(row[0]),
                 counts={state: row[1 + INDEXES.index(INDEX_OF[state])] or 0 for state in State},
                 oldest_at=head,
             )
@@ -135,6 +147,14 @@ class QueueReader:
                 pipe.hget(self._keys("job", name), "enqueued_at")
 
         return [ms_in({b"at": at}, b"at") or None for at in self._read(ask)]
+
+
+def read_pause(stored: bytes | None) -> Pause | None:
+    """Read what lua/jobs/pause.lua wrote about a queue."""
+    if stored is None:
+        return None
+    at, _, by = stored.partition(b" ")
+    return Pause(ms_in({b"at": at}, b"at"), text(by))
 
 
 def _range(prefix: str) -> tuple[bytes, bytes]:

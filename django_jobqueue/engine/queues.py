@@ -60,9 +60,12 @@ class Queues:
         (found,) = self._client.read(lambda pipe: pipe.zrangebylex(key, first, "+", 0, PAGE))
         return found or []
 
-    def pause(self, queue: str) -> bool:
-        """Stop claims from a queue; return whether it was not paused before."""
-        return bool(self._run("pause", queue=queue))
+    def pause(self, queue: str, *, by: str = "") -> bool:
+        """Stop claims from a queue; return whether it was not paused before.
+
+        `by` says who does so, to people who look at the queue.
+        """
+        return bool(self._run("pause", queue=queue, by=one_line(by)))
 
     def resume(self, queue: str) -> bool:
         """Allow claims from a queue again; return whether it was paused."""

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 from redis.client import Pipeline
 
+from django_jobqueue.engine.claims import ALL_QUEUES
 from django_jobqueue.engine.client import Client
 from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import ms_in, text
+
+MISSED_RENEWALS = 2.5  # so many, of three per lease, mean that a worker is not seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,17 @@ class WorkerStats:
     @property
     def slots(self) -> int:
         return self.processes * self.threads
+
+    def is_unseen(self, now: int, lease_ms: int) -> bool:
+        """Return whether the worker has missed its renewals: it is gone, or cut off."""
+        return now - self.seen_at > MISSED_RENEWALS * lease_ms / 3
+
+    def is_live(self, now: int, lease_ms: int) -> bool:
+        """Return whether the worker is seen, and claims jobs."""
+        return not (self.stopping or self.is_unseen(now, lease_ms))
+
+    def serves(self, queue: str) -> bool:
+        return not self.queues or queue in self.queues or ALL_QUEUES in self.queues
 
 
 class WorkerReader:
@@ -54,7 +68,7 @@ class WorkerReader:
         found = [(name, fields, _claims(slots or {})) for name, fields, slots in rows if fields]
         current = self._current([claim for *_, claims in found for claim in claims])
         return [
-            _worker(name, fields, [claim[0] for claim in claims if claim in current])
+            read_worker(name, fields, [claim[0] for claim in claims if claim in current])
             for name, fields, claims in found
         ]
 
@@ -80,7 +94,9 @@ def _claims(slots: dict[bytes, bytes]) -> list[tuple[str, str]]:
     return [(words[2], words[3]) for words in notes if len(words) > 3]
 
 
-def _worker(name: str, fields: dict[bytes, bytes], running: Sequence[str]) -> WorkerStats:
+def read_worker(name: str, fields: dict[bytes, bytes], running: Sequence[str]) -> WorkerStats:
+    """Return the worker of a record, with the ids of the jobs that it runs."""
+
     def word(field: bytes) -> str:
         return text(fields.get(field, b""))
 

@@ -140,6 +140,10 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
         set_state(self, self.task.get_backend().cancel(self.id))
         return self.state in (State.CANCELLED, State.RUNNING)
 
+    def explain(self) -> list[str]:
+        """Return sentences of now: why the job is not running, where it runs, or how it ended."""
+        return list(self.task.get_backend().explain(self))
+
     def wait(self, timeout: float | None = None) -> R:
         """Wait until the job is final and return its value.
 

@@ -4,11 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from django_jobqueue import compat
 from django_jobqueue.backend import JobQueueBackend, prepare
 from django_jobqueue.bulk import Call, TaskCall, expand_calls
 from django_jobqueue.conf import load
 from django_jobqueue.engine.tags import Cancelled
+from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.prepared import Prepared
 from django_jobqueue.jobs.result import JobResult, set_state
 from django_jobqueue.jobs.signing import Signer
@@ -93,6 +96,10 @@ class _CapturingBackend(JobQueueBackend):
         for one in found:
             self.cancel(one.id)
         return Cancelled(len(found))
+
+    def explain(self, result: JobResult[..., Any]) -> list[str]:
+        state = phrases.STATES[result.state]
+        return [_("It is captured by captured_jobs(): %(state)s.") % {"state": state}]
 
     def latest(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         self.validate_task(task)

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext as _
 
 from django_jobqueue import compat
 from django_jobqueue.backend import JobQueueBackend, prepare
 from django_jobqueue.bulk import Call, expand_calls
 from django_jobqueue.conf import Options, load
 from django_jobqueue.engine.tags import Cancelled
+from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.ledger import outbox
@@ -68,6 +70,11 @@ class EagerBackend(JobQueueBackend):
     def cancel_tagged(self, tag: str, reason: str) -> Cancelled:
         """Cancel nothing, because no job is left that could be."""
         return Cancelled()
+
+    def explain(self, result: JobResult[..., Any]) -> list[str]:
+        """Return a sentence about the end of the job, because it is final."""
+        state = result.state
+        return [_("It is final: %(state)s.") % {"state": phrases.STATES[state]}]
 
     def _run(
         self, options: Options, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]

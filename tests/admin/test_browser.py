@@ -1,6 +1,7 @@
 """The admin in a real browser, under a policy that forbids all inline code and style."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,16 @@ from tests.support.processes import until
 from tests.support.schedule_rows import row_of
 
 pytestmark = pytest.mark.e2e
+
+HIDDEN = "e => e.closest('.results').scrollWidth - e.closest('.results').clientWidth"
+LINES = """e => { const range = document.createRange(); range.selectNodeContents(e);
+    return new Set([...range.getClientRects()].map(r => Math.round(r.bottom / 6))).size }"""
+PICTURES = os.environ.get("TEST_PICTURES", "")  # a folder: pictures of the pages are kept there
+
+
+def picture(page: Any, name: str) -> None:
+    if PICTURES:
+        page.screenshot(path=f"{PICTURES}/{name}.png", full_page=True)
 
 
 @pytest.fixture
@@ -45,7 +56,7 @@ def test_a_failed_job_is_found_read_and_requeued(open_page: Callable[..., Any], 
     page = open_page()
     page.goto(QUEUES)
     page.get_by_role("link", name="1 failed in mail").click()
-    page.get_by_role("link", name=failed[24:34]).click()
+    page.get_by_role("link", name="tasks.noop", exact=True).click()
     page.get_by_text("Traceback: it broke").wait_for()
     page.get_by_role("button", name="Requeue").click()
     page.get_by_text("1 job requeued.").wait_for()
@@ -117,7 +128,7 @@ def test_code_and_figures_run_from_left_to_right_in_hebrew(
         (page_of("job", failed), (".field-run_time bdi", ".jobqueue-age bdi, bdi.jobqueue-age")),
         (page_of("job", failed), ("td:has-text('app.errors') bdi", "td:has-text(' ms') bdi")),
         (page_of("job", running), ("td:has-text('done') bdi", "td time.jobqueue-time")),
-        (JOBS, ("td.field-run_time bdi", "bdi.jobqueue-age", "td.field-task_name bdi")),
+        (JOBS, ("td.field-run_time bdi", "td.field-wait bdi", "th.field-task_name bdi")),
     ):
         page.goto(url)
         assert page.evaluate("document.documentElement.dir") == "rtl"
@@ -160,20 +171,41 @@ def test_a_telephone_shows_what_is_wrong_with_a_worker(
     page = open_page()
     page.set_viewport_size({"width": 400, "height": 800})
     page.goto(WORKERS)
-    lines = """e => { const range = document.createRange(); range.selectNodeContents(e);
-        return new Set([...range.getClientRects()].map(r => Math.round(r.bottom / 6))).size }"""
-    assert page.locator("td.field-health").evaluate(lines) <= 2
+    assert page.locator("td.field-health").evaluate(LINES) <= 2
+
+
+LONG = "app.tasks.send_the_monthly_statement_to_all"
 
 
 def test_all_columns_of_the_job_list_are_in_sight(
     open_page: Callable[..., Any], seed: Seed
 ) -> None:
-    """A long name of a task gives way."""
-    seed.succeeded(task="app.tasks.send_the_monthly_statement")
+    """With a long name, which is not broken within."""
+    seed.succeeded(task=LONG, queue="a-queue-with-a-long-name")
+    seed.running()
     page = open_page()
     page.set_viewport_size({"width": 1280, "height": 800})
     page.goto(JOBS)
-    hidden = (
-        "table => table.closest('.results').scrollWidth - table.closest('.results').clientWidth"
-    )
-    assert page.locator("#result_list").evaluate(hidden) == 0
+    picture(page, "jobs-1280")
+    assert page.locator("#result_list").evaluate(HIDDEN) == 0
+    name = page.locator("th.field-task_name .jobqueue-task", has_text="send")
+    assert name.evaluate(LINES) <= 3
+    short = page.locator("th.field-task_name .jobqueue-task", has_text="noop")
+    assert short.evaluate(LINES) == 1
+
+
+def test_a_telephone_shows_what_state_a_job_is_in(
+    open_page: Callable[..., Any], seed: Seed
+) -> None:
+    """Task, state, queue and wait are in sight, without scrolling sideways."""
+    seed.running()
+    seed.succeeded(queue="mail")
+    page = open_page("dark")
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.goto(JOBS)
+    picture(page, "jobs-400-dark")
+    for column in ("task_name", "state_text", "queue", "wait"):
+        box = page.locator(f".field-{column}").first.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= 400, column
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400

@@ -72,7 +72,7 @@ def test_a_queue_whose_name_is_no_text_is_shown_and_paused(
     assert ids(admin_client.get(QUEUES)) == ["default", SHOWN]
     data = {"action": "pause_selected", "_selected_action": SHOWN, "index": 0}
     assert "1 queue paused." in admin_client.post(QUEUES, data, follow=True).content.decode()
-    assert redis.hget(keys("meta"), b"paused:" + ODD) == b"1"
+    assert redis.hget(keys("meta"), b"paused:" + ODD).endswith(b" admin")
     all_pages(admin_client, page_of("queue", quote(SHOWN)), f"{JOBS}?queue=%5Cxff")
 
 

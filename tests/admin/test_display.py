@@ -2,7 +2,8 @@
 
 import pytest
 
-from django_jobqueue.admin.display import block, pretty, reason
+from django_jobqueue.admin.display import block, pretty
+from django_jobqueue.jobs.phrases import reason
 
 
 @pytest.mark.parametrize(

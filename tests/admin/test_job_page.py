@@ -38,7 +38,7 @@ def main_of(text: str) -> str:
 @pytest.mark.parametrize(
     ("state", "says"),
     [
-        ("queued", "next in its queue"),
+        ("queued", "It is the next of its queue."),
         ("scheduled", "Due"),
         ("running", "worker-1"),
         ("succeeded", "Finished"),
@@ -62,7 +62,7 @@ def test_nothing_on_it_can_be_edited(admin_client: Client, seed: Seed) -> None:
 def test_it_tells_how_many_jobs_are_before_it(admin_client: Client, seed: Seed) -> None:
     seed.queued()
     seed.queued()
-    assert "2 jobs before it" in show(admin_client, seed.queued())
+    assert "2 jobs of its queue are ahead of it." in show(admin_client, seed.queued())
 
 
 def test_it_shows_arguments_and_result(admin_client: Client, seed: Seed) -> None:
@@ -356,3 +356,17 @@ def test_expired_job_says_so(
     job_id = make_job(expires="1")
     engine.claims.claim(Slot("worker-1", "0.0"), ["default"])
     assert "it was not started in time" in show(admin_client, job_id)
+
+
+def test_it_says_why_the_job_is_not_running(
+    admin_client: Client, engine: Engine, seed: Seed
+) -> None:
+    """Sentences of the live state, escaped, until the job is final."""
+    job_id = seed.queued(queue="mail")
+    engine.queues.pause("mail", by="<b>anna</b>")
+    text = show(admin_client, job_id)
+    assert "Why is it not running?" in text
+    assert "The queue mail was paused by &lt;b&gt;anna&lt;/b&gt; at " in text
+    assert "No worker is alive: start manage.py jobworker." in text
+    engine.jobs.cancel(job_id)
+    assert "Why is it not running?" not in show(admin_client, job_id)

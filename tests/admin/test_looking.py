@@ -40,6 +40,7 @@ def test_no_page_writes_on_get(admin_client: Client, seed: Seed, engine: Engine)
     made = seed.one_of_each()
     engine.leases.renew("worker-1", {"host": "mill", "pid": 1, "started_at": 1})
     urls = ["/admin/", "/admin/django_jobqueue/", JOBS, QUEUES, WORKERS, SCHEDULES]
+    urls += [f"{QUEUES}overview/"]
     urls += [f"{JOBS}?state=failed&order=oldest", f"{JOBS}?q=tasks.noop", f"{SCHEDULES}?q=sum"]
     urls += [f"{JOBS}?task=tests.project.tasks.noop", f"{SCHEDULES}add/"]
     for model, pk in (

@@ -49,8 +49,8 @@ def test_pause_and_resume(
     assert engine.inspector.queue_stats()[0].paused is paused
     entry = LogEntry.objects.get()
     assert (entry.object_id, entry.get_change_message()) == ("default", f"{action.capitalize()}d.")
-    word = "paused" if paused else "active"
-    assert f"</span> {word}</td>" in client.get(QUEUES).content.decode()
+    word = "paused by anna at " if paused else "active</td>"
+    assert f"</span> {word}" in client.get(QUEUES).content.decode()
 
 
 def test_pausing_twice_is_no_news(admin_client: Client, engine: Engine, seed: Seed) -> None:

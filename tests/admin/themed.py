@@ -15,7 +15,7 @@ def test_all_pages_stand(admin_client: Client, seed: Seed) -> None:
     urls += [page_of("job", made["failed"], view) for view in ("delete", "history")]
     urls += [page_of("queue", "default"), page_of("worker", "worker-1"), schedule]
     lists = [JOBS, f"{JOBS}?state=failed", f"{JOBS}?q=noop", QUEUES, WORKERS, SCHEDULES]
-    for url in ("/admin/", *lists, f"{SCHEDULES}add/", *urls):
+    for url in ("/admin/", "/admin/django_jobqueue/", *lists, f"{SCHEDULES}add/", *urls):
         response = admin_client.get(url)
         assert response.status_code == 200, url
         assert "unfold" in response.content.decode()

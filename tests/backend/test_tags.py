@@ -137,7 +137,7 @@ def test_command_cancels_all_of_a_tag(engine: Engine) -> None:
 
 @pytest.mark.parametrize("words", [(), ("x", "--tag", "t"), ("--tag", ""), ("--tag", "a b")])
 def test_command_takes_ids_or_a_tag(words: tuple[str, ...]) -> None:
-    with pytest.raises(CommandError, match=r"Give ids of jobs, or --tag|1 to 64 printable"):
+    with pytest.raises(CommandError, match=r"Say which jobs|Give ids of jobs|1 to 64 printable"):
         call_command("jobqueue", "cancel", *words)
 
 

@@ -327,7 +327,10 @@ class Machine(ScheduleRules):
         elif what == "rename":
             self.rename(how)
         elif what == "pause":
-            self.ask("resume" if paused(self.seen, queue) else "pause", queue=queue)
+            if paused(self.seen, queue):
+                self.ask("resume", queue=queue)
+            else:
+                self.ask("pause", queue=queue, by="somebody")
         elif what == "park":
             self.park(queue)
         else:  # workers that were killed with their supervisors are not seen any more

@@ -371,11 +371,11 @@ class Model(WorkerScripts):
             taken += [job_id, [] if self.is_open(job_id) else self.get_job(id=job_id)]
         return taken
 
-    def pause(self, *, queue: str) -> int:
+    def pause(self, *, queue: str, by: str) -> int:
         if self.is_paused(queue):
             return 0
         self.zadd("names", queue, 0)
-        self.hset("meta", **{f"paused:{queue}": "1"})
+        self.hset("meta", **{f"paused:{queue}": f"{self.now} {by}"})
         self.drop("work", queue)
         return 1
 

@@ -39,7 +39,7 @@ def test_adopted_keys_are_no_loss(engine: Engine, settings, caplog) -> None:
     engine.client.redis.hset(engine.client.keys("meta"), "owner", "somebodyelse")
     adopt(engine.client.run, engine.client.options)
 
-    assert other.run("pause", queue="default")
+    assert other.run("pause", queue="default", by="")
     assert "emptied or replaced" not in caplog.text
     assert engine.inspector.totals() == {}
 
@@ -87,7 +87,7 @@ def test_command_without_anybody_to_ask(engine: Engine, monkeypatch) -> None:
     """Its input is empty, or closed."""
     for stdin in (io.StringIO(), None):
         monkeypatch.setattr("sys.stdin", stdin)
-        with pytest.raises(CommandError, match=r"Nothing was changed.*--noinput"):
+        with pytest.raises(CommandError, match=r"Nothing was changed.*--yes"):
             call_command("jobqueue", "adopt", stdout=io.StringIO())
 
 

@@ -30,7 +30,7 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "forget_schedule": ([], {"name": "n", "unseen": 1, "gone": 1}),
     "register_schedules": (["n", "r"], {"scheduler": "s"}),
     "record_missed": ([], {"name": "n", "rule": "r", "since": 1, "nominal": 5, "count": 1}),
-    "pause": ([], {"queue": "default"}),
+    "pause": ([], {"queue": "default", "by": ""}),
     "pop_ended": ([], {"limit": 1}),
     "promote": ([], {"limit": 1}),
     "reap": ([], {"first": "", "limit": 1, "interval": 1, "grace": 1, "lease": 1}),
@@ -149,4 +149,4 @@ def test_threads_attach_once(engine: Engine) -> None:
     for thread in threads:
         thread.join()
     assert engine.queues.names() == ["default", *(f"q{n}" for n in range(8))]
-    fresh().run("pause", queue="q0")
+    fresh().run("pause", queue="q0", by="")

@@ -7,7 +7,8 @@ import pytest
 from django_jobqueue.engine import Engine, get_engine, queue_reader
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.inspector import MERGE_DEPTH
-from django_jobqueue.exceptions import QueueUnavailable
+from django_jobqueue.engine.situation import read_situation
+from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
 from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome, State
@@ -192,15 +193,18 @@ def test_listed_jobs_carry_the_small_fields(engine: Engine, slot: Slot, make_job
     assert engine.inspector.job(job_id).runs[0].outcome == "failed"
 
 
-def test_position_in_the_queue(engine: Engine, slot: Slot, make_job: Make) -> None:
-    """How many jobs are claimed before this one."""
+def test_situation_of_a_job(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """How many jobs are claimed before it, and what its lease says."""
     ids = [make_job(), make_job(), make_job(priority=1)]
-    jobs = [engine.inspector.job(job_id) for job_id in ids]
+    seen = [read_situation(engine.client, job_id) for job_id in ids]
 
-    assert [engine.inspector.position(job) for job in jobs] == [1, 2, 0]
+    assert [one.before for one in seen] == [1, 2, 0]
     claimed(engine, slot)
-    assert engine.inspector.position(jobs[2]) is None  # it has been claimed since
-    assert engine.inspector.position(engine.inspector.job(ids[2])) is None
+    now = read_situation(engine.client, ids[2])
+    assert (now.before, now.job.state) == (None, State.RUNNING)
+    assert 0 < (now.lease_ends or 0) - now.now <= 30_000
+    with pytest.raises(JobNotFound):
+        read_situation(engine.client, new_id())
 
 
 def test_workers_show_what_they_run(engine: Engine, make_job: Make) -> None:

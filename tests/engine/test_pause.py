@@ -2,6 +2,7 @@
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import NoJob, Slot
+from django_jobqueue.testing.run import now_ms
 from tests.support.places import (
     DONE,
     Make,
@@ -56,6 +57,19 @@ def test_same_call_again_is_no_news(engine: Engine) -> None:
 
     assert not engine.queues.pause("default")
     assert everything(engine) == before
+
+
+def test_it_is_stored_who_paused_and_since_when(engine: Engine, make_job: Make) -> None:
+    """A damaged note, or one of nobody, still pauses."""
+    make_job()
+    before = now_ms()
+    engine.queues.pause("default", by="anna\n of ops")
+    pause = engine.inspector.queue_stats()[0].pause
+    assert pause is not None
+    assert pause.by == "anna  of ops"
+    assert before - 5_000 < pause.since < now_ms() + 5_000
+    engine.client.redis.hset(engine.client.keys("meta"), "paused:default", b"\xff")
+    assert engine.inspector.queue_stats()[0].pause == (0, "")
 
 
 def test_pause_works_at_maxmemory(engine: Engine, make_job: Make) -> None:

@@ -22,6 +22,7 @@ from django_jobqueue import checks, conf
 from django_jobqueue.engine.locate import address_of, make_pool
 from django_jobqueue.jobs import context, result
 from django_jobqueue.jobs.states import Reason
+from django_jobqueue.management.commands import jobqueue
 from django_jobqueue.management.commands.jobworker import Command
 from django_jobqueue.task import Task
 from django_jobqueue.worker.limits.enforcer import KillReason
@@ -159,7 +160,7 @@ def test_commands_exist(page: Path) -> None:
     """`make` targets, options of jobworker and installed names are real."""
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M)
     known = {name for action in _jobworker()._actions for name in action.option_strings}
-    known |= {"--deploy", "--noinput"}  # of check, of jobqueue
+    known |= {"--deploy", *_options_of_jobqueue()}
     text = prose(page)
     commands = [line for block in blocks(page) for line in block.commands]
     commands += re.findall(r"`([^`\n]+)`", text)
@@ -312,6 +313,18 @@ def test_sizes() -> None:
 
 def _slug(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def _options_of_jobqueue() -> set[str]:
+    parser = jobqueue.Command().create_parser("manage.py", "jobqueue")
+    (actions,) = (one.choices for one in parser._actions if one.dest == "action")
+    parsers: dict[str, CommandParser] = dict(actions or {})
+    return {
+        name
+        for one in parsers.values()
+        for action in one._actions
+        for name in action.option_strings
+    }
 
 
 def _jobworker() -> CommandParser:

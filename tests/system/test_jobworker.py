@@ -214,7 +214,7 @@ def test_a_stop_is_bounded_in_time(
     job = engine.inspector.job(held.id)
     assert (job.state, job.attempts, job.recoveries) == (State.QUEUED, 0, 0)
     assert [run.outcome for run in job.runs] == ["released"]
-    assert engine.inspector.position(job) == 0
+    assert engine.inspector.glance(held.id, "default")[1] == 0
 
 
 def test_the_second_signal_stops_at_once(

@@ -109,6 +109,7 @@ def manage(*arguments: str) -> str:
         ["jobscheduler", "--no-reload"],
         ["jobqueue", "cancel", "x"],
         ["jobqueue", "re-sign"],
+        ["jobqueue", "status"],
         ["check", "--deploy"],
     ],
     ids=" ".join,

@@ -18,7 +18,14 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_jobqueue.admin.jobs.job_action import (
+from django_jobqueue.admin.jobs.rows import JobRows
+from django_jobqueue.admin.links import list_url, page_link, page_url
+from django_jobqueue.admin.live import LiveModelAdmin
+from django_jobqueue.admin.viewer import Viewer
+from django_jobqueue.exceptions import JobNotFound
+from django_jobqueue.jobs.states import State
+from django_jobqueue.models import Job
+from django_jobqueue.steering.job_action import (
     CANCEL,
     DELETE,
     REQUEUE,
@@ -27,13 +34,6 @@ from django_jobqueue.admin.jobs.job_action import (
     JobAction,
     apply,
 )
-from django_jobqueue.admin.jobs.rows import JobRows
-from django_jobqueue.admin.links import list_url, page_link, page_url
-from django_jobqueue.admin.live import LiveModelAdmin
-from django_jobqueue.admin.viewer import Viewer
-from django_jobqueue.exceptions import JobNotFound
-from django_jobqueue.jobs.states import State
-from django_jobqueue.models import Job
 
 INLINE = 1_000  # jobs that one request may change, at most
 

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from django_jobqueue.admin import display
@@ -14,7 +15,9 @@ from django_jobqueue.admin.jobs.actions import JobActionsMixin
 from django_jobqueue.admin.jobs.page import JobPageMixin
 from django_jobqueue.admin.jobs.rows import JobRows
 from django_jobqueue.admin.live import LiveModelAdmin
+from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.states import State
+from django_jobqueue.jobs.text import Progress
 from django_jobqueue.models import Job
 
 
@@ -23,13 +26,12 @@ class JobAdmin(JobPageMixin, JobActionsMixin, LiveModelAdmin[Job]):
 
     rows = JobRows
     list_display = (
-        "short_id",
         "task_name",
-        "queue",
         "state_text",
-        "enqueued",
-        "tries",
+        "queue",
+        "wait",
         "run_time",
+        "tries",
     )
     search_fields = ("task", "id")
     hint = gettext_lazy("Search for a whole job ID, or for parts of the path of a task.")
@@ -48,23 +50,27 @@ class JobAdmin(JobPageMixin, JobActionsMixin, LiveModelAdmin[Job]):
     ) -> tuple[Any, bool]:
         return (queryset.search(search_term) if search_term.strip() else queryset), False
 
-    @admin.display(description=gettext_lazy("ID"))
-    def short_id(self, row: Job) -> SafeString:
-        """Return the random part of the id; its first part is the time."""
-        shown = row.id[24:34] or row.id
-        return format_html('<code title="{}">{}</code>', row.id, shown)
-
     @admin.display(description=gettext_lazy("task"))
     def task_name(self, row: Job) -> SafeString:
         return display.short_task(row.task)
 
-    @admin.display(description=gettext_lazy("enqueued"))
-    def enqueued(self, row: Job) -> SafeString | str:
-        return display.time_and_age(row.snapshot.enqueued_at, short=True)
+    @admin.display(description=gettext_lazy("wait"))
+    def wait(self, row: Job) -> SafeString | str:
+        """Return the time until it began, ended, or is now; the title is when it was enqueued."""
+        job = row.snapshot
+        end = job.started_at or job.finished_at or display.now_ms()
+        text = phrases.span(max(0, end - job.enqueued_at))
+        since = _("enqueued at %(time)s") % {"time": phrases.clock(job.enqueued_at)}
+        return format_html('<bdi title="{}">{}</bdi>', since, text)
 
     @admin.display(description=gettext_lazy("state"))
     def state_text(self, row: Job) -> SafeString:
-        return display.state_badge(row.snapshot.state)
+        """Return the state, and the part that is done if the job reports its progress."""
+        badge = display.state_badge(row.snapshot.state)
+        if row.snapshot.progress is None or row.snapshot.state.is_final:
+            return badge
+        percent = Progress(*row.snapshot.progress).percent
+        return format_html("{} <bdi>{}</bdi>", badge, _("%(percent)d %%") % {"percent": percent})
 
     @admin.display(description=gettext_lazy("run time"))
     def run_time(self, row: Job) -> SafeString | str:

@@ -10,9 +10,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_jobqueue.admin.display import STATES
-from django_jobqueue.admin.jobs.rows import LISTED, JobRows
+from django_jobqueue.admin.jobs.rows import JobRows
+from django_jobqueue.jobs.phrases import STATES, count
 from django_jobqueue.jobs.states import State
+from django_jobqueue.steering.selection import LISTED
 
 Option = tuple[str | None, object]  # value in the URL, text
 
@@ -93,8 +94,8 @@ class StateFilter(Choice):
             if state is State.WAITING and not totals.get(state):
                 continue  # jobs can't wait for others yet
             if state in totals:
-                text = _("%(state)s (%(count)d)")
-                yield state.value, text % {"state": STATES[state], "count": totals[state]}
+                text = _("%(state)s (%(count)s)")
+                yield state.value, text % {"state": STATES[state], "count": count(totals[state])}
             else:
                 yield state.value, STATES[state]
 

@@ -7,18 +7,20 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from django_jobqueue.admin import display
 from django_jobqueue.admin.jobs import requests
 from django_jobqueue.admin.jobs.call import CallDisplay
 from django_jobqueue.admin.links import list_link, page_link
 from django_jobqueue.admin.live import LiveModelAdmin
+from django_jobqueue.diagnosis.explanation import explain
 from django_jobqueue.engine import get_engine
 from django_jobqueue.exceptions import JobQueueError
+from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.run import Run
 from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import one_line
@@ -44,7 +46,8 @@ class JobPageMixin(LiveModelAdmin[Job]):
         if obj is None:
             return []
         job = obj.snapshot
-        state = ["state_and_reason"] + (["place"] if job.state is State.QUEUED else [])
+        state = ["state_and_reason"]
+        why = [] if job.state.is_final else [["explanation"]]
         progress = [["progress"]] if job.progress else []
         task = [["task_path"]] + ([["schedule"]] if job.schedule else [])
         task += [["tags"]] if job.tags else []
@@ -58,7 +61,7 @@ class JobPageMixin(LiveModelAdmin[Job]):
         when += ["finished_at"] if job.finished_at else []
         runs = ["tries"] + (["run_time", "worker"] if job.attempted_at else [])
         return [
-            (None, {"fields": [state, *progress, *task, where]}),
+            (None, {"fields": [state, *why, *progress, *task, where]}),
             (_("Call"), {"fields": ["arguments", "result"]}),
             (_("Times"), {"fields": [when]}),
             (_("Attempts"), {"fields": [runs]}),
@@ -88,20 +91,17 @@ class JobPageMixin(LiveModelAdmin[Job]):
             return format_html("{}: {}", badge, _("it is to end, somebody has cancelled it"))
         if not row.snapshot.reason:
             return badge
-        return format_html("{}: {}", badge, display.reason(row.snapshot.reason))
+        return format_html("{}: {}", badge, phrases.reason(row.snapshot.reason))
 
-    @admin.display(description=gettext_lazy("position"))
-    def place(self, row: Job) -> str:
+    @admin.display(description=gettext_lazy("why is it not running?"))
+    def explanation(self, row: Job) -> SafeString | str:
+        """Return sentences about what the job waits for, or where it runs."""
         try:
-            before = get_engine(row.alias).inspector.position(row.snapshot)
-        except JobQueueError:  # Redis became unavailable after the job was read
-            before = None
-        if before is None:
+            sentences = explain(get_engine(row.alias), row.id)
+        except JobQueueError:  # gone, or Redis became unavailable, after the job was read
             return display.NOTHING
-        if not before:
-            return _("next in its queue")
-        text = ngettext("%(count)d job before it", "%(count)d jobs before it", before)
-        return text % {"count": before}
+        items = format_html_join("", "<li>{}</li>", ((one,) for one in sentences))
+        return format_html('<ul class="jobqueue-why">{}</ul>', items)
 
     @admin.display(description=gettext_lazy("progress"))
     def progress(self, row: Job) -> SafeString | str:
@@ -176,7 +176,7 @@ def _run(run: Run, is_open: bool) -> dict[str, Any]:
     took = max(0, run.finished_at - run.started_at)
     return {
         "attempt": run.attempt if run.counts else "",
-        "outcome": display.OUTCOMES.get(run.outcome, one_line(run.outcome)),
+        "outcome": phrases.OUTCOMES.get(run.outcome, one_line(run.outcome)),
         "worker": "" if run.worker == "-" else one_line(run.worker),
         "started": display.time_of(run.started_at),
         "took": display.duration(took) if run.started_at else "",

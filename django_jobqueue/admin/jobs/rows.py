@@ -18,21 +18,14 @@ from django_jobqueue.admin.jobs.segments import Segment, Window, shares
 from django_jobqueue.admin.rows import Rows
 from django_jobqueue.engine.inspector import MERGE_DEPTH, MOST_TASKS, Inspector
 from django_jobqueue.engine.queue_reader import MOST_QUEUES
+from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.job import Job as Snapshot
 from django_jobqueue.jobs.job import is_id
 from django_jobqueue.jobs.states import State
 from django_jobqueue.models import Job
+from django_jobqueue.steering.selection import LISTED
 
 WINDOW = 2_000  # jobs that a search without an index reads, at most
-LISTED = (
-    State.RUNNING,
-    State.QUEUED,
-    State.WAITING,
-    State.SCHEDULED,
-    State.FAILED,
-    State.SUCCEEDED,
-    State.CANCELLED,
-)
 
 
 class JobRows(Rows[Job]):
@@ -121,16 +114,17 @@ class JobRows(Rows[Job]):
         """Tell of queues whose jobs are not listed."""
         if self.ids is not None or not self._has_many_queues or self._tasks_alone():
             return []
-        values = {"total": self.source.count_queues(self.alias), "most": MOST_QUEUES}
+        total = self.source.count_queues(self.alias)
+        values = {"total": phrases.count(total), "most": phrases.count(MOST_QUEUES)}
         text = _(
-            "There are %(total)d queues. The list has only the failed jobs of all of them, and the "
-            "other jobs of %(most)d, those with jobs to claim first. To see another queue, put "
+            "There are %(total)s queues. The list has only the failed jobs of all of them, and the "
+            "other jobs of %(most)s, those with jobs to claim first. To see another queue, put "
             "its name into the address, as queue=its-name, or open it from the list of queues."
         )
         sums = self.source.sums(self.alias)
         if sums is None:
             return [text % values, _("The states are not counted yet: no worker has summed them.")]
-        age = display.span(max(0, display.now_ms() - sums.at))
+        age = phrases.span(max(0, display.now_ms() - sums.at))
         return [text % values, _("The states were counted %(age)s ago.") % {"age": age}]
 
     def _unnamed_tasks(self) -> list[str]:
@@ -139,10 +133,11 @@ class JobRows(Rows[Job]):
             return []
         total = self.source.read(self.alias, Inspector.count_failed_tasks, 0)
         text = _(
-            "%(total)d tasks have failed jobs. Only the %(most)d that failed last are offered and "
+            "%(total)s tasks have failed jobs. Only the %(most)s that failed last are offered and "
             "searched; the address takes any other, as task=its.path."
         )
-        return [text % {"total": total, "most": MOST_TASKS}] if total > MOST_TASKS else []
+        values = {"total": phrases.count(total), "most": phrases.count(MOST_TASKS)}
+        return [text % values] if total > MOST_TASKS else []
 
     def _removed_early(self) -> list[str]:
         """Tell of jobs of the selected state that are gone before their retention."""
@@ -157,13 +152,13 @@ class JobRows(Rows[Job]):
         if not state or not removed:
             return []
         text = ngettext(
-            "%(count)d job of this state was removed before its time, because its queue had more "
+            "%(count)s job of this state was removed before its time, because its queue had more "
             "than RETENTION_COUNT allows.",
-            "%(count)d jobs of this state were removed before their time, because their queues "
+            "%(count)s jobs of this state were removed before their time, because their queues "
             "had more than RETENTION_COUNT allows.",
             removed,
         )
-        return [text % {"count": removed}]
+        return [text % {"count": phrases.count(removed)}]
 
     def _cut_off(self) -> list[str]:
         if self.ids is not None:
@@ -173,18 +168,20 @@ class JobRows(Rows[Job]):
             if window.seen >= window.total:
                 return []
             text = _(
-                "This looked only at the first jobs of each state, %(seen)d of %(total)d. "
+                "This looked only at the first jobs of each state, %(seen)s of %(total)s. "
                 "Choose a state and a queue to look further."
             )
-            return [text % {"seen": window.seen, "total": window.total}]
+            values = {"seen": phrases.count(window.seen), "total": phrases.count(window.total)}
+            return [text % values]
         cut = [s for s in self._chosen_segments() if s.reach < s.total]
         if not cut:
             return []
         text = _(
-            "Over several queues or tasks only %(reach)d jobs of a state are listed, and there are "
-            "%(total)d. Choose one to list all of it."
+            "Over several queues or tasks only %(reach)s jobs of a state are listed, and there are "
+            "%(total)s. Choose one to list all of it."
         )
-        return [text % {"reach": MERGE_DEPTH, "total": max(s.total for s in cut)}]
+        total = phrases.count(max(s.total for s in cut))
+        return [text % {"reach": phrases.count(MERGE_DEPTH), "total": total}]
 
     def _add_lookup(self, name: str, value: Any) -> None:
         if name == "state" and value not in set(State):

@@ -14,6 +14,8 @@ from django.utils.translation import gettext_lazy
 from django_jobqueue.admin import display
 from django_jobqueue.admin.source import Source
 from django_jobqueue.engine.schedules import ScheduleStats
+from django_jobqueue.engine.server import UNSEEN_MS
+from django_jobqueue.jobs import phrases
 from django_jobqueue.models import Schedule
 from django_jobqueue.schedules.cron import Cron, to_ms
 from django_jobqueue.schedules.spec import ScheduleSpec, declared
@@ -23,7 +25,6 @@ from django_jobqueue.schedules.timetable import Timetable
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
 
-UNSEEN_MS = 30_000  # a scheduler makes a pass every 5 s
 NEXT = 5  # fires that a page shows
 
 
@@ -122,7 +123,7 @@ def no_scheduler_note(source: Source, alias: str) -> str:
         else _("No scheduler of “%(alias)s” was seen for %(span)s: nothing is fired. %(cure)s")
     )
     cure = _("Start manage.py jobscheduler, or workers with --scheduler.")
-    return text % {"alias": alias, "span": display.span(unseen), "cure": cure}
+    return text % {"alias": alias, "span": phrases.span(unseen), "cure": cure}
 
 
 def zone_of(timetable: Timetable) -> str:
@@ -139,7 +140,7 @@ def table_of(timetable: Timetable) -> list[Fire]:
             local=at.astimezone(zone).strftime("%a %Y-%m-%d %H:%M:%S"),
             offset=f"UTC{at.astimezone(zone).isoformat()[-6:]}",
             utc=at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
-            away=_("in %(span)s") % {"span": display.span(to_ms(at) - now)},
+            away=_("in %(span)s") % {"span": phrases.span(to_ms(at) - now)},
         )
         for at in timetable.next(datetime.now(UTC), NEXT)
     ]

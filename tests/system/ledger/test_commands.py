@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from django_jobqueue.admin.jobs.job_action import CANCEL, REQUEUE, apply
 from django_jobqueue.ledger.record import job_of
 from django_jobqueue.ledger.signatures import re_sign_rows
 from django_jobqueue.models import Job
+from django_jobqueue.steering.job_action import CANCEL, REQUEUE, apply
 from django_jobqueue.testing import drain
 from tests.support.ledger import Ledger, tasks
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
-from django_jobqueue.admin.display import STATES
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.exceptions import JobNotFound, JobQueueError
+from django_jobqueue.jobs.phrases import STATES
 from django_jobqueue.jobs.states import TRANSITIONS, State
 from django_jobqueue.ledger import rounds
 from django_jobqueue.models import Job

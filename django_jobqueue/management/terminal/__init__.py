@@ -1,0 +1,1 @@
+"""The actions of `manage.py jobqueue`, by theme; commands/jobqueue.py puts them together."""

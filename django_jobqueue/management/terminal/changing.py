@@ -1,0 +1,138 @@
+"""requeue, cancel and delete: jobs by their ids, or all that match."""
+
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from django_jobqueue.compat import InvalidTask
+from django_jobqueue.jobs import envelope, phrases
+from django_jobqueue.jobs.job import Job as Snapshot
+from django_jobqueue.jobs.states import State
+from django_jobqueue.management.terminal.asking import confirm
+from django_jobqueue.management.terminal.choosing import add_filters, check_choice, selection
+from django_jobqueue.management.terminal.printing import Terminal
+from django_jobqueue.models import Job
+from django_jobqueue.steering.job_action import (
+    CANCEL,
+    DELETE,
+    REQUEUE,
+    ActionReport,
+    JobAction,
+    apply,
+)
+
+TELL_EVERY = 5.0  # seconds between lines about the progress
+# The states that --all means if no state is given: what is done to others must be said.
+MEANT = {
+    REQUEUE.name: (State.FAILED,),
+    CANCEL.name: (State.QUEUED, State.SCHEDULED, State.WAITING, State.RUNNING),
+}
+
+
+def add_choice(parser: ArgumentParser) -> None:
+    parser.add_argument("ids", nargs="*", metavar="id")
+    add_filters(parser)
+    parser.add_argument("--all", action="store_true", help="all jobs that match the filters")
+
+
+def add_cancel(parser: ArgumentParser) -> None:
+    add_choice(parser)
+    parser.add_argument("--tag", help="all jobs with this tag")
+
+
+def requeue(terminal: Terminal, options: dict[str, Any]) -> None:
+    _change(terminal, REQUEUE, options)
+
+
+def cancel(terminal: Terminal, options: dict[str, Any]) -> None:
+    if options["tag"] is None:
+        _change(terminal, CANCEL, options)
+    elif options["ids"] or options["all"]:
+        raise CommandError(_("Give ids of jobs, or --all and filters, or --tag and a tag."))
+    else:
+        _cancel_tagged(terminal, options["tag"])
+
+
+def _cancel_tagged(terminal: Terminal, tag: str) -> None:
+    try:
+        envelope.check_tag(tag, "--tag")
+    except InvalidTask as error:
+        raise CommandError(str(error)) from error
+    done = terminal.engine.tags.cancel(tag)
+    if terminal.as_json:
+        terminal.show_json({"cancelled": done.cancelled, "told_to_end": done.told})
+    values = {"cancelled": phrases.count(done.cancelled), "told": phrases.count(done.told)}
+    terminal.note(_("%(cancelled)s jobs cancelled, %(told)s running ones told to end.") % values)
+
+
+def delete(terminal: Terminal, options: dict[str, Any]) -> None:
+    _change(terminal, DELETE, options)
+
+
+def _change(terminal: Terminal, action: JobAction, options: dict[str, Any]) -> None:
+    check_choice(options)
+    jobs = _chosen(terminal, action, options)
+    if action is DELETE or not options["ids"]:
+        confirm(terminal, _question(action, len(jobs)))
+    _report(terminal, apply(action, _rows(terminal, jobs)))
+
+
+def _question(action: JobAction, many: int) -> str:
+    texts = {
+        REQUEUE.name: ngettext("Requeue %(count)s job?", "Requeue %(count)s jobs?", many),
+        CANCEL.name: ngettext("Cancel %(count)s job?", "Cancel %(count)s jobs?", many),
+        DELETE.name: ngettext("Delete %(count)s job?", "Delete %(count)s jobs?", many),
+    }
+    return texts[action.name] % {"count": phrases.count(many)}
+
+
+def _chosen(terminal: Terminal, action: JobAction, options: dict[str, Any]) -> Sequence[Snapshot]:
+    """Return the jobs that are there now; what comes later is not changed."""
+    if options["ids"]:
+        known = {job.id: job for job in terminal.engine.inspector.jobs(options["ids"])}
+        return [known.get(one) or Snapshot(one, "") for one in dict.fromkeys(options["ids"])]
+    if not options["state"] and action.name not in MEANT:
+        raise CommandError(_("Say the --state of the jobs to delete."))
+    states = options["state"] or MEANT[action.name]
+    return list(selection(options, states=tuple(states)).jobs(terminal.engine))
+
+
+def _rows(terminal: Terminal, jobs: Sequence[Snapshot]) -> Iterator[Job]:
+    """Yield rows of jobs, and tell how far it is."""
+    told = time.monotonic()
+    for done, job in enumerate(jobs):
+        if time.monotonic() - told > TELL_EVERY:
+            told = time.monotonic()
+            values = {"done": phrases.count(done), "all": phrases.count(len(jobs))}
+            terminal.note(_("%(done)s of %(all)s …") % values)
+        yield Job.of(terminal.engine.alias, job)
+
+
+def _report(terminal: Terminal, report: ActionReport) -> None:
+    """Tell what was done.
+
+    Raises: CommandError if some jobs were not changed.
+    """
+    if terminal.as_json:
+        terminal.show_json(
+            {
+                "done": [row.pk for row in report.done],
+                "told_to_end": [row.pk for row in report.told_to_end],
+                "refused": {state.value: many for state, many in report.refused.items()},
+                "missing": report.missing,
+                "fault": report.fault,
+            }
+        )
+    for sentence in report.successes():
+        terminal.note(sentence)
+    if report.fault:
+        raise CommandError(f"{' '.join(report.refusals())} {report.fault}".strip())
+    if refusals := report.refusals():
+        raise CommandError(" ".join(refusals))
+    if not (report.done or report.told_to_end):
+        terminal.note(_("No job matches."))

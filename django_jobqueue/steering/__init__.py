@@ -1,0 +1,1 @@
+"""Choose jobs and change them, from the admin and from a terminal."""
