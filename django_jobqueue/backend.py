@@ -7,7 +7,7 @@ Next: engine/jobs.py stores the job.
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -301,17 +301,9 @@ def prepare(
     if outbox.is_wanted(task, options):
         job.round = 1
     if task.run_after is not None:
-        _defer(job, task.run_after)
+        envelope.defer(job, task.run_after)
     for enqueue in middleware.load(options.middleware).enqueue:
         enqueue(job)
     envelope.check(job)  # middleware may have tagged it
     job.seal(signer, options.max_payload)
     return Prepared(job, task)
-
-
-def _defer(job: Job, run_after: datetime | timedelta) -> None:
-    job.state = State.SCHEDULED
-    if isinstance(run_after, timedelta):
-        job.delay = run_after
-    else:
-        job.due_at = int(run_after.timestamp() * 1000)

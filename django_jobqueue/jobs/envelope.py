@@ -13,6 +13,7 @@ from django.utils import timezone
 from django_jobqueue.compat import InvalidTask
 from django_jobqueue.exceptions import YEAR
 from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.states import State
 
 Moment = datetime | timedelta
 MILLISECOND = timedelta(milliseconds=1)
@@ -87,3 +88,12 @@ def _at(moment: Moment) -> float:
     if isinstance(moment, timedelta):
         return timezone.now().timestamp() + moment.total_seconds()
     return moment.timestamp()
+
+
+def defer(job: Job, run_after: datetime | timedelta) -> None:
+    """Give a new job the time at which it is due; a timedelta counts from its storing."""
+    job.state = State.SCHEDULED
+    if isinstance(run_after, timedelta):
+        job.delay = run_after
+    else:
+        job.due_at = int(run_after.timestamp() * 1000)

@@ -14,7 +14,7 @@ from django_jobqueue.jobs.job import Job
 from tests.support.places import FAILED, Make, claimed, drop_tokens, finish, places
 from tests.support.processes import PATIENCE, until
 
-SECONDS = 5.0
+SECONDS = 30.0  # longer than any step of a test takes on a busy machine
 
 
 @pytest.fixture

@@ -55,6 +55,7 @@ def _is_seen_since(engine: Engine, ms: int) -> bool:
     return engine.inspector.workers()[0].seen_at > ms
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("field", ["schema", "epoch", "owner"])
 def test_odd_words_of_the_handshake_are_told(damaged: Engine, field: str) -> None:
     """The commands say what is wrong; a new epoch is as good as another."""

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from django.core.management import call_command
 
 from django_jobqueue import engine as engines
@@ -35,6 +36,7 @@ def signed_with(engine: Engine, key: str) -> set[str]:
     return found
 
 
+@pytest.mark.django_db
 def test_no_job_keeps_the_old_key(
     worker_process: Callable[..., WorkerProcess],
     engine: Engine,
