@@ -250,6 +250,7 @@ class JobQueueBackend(compat.BaseTaskBackend):
         database = engine.options.database
         if on_commit.open_transaction(database) is None:
             engine.check_test_run()
+        outbox.announce(engine)
         outbox.write(engine.alias, engine.options, prepared)
         on_commit.defer(self._store, engine, prepared, connections[database])
 

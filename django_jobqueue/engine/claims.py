@@ -72,6 +72,7 @@ class Slot:
     name: str
     nonce: str = field(init=False, default="")
     sent_at: float = field(init=False, default=0.0)  # monotonic; first use of the nonce; 0: none
+    called_at: float = field(init=False, default=0.0)  # its latest use
 
     def __post_init__(self) -> None:
         self.draw_nonce()
@@ -140,14 +141,15 @@ class Claims:
         return Finished(said, int(reply[1]), _read_claim(reply[2:], slot))
 
     def _begin_claim(self, slot: Slot) -> dict[str, Argument]:
-        slot.sent_at = slot.sent_at or time.monotonic()
+        slot.called_at = time.monotonic()
+        slot.sent_at = slot.sent_at or slot.called_at
         lease = self._lease_ms
         return {"worker": slot.worker, "slot": slot.name, "nonce": slot.nonce, "lease": lease}
 
 
 def _read_claim(reply: Sequence[Any], slot: Slot) -> Job | NoJob:
     """Read the reply to a claim, and draw the slot's next nonce."""
-    sent_at = slot.sent_at
+    sent_at, called_at = slot.sent_at, slot.called_at
     slot.draw_nonce()
     if not reply or reply[0] == b"more":  # an empty one: nothing was to be claimed
         return NoJob(more=bool(reply))
@@ -157,7 +159,8 @@ def _read_claim(reply: Sequence[Any], slot: Slot) -> Job | NoJob:
     _, job_id, queue, fence, now, payload, words, runs = reply
     word = iter(words)
     job = Job.read(text(job_id), zip(word, word, strict=True))
-    # The record is from before the claim, or from after it.
+    # The record is from before the claim, or from after it: then an earlier call has begun the run.
+    sent_at = sent_at if job.state is State.RUNNING else called_at
     job.queue, job.state, job.worker = text(queue), State.RUNNING, slot.worker
     job.fence, job.attempted_at, job.claim_sent_at = text(fence), int(now), sent_at
     job.started_at = job.started_at or job.attempted_at

@@ -104,6 +104,7 @@ class Unsettled:
 
     def mark_durable(self) -> None:
         """Note, once per process and epoch, that workers have a ledger to look after."""
+        self._client.attach()
         if self._is_marked_in != self._client.epoch:
             self._execute("HSET", self._client.keys("meta"), "durable", "1")
             self._is_marked_in = self._client.epoch

@@ -5,6 +5,7 @@ Next: backend.py stores the job when that transaction commits; if it can't, reco
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 from uuid import UUID
@@ -52,6 +53,16 @@ def check(task: Any, options: Options) -> None:
 def is_used(alias: str, options: Options) -> bool:
     """Return whether this process knows of durable jobs of an alias."""
     return options.durable or alias in _used or any(_is_durable(alias))
+
+
+def announce(engine: Engine) -> None:
+    """Let workers know that there is a ledger, before this process commits its first row.
+
+    Else no worker would look for the row if the process died before it could store the job.
+    """
+    if engine.alias not in _used:
+        with suppress(JobQueueError):  # said again when Redis has stored the job
+            engine.unsettled.mark_durable()
 
 
 def write(alias: str, options: Options, jobs: Sequence[Prepared]) -> None:

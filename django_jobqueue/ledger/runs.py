@@ -19,6 +19,7 @@ from django_jobqueue.ledger import outbox
 from django_jobqueue.ledger.changes import close, final_state, reopen
 from django_jobqueue.ledger.record import row_of
 from django_jobqueue.ledger.table import open_row, row
+from django_jobqueue.signals import job_reopened
 
 if TYPE_CHECKING:
     from django_jobqueue.models import Enqueued
@@ -117,6 +118,8 @@ class LedgerRun:
                 new = row_of(job, self._alias)
                 new.fence, new.accepted_at = job.fence, new.created_at
                 new.save(force_insert=True, using=self._database)
+                if job.round > 1:  # the row of its earlier rounds was removed
+                    job_reopened.send(type(new), row=new)
             elif found.round < job.round:
                 reopen(found, job.round, fence=job.fence, accepted_at=timezone.now())
             else:

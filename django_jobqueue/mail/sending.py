@@ -12,6 +12,7 @@ from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.retry import Exponential
 
 ATTEMPTS = 10
+AUTHENTICATION_REQUIRED = 530  # RFC 4954
 PAUSES = Exponential(base=5, factor=3, cap=3600)  # from 5 s to an hour, four hours in all
 
 _mailers: Any = getattr(mail, "mailers", None)  # before Django 6.1 there are none
@@ -52,5 +53,12 @@ def is_permanent(error: BaseException) -> bool:
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return all(code >= 500 for code, _ in error.recipients.values())
     if isinstance(error, smtplib.SMTPResponseException):
-        return error.smtp_code >= 500 and not isinstance(error, smtplib.SMTPAuthenticationError)
-    return isinstance(error, ValueError)  # an address or header that no mail can have
+        return error.smtp_code >= 500 and not _is_of_settings(error)
+    # An address or header that no mail can have; a bad certificate is a ValueError too.
+    return isinstance(error, ValueError) and not isinstance(error, OSError)
+
+
+def _is_of_settings(error: smtplib.SMTPResponseException) -> bool:
+    """Return whether the server refuses the connection or the log-in, whatever the mail."""
+    kinds = (smtplib.SMTPAuthenticationError, smtplib.SMTPConnectError, smtplib.SMTPHeloError)
+    return isinstance(error, kinds) or error.smtp_code == AUTHENTICATION_REQUIRED

@@ -55,7 +55,8 @@ def _may_see(request: HttpRequest, user: Any, found: JobRequest, has_key: bool) 
         found.is_own = has_key
     else:
         found.is_own = user is not None and user.is_authenticated and found.owner_id == user.pk
-    return found.is_own or _is_let(request, found)
+    found.is_let = not found.is_own and _is_let(request, found)
+    return found.is_own or found.is_let
 
 
 def _is_let(request: HttpRequest, found: JobRequest) -> bool:

@@ -27,7 +27,7 @@ class LinkExpired(Exception):
 def address(job_request: "JobRequest", view: str) -> str:
     """Return the address of a view of a request, with a key if nobody can log in as its owner."""
     path = reverse(f"{NAMESPACE}:{view}", args=[job_request.public_id])
-    if job_request.owner_id is not None:
+    if job_request.owner_id is not None or job_request.is_let:  # a key is the owner's right
         return path
     key = job_request.key or new_key(job_request.public_id)
     return f"{path}?{urlencode({KEY: key})}"

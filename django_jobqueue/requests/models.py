@@ -97,6 +97,7 @@ class JobRequest(models.Model):
 
     key = ""  # of the link by which a person came; new links bear it, so that it expires
     is_own = False  # whether who looks at it has asked for it
+    is_let = False  # whether who looks at it may only because the project says so (MAY_SEE)
 
     objects: ClassVar["models.Manager[JobRequest]"] = models.Manager()
 

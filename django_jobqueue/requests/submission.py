@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from django.core.validators import validate_email
+from django.core.validators import MaxLengthValidator, validate_email
 from django.db import router, transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import get_script_prefix
@@ -53,6 +53,7 @@ def submission(request: HttpRequest, address: str = "") -> Iterator[persons.Pers
     person = persons.of(request, address)
     if person.address:
         validate_email(person.address)
+        MaxLengthValidator(JobRequest._meta.get_field("address").max_length)(person.address)
     with transaction.atomic(using=router.db_for_write(JobRequest)):
         limits.check(person)
         yield person

@@ -197,7 +197,8 @@ class Supervisor:
     def _end(self, child: Child) -> End:
         """Return the end of a process; called once, at once, because its sources change."""
         code = child.process.exitcode or 0
-        end = End(self._kill_at is None or child.killed is not None, self._reason(child, code))
+        was_asked = self._kill_at is not None or (child.is_retired and code == 0)
+        end = End(not was_asked or child.killed is not None, self._reason(child, code))
         if code != 0 and end.lost:
             logger.error("Process %s (pid %s) ended: %s", child.name, child.pid, end.reason)
         return end
@@ -205,8 +206,8 @@ class Supervisor:
     def _release(self, child: Child, end: End) -> bool:
         """Release the jobs of an ended process; return whether nothing is left to do.
 
-        A regular end leaves no job. While Redis is unavailable, only the heartbeat calls Redis,
-        because one call may take seconds.
+        A regular end leaves a job only if a slot's waiting claim got one at its end. While Redis
+        is unavailable, only the heartbeat calls Redis, because one call may take seconds.
         """
         if not self._heartbeat.is_failing:
             try:

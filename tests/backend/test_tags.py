@@ -130,12 +130,15 @@ def test_other_alias_has_tags_of_its_own(engine: Engine) -> None:
 def test_command_cancels_all_of_a_tag(engine: Engine) -> None:
     tasks.noop.using(tags=[TAG]).enqueue_many([()] * 3)
     out = io.StringIO()
-    call_command("jobqueue", "cancel", "--tag", TAG, stdout=out)
+    call_command("jobqueue", "cancel", "--tag", TAG, "--yes", stdout=out)
     assert out.getvalue() == "3 jobs cancelled, 0 running ones told to end.\n"
     assert engine.inspector.count(State.CANCELLED) == 3
 
 
-@pytest.mark.parametrize("words", [(), ("x", "--tag", "t"), ("--tag", ""), ("--tag", "a b")])
+@pytest.mark.parametrize(
+    "words",
+    [(), ("x", "--tag", "t"), ("--tag", ""), ("--tag", "a b"), ("--tag", "t", "--queue", "mail")],
+)
 def test_command_takes_ids_or_a_tag(words: tuple[str, ...]) -> None:
     with pytest.raises(CommandError, match=r"Say which jobs|Give ids of jobs|1 to 64 printable"):
         call_command("jobqueue", "cancel", *words)

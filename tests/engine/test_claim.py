@@ -36,6 +36,17 @@ from tests.support.places import (
 LARGE = 99 * b"x"  # of a payload with a key of its own
 
 
+def test_run_counts_from_the_call_that_began_it(engine: Engine, slot: Slot, make_job: Make) -> None:
+    """After an outage the nonce is old, but not the lease; a repeated call knows no better."""
+    make_job()
+    slot.sent_at = 1.0
+    nonce = slot.nonce
+    job = claimed(engine, slot)
+    assert job.claim_sent_at > 1.0
+    slot.nonce, slot.sent_at = nonce, 1.0
+    assert claimed(engine, slot).claim_sent_at == 1.0
+
+
 def test_queued_job_runs_under_a_lease(engine: Engine, slot: Slot, make_job: Make) -> None:
     """The id moves to the leases; record and slot say who runs it since when."""
     job_id = make_job()

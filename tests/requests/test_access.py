@@ -142,6 +142,17 @@ def test_others_who_may_see_do_not_learn_the_address(
     assert "ada@example.com" not in page
 
 
+def test_who_may_only_see_gets_no_key(
+    of_eve: JobRequest, bob: User, log_in: Any, settings: Any
+) -> None:
+    """Else that person could cancel it, and would count as the one who saw the result."""
+    settings.JOBQUEUE_REQUESTS = {"MAY_SEE": "tests.requests.test_access.colleague"}
+    path = f"/requests/{of_eve.public_id}/"
+    assert "key=" not in log_in(bob).get(path).content.decode()
+    answer = log_in(bob).get(path, headers={"accept": "application/json"})
+    assert "key=" not in answer.content.decode()
+
+
 def colleague(request: Any, job_request: JobRequest) -> bool:
     return bool(request.user.username == "bob" and request.method == "GET")
 

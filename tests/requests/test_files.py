@@ -117,6 +117,32 @@ def test_ended_requests_are_purged_with_their_files(export: JobRequest, ada: Use
     assert not default_storage.exists(name)
 
 
+def test_request_that_was_retried_meanwhile_is_not_purged(
+    export: JobRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is the file that it has by then."""
+    long_ago = timezone.now() - timedelta(days=91)
+    JobRequest.objects.update(finished_at=long_ago, file_expires_at=long_ago)
+    (seen,) = JobRequest.objects.all()
+    JobRequest.objects.update(finished_at=None, file="another.csv")
+    assert not purge._drop_request(seen)
+    assert not purge._drop_file(seen)
+    assert JobRequest.objects.get().file.name == "another.csv"
+
+
+def test_what_can_not_be_purged_holds_up_nothing(
+    export: JobRequest, ada: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    long_ago = timezone.now() - timedelta(days=91)
+    JobRequest.objects.filter(pk=export.pk).update(
+        file="../outside.csv", file_expires_at=long_ago, finished_at=long_ago
+    )
+    JobRequest.objects.create(title="another", finished_at=long_ago)
+    assert purge.purge() == (1, 0)
+    assert [one.pk for one in JobRequest.objects.all()] == [export.pk]
+    assert f"Request {export.pk} can't be purged." in caplog.text
+
+
 def test_many_are_purged_in_chunks(ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(purge, "CHUNK", 2)
     JobRequest.objects.bulk_create(

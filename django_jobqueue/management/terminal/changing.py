@@ -14,7 +14,12 @@ from django_jobqueue.jobs import envelope, phrases
 from django_jobqueue.jobs.job import Job as Snapshot
 from django_jobqueue.jobs.states import State
 from django_jobqueue.management.terminal.asking import confirm
-from django_jobqueue.management.terminal.choosing import add_filters, check_choice, selection
+from django_jobqueue.management.terminal.choosing import (
+    NARROWING,
+    add_filters,
+    check_choice,
+    selection,
+)
 from django_jobqueue.management.terminal.printing import Terminal
 from django_jobqueue.models import Job
 from django_jobqueue.steering.job_action import (
@@ -52,7 +57,7 @@ def requeue(terminal: Terminal, options: dict[str, Any]) -> None:
 def cancel(terminal: Terminal, options: dict[str, Any]) -> None:
     if options["tag"] is None:
         _change(terminal, CANCEL, options)
-    elif options["ids"] or options["all"]:
+    elif options["ids"] or options["all"] or any(options[name] for name in NARROWING):
         raise CommandError(_("Give ids of jobs, or --all and filters, or --tag and a tag."))
     else:
         _cancel_tagged(terminal, options["tag"])
@@ -63,6 +68,7 @@ def _cancel_tagged(terminal: Terminal, tag: str) -> None:
         envelope.check_tag(tag, "--tag")
     except InvalidTask as error:
         raise CommandError(str(error)) from error
+    confirm(terminal, _question(CANCEL, terminal.engine.inspector.tags.count(tag)))
     done = terminal.engine.tags.cancel(tag)
     if terminal.as_json:
         terminal.show_json({"cancelled": done.cancelled, "told_to_end": done.told})

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django_jobqueue import on_commit
 from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.jobs.states import State
+from django_jobqueue.ledger import outbox
 from django_jobqueue.models import Enqueued
 from django_jobqueue.testing import EagerBackend, captured_jobs, drain
 from embedded.server import EmbeddedServer
@@ -103,6 +104,16 @@ def test_order_of_a_transaction_is_kept(ledger: Ledger) -> None:
         ]
     assert queued(ledger) == [result.id for result in results]
     assert ledger.rows.count() == 2
+
+
+def test_first_row_of_a_process_is_announced(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the commit: else no worker would look for it if the process died after that."""
+    monkeypatch.setattr(outbox, "_used", set())
+    with transaction.atomic(using=DATABASE):
+        tasks.add.enqueue(1, 2)
+        assert ledger.engine.unsettled.look().has_ledger
 
 
 def test_cancelled_before_the_commit(ledger: Ledger) -> None:
