@@ -36,7 +36,7 @@ def signed_with(engine: Engine, key: str) -> set[str]:
     return found
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_no_job_keeps_the_old_key(
     worker_process: Callable[..., WorkerProcess],
     engine: Engine,

@@ -16,6 +16,7 @@ from django_jobqueue.engine.key_rotation import KeyRotation
 from django_jobqueue.engine.keys import SCHEMA
 from django_jobqueue.engine.locate import caller_timeouts, worker_timeouts
 from django_jobqueue.engine.scripts import standard
+from django_jobqueue.engine.tags import Cancelled
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
 from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.run import RunResult
@@ -173,6 +174,13 @@ def promote(engine: Engine, make_job: Make) -> tuple[Call, Check]:
 def cancel(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     job_id = make_job()
     return lambda far: far.jobs.cancel(job_id), State.CANCELLED.__eq__
+
+
+@case("cancel_tagged")
+def cancel_tagged(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    """The second call finds none to cancel."""
+    make_job(tags=("a",))
+    return lambda far: far.tags.cancel("a"), Cancelled(0, 0).__eq__
 
 
 @case("pop_ended")
