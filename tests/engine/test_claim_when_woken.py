@@ -42,9 +42,22 @@ class Sleeper:
         return self.found[0]
 
 
-def blocked(engine: Engine) -> int:
+def blocked(engine: Engine, connection: Any) -> bool:
+    """Return whether a connection waits; the server may have others, of workers that end."""
     client: Any = engine.client.redis
-    return int(client.info("clients")["blocked_clients"])
+    return any(
+        each["id"] == str(connection.wanted_id) and "b" in each["flags"]
+        for each in client.client_list()
+    )
+
+
+def only_connection(engine: Engine) -> Any:
+    """Return the connection that the engine uses next, with its id."""
+    engine.client.attach()
+    number = engine.client.execute("CLIENT", "ID")
+    (connection,) = engine.client.sockets.idle
+    connection.wanted_id = number
+    return connection
 
 
 def watched(engine: Engine) -> list[bytes]:
@@ -66,9 +79,9 @@ def test_new_job_is_claimed_at_once(
     engine: Engine, far: Engine, slot: Slot, make_job: Make, queues: tuple[str, ...]
 ) -> None:
     assert far.claims.claim(slot, queues or [ALL_QUEUES]) == NoJob()
-    sent = watched(far)
+    connection, sent = only_connection(far), watched(far)
     sleeper = Sleeper(far, slot, *queues)
-    until(lambda: blocked(engine) == 1)
+    until(lambda: blocked(engine, connection))
     job_id = make_job()
     job = sleeper.wake()
     assert isinstance(job, Job)
@@ -92,17 +105,13 @@ def test_slot_that_goes_claims_nothing(
     engine: Engine, far: Engine, slot: Slot, make_job: Make
 ) -> None:
     """The server drops the claim with the connection."""
-    far.client.attach()
-    connection = far.client.sockets._open()
-    sockets = far.client.sockets
-    sockets.idle.clear()
-    sockets.idle.append(connection)
+    connection = only_connection(far)
     sleeper = threading.Thread(target=lambda: _ignore(far, slot))
     sleeper.start()
-    until(lambda: blocked(engine) == 1)
+    until(lambda: blocked(engine, connection))
     connection._sock.shutdown(2)
     sleeper.join(PATIENCE)
-    until(lambda: blocked(engine) == 0)
+    until(lambda: not blocked(engine, connection))
     job_id = make_job()
     assert places(engine) == {"queued": {"default": [job_id]}}
 
