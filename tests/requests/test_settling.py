@@ -313,3 +313,19 @@ def test_the_time_that_it_took_is_counted_from_the_request(engine: Engine, ada: 
     drain()
     row.refresh_from_db()
     assert row.ended_after == pytest.approx(90, abs=5)
+
+
+def test_retry_after_the_ledger_has_forgotten_the_job_ends_the_request(
+    engine: Engine, ada: User
+) -> None:
+    """The run adds a row anew, which opens the request as a kept one would have."""
+    row = ask(ada, asked_tasks.break_down, "x")
+    drain()
+    row.refresh_from_db()
+    first = row.finished_at
+    Enqueued.objects.filter(pk=row.job_id).delete()
+    assert changes.retry(row)
+    drain()
+    row.refresh_from_db()
+    assert row.is_final
+    assert row.finished_at > first

@@ -6,7 +6,7 @@ local function bad_job(words)
   local at = 1
   while words[at] do
     local id, queue, task, priority, due, payload, more = unpack(words, at, at + 6)
-    -- One look at all words of a good job, because it is what a script of 500 jobs does 500 times.
+    -- One look at all words of a good job, because a script of 100 jobs does it 100 times.
     local is_good = more and #id == 36 and #queue <= 64 and string.find(
       id .. ' ' .. queue .. ' ' .. task .. ' ' .. priority .. ' ' .. due .. ' ' .. more,
       '^[%x-]+ [%w_.-]+ %S+ %-?%d%d?%d? %+?%d* %d%d?$')
