@@ -322,10 +322,13 @@ def test_retry_after_the_ledger_has_forgotten_the_job_ends_the_request(
     row = ask(ada, asked_tasks.break_down, "x")
     drain()
     row.refresh_from_db()
-    first = row.finished_at
-    Enqueued.objects.filter(pk=row.job_id).delete()
+    first, job_id = row.finished_at, row.job_id
+    assert first
+    assert job_id
+    Enqueued.objects.filter(pk=job_id).delete()
     assert changes.retry(row)
     drain()
     row.refresh_from_db()
     assert row.is_final
+    assert row.finished_at
     assert row.finished_at > first
