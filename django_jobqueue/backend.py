@@ -35,8 +35,6 @@ from django_jobqueue.ledger import outbox, rounds
 from django_jobqueue.retry import Seconds
 from django_jobqueue.task import Task, as_called
 
-logger = logging.getLogger("django_jobqueue")
-
 
 class JobQueueBackend(compat.BaseTaskBackend):
     """Store jobs in Redis or Valkey, for `manage.py jobworker` to run."""
@@ -138,12 +136,10 @@ class JobQueueBackend(compat.BaseTaskBackend):
         """
         self.validate_task(task)
         engine = self.engine
-        digest = cached.digest(task, args, kwargs)
-        kept = engine.cached_results.latest(digest)
-        found = cached.as_latest(task, kept)
-        if not kept.is_refreshing and cached.needs_refresh(task, found):
-            prepared = prepare(task, args, kwargs, engine.options, engine.signer)
-            self._refresh(engine, digest, kept.refresh, prepared)
+        make = partial(prepare, task, args, kwargs, engine.options, engine.signer)
+        found, refresh = cached.look_up(engine, task, args, kwargs, make)
+        if refresh is not None:
+            self.note_stored([refresh.prepared], [refresh.stored_at])
         return found
 
     def get_result(self, result_id: str) -> Any:
@@ -253,22 +249,6 @@ class JobQueueBackend(compat.BaseTaskBackend):
         outbox.announce(engine)
         outbox.write(engine.alias, engine.options, prepared)
         on_commit.defer(self._store, engine, prepared, connections[database])
-
-    def _refresh(self, engine: Engine, digest: str, seen: str, prepared: Prepared) -> None:
-        """Store the job that refreshes a value immediately, unless another caller has stored one.
-
-        The caller can use a stale value, so QueueUnavailable is only logged.
-        """
-        engine.check_test_run()
-        job = prepared.job
-        keep = cached.keep_seconds(prepared.task)
-        try:
-            at = engine.cached_results.refresh(digest, job, seen=seen, keep=keep)
-        except QueueUnavailable as error:
-            logger.warning("The latest value of %s is not refreshed: %s", job.task, error)
-        else:
-            if at is not None:
-                self.note_stored([prepared], [at])
 
 
 def prepare(

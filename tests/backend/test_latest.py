@@ -201,8 +201,9 @@ def test_storm_is_over_when_the_job_has_run(engine: Engine, clock: Clock) -> Non
     drain()
 
     prepared = prepare(tasks.fresh, [1], {}, engine.options, engine.signer)
-    tasks.fresh.get_backend()._refresh(engine, name, slow_reader.refresh, prepared)
+    seen = slow_reader.refresh
 
+    assert engine.cached_results.refresh(name, prepared.job, seen=seen, keep=0) is None
     assert prepared.result.is_pending
     assert open_jobs(engine) == 0
 
