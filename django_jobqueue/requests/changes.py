@@ -67,7 +67,7 @@ def _cancel_job(job_request: JobRequest) -> bool:
     except JobNotFound:
         return False
     note = engine.unsettled.held([job_id]).get(job_id) if state.is_final else None
-    if note is not None:
+    if note is not None and note.state.is_final:  # it may have been requeued a moment ago
         settling.settle(engine, note)
     return True
 
