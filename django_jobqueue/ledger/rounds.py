@@ -1,4 +1,4 @@
-"""Requeue and cancel jobs, durable ones by their rows: what Redis has lost too.
+"""Requeue, cancel and delete jobs, durable ones by their rows: what Redis has lost too.
 
 A requeue opens the row for one more round, and Redis gets that round after the commit.
 """
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.jobs import RoundNeeded
+from django_jobqueue.engine.jobs import RoundNeeded, ValueUnsettled
+from django_jobqueue.engine.unsettled import Note
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
 from django_jobqueue.jobs.job import is_id
 from django_jobqueue.jobs.states import State
@@ -72,6 +73,21 @@ def cancel(engine: Engine, job_id: str, reason: str = "cancelled") -> State:
         return found
 
 
+def delete(engine: Engine, job_id: str) -> State | None:
+    """Remove a job with all its keys unless it is running; return its state if it stays.
+
+    The value of a durable job is written to its row first.
+    Raises: JobNotFound, QueueUnavailable, ValueUnsettled.
+    """
+    try:
+        return None if engine.jobs.delete(job_id) else State.RUNNING
+    except ValueUnsettled:
+        held = _settle_end(engine, job_id)
+        if held is not None:
+            engine.unsettled.drop([held.member])
+    return None if engine.jobs.delete(job_id) else State.RUNNING
+
+
 def store(engine: Engine, row: "Enqueued") -> None:
     """Give Redis a job in the round of its row, whether Redis holds it or not.
 
@@ -89,11 +105,12 @@ def _store_again(engine: Engine, row: "Enqueued") -> None:
     outbox.accept(engine.options.database, [job_of(row)])
 
 
-def _settle_end(engine: Engine, job_id: str) -> None:
-    """Write the end of a job to its row, if the row does not tell it yet."""
+def _settle_end(engine: Engine, job_id: str) -> Note | None:
+    """Write the end of a job to its row, if the row does not tell it yet; return how it stands."""
     held = engine.unsettled.held([job_id]).get(job_id)
     if held is not None and held.state.is_final:
         settle(engine, held)
+    return held
 
 
 def _cancel_row(engine: Engine, job_id: str, reason: str, *, whatever: bool) -> State | None:
