@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
+from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import RunResult
@@ -336,3 +337,17 @@ def test_row_that_can_not_be_read_is_no_reason_to_stop(
     assert ledger.reconcile().report.stored == 1
     assert ids_in(ledger.engine) == {two.id}
     assert f"Job {one.id} can't be stored from its row" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_rows_that_can_not_be_read_hold_up_no_others(ledger: Ledger) -> None:
+    """However many they are."""
+    tasks.add.enqueue_many([(n, n) for n in range(CHUNK)])
+    ledger.rows.update(record="nonsense")
+    result = tasks.add.enqueue(1, 2)
+    ledger.rows.update(accepted_at=None)
+    ledger.engine.client.redis.flushall()
+    reconciliation = Reconciliation(ledger.engine)
+    reconciliation.relay(timedelta(0))
+    reconciliation.relay(timedelta(0))
+    assert ids_in(ledger.engine) == {result.id}
