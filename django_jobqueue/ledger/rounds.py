@@ -12,13 +12,12 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.engine.jobs import RoundNeeded, ValueUnsettled
 from django_jobqueue.engine.unsettled import Note
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
-from django_jobqueue.jobs.job import is_id
 from django_jobqueue.jobs.states import State
 from django_jobqueue.ledger import outbox
 from django_jobqueue.ledger.changes import close, final_state, reopen
 from django_jobqueue.ledger.record import job_of
 from django_jobqueue.ledger.settling import Settling, exception_of, settle
-from django_jobqueue.ledger.table import open_row
+from django_jobqueue.ledger.table import has_row, open_row
 from django_jobqueue.ledger.table import row as row_of
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def requeue(engine: Engine, job_id: str) -> State:
         known = needed.round
         _settle_end(engine, job_id)
     except JobNotFound:
-        if not _may_have_row(engine, job_id):
+        if not has_row(engine.options.database, engine.alias, job_id):
             raise
         # It may have been deleted a moment ago, which its row does not tell yet.
         Settling(engine, tidy=lambda: None).settle_all(still=lambda: None)
@@ -64,7 +63,7 @@ def cancel(engine: Engine, job_id: str, reason: str = "cancelled") -> State:
     try:
         return engine.jobs.cancel(job_id, reason)
     except (JobNotFound, QueueUnavailable) as error:
-        if not _may_have_row(engine, job_id):
+        if not has_row(engine.options.database, engine.alias, job_id):
             raise
         unknown = isinstance(error, JobNotFound)
         found = _cancel_row(engine, job_id, reason, whatever=unknown)
@@ -130,7 +129,3 @@ def _cancel_row(engine: Engine, job_id: str, reason: str, *, whatever: bool) -> 
             )
             return State.CANCELLED
     return final_state(row)
-
-
-def _may_have_row(engine: Engine, job_id: str) -> bool:
-    return is_id(job_id) and outbox.is_used(engine.alias, engine.options)

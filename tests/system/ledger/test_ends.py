@@ -6,17 +6,21 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.utils import timezone
 
+from django_jobqueue import paths
+from django_jobqueue.diagnosis.explanation import explain
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.exceptions import JobNotFound
-from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome, State
-from django_jobqueue.ledger import rounds
+from django_jobqueue.ledger import outbox, rounds
 from django_jobqueue.ledger.reconciling import Reconciliation
+from django_jobqueue.ledger.signatures import re_sign_rows
 from django_jobqueue.models import Enqueued
 from django_jobqueue.signals import job_reopened, job_settled
 from django_jobqueue.testing import drain
@@ -351,3 +355,40 @@ def test_rows_that_can_not_be_read_hold_up_no_others(ledger: Ledger) -> None:
     reconciliation.relay(timedelta(0))
     reconciliation.relay(timedelta(0))
     assert ids_in(ledger.engine) == {result.id}
+
+
+def test_fresh_process_finds_rows_that_nothing_tells_of(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No task and no setting, and Redis has lost all that it knew."""
+    one, two = (tasks.plain.using(durable=True).enqueue() for _ in range(2))
+    monkeypatch.setattr(paths, "_tasks", {one.task.module_path: tasks.plain})
+    assert not outbox.is_declared("default", ledger.engine.options)
+    ledger.engine.client.redis.flushall()
+    assert rounds.cancel(ledger.engine, one.id) is State.CANCELLED
+    assert rounds.requeue(ledger.engine, two.id) is State.QUEUED
+    assert ids_in(ledger.engine) == {two.id}
+    assert [row.state for row in ledger.rows] == ["cancelled", "open"]
+    ledger.engine.client.redis.flushall()
+    ledger.rows.update(alias="another")
+    with pytest.raises(JobNotFound):
+        rounds.requeue(ledger.engine, two.id)
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_project_without_the_table_has_no_rows(ledger: Ledger, settings: Any) -> None:
+    """It has not migrated, or has no database; the job is unknown."""
+    settings.TASKS["default"]["OPTIONS"]["DATABASE"] = "empty"
+    settings.TASKS = {**settings.TASKS}
+    sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+    for found in (sqlite, {"ENGINE": "django.db.backends.dummy"}):
+        connections.settings["empty"] = {**connections.settings["default"], **found}
+        try:
+            for change in (rounds.cancel, rounds.requeue, explain):
+                with pytest.raises(JobNotFound):
+                    change(ledger.engine, new_id())
+            assert re_sign_rows(ledger.engine) == 0
+        finally:
+            connections["empty"].close()
+            del connections["empty"]
+            del connections.settings["empty"]
