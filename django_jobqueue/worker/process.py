@@ -210,7 +210,8 @@ def _has_run(loop: SlotLoop) -> bool:
 
 
 def _at_rest(loop: SlotLoop) -> bool:
-    # A loop that is idle under its lock can't claim: it first checks the stop flag.
+    # An idle loop runs nothing. The call in which it waits may claim a job still, which the
+    # supervisor releases when this process has ended.
     with loop.idle_lock:
         return loop.idle
 
