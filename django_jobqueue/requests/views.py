@@ -160,8 +160,9 @@ def index(request: HttpRequest) -> HttpResponse:
 @_for_who_may_see
 def page(request: HttpRequest, job_request: JobRequest) -> HttpResponse:
     """Show one request; the first time that who asked sees its end is noted."""
+    changes.note_seen(job_request)  # first: the bell of the page counts what is unseen
     answer = answers.to_look(request, job_request)
-    changes.note_seen(job_request)
+    changes.note_seen(job_request)  # it may have ended while it was waited for
     return answer
 
 
