@@ -160,6 +160,7 @@ def _loops(
             shared.slot(name),
             burst=config.burst,
             max_jobs=max_jobs,
+            weights=config.weights,
             reports=reports,
         )
         for name in config.slots_of(number)
