@@ -113,7 +113,7 @@ def _database(alias: str, given: conf.Options) -> Iterator[checks.CheckMessage]:
         return
     mode = database.get("OPTIONS", {}).get("transaction_mode")
     is_sqlite = database.get("ENGINE") == "django.db.backends.sqlite3"
-    if is_sqlite and mode not in ("IMMEDIATE", "EXCLUSIVE") and outbox.is_used(alias, given):
+    if is_sqlite and mode not in ("IMMEDIATE", "EXCLUSIVE") and outbox.is_declared(alias, given):
         yield checks.Warning(
             f'TASKS["{alias}"] has durable jobs in DATABASES["{given.database}"], which is SQLite '
             "without transaction_mode: two transactions that read before they write fail with "

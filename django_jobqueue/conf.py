@@ -1,7 +1,8 @@
 """The configuration of one alias: `TASKS[alias]["OPTIONS"]` as a frozen dataclass.
 
 Only this module reads the options. It reads them lazily: nothing happens at import,
-and `override_settings(TASKS=…)` works. Next: engine/locate.py makes a pool of URL or CACHE.
+and `override_settings(TASKS=…)` works. requests/conf.py makes its settings of the same rules.
+Next: engine/locate.py makes a pool of URL or CACHE.
 """
 
 import re
@@ -32,7 +33,8 @@ class Rule(NamedTuple):
     is_secret: bool = False  # errors don't show the value
 
 
-def _option(rule: Rule, default: Any = MISSING) -> Any:
+def option(rule: Rule, default: Any = MISSING) -> Any:
+    """Return a field of a dataclass of options."""
     return field(default=default, repr=not rule.is_secret, metadata={"rule": rule})
 
 
@@ -40,26 +42,46 @@ def _is_number(value: Any, *kinds: type) -> bool:
     return isinstance(value, kinds) and not isinstance(value, bool)
 
 
-def _must(be: str, test: Callable[[Any], object], **more: Any) -> Rule:
+def must(be: str, test: Callable[[Any], object], **more: Any) -> Rule:
     return Rule(lambda value: "" if test(value) else f"it must be {be}.", **more)
 
 
-def _integer(low: int, high: int) -> Rule:
-    return _must(
+def integer(low: int, high: int) -> Rule:
+    return must(
         f"a whole number from {low} to {high}", lambda v: _is_number(v, int) and low <= v <= high
     )
 
 
-def _duration(low: float, high: float) -> Rule:
-    return _must(
+def duration(low: float, high: float) -> Rule:
+    return must(
         f"seconds or a timedelta from {low:g} to {high:g} s",
         lambda v: _is_number(v, int, float, timedelta) and low <= seconds(v) <= high,
         convert=seconds,
     )
 
 
+def rules_of(options: Any) -> dict[str, Rule]:
+    """Return the rules of a dataclass of options, by their names in the settings."""
+    return {each.name.upper(): each.metadata["rule"] for each in fields(options)}
+
+
+def faults_by(rules: Mapping[str, Rule], given: Any, kind: str) -> Iterator[str]:
+    """Yield one sentence for each fault in what the settings give."""
+    if not isinstance(given, Mapping):
+        yield f"it is {given!r}; it must be a mapping of {kind} names and values."
+        return
+    for key, value in given.items():
+        if key not in rules:
+            close = get_close_matches(str(key).upper(), rules, n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(rules)}."
+            yield f"unknown {kind} {key!r}. {hint}"
+        elif message := rules[key].fault(value):
+            shown = "wrong" if rules[key].is_secret else repr(value)
+            yield f"{key} is {shown}; {message}"
+
+
 def _texts(be: str, test: Callable[[str], object] = bool, **more: Any) -> Rule:
-    return _must(
+    return must(
         f"a list of {be}",
         lambda v: isinstance(v, list | tuple) and all(isinstance(t, str) and test(t) for t in v),
         convert=tuple,
@@ -68,7 +90,7 @@ def _texts(be: str, test: Callable[[str], object] = bool, **more: Any) -> Rule:
 
 
 _URL_PASSWORD = re.compile(r"(://[^/?#@]*:)[^/?#]*(?=@)|(?<=password=)[^&#]*")
-_TEXT = _must("a non-empty string", lambda v: isinstance(v, str) and v)
+_TEXT = must("a non-empty string", lambda v: isinstance(v, str) and v)
 
 
 def _text(fault: str, is_wrong: Callable[[str], object], **more: Any) -> Rule:
@@ -97,28 +119,28 @@ _URL = _text(
     lambda v: not v.startswith(("redis://", "rediss://", "unix://")),
     is_secret=True,
 )
-_BOOLEAN = _must("True or False", lambda v: isinstance(v, bool))
+_BOOLEAN = must("True or False", lambda v: isinstance(v, bool))
 _SECRET = _text("", lambda _: False, is_secret=True)
 _PREFIX = _text(
     "it can't contain braces, colons or white space.", lambda v: any(c in v for c in "{}: \n\t")
 )
-_CLUSTER = _must(
+_CLUSTER = must(
     'True, False or a list such as ["10.0.0.2:6379"]',
     lambda v: isinstance(v, bool) or (isinstance(v, list | tuple) and v and all(map(_is_node, v))),
     convert=lambda v: v if isinstance(v, bool) else tuple(v),
 )
-_KEYS = _must(
+_KEYS = must(
     "a list of non-empty strings, the newest first",
     lambda v: v and isinstance(v, list | tuple) and all(isinstance(k, str) and k for k in v),
     convert=tuple,
     is_secret=True,
 )
-_KEPT = _duration(0, 10 * 365 * 86_400)
+_KEPT = duration(0, 10 * 365 * 86_400)
 _RETENTION = Rule(
     lambda v: _by_state(v, _KEPT),
     lambda v: DEFAULT_RETENTION | {state: seconds(kept) for state, kept in v.items()},
 )
-_COUNT = _integer(0, 100_000_000)
+_COUNT = integer(0, 100_000_000)
 _COUNTS = DEFAULT_RETENTION_COUNT.items()
 _RETENTION_COUNT = Rule(
     lambda v: _by_state(v, _COUNT) if isinstance(v, Mapping) else _COUNT.fault(v),
@@ -130,48 +152,48 @@ _RETENTION_COUNT = Rule(
 class Options:
     """The options of one alias; in the settings, their names are in capitals."""
 
-    url: str | None = _option(_URL, None)  # takes precedence over CACHE
-    cache: str | None = _option(_TEXT, None)  # alias of CACHES to take host, login and TLS from
-    username: str | None = _option(_TEXT, None)  # of the Redis user; with URL and with CACHE
-    password: str | None = _option(_SECRET, None)
-    db: int | None = _option(_integer(0, 1_000_000), None)  # None: 1, or the number in URL
+    url: str | None = option(_URL, None)  # takes precedence over CACHE
+    cache: str | None = option(_TEXT, None)  # alias of CACHES to take host, login and TLS from
+    username: str | None = option(_TEXT, None)  # of the Redis user; with URL and with CACHE
+    password: str | None = option(_SECRET, None)
+    db: int | None = option(integer(0, 1_000_000), None)  # None: 1, or the number in URL
     # True: the server is a node of a Redis Cluster. A list names further nodes as "host:port".
-    cluster: bool | tuple[str, ...] = _option(_CLUSTER, False)
-    prefix: str = _option(_PREFIX, "djq")  # first part of every key
+    cluster: bool | tuple[str, ...] = option(_CLUSTER, False)
+    prefix: str = option(_PREFIX, "djq")  # first part of every key
     # The default of `@task(on_commit=…)`, which is True; if given, also that of libraries' tasks.
-    enqueue_on_commit: bool | None = _option(_BOOLEAN, None)
-    database: str = _option(_TEXT, "default")  # enqueues wait for its commit; has the ledger
-    durable: bool = _option(_BOOLEAN, False)  # whether tasks are durable that don't say it
+    enqueue_on_commit: bool | None = option(_BOOLEAN, None)
+    database: str = option(_TEXT, "default")  # enqueues wait for its commit; has the ledger
+    durable: bool = option(_BOOLEAN, False)  # whether tasks are durable that don't say it
     # Whether a test run may store jobs; else a test that forgot to capture them would.
-    store_in_tests: bool = _option(_BOOLEAN, False)
+    store_in_tests: bool = option(_BOOLEAN, False)
     # Dotted paths of classes that see each enqueue and each run, the outermost first.
-    middleware: tuple[str, ...] = _option(
+    middleware: tuple[str, ...] = option(
         _texts('dotted paths of classes, such as ["app.jobs.Timing"]', lambda p: "." in p), ()
     )
     # Dotted path of the backend that sends what QueuedEmailBackend stores; unused with MAILERS.
-    mail_backend: str = _option(
+    mail_backend: str = option(
         _text("it must be the dotted path of a class.", lambda v: "." not in v),
         "django.core.mail.backends.smtp.EmailBackend",
     )
     # The first key signs, all keys verify. Default: SECRET_KEY and its fallbacks.
-    signing_keys: tuple[str, ...] = _option(_KEYS, ())
+    signing_keys: tuple[str, ...] = option(_KEYS, ())
     # Further parts of names; arguments with such names are hidden: see jobs/redaction.py.
-    sensitive: tuple[str, ...] = _option(_texts('parts of names, such as ["passwort"]'), ())
+    sensitive: tuple[str, ...] = option(_texts('parts of names, such as ["passwort"]'), ())
     # Seconds that a caller waits for Redis, for a connection and for a reply; it tries twice.
-    timeout: float = _option(_duration(0.05, 60), 1.0)
-    max_payload: int = _option(_integer(1, 64 * 1024 * 1024), 65_536)  # bytes of JSON arguments
-    max_result: int = _option(_integer(1, 64 * 1024 * 1024), 262_144)  # bytes of JSON result
-    lease: float = _option(_duration(1, 600), 30.0)  # seconds a claim lasts without renewal
+    timeout: float = option(duration(0.05, 60), 1.0)
+    max_payload: int = option(integer(1, 64 * 1024 * 1024), 65_536)  # bytes of JSON arguments
+    max_result: int = option(integer(1, 64 * 1024 * 1024), 262_144)  # bytes of JSON result
+    lease: float = option(duration(1, 600), 30.0)  # seconds a claim lasts without renewal
     # Attempts of a job whose task sets none, such as one of a library.
-    max_attempts: int = _option(_integer(1, 1_000_000), DEFAULT_MAX_ATTEMPTS)
+    max_attempts: int = option(integer(1, 1_000_000), DEFAULT_MAX_ATTEMPTS)
     # Runs of a job that may be lost with their worker before the job fails.
-    max_recoveries: int = _option(_integer(0, 1000), DEFAULT_MAX_RECOVERIES)
+    max_recoveries: int = option(integer(0, 1000), DEFAULT_MAX_RECOVERIES)
     # Seconds that a job with an unknown task waits before it fails.
-    unknown_task_grace: float = _option(_duration(0, 30 * 86_400), 3600.0)
-    retention: Mapping[str, float] = _option(_RETENTION)  # seconds a job is kept, per final state
+    unknown_task_grace: float = option(duration(0, 30 * 86_400), 3600.0)
+    retention: Mapping[str, float] = option(_RETENTION)  # seconds a job is kept, per final state
     # Jobs kept per queue, per final state; in the settings one number stands for all states.
-    retention_count: Mapping[str, int] = _option(_RETENTION_COUNT)
-    ledger_retention: float = _option(_KEPT, 14 * 86_400.0)  # seconds that a final row is kept
+    retention_count: Mapping[str, int] = option(_RETENTION_COUNT)
+    ledger_retention: float = option(_KEPT, 14 * 86_400.0)  # seconds that a final row is kept
 
     @property
     def cluster_nodes(self) -> tuple[str, ...]:
@@ -183,10 +205,8 @@ class Options:
         return int(self.lease * 1000)
 
 
-NAMES = {option.name.upper(): option.name for option in fields(Options)}
-_RULES: dict[str, Rule] = {
-    option.name.upper(): option.metadata["rule"] for option in fields(Options)
-}
+NAMES = {each.name.upper(): each.name for each in fields(Options)}
+_RULES = rules_of(Options)
 
 
 def load(alias: str) -> Options:
@@ -243,14 +263,4 @@ def hide_password(alias: str) -> None:
 
 def faults(given: Any) -> Iterator[str]:
     """Yield one sentence for each fault in `OPTIONS`."""
-    if not isinstance(given, Mapping):
-        yield f"it is {given!r}; it must be a mapping of option names and values."
-        return
-    for key, value in given.items():
-        if key not in NAMES:
-            close = get_close_matches(str(key).upper(), NAMES, n=1)
-            hint = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(NAMES)}."
-            yield f"unknown option {key!r}. {hint}"
-        elif message := _RULES[key].fault(value):
-            shown = "wrong" if _RULES[key].is_secret else repr(value)
-            yield f"{key} is {shown}; {message}"
+    return faults_by(_RULES, given, "option")

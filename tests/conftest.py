@@ -19,7 +19,6 @@ from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.scripts import Scripts
 from django_jobqueue.jobs.job import new_id
-from django_jobqueue.ledger import outbox
 from django_jobqueue.schedules import spec
 from django_jobqueue.schedules.stored import enter_after_migrate
 from embedded.server import EmbeddedServer
@@ -159,12 +158,11 @@ def declarations(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def nothing_durable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this process know of no durable jobs, though other tests' modules define some."""
+    """Let this process know of no durable tasks, though other tests' modules define some."""
     known = {
         path: task for path, task in paths._tasks.items() if not getattr(task, "durable", None)
     }
     monkeypatch.setattr(paths, "_tasks", known)
-    monkeypatch.setattr(outbox, "_used", set())
 
 
 @pytest.fixture

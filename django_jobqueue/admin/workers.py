@@ -65,7 +65,7 @@ class WorkerAdmin(LiveModelAdmin[Worker]):
 
     @admin.display(description=gettext_lazy("queues"))
     def queues(self, row: Worker) -> str:
-        return one_line(", ".join(row.stats.queues)) or _("all")
+        return one_line(", ".join(row.stats.served)) or _("all")
 
     @admin.display(description=gettext_lazy("busy slots"))
     def slots(self, row: Worker) -> str:

@@ -13,11 +13,10 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.engine.situation import MINUTES, Situation, read_situation
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs import phrases
-from django_jobqueue.jobs.job import is_id
 from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.jobs.states import OPEN, Reason, State
 from django_jobqueue.jobs.text import one_line
-from django_jobqueue.ledger import outbox, table
+from django_jobqueue.ledger import table
 
 GRACE_MS = 2_000  # a job that is due is promoted within a second, if somebody is there to do it
 
@@ -52,10 +51,10 @@ def explain(engine: Engine, job_id: str) -> list[str]:
 
 
 def _waits_in_ledger(engine: Engine, job_id: str) -> bool:
-    if not is_id(job_id) or not outbox.is_used(engine.alias, engine.options):
+    database = engine.options.database
+    if not table.has_row(database, engine.alias, job_id):
         return False
-    found = table.row(engine.options.database, job_id)
-    return found.filter(alias=engine.alias, state=OPEN).exists()
+    return table.row(database, job_id).filter(state=OPEN).exists()
 
 
 class Explanation:

@@ -19,8 +19,8 @@ from django_jobqueue.engine.schedules import ScheduleStats
 from django_jobqueue.engine.server import ServerStats, read_server
 from django_jobqueue.engine.workers import WorkerStats
 from django_jobqueue.jobs.states import State
-from django_jobqueue.ledger import outbox
 from django_jobqueue.ledger.lag import Lag, lag
+from django_jobqueue.ledger.table import has_rows
 from django_jobqueue.schedules.stored import current
 
 MOST_SCHEDULES = 500  # schedules whose fires are looked at
@@ -139,7 +139,7 @@ def _from_database(engine: Engine) -> _Known:
     names = [spec.name for spec in listing.specs[:MOST_SCHEDULES]]
     found = engine.inspector.schedules.stats(names)
     stats = {name: found.get(name, ScheduleStats()) for name in names}
-    has_ledger = outbox.is_used(engine.alias, engine.options)
+    has_ledger = has_rows(engine.options.database, engine.alias)
     return _Known(stats, listing.faults, lag(engine) if has_ledger else None, _requests(engine))
 
 

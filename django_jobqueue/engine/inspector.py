@@ -101,23 +101,25 @@ class Inspector(QueueReader):
             if fields or fields is None
         ]
 
-    def glance(self, job_id: str, queue: str) -> tuple[Job | None, int | None]:
-        """Return a job's small fields and progress, and how many jobs are claimed before it.
+    def glance(self, job_id: str, queue: str) -> tuple[Job | None, int | None, int]:
+        """Return a job's small fields and progress, how many jobs are before it, its lease's end.
 
-        It is one round trip of three cheap commands, for pages that ask again and again. None stand
-        for an unknown job, and for one that is not queued in `queue`.
+        It is one round trip of four cheap commands, for pages that ask again and again. None stand
+        for an unknown job, and for one that is not queued in `queue`; 0: it does not run.
         """
 
         def ask(pipe: Pipeline) -> None:
             pipe.hgetall(self._keys("job", job_id))
             pipe.get(self._keys("progress", job_id))
             pipe.zrank(self._index(State.QUEUED, queue), job_id)
+            pipe.zscore(self._index(State.RUNNING, queue), job_id)
 
-        fields, done, rank = self._read(ask)
+        fields, done, rank, lease_ends = self._read(ask)
         if not fields or not fields.keys() & {b"state", b"task"}:  # see whole_job in ending.lua
-            return None, None
+            return None, None, 0
         job = Job.read(job_id, fields.items(), progress=_progress(done))
-        return job, None if rank is None or job.state is not State.QUEUED else int(rank)
+        place = None if rank is None or job.state is not State.QUEUED else int(rank)
+        return job, place, int(lease_ends or 0)
 
     def workers(self) -> list[WorkerStats]:
         """Return all workers that have a record."""

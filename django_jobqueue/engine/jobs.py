@@ -27,6 +27,13 @@ class RoundNeeded(JobQueueError):
         self.round = round  # of the job now
 
 
+class ValueUnsettled(JobQueueError):
+    """A durable job was not deleted: its value must be written to its row first."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"The durable job {job_id} stays until its value is in its row.")
+
+
 class Jobs:
     """Write single jobs of one alias."""
 
@@ -87,11 +94,13 @@ class Jobs:
     def delete(self, job_id: str) -> bool:
         """Remove a job with all its keys unless it is running; return whether it was removed.
 
-        Raises: JobNotFound.
+        Raises: JobNotFound, ValueUnsettled.
         """
         reply = self._run("delete", id=job_id)
         if not reply:
             raise JobNotFound(f"There is no job {job_id}.")
+        if reply[1] == b"unsettled":
+            raise ValueUnsettled(job_id)
         return not reply[1]
 
     def progress(self, job_id: str, fence: str, current: int, total: int, said: str) -> bool:

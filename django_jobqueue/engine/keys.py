@@ -250,7 +250,7 @@ KINDS: dict[str, Kind] = {
         of="worker id",
         holds=(
             "host, pid, queues, processes, threads, version, started_at, seen_at, stopping; "
-            "fault: what is wrong with it"
+            "weights: of the queues, if they have some; fault: what is wrong with it"
         ),
         until="10 minutes after it was last seen",
     ),

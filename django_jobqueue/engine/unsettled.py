@@ -29,6 +29,11 @@ class Note(NamedTuple):
     at: int  # ms since the epoch
     has_task: bool = True  # False: its record is damaged
 
+    @property
+    def member(self) -> bytes:
+        """Return it as `note_unsettled` of lua/shared/rare/ending.lua writes it."""
+        return f"{self.id} {self.round} {self.state} {self.reason}".encode()
+
 
 class Look(NamedTuple):
     """What there is to do for a maintenance process."""

@@ -21,6 +21,7 @@ class WorkerStats:
     host: str
     pid: int
     queues: tuple[str, ...]
+    weights: tuple[str, ...]  # of the queues; none: they are served in their order
     processes: int
     threads: int
     version: str
@@ -34,6 +35,11 @@ class WorkerStats:
     def slots(self) -> int:
         return self.processes * self.threads
 
+    @property
+    def served(self) -> list[str]:
+        """Return its queues as `jobworker --queues` takes them; none: all."""
+        return named(self.queues, self.weights)
+
     def is_unseen(self, now: int, lease_ms: int) -> bool:
         """Return whether the worker has missed its renewals: it is gone, or cut off."""
         return now - self.seen_at > MISSED_RENEWALS * lease_ms / 3
@@ -44,6 +50,13 @@ class WorkerStats:
 
     def serves(self, queue: str) -> bool:
         return not self.queues or queue in self.queues or ALL_QUEUES in self.queues
+
+
+def named(queues: Sequence[str], weights: Sequence[object]) -> list[str]:
+    """Return queues with their weights, if they have some."""
+    if len(weights) != len(queues):
+        return list(queues)
+    return [f"{name}:{weight}" for name, weight in zip(queues, weights, strict=True)]
 
 
 class WorkerReader:
@@ -105,6 +118,7 @@ def read_worker(name: str, fields: dict[bytes, bytes], running: Sequence[str]) -
         host=word(b"host"),
         pid=ms_in(fields, b"pid"),
         queues=tuple(word(b"queues").split()),
+        weights=tuple(word(b"weights").split()),
         processes=ms_in(fields, b"processes", 1),
         threads=ms_in(fields, b"threads", 1),
         version=word(b"version"),

@@ -4,7 +4,7 @@ Next: backend.py stores the job when that transaction commits; if it can't, reco
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
@@ -21,7 +21,7 @@ from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.prepared import Prepared
 from django_jobqueue.jobs.states import OPEN
 from django_jobqueue.ledger.record import row_of
-from django_jobqueue.ledger.table import row, rows
+from django_jobqueue.ledger.table import is_there, row, rows
 from django_jobqueue.paths import registered
 
 logger = logging.getLogger("django_jobqueue")
@@ -30,7 +30,7 @@ logger = logging.getLogger("django_jobqueue")
 # part of the run's commit.
 inside: ContextVar[str] = ContextVar("django_jobqueue_atomic_run", default="")
 
-_used: set[str] = set()  # aliases for which this process has written a row
+_announced: set[str] = set()  # aliases of which this process has told workers, or tried to
 
 
 def is_wanted(task: Any, options: Options) -> bool:
@@ -50,9 +50,14 @@ def check(task: Any, options: Options) -> None:
         )
 
 
-def is_used(alias: str, options: Options) -> bool:
-    """Return whether this process knows of durable jobs of an alias."""
-    return options.durable or alias in _used or any(_is_durable(alias))
+def is_declared(alias: str, options: Options) -> bool:
+    """Return whether the settings or a known task of the alias say that there will be rows.
+
+    So a worker looks after them from its start, and needs nobody to announce them.
+    """
+    return options.durable or any(
+        task.backend == alias and getattr(task, "durable", None) for task in registered().values()
+    )
 
 
 def announce(engine: Engine) -> None:
@@ -60,14 +65,14 @@ def announce(engine: Engine) -> None:
 
     Else no worker would look for the row if the process died before it could store the job.
     """
-    if engine.alias not in _used:
+    if engine.alias not in _announced:
+        _announced.add(engine.alias)
         with suppress(JobQueueError):  # said again when Redis has stored the job
             engine.unsettled.mark_durable()
 
 
 def write(alias: str, options: Options, jobs: Sequence[Prepared]) -> None:
     """Write the rows of new jobs; each job's delay counts from now on."""
-    _used.add(alias)
     new = [row_of(one.job, alias) for one in jobs]
     if len(new) == 1:
         new[0].save(force_insert=True, using=options.database)
@@ -100,11 +105,5 @@ def accept(database: str, jobs: Sequence[Job]) -> None:
 
 def drop(options: Options, job_id: str) -> None:
     """Remove the row of a job whose enqueue was cancelled before its commit."""
-    row(options.database, job_id).filter(accepted_at=None, state=OPEN).delete()
-
-
-def _is_durable(alias: str) -> Iterator[bool]:
-    """Yield for each known task of the alias whether it is durable."""
-    for task in registered().values():
-        if task.backend == alias:
-            yield getattr(task, "durable", None) is True
+    if is_there(options.database):
+        row(options.database, job_id).filter(accepted_at=None, state=OPEN).delete()

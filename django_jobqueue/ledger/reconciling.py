@@ -57,7 +57,7 @@ class Reconciliation:
         self._engine = engine
         self._settling = Settling(engine, tidy)
         self._still = still
-        self._at = FIRST  # where the walk goes on
+        self._at = self._relayed = FIRST  # where the walk and the relay go on
         self.report = Report()
 
     def run_all(self) -> None:
@@ -81,17 +81,17 @@ class Reconciliation:
         self.report.settled += self._settling.settle_all(self._still)
 
     def relay(self, after: timedelta = RELAY_AFTER) -> bool:
-        """Store jobs that Redis has not accepted yet; return whether more may be left.
+        """Store a page of jobs that Redis has not accepted yet; return whether more may be left.
 
         Raises: QueueUnavailable.
         """
         self.settle()
         self._still()
         waiting = self._open().filter(accepted_at=None, created_at__lte=timezone.now() - after)
-        found = list(waiting[:CHUNK])
-        before = self.report.stored
-        self._store(found)
-        return len(found) == CHUNK and self.report.stored > before
+        page = list(waiting.filter(job_id__gt=self._relayed)[:CHUNK])
+        self._store(page)
+        self._relayed = page[-1].job_id if len(page) == CHUNK else FIRST
+        return self._relayed != FIRST
 
     def walk(self) -> bool:
         """Compare a page of open rows with Redis; return whether this was not the last one.

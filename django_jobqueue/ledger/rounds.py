@@ -1,4 +1,4 @@
-"""Requeue and cancel jobs, durable ones by their rows: what Redis has lost too.
+"""Requeue, cancel and delete jobs, durable ones by their rows: what Redis has lost too.
 
 A requeue opens the row for one more round, and Redis gets that round after the commit.
 """
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.jobs import RoundNeeded
+from django_jobqueue.engine.jobs import RoundNeeded, ValueUnsettled
+from django_jobqueue.engine.unsettled import Note
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
-from django_jobqueue.jobs.job import is_id
 from django_jobqueue.jobs.states import State
 from django_jobqueue.ledger import outbox
 from django_jobqueue.ledger.changes import close, final_state, reopen
 from django_jobqueue.ledger.record import job_of
 from django_jobqueue.ledger.settling import Settling, exception_of, settle
-from django_jobqueue.ledger.table import open_row
+from django_jobqueue.ledger.table import has_row, open_row
 from django_jobqueue.ledger.table import row as row_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def requeue(engine: Engine, job_id: str) -> State:
         known = needed.round
         _settle_end(engine, job_id)
     except JobNotFound:
-        if not _may_have_row(engine, job_id):
+        if not has_row(engine.options.database, engine.alias, job_id):
             raise
         # It may have been deleted a moment ago, which its row does not tell yet.
         Settling(engine, tidy=lambda: None).settle_all(still=lambda: None)
@@ -63,13 +63,28 @@ def cancel(engine: Engine, job_id: str, reason: str = "cancelled") -> State:
     try:
         return engine.jobs.cancel(job_id, reason)
     except (JobNotFound, QueueUnavailable) as error:
-        if not _may_have_row(engine, job_id):
+        if not has_row(engine.options.database, engine.alias, job_id):
             raise
         unknown = isinstance(error, JobNotFound)
         found = _cancel_row(engine, job_id, reason, whatever=unknown)
         if found is None:
             raise
         return found
+
+
+def delete(engine: Engine, job_id: str) -> State | None:
+    """Remove a job with all its keys unless it is running; return its state if it stays.
+
+    The value of a durable job is written to its row first.
+    Raises: JobNotFound, QueueUnavailable, ValueUnsettled.
+    """
+    try:
+        return None if engine.jobs.delete(job_id) else State.RUNNING
+    except ValueUnsettled:
+        held = _settle_end(engine, job_id)
+        if held is not None:
+            engine.unsettled.drop([held.member])
+    return None if engine.jobs.delete(job_id) else State.RUNNING
 
 
 def store(engine: Engine, row: "Enqueued") -> None:
@@ -89,11 +104,12 @@ def _store_again(engine: Engine, row: "Enqueued") -> None:
     outbox.accept(engine.options.database, [job_of(row)])
 
 
-def _settle_end(engine: Engine, job_id: str) -> None:
-    """Write the end of a job to its row, if the row does not tell it yet."""
+def _settle_end(engine: Engine, job_id: str) -> Note | None:
+    """Write the end of a job to its row, if the row does not tell it yet; return how it stands."""
     held = engine.unsettled.held([job_id]).get(job_id)
     if held is not None and held.state.is_final:
         settle(engine, held)
+    return held
 
 
 def _cancel_row(engine: Engine, job_id: str, reason: str, *, whatever: bool) -> State | None:
@@ -113,7 +129,3 @@ def _cancel_row(engine: Engine, job_id: str, reason: str, *, whatever: bool) -> 
             )
             return State.CANCELLED
     return final_state(row)
-
-
-def _may_have_row(engine: Engine, job_id: str) -> bool:
-    return is_id(job_id) and outbox.is_used(engine.alias, engine.options)

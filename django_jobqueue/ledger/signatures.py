@@ -5,9 +5,8 @@ from uuid import UUID
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import BadSignature
-from django_jobqueue.ledger.outbox import is_used
 from django_jobqueue.ledger.record import job_of, with_payload
-from django_jobqueue.ledger.table import rows
+from django_jobqueue.ledger.table import is_there, rows
 
 if TYPE_CHECKING:
     from django_jobqueue.models import Enqueued
@@ -17,7 +16,7 @@ PAGE = 100  # rows read at once: at most 6 MiB by the default cap of a payload
 
 def re_sign_rows(engine: Engine) -> int:
     """Sign the payloads of all rows again that an older key signed; return how many."""
-    if not is_used(engine.alias, engine.options) and not engine.unsettled.look().has_ledger:
+    if not is_there(engine.options.database):
         return 0
     own = rows(engine.options.database).filter(alias=engine.alias)
     changed, last = 0, UUID(int=0)

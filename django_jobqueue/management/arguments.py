@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
+from typing import NamedTuple
 
 from django.core.management.base import CommandError
 
@@ -20,13 +21,61 @@ from django_jobqueue.paths import registered
 
 logger = logging.getLogger("django_jobqueue.worker")
 
+HIGHEST_WEIGHT = 1000
+
+
+class Queues(NamedTuple):
+    """The queues that a worker is to serve."""
+
+    names: tuple[str, ...]
+    weights: tuple[int, ...]  # none: in their order
+
 
 def queues(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    for name in names or [text]:
-        if name != ALL_QUEUES and not QUEUE_PATTERN.fullmatch(name):
-            raise ArgumentTypeError(f"{name!r} is no queue name: letters, digits, '_', '-', '.'")
+    names = _parts(text)
+    for name in names:
+        _check_queue(name)
     return tuple(dict.fromkeys(names))
+
+
+def queues_to_serve(text: str) -> Queues:
+    """Read names such as mail,default, or names with weights such as mail:5,default:1."""
+    found = [_weighted(part) for part in _parts(text)]
+    weights = dict(found)
+    if not any(weights.values()):
+        return Queues(tuple(weights), ())
+    for name, weight in found:
+        if name == ALL_QUEUES:
+            raise ArgumentTypeError(f"{text!r}: '*' has no place among weights: name the queues")
+        if not weight:
+            raise ArgumentTypeError(
+                f"{text!r}: {name!r} has no weight: give all queues one, such as {name}:1, or none"
+            )
+    if len(weights) < len(found):
+        raise ArgumentTypeError(f"{text!r} names a queue twice")
+    return Queues(tuple(weights), tuple(weights.values()))
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()] or [text]
+
+
+def _check_queue(name: str) -> None:
+    if name != ALL_QUEUES and not QUEUE_PATTERN.fullmatch(name):
+        raise ArgumentTypeError(f"{name!r} is no queue name: letters, digits, '_', '-', '.'")
+
+
+def _weighted(text: str) -> tuple[str, int]:
+    """Read a queue and its weight; 0: it has none."""
+    name, colon, weight = text.partition(":")
+    _check_queue(name)
+    if not colon:
+        return name, 0
+    if not weight.isdecimal() or not 1 <= int(weight) <= HIGHEST_WEIGHT:
+        raise ArgumentTypeError(
+            f"{text!r}: its weight must be a whole number from 1 to {HIGHEST_WEIGHT}"
+        )
+    return name, int(weight)
 
 
 def check_queues(engine: Engine, wanted: Sequence[str] | None) -> None:

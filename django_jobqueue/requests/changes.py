@@ -4,14 +4,14 @@ Several requests may share a job, which is cancelled when the last one is.
 """
 
 from django.db import router, transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from django_jobqueue.engine import get_engine
 from django_jobqueue.exceptions import JobNotFound
-from django_jobqueue.ledger import rounds, settling
-from django_jobqueue.requests.models import JobRequest, RequestState
-from django_jobqueue.requests.settling import reopen, withdraw
+from django_jobqueue.ledger import rounds, settling, table
+from django_jobqueue.models import Enqueued, LedgerState
+from django_jobqueue.requests.models import JobRequest
+from django_jobqueue.requests.settling import reopen, settle_requests, withdraw
 
 
 def note_seen(job_request: JobRequest) -> None:
@@ -29,11 +29,10 @@ def cancel(job_request: JobRequest) -> bool:
     Raises: QueueUnavailable.
     """
     with transaction.atomic(using=router.db_for_write(JobRequest)):
-        sharing = {row.pk: row for row in _sharing(job_request).select_for_update().order_by("pk")}
-        found = sharing.pop(job_request.pk)
+        found, others = _locked(job_request)
         if found.is_final:
             return False
-        if not all(row.is_final for row in sharing.values()):
+        if not all(other.is_final for other in others):
             withdraw(found)
             return True
     return _cancel_job(found)
@@ -42,17 +41,21 @@ def cancel(job_request: JobRequest) -> bool:
 def retry(job_request: JobRequest) -> bool:
     """Run the job of a request again that did not succeed; return whether that was possible.
 
+    Who has left a job that goes on joins it again, and is told its result if it has succeeded.
     Raises: QueueUnavailable.
     """
-    found = _sharing(job_request).get(pk=job_request.pk)
-    if not found.can_retry or found.job_id is None:
-        return False
-    others = _sharing(found).exclude(pk=found.pk).filter(state=RequestState.OPEN)
     try:
         with transaction.atomic(using=router.db_for_write(JobRequest)):
+            row = _locked_row(job_request)  # first, as whoever ends the job does
+            found, others = _locked(job_request)
+            if not found.can_retry or found.job_id is None:
+                return False
             if found.withdrawn:
                 reopen(found)
-            if not others.exists():  # else the job goes on for them
+                if row is not None and row.state == LedgerState.SUCCEEDED:
+                    settle_requests(Enqueued, row, None)
+                    return True
+            if all(other.is_final for other in others):  # else the job goes on for them
                 rounds.requeue(get_engine(found.alias), str(found.job_id))
     except JobNotFound:
         return False
@@ -66,13 +69,33 @@ def _cancel_job(job_request: JobRequest) -> bool:
         state = rounds.cancel(engine, job_id)
     except JobNotFound:
         return False
-    note = engine.unsettled.held([job_id]).get(job_id) if state.is_final else None
-    if note is not None and note.state.is_final:  # it may have been requeued a moment ago
-        settling.settle(engine, note)
+    if state.is_final:
+        note = engine.unsettled.held([job_id]).get(job_id)
+        if note is not None and note.state.is_final:  # it may have been requeued a moment ago
+            settling.settle(engine, note)
+        _end_with_row(job_request)
     return True
 
 
-def _sharing(job_request: JobRequest) -> "QuerySet[JobRequest]":
-    """Return the requests of its job, itself among them."""
+def _end_with_row(job_request: JobRequest) -> None:
+    """End a request that is open though the row of its job is final."""
+    with transaction.atomic(using=router.db_for_write(JobRequest)):
+        row = _locked_row(job_request)
+        if row is not None and row.is_final:
+            settle_requests(Enqueued, row, None)
+
+
+def _locked_row(job_request: JobRequest) -> Enqueued | None:
+    """Return the row of its job, which can't end until the open transaction does."""
+    database = router.db_for_write(JobRequest)
+    if job_request.job_id is None or get_engine(job_request.alias).options.database != database:
+        return None
+    return table.row(database, str(job_request.job_id)).select_for_update().first()
+
+
+def _locked(job_request: JobRequest) -> tuple[JobRequest, list[JobRequest]]:
+    """Return a request as it is now, and the others of its job; all are locked, in their order."""
     rows = JobRequest.objects.using(router.db_for_write(JobRequest))
-    return rows.filter(job_id=job_request.job_id)
+    sharing = rows.filter(job_id=job_request.job_id).select_for_update().order_by("pk")
+    found = {row.pk: row for row in sharing}
+    return found.pop(job_request.pk), list(found.values())

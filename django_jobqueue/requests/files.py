@@ -2,7 +2,6 @@
 
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 from django.core.files.storage import Storage
 from django.db import router, transaction
@@ -11,18 +10,18 @@ from django_jobqueue.requests.models import JobRequest
 
 
 def drop(job_request: JobRequest) -> None:
-    """Delete the file of a request, unless another request of the job offers it too.
+    """Delete the file of a request, unless another request offers it too.
 
     Do so before its row stops naming it: then a crash leaves no file that nobody knows.
     """
-    _drop(job_request.file.storage, job_request.file.name, job_request.job_id, job_request.pk)
+    _drop(job_request.file.storage, job_request.file.name, job_request.pk)
 
 
 def drop_on_commit(job_request: JobRequest, database: str | None = None) -> None:
     """Delete the file that a request has now, when the open transaction is committed."""
     if job_request.file:
-        file, row = job_request.file, job_request
-        call = partial(_drop, file.storage, file.name, row.job_id, row.pk)
+        file = job_request.file
+        call = partial(_drop, file.storage, file.name, job_request.pk)
         transaction.on_commit(call, using=database, robust=True)
 
 
@@ -31,8 +30,7 @@ def drop_after_delete(sender: Any, instance: JobRequest, using: str, **kwargs: A
     drop_on_commit(instance, using)
 
 
-def _drop(storage: Storage, name: str | None, job_id: UUID | None, pk: Any) -> None:
+def _drop(storage: Storage, name: str | None, pk: Any) -> None:
     rows = JobRequest.objects.using(router.db_for_write(JobRequest))
-    is_shared = job_id is not None and rows.filter(job_id=job_id, file=name).exclude(pk=pk).exists()
-    if name and not is_shared:
+    if name and not rows.filter(file=name).exclude(pk=pk).exists():
         storage.delete(name)

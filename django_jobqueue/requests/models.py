@@ -132,6 +132,7 @@ class JobRequest(models.Model):
                 fields=["mail_state"],
                 condition=Q(mail_state__in=("queued", "failed")),
             ),
+            models.Index(name="djq_request_file", fields=["file"], condition=~Q(file="")),
             models.Index(
                 name="djq_request_files",
                 fields=["file_expires_at"],

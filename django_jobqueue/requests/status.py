@@ -6,7 +6,7 @@ Reading it costs one round trip to Redis, none once the request has ended.
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
@@ -32,6 +32,7 @@ class Status:
     now: datetime
     job: Job | None = None  # None: the request has ended, or Redis doesn't know the job (yet)
     place: int | None = None  # how many jobs are before it
+    lease_ends: int = 0  # ms since the epoch; 0: it does not run, or that is not known
     is_away: bool = False  # Redis does not answer
 
     @property
@@ -99,14 +100,14 @@ class Status:
         return expected - self.elapsed if expected and expected > self.elapsed else None
 
     def _by_speed(self) -> float | None:
-        progress = self.progress
-        if progress is None or self.job is None or not self.job.attempted_at:
+        """Return the seconds that the rest takes, unless the job's worker may be dead."""
+        progress, now = self.progress, self.now.timestamp() * 1000
+        if progress is None or self.job is None or self.lease_ends < now:
             return None
         if progress.percent < ENOUGH or progress.current > progress.total:
             return None
-        started = datetime.fromtimestamp(self.job.attempted_at / 1000, UTC)
-        ran = (self.now - started).total_seconds() if self.now.tzinfo else 0.0
-        return max(0.0, ran) * (progress.total - progress.current) / progress.current
+        ran = max(0.0, now - self.job.attempted_at) / 1000
+        return ran * (progress.total - progress.current) / progress.current
 
     @property
     def times(self) -> str:
@@ -155,14 +156,14 @@ def of(job_request: JobRequest) -> Status:
         return Status(job_request=job_request, now=now)
     try:
         inspector = get_engine(job_request.alias).inspector
-        job, place = inspector.glance(str(job_request.job_id), job_request.queue)
+        job, place, lease_ends = inspector.glance(str(job_request.job_id), job_request.queue)
     except JobQueueError:
         return Status(job_request=job_request, now=now, is_away=True)
-    return Status(job_request=job_request, now=now, job=job, place=place)
+    return Status(job_request=job_request, now=now, job=job, place=place, lease_ends=lease_ends)
 
 
 def of_each(job_requests: Sequence[JobRequest]) -> list[Status]:
-    """Return how many requests stand now, without their places; it is one round trip per alias."""
+    """Return how many requests stand now, without places and leases; one round trip per alias."""
     now = timezone.now()
     jobs: dict[str, Job] = {}
     is_open = [row for row in job_requests if not row.is_final and row.job_id]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator, validate_email
 from django.db import router, transaction
 from django.http import HttpRequest, HttpResponse
@@ -19,6 +20,10 @@ from django_jobqueue.models import Enqueued
 from django_jobqueue.requests import answers, estimates, limits, persons, settling
 from django_jobqueue.requests.models import LONGEST_TITLE, JobRequest
 from django_jobqueue.task import as_task
+
+
+class BadAddress(ValidationError):
+    """An anonymous person has given an address that is none."""
 
 
 def submit(
@@ -48,12 +53,11 @@ def submit(
 def submission(request: HttpRequest, address: str = "") -> Iterator[persons.Person]:
     """Open the transaction of a submission, and yield the person, who may submit one.
 
-    Raises: LimitReached; ValidationError for an address that is none.
+    Raises: LimitReached, BadAddress.
     """
     person = persons.of(request, address)
     if person.address:
-        validate_email(person.address)
-        MaxLengthValidator(JobRequest._meta.get_field("address").max_length)(person.address)
+        _check_address(person.address)
     with transaction.atomic(using=router.db_for_write(JobRequest)):
         limits.check(person)
         yield person
@@ -95,6 +99,15 @@ def store(
         job_request.refresh_from_db()
     job_request.is_own = True
     return job_request
+
+
+def _check_address(address: str) -> None:
+    """Raise BadAddress if a mail can't be sent to the address, or the row can't hold it."""
+    try:
+        validate_email(address)
+        MaxLengthValidator(JobRequest._meta.get_field("address").max_length)(address)
+    except ValidationError as error:
+        raise BadAddress(error.messages) from error
 
 
 def _title_of(task: "compat.Task[..., Any]") -> str:

@@ -29,7 +29,7 @@ from django_jobqueue.requests import access, answers, changes, limits, persons, 
 from django_jobqueue.requests.links import NAMESPACE
 from django_jobqueue.requests.models import JobRequest
 from django_jobqueue.requests.persons import Person
-from django_jobqueue.requests.submission import store, submission
+from django_jobqueue.requests.submission import BadAddress, store, submission
 
 if TYPE_CHECKING:
     _FormView = FormView[Form]
@@ -79,12 +79,15 @@ class JobFormView(_FormView):
         return str(self.title)
 
     def form_valid(self, form: Form) -> HttpResponse:
-        """Store the request and answer; beyond a limit, show the form again and say so."""
+        """Store the request and answer; if it is refused, show the form again and say why."""
         try:
             with submission(self.request, self._address(form)) as person:
                 job_request = self._store(form, person)
         except limits.LimitReached as reached:
             return self._refuse(form, reached)
+        except BadAddress as error:
+            form.add_error(self.address_field, error)
+            return self.form_invalid(form)
         return answers.to_submission(self.request, job_request)
 
     def form_invalid(self, form: Form) -> HttpResponse:
@@ -157,8 +160,9 @@ def index(request: HttpRequest) -> HttpResponse:
 @_for_who_may_see
 def page(request: HttpRequest, job_request: JobRequest) -> HttpResponse:
     """Show one request; the first time that who asked sees its end is noted."""
+    changes.note_seen(job_request)  # first: the bell of the page counts what is unseen
     answer = answers.to_look(request, job_request)
-    changes.note_seen(job_request)
+    changes.note_seen(job_request)  # it may have ended while it was waited for
     return answer
 
 

@@ -41,7 +41,7 @@ def _look(job_request: JobRequest) -> bool:
     """Read the request anew if its job has ended; return whether it is worth to look again."""
     try:
         inspector = get_engine(job_request.alias).inspector
-        job, _ = inspector.glance(str(job_request.job_id), job_request.queue)
+        job, *_ = inspector.glance(str(job_request.job_id), job_request.queue)
     except JobQueueError:
         return False
     if job is not None and job.state.is_final:

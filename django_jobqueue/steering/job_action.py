@@ -92,10 +92,6 @@ def apply(action: JobAction, rows: Iterable[Job], missing: int = 0) -> ActionRep
     return report
 
 
-def _delete(engine: Engine, job_id: str) -> State | None:
-    return None if engine.jobs.delete(job_id) else State.RUNNING
-
-
 REQUEUE = JobAction(
     name="requeue",
     run=rounds.requeue,
@@ -127,7 +123,7 @@ CANCEL = JobAction(
 )
 DELETE = JobAction(
     name="delete",
-    run=_delete,
+    run=rounds.delete,
     target=None,
     log="",  # the flag of the log entry is enough
     done=ngettext_lazy("%(count)d job deleted.", "%(count)d jobs deleted.", "count"),

@@ -14,6 +14,7 @@ class WorkerConfig:
     alias: str
     worker: str  # its id
     queues: tuple[str, ...] | None  # None: all queues
+    weights: tuple[int, ...] = ()  # of the queues; none: in their order
     processes: int = 1
     threads: int = 1
     burst: bool = False

@@ -92,6 +92,7 @@ class Heartbeat(RedisTicks):
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
                 "queues": " ".join(config.queues or ()),
+                "weights": " ".join(map(str, config.weights)),
                 "processes": config.processes,
                 "threads": config.threads,
                 "version": __version__,

@@ -160,6 +160,7 @@ def _loops(
             shared.slot(name),
             burst=config.burst,
             max_jobs=max_jobs,
+            weights=config.weights,
             reports=reports,
         )
         for name in config.slots_of(number)
@@ -210,7 +211,8 @@ def _has_run(loop: SlotLoop) -> bool:
 
 
 def _at_rest(loop: SlotLoop) -> bool:
-    # A loop that is idle under its lock can't claim: it first checks the stop flag.
+    # An idle loop runs nothing. The call in which it waits may claim a job still, which the
+    # supervisor releases when this process has ended.
     with loop.idle_lock:
         return loop.idle
 

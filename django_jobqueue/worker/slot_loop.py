@@ -30,6 +30,7 @@ from django_jobqueue.worker.limits.interrupt import Interrupt
 from django_jobqueue.worker.limits.shared_state import SlotState
 from django_jobqueue.worker.outage import Outage, pause_after
 from django_jobqueue.worker.progress import ProgressReporter, ReportPause
+from django_jobqueue.worker.turns import Turns
 
 logger = logging.getLogger("django_jobqueue.worker")
 
@@ -71,6 +72,7 @@ class SlotLoop:
         *,
         burst: bool = False,
         max_jobs: int | None = None,
+        weights: Sequence[int] = (),
         reports: Jobs,
         tidy: Callable[[], object] = connections.tidy,
         drop: Callable[[], object] = connections.drop,
@@ -85,6 +87,7 @@ class SlotLoop:
         self._executor = executor
         self._slot = slot
         self._queues: Sequence[str] = queues or (ALL_QUEUES,)
+        self._turns = Turns(self._queues, weights) if weights else None
         self._stop = stop
         self._state = state
         self._pid = os.getpid()
@@ -106,6 +109,8 @@ class SlotLoop:
         found: Job | NoJob = NoJob(more=True)
         while True:
             if isinstance(found, Job):
+                if self._turns is not None:
+                    self._turns.note(found.queue)
                 found = self._release(found) if self._stop.requested else self._work(found)
             elif self._stop.requested or self.jobs_done == self._max_jobs:
                 return
@@ -118,9 +123,14 @@ class SlotLoop:
                 return
 
     def _claim(self) -> Job | NoJob:
-        found = self._patiently(lambda: self._claims.claim(self._slot, self._queues), NoJob())
+        queues = self._next_queues()
+        found = self._patiently(lambda: self._claims.claim(self._slot, queues), NoJob())
         self._state.note_reply()
         return found
+
+    def _next_queues(self) -> Sequence[str]:
+        """Return the queues in the order in which the next claim tries them."""
+        return self._queues if self._turns is None else self._turns.next()
 
     def _work(self, job: Job) -> Job | NoJob:
         """Run a job, finish it, and return the job that the same call claimed."""
@@ -142,7 +152,7 @@ class SlotLoop:
         self._state.note_reply()
         self.jobs_done += 1
         last = self._stop.requested or self.jobs_done == self._max_jobs
-        return self._finish(execution, seconds, [] if last else self._queues)
+        return self._finish(execution, seconds, [] if last else self._next_queues())
 
     def _clean_up(self, before: Context) -> None:
         """Remove the state that a job left in this process."""
@@ -191,10 +201,11 @@ class SlotLoop:
         """
         block = self._block if wait_ms is None else min(self._block, wait_ms / 1000)
         found: Job | NoJob = NoJob(more=True)
+        queues = self._next_queues()
         if not self._enter_idleness():
             return found
         try:
-            found = self._claims.claim_when_woken(self._slot, self._queues, max(0.01, block))
+            found = self._claims.claim_when_woken(self._slot, queues, max(0.01, block))
             self._state.note_reply()
         except JobQueueError as error:
             logger.debug("Waiting for work: %s", error)

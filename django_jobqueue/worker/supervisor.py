@@ -65,7 +65,7 @@ class Supervisor:
         self._health = Health(self._shared, config.slots, lease, config.health_file, BLOCK)
         self._heartbeat = Heartbeat(engine, config, self._enforcer, self._health)
         self._oom = OomWatch()
-        self._has_ledger = outbox.is_used(config.alias, engine.options)
+        self._has_ledger = outbox.is_declared(config.alias, engine.options)
         self._look = Tick(1.0, self._look_around)
 
     def run(self) -> None:

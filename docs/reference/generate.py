@@ -10,6 +10,7 @@ import re
 from argparse import SUPPRESS
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 
 import django
@@ -100,9 +101,10 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 def _script(script: Script) -> str:
     path = f"lua/{script.path}"
-    first = script.source.rpartition("\n-- Moves:")[0].rpartition("\n-- ")[2]
+    before = script.source.rpartition("\n-- Moves:")[0].splitlines()
+    said = [*takewhile(lambda line: line.startswith("-- "), reversed(before))][::-1]
     words = {name: _text(text) for name, text in script.header.items()}
-    lines = [f"### `{script.name}`", "", first, "", f"- Moves: {words['Moves']}"]
+    lines = [f"### `{script.name}`", "", _text("\n".join(said)), "", f"- Moves: {words['Moves']}"]
     arguments = _arguments(script.header["ARGV"])
     if arguments:
         lines.append("- ARGV:")

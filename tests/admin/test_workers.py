@@ -36,6 +36,14 @@ def test_it_shows_a_worker_with_the_jobs_it_runs(admin_client: Client, seed: See
     assert "</span> live</td>" in text
 
 
+def test_it_shows_weights(admin_client: Client, engine: Engine) -> None:
+    engine.leases.renew("worker-1", INFO | {"weights": "5 1"})
+    engine.leases.renew("worker-2", INFO | {"weights": "5"})  # damaged
+    text = admin_client.get(WORKERS).content.decode()
+    assert text.count("default:5, mail:1") == 1
+    assert text.count("default, mail") == 1
+
+
 def test_a_dead_worker_runs_nothing_that_was_recovered(admin_client: Client, seed: Seed) -> None:
     """Its slots' notes stay, whatever became of the job."""
     engine, (lost, held) = seed.engine, (seed.running(), seed.running())

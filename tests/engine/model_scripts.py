@@ -295,6 +295,8 @@ class Model(WorkerScripts):
             return []
         if state == "running":
             return [state, state]
+        if self.is_value_unsettled(id):
+            return [state, "unsettled"]
         if state not in FINAL:
             self.note_unsettled(id, job, "cancelled", "deleted")
         self.drop(f"{state}:{job.get('queue')}", id)
@@ -302,6 +304,11 @@ class Model(WorkerScripts):
             self.note_no_work(str(job.get("queue")))
         self.remove(id, state)
         return [state, ""]
+
+    def is_value_unsettled(self, job_id: str) -> bool:
+        job, notes = self.fields(job_id), self.keys.get("unsettled")
+        note = f"{job_id} {job.get('round')} succeeded "
+        return job.get("state") == "succeeded" and isinstance(notes, dict) and note in notes
 
     def remove(self, job_id: str, state: str) -> None:
         self.drop_ended(job_id)
@@ -338,16 +345,17 @@ class Model(WorkerScripts):
         excess = min(len(self.keys.get(index, ())) - most, limit)
         if excess > expired:
             ids = self.until(index, self.now - min(keep, 60_000))[:excess]
-        for job_id in ids:
+        gone = [at for at, job_id in enumerate(ids) if not self.is_value_unsettled(job_id)]
+        for job_id in [ids[at] for at in gone]:
             if self.fields(job_id).get("state", state) == state:
                 self.drop(index, job_id)
                 self.remove(job_id, state)
             else:
                 self.correct_index(job_id, state, queue)
-        early = max(0, len(ids) - expired)
+        early = sum(at >= expired for at in gone)
         if early:
             self.increase("totals", f"trimmed:{state}:{queue}", early)
-        return len(ids), early
+        return len(gone), early
 
     def forget_if_empty(self, queue: str) -> None:
         if self.is_paused(queue) or any(f"{index}:{queue}" in self.keys for index in INDEXES):

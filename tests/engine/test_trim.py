@@ -89,6 +89,27 @@ def test_oldest_go_when_there_are_too_many(engine: Engine, clock: Clock, job_in:
     assert list(places(engine)["failed-of"].values()) == [ids[3:]]
 
 
+def test_value_that_its_row_lacks_stays(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """Younger jobs don't go in its place, and it goes once the row has the value."""
+    retain(engine, count=2)
+    ids = []
+    for durable in ({"round": 1}, {}, {"round": 1}, {}, {}):
+        ids.append(make_job(**durable))
+        finish(engine, slot, claimed(engine, slot))
+        clock.move(1)
+    clock.move(60)
+
+    assert engine.queues.trim().removed == 1
+    assert places(engine)["succeeded"]["default"] == [ids[0], *ids[2:]]
+    assert engine.inspector.totals() == {"trimmed:succeeded:default": 1}
+
+    engine.unsettled.drop(engine.unsettled.read(0, 10))
+    assert engine.queues.trim().removed == 2
+    assert places(engine)["succeeded"]["default"] == ids[3:]
+
+
 def test_young_jobs_stay_whatever_their_number(engine: Engine, clock: Clock, job_in: Make) -> None:
     """For a minute everybody may read the result of a job."""
     retain(engine, count=1)

@@ -1,12 +1,13 @@
 """What Redis notes of the ends of durable jobs, and what their ledger reads."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
-from django_jobqueue.engine.jobs import RoundNeeded
+from django_jobqueue.engine.jobs import RoundNeeded, ValueUnsettled
 from django_jobqueue.engine.unsettled import Note
 from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.run import RunResult
@@ -120,6 +121,26 @@ def test_final_job_that_goes_is_not_noted_again(engine: Engine, make_job: Make) 
     engine.client.run("trim", ["succeeded", 0, 0], first="", limit=10)
     assert engine.inspector.count(State.SUCCEEDED) == 0
     assert notes(engine) == []
+
+
+def test_value_stays_until_its_row_has_it(engine: Engine, make_job: Make) -> None:
+    """Neither trim nor a deletion takes it away; of a failed one, the note tells all."""
+    kept, failed, plain = make_job(round=1), make_job(round=1), make_job()
+    for result in (DONE, FAILED, DONE):
+        run(engine, result)
+    before = everything(engine)
+    with pytest.raises(ValueUnsettled, match=kept):
+        engine.jobs.delete(kept)
+    assert everything(engine) == before
+    trim = partial(engine.client.run, "trim", first="", limit=10)
+    assert trim(["succeeded", 0, 0, "failed", 0, 0]) == [b"", 2]
+    assert set(engine.unsettled.held([kept, failed, plain])) == {kept}
+
+    engine.unsettled.drop(note.member for note in engine.unsettled.held([kept]).values())
+
+    assert [note[0] for note in notes(engine)] == [failed]
+    assert trim(["succeeded", 0, 0]) == [b"", 1]
+    engine.client.redis.delete(engine.client.keys("unsettled"))
 
 
 def test_overtaken_run_is_counted(engine: Engine, make_job: Make) -> None:

@@ -55,6 +55,11 @@ def test_progress_moves_to_its_end_without_reloading(
     page = log_in(browser.page(), "ada")
     ask(page, folder, 3)
     page.evaluate("window.isTheSame = true")
+    until_text(page, ".job-requests-said", "is on its way")
+    assert page.locator("[data-job-request-symbol]").text_content() == ""
+    # A site may have its bell on this page too.
+    bell = '<details class="job-requests-bell"><summary>1 in progress</summary></details>'
+    page.evaluate("bell => document.body.insertAdjacentHTML('afterbegin', bell)", bell)
     url = page.url
     for number in (1, 2, 3):
         until_text(page, ".job-request-detail", f"step {number}")
@@ -67,6 +72,8 @@ def test_progress_moves_to_its_end_without_reloading(
     assert page.title() == "Done · Go step by step"
     assert page.evaluate("document.activeElement.tagName") == "H1"
     assert page.locator("progress").count() == 0
+    assert page.locator("[data-job-request-symbol]").text_content() == "✔"
+    assert page.locator(".job-requests-said, .job-requests-bell").count() == 0
 
 
 def test_a_request_goes_on_when_its_page_is_left(

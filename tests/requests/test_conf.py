@@ -23,9 +23,9 @@ def test_the_defaults_are_without_fault(settings: Any) -> None:
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        (7, "it is 7; it must be a mapping"),
-        ({"WAIT_FR": 1}, "unknown name 'WAIT_FR'. Did you mean 'WAIT_FOR'?"),
-        ({"xyz": 1}, "unknown name 'xyz'. Known: WAIT_FOR,"),
+        (7, "it is 7; it must be a mapping of setting names"),
+        ({"WAIT_FR": 1}, "unknown setting 'WAIT_FR'. Did you mean 'WAIT_FOR'?"),
+        ({"xyz": 1}, "unknown setting 'xyz'. Known: WAIT_FOR,"),
         ({"WAIT_FOR": 6}, "WAIT_FOR is 6; it must be seconds or a timedelta from 0 to 5 s."),
         ({"OPEN_REQUESTS": True}, "OPEN_REQUESTS is True; it must be a whole number"),
         ({"MAY_SEE": "nowhere"}, "MAY_SEE is 'nowhere'; it must be the dotted path"),

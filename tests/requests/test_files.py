@@ -16,7 +16,7 @@ from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.ledger.reconciling import Reconciliation
 from django_jobqueue.requests import purge
 from django_jobqueue.requests.models import JobRequest
-from django_jobqueue.requests.outcome import save_file
+from django_jobqueue.requests.outcome import Outcome, save_file
 from django_jobqueue.testing import drain
 from django_jobqueue.worker.maintenance_process import LedgerTicks
 from tests.project import asked_tasks
@@ -176,6 +176,25 @@ def test_whoever_deletes_a_request_deletes_its_file(export: JobRequest) -> None:
     with transaction.atomic():
         export.delete()
         assert default_storage.exists(name)  # it may still be rolled back
+    assert not default_storage.exists(name)
+
+
+def test_a_file_stays_that_another_job_has_returned_too(
+    engine: Engine, ada: User, bob: User
+) -> None:
+    """A task that returns the same file to all, say that of today."""
+    name = save_file("today.csv", "1;2")
+    first = ask(ada, asked_tasks.answer, dict(Outcome(file=name)))
+    second = ask(bob, asked_tasks.answer, dict(Outcome(file=name)))
+    drain()
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.file.name, second.file.name) == (name, name)
+
+    expire(first)
+    assert purge.purge() == (0, 1)
+    assert default_storage.exists(name)
+    second.delete()
     assert not default_storage.exists(name)
 
 

@@ -1,6 +1,8 @@
 """The page of a request: as HTML, JSON and fragment, in each state, and what a look costs."""
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -224,7 +226,7 @@ def test_a_poll_costs_one_query_and_one_round_trip(
     login = [one["sql"] for one in captured if "session" in one["sql"] or "auth_user" in one["sql"]]
     assert (len(own), len(captured)) == (1, 1 + len(login))
     assert own[0].startswith("SELECT")
-    assert trips == [["HGETALL", "GET", "ZRANK"]]
+    assert trips == [["HGETALL", "GET", "ZRANK", "ZSCORE"]]
 
 
 def test_a_poll_of_an_end_asks_redis_nothing(
@@ -327,10 +329,13 @@ def test_the_rest_is_estimated_by_others_and_then_by_its_own_speed(
     engine.jobs.progress(job.id, job.fence, 1, 2, "")
     asked.refresh_from_db()
     found = status.of(asked)
-    later = status.Status(
-        job_request=asked, job=found.job, now=timezone.now() + timedelta(seconds=100)
-    )
+    at = timezone.now() + timedelta(seconds=100)
+    assert found.lease_ends == pytest.approx(time.time() * 1000 + 30_000, abs=10_000)
+    later = replace(found, now=at, lease_ends=int(at.timestamp() * 1000) + 1)
     assert later.remaining == pytest.approx(100, abs=5)
+    # Else its rest would grow and grow, while nobody works.
+    dead = replace(later, lease_ends=later.lease_ends - 2)
+    assert dead.remaining == pytest.approx(20, abs=5)  # what others take
     JobRequest.objects.update(expected=10.0)
     engine.jobs.progress(job.id, job.fence, 0, 2, "")
     assert "left" not in text_of(client, asked)

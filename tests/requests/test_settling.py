@@ -19,6 +19,7 @@ from django_jobqueue.requests.outcome import Outcome, Partial, told
 from django_jobqueue.signals import job_settled
 from django_jobqueue.testing import drain
 from tests.project import asked_tasks
+from tests.support.ledger import trim_all
 
 from .conftest import JSON, ask
 
@@ -270,13 +271,51 @@ def test_who_joins_again_does_not_hurry_a_job_that_waits_for_its_time(
     engine: Engine, ada: User, bob: User
 ) -> None:
     row = ask(ada, asked_tasks.say.using(run_after=timedelta(days=1)))
-    other = JobRequest.objects.get(pk=row.pk)
-    other.pk, other.public_id, other.owner = None, "other", bob
-    other.save()
+    other = joined(row, bob)
     assert changes.cancel(other)
     assert changes.retry(other)
     assert states() == ["open", "open"]
     assert engine.inspector.count(State.SCHEDULED) == 1
+
+
+def test_who_has_left_gets_the_result_of_a_job_that_has_succeeded_since(
+    engine: Engine, ada: User, bob: User
+) -> None:
+    """And the one who stayed keeps result and file."""
+    row = ask(ada, asked_tasks.export, "a.csv", "1;2")
+    other = joined(row, bob)
+    changes.cancel(other)
+    drain()
+    assert states() == ["succeeded", "cancelled"]
+    (kept,) = JobRequest.objects.exclude(file="")
+
+    assert changes.retry(other)
+
+    assert states() == ["succeeded", "succeeded"]
+    assert engine.inspector.count(State.SUCCEEDED) == 1
+    assert JobRequest.objects.get(pk=row.pk).finished_at == kept.finished_at
+    assert list(JobRequest.objects.values_list("file")) == [(kept.file.name,)] * 2
+    assert default_storage.exists(str(kept.file.name))
+
+
+@pytest.mark.parametrize("is_trimmed", [False, True])
+def test_request_that_is_open_after_its_job_ends_when_it_is_cancelled(
+    engine: Engine, asked: JobRequest, is_trimmed: bool
+) -> None:
+    drain()
+    JobRequest.objects.update(state="open", finished_at=None)
+    if is_trimmed:
+        trim_all(engine)
+    assert changes.cancel(asked)
+    assert states() == ["succeeded"]
+
+
+def joined(row: JobRequest, person: User) -> JobRequest:
+    """Return another person's request for the same job."""
+    other = JobRequest.objects.get(pk=row.pk)
+    other.pk, other.public_id, other.owner = None, f"of {person.username}", person
+    other.save()
+    return other
 
 
 def states() -> list[str]:

@@ -151,6 +151,18 @@ def test_an_address_that_is_none_is_refused(transactional_db: None, address: str
     assert not JobRequest.objects.exists()
 
 
+@pytest.mark.parametrize("headers", [{}, JSON])
+def test_an_address_that_the_row_can_not_hold_is_a_fault_of_the_form(
+    transactional_db: None, headers: dict[str, str]
+) -> None:
+    """Django's field of a form takes up to 320 characters."""
+    address = f"eve@{'.'.join(4 * ['b' * 60])}.example.com"
+    answer = Client().post("/ask/anonymous/", {"text": "x", "email": address}, headers=headers)
+    assert answer.status_code == (400 if headers else 200)
+    assert "Ensure this value has at most 254 characters (it has 259)." in answer.content.decode()
+    assert not JobRequest.objects.exists()
+
+
 def test_a_long_title_is_cut(engine: Engine, client: Client, ada: User) -> None:
     request = RequestFactory().post("/")
     request.user = ada

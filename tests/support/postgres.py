@@ -117,11 +117,21 @@ class Postgres:
         until(lambda: not self.states(name), what=f"no connection of {name} is left")
 
     def execute(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        with psycopg.connect(
-            host=str(self._folder), user=USER, dbname="postgres", autocommit=True
-        ) as connection:
+        with self.connect(autocommit=True) as connection:
             found = connection.execute(query, values)
             return found.fetchall() if found.description else []
+
+    def connect(self, name: str = "postgres", **given: Any) -> "psycopg.Connection[Any]":
+        """Connect to the database of that name."""
+        return psycopg.connect(host=str(self._folder), user=USER, dbname=name, **given)
+
+    def count_blocked(self, name: str) -> int:
+        """Return how many connections of that name wait for a lock."""
+        query = (
+            "SELECT pid FROM pg_stat_activity"
+            " WHERE application_name = %s AND wait_event_type = 'Lock'"
+        )
+        return len(self.execute(query, name))
 
     def _answers(self) -> bool:
         if self._process is None or self._process.poll() is not None:

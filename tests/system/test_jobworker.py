@@ -177,6 +177,20 @@ def test_one_queue_comes_before_all_others(worker_process: Start, engine: Engine
     assert ran == ["mail", "mail", "default", "b", "c"]
 
 
+def test_queues_have_their_shares(worker_process: Start, engine: Engine) -> None:
+    """As long as all have jobs; then the others have them."""
+    for queue in ("low", "high", "default"):
+        tasks.noop.using(queue_name=queue).enqueue_many([()] * 40)
+    weighted = "high:5, default:2,low:1"
+    worker = worker_process("--queues", weighted, "--processes", "1", "--burst")
+    assert worker.wait() == 0
+    ran = re.findall(r"succeeded .* queue=(\S+)", worker.output())
+    assert Counter(ran[:64]) == {"high": 40, "default": 16, "low": 8}
+    assert Counter(ran[64:]) == {"default": 24, "low": 32}
+    assert Counter(ran[64:88]) == {"default": 16, "low": 8}
+    assert "high:5, default:2, low:1 of 'default'" in worker.output()
+
+
 def test_async_tasks_run(worker_process: Start, engine: Engine) -> None:
     """A coroutine function is a task like any other."""
     result = tasks.aecho.enqueue({"a": [1]})
@@ -397,6 +411,7 @@ def test_log_lines_name_the_run(worker_process: Start, engine: Engine) -> None:
     ("arguments", "message"),
     [
         (["--queues", "a b"], "is no queue name"),
+        (["--queues", "a:0"], "'a:0': its weight must be a whole number from 1 to 1000"),
         (["--processes", "0"], "is no whole number from 1"),
         (["--shutdown-timeout", "soon"], "is no number of seconds"),
         (["--backend", "nowhere"], 'TASKS has no entry "nowhere"'),

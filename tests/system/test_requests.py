@@ -19,6 +19,16 @@ from tests.support.processes import WorkerProcess, until
 from tests.support.site import Site, Visitor, fill_database
 
 JSON = {"Accept": "application/json"}
+ANOTHER_REQUEST = """
+CREATE TEMP TABLE copied AS SELECT * FROM django_jobqueue_requests_jobrequest;
+UPDATE copied SET id = id + 1000, public_id = 'another';
+INSERT INTO django_jobqueue_requests_jobrequest SELECT * FROM copied;
+"""
+# What a worker does, up to its commit.
+END_OF_JOB = """
+UPDATE django_jobqueue_enqueued SET state = 'succeeded', result = '1', finished_at = now();
+UPDATE django_jobqueue_requests_jobrequest SET state = 'succeeded' WHERE public_id = 'another';
+"""
 numbers = count()
 
 
@@ -35,16 +45,22 @@ def site_template(postgres: Postgres) -> str:
 
 
 @pytest.fixture
+def database(postgres: Postgres, site_template: str) -> str:
+    """The name of the site's database."""
+    name = f"site_{next(numbers)}"
+    postgres.execute(f"CREATE DATABASE {name} TEMPLATE {site_template}")
+    return name
+
+
+@pytest.fixture
 def site(
     engine: Engine,
     postgres: Postgres,
-    site_template: str,
+    database: str,
     worker_process: Callable[..., WorkerProcess],
     tmp_path: Path,
 ) -> Iterator[Site]:
-    name = f"site_{next(numbers)}"
-    postgres.execute(f"CREATE DATABASE {name} TEMPLATE {site_template}")
-    site = Site(tmp_path, worker_process, variables(postgres, name))
+    site = Site(tmp_path, worker_process, variables(postgres, database))
     yield site.until_ready()
     site.close()
 
@@ -112,6 +128,27 @@ def test_many_who_cancel_and_retry_at_once_get_in_no_deadlock(site: Site) -> Non
     with suppress(AssertionError):
         ada.post(f"{url}cancel/", {}, **JSON)
     assert end_of(ada, url)["error"]["code"] in {"failed", "cancelled"}
+
+
+def test_who_joins_a_job_again_as_it_ends_is_told_its_end(
+    site: Site, postgres: Postgres, database: str
+) -> None:
+    """Nobody else would: the request would stay open for ever."""
+    ada = Visitor(site, "ada")
+    url = ask(ada, "/ask/say/", text="hello")
+    with postgres.connect(database) as worker:
+        worker.execute(ANOTHER_REQUEST)
+        worker.commit()
+        assert ada.post(f"{url}cancel/", {}, **JSON).json()["state"] == "cancelled"
+        worker.execute(END_OF_JOB)
+        retry = threading.Thread(target=ada.post, args=(f"{url}retry/", {}), kwargs=JSON)
+        retry.start()
+        until(
+            lambda: postgres.count_blocked(database) or not retry.is_alive(),
+            what="the retry waits for the job's end, or is over",
+        )
+    retry.join()
+    assert ada.get(url, **JSON).json()["state"] == "succeeded"
 
 
 def test_the_row_is_shown_while_redis_is_away(site: Site, redis_server: EmbeddedServer) -> None:

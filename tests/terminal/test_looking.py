@@ -92,6 +92,12 @@ def test_workers(engine: Engine, told: Told, read: Read, make_job: Make, slot: S
     assert re.match(r"worker-1 +live +mail, default +1 +2 ", told("workers").splitlines()[1])
 
 
+def test_workers_tell_their_weights(engine: Engine, told: Told, read: Read) -> None:
+    live(engine, queues="mail default", weights="5 1")
+    assert read("workers")[0]["queues"] == ["mail:5", "default:1"]
+    assert "mail:5, default:1" in told("workers")
+
+
 def test_list_is_filtered(engine: Engine, read: Read, make_job: Make, slot: Slot) -> None:
     failed = make_job(task="a.b")
     finish(engine, slot, claimed(engine, slot), FAILED)

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from django_jobqueue.engine.workers import named
 from django_jobqueue.management import arguments
 from django_jobqueue.management.long_running import LongRunningCommand
 from django_jobqueue.worker.config import WorkerConfig, new_worker_id
@@ -25,8 +26,8 @@ class Command(LongRunningCommand):
         parser.add_argument("--backend", default="default", help="alias in TASKS")
         parser.add_argument(
             "--queues",
-            type=arguments.queues,
-            help="names with commas, in order of claim; default: all",
+            type=arguments.queues_to_serve,
+            help="names with commas in order of claim, or with weights: a:5,b:1; default: all",
         )
         parser.add_argument(
             "--processes",
@@ -73,10 +74,12 @@ class Command(LongRunningCommand):
             options["reload"] = False
 
     def work(self, options: dict[str, Any]) -> None:
+        names, weights = options["queues"] or (None, ())
         config = WorkerConfig(
             alias=options["backend"],
             worker=new_worker_id(),
-            queues=options["queues"],
+            queues=names,
+            weights=weights,
             processes=options["processes"],
             threads=options["threads"],
             burst=options["burst"],
@@ -90,7 +93,7 @@ class Command(LongRunningCommand):
         engine = patient_engine(config.alias)
         arguments.check_queues(engine, config.queues)
         if options["verbosity"]:
-            queues = ", ".join(config.queues) if config.queues else "all queues"
+            queues = ", ".join(named(config.queues or (), config.weights)) or "all queues"
             self.tell(
                 f"jobworker {config.worker}: {queues} of '{config.alias}' at "
                 f"{engine.client.address()}, {config.processes} × {config.threads} slots"

@@ -174,7 +174,7 @@ def _worker(stats: WorkerStats, now: int, lease_ms: int) -> dict[str, Any]:
     return {
         "worker": stats.id,
         "state": state,
-        "queues": list(stats.queues),
+        "queues": stats.served,
         "busy": len(stats.running),
         "slots": stats.slots,
         "seen": instant(stats.seen_at),

@@ -35,10 +35,10 @@ def ledger(
 ) -> Iterator[Ledger]:
     """The ledger of the alias "default", in a database that workers can share.
 
-    After the test, this process does not know of durable jobs.
+    After the test, this process does not know its durable tasks.
     """
     monkeypatch.setattr(paths, "_tasks", dict(paths._tasks))
-    monkeypatch.setattr(outbox, "_used", set())
+    monkeypatch.setattr(outbox, "_announced", set())
     database: dict[str, Any] = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(tmp_path / "ledger.sqlite3"),

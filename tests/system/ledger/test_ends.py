@@ -1,21 +1,28 @@
 """However a durable job ends or goes: trim and reconcile revive nothing and lose nothing."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.utils import timezone
 
+from django_jobqueue import paths
+from django_jobqueue.diagnosis.explanation import explain
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
+from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.engine.unsettled import Note
-from django_jobqueue.jobs.job import Job
+from django_jobqueue.exceptions import JobNotFound
+from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome, State
-from django_jobqueue.ledger import rounds
+from django_jobqueue.ledger import outbox, rounds
 from django_jobqueue.ledger.reconciling import Reconciliation
 from django_jobqueue.ledger.settling import settle
+from django_jobqueue.ledger.signatures import re_sign_rows
 from django_jobqueue.models import Enqueued
 from django_jobqueue.signals import job_reopened, job_settled
 from django_jobqueue.testing import drain
@@ -143,7 +150,6 @@ def finished_by_a_client_that_knows_no_rows(ledger: Ledger) -> str:
     slot = Slot("w", "0")
     end = RunResult(Outcome.SUCCEEDED, value=b'"by others"')
     ledger.engine.claims.finish(slot, claimed(ledger.engine, slot), end, [])
-    ledger.reconcile()  # the value goes with the job
     return str(result.id)
 
 
@@ -176,8 +182,8 @@ def test_end_is_written_once(ledger: Ledger, name: str) -> None:
     try:
         job_id = end(ledger)
         trim_all(ledger.engine)
-        assert job_id not in ids_in(ledger.engine)
         ledger.reconcile()
+        trim_all(ledger.engine)  # the value that the row has now
         ledger.reconcile()
     finally:
         job_settled.disconnect(note, sender=Enqueued)
@@ -188,6 +194,20 @@ def test_end_is_written_once(ledger: Ledger, name: str) -> None:
     assert told == [(job_id, wanted[0])]
     assert ids_in(ledger.engine) == set()
     assert ledger.engine.unsettled.count() == 0
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_each_end_can_be_deleted(ledger: Ledger, name: str) -> None:
+    """At once, and the row tells it nevertheless."""
+    end, wanted = WAYS[name]
+    job_id = end(ledger)
+    with suppress(JobNotFound):  # of what was deleted already
+        assert rounds.delete(ledger.engine, job_id) is None
+    assert ids_in(ledger.engine) == set()
+    ledger.reconcile()
+    row = ledger.row(job_id)
+    assert (row.state, row.reason, row.result) == wanted
+    assert ids_in(ledger.engine) == set()
 
 
 @pytest.mark.parametrize("name", WAYS)
@@ -333,3 +353,54 @@ def test_row_that_can_not_be_read_is_no_reason_to_stop(
     assert ledger.reconcile().report.stored == 1
     assert ids_in(ledger.engine) == {two.id}
     assert f"Job {one.id} can't be stored from its row" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_rows_that_can_not_be_read_hold_up_no_others(ledger: Ledger) -> None:
+    """However many they are."""
+    tasks.add.enqueue_many([(n, n) for n in range(CHUNK)])
+    ledger.rows.update(record="nonsense")
+    result = tasks.add.enqueue(1, 2)
+    ledger.rows.update(accepted_at=None)
+    ledger.engine.client.redis.flushall()
+    reconciliation = Reconciliation(ledger.engine)
+    reconciliation.relay(timedelta(0))
+    reconciliation.relay(timedelta(0))
+    assert ids_in(ledger.engine) == {result.id}
+
+
+def test_fresh_process_finds_rows_that_nothing_tells_of(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No task and no setting, and Redis has lost all that it knew."""
+    one, two = (tasks.plain.using(durable=True).enqueue() for _ in range(2))
+    monkeypatch.setattr(paths, "_tasks", {one.task.module_path: tasks.plain})
+    assert not outbox.is_declared("default", ledger.engine.options)
+    ledger.engine.client.redis.flushall()
+    assert rounds.cancel(ledger.engine, one.id) is State.CANCELLED
+    assert rounds.requeue(ledger.engine, two.id) is State.QUEUED
+    assert ids_in(ledger.engine) == {two.id}
+    assert [row.state for row in ledger.rows] == ["cancelled", "open"]
+    ledger.engine.client.redis.flushall()
+    ledger.rows.update(alias="another")
+    with pytest.raises(JobNotFound):
+        rounds.requeue(ledger.engine, two.id)
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_project_without_the_table_has_no_rows(ledger: Ledger, settings: Any) -> None:
+    """It has not migrated, or has no database; the job is unknown."""
+    settings.TASKS["default"]["OPTIONS"]["DATABASE"] = "empty"
+    settings.TASKS = {**settings.TASKS}
+    sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+    for found in (sqlite, {"ENGINE": "django.db.backends.dummy"}):
+        connections.settings["empty"] = {**connections.settings["default"], **found}
+        try:
+            for change in (rounds.cancel, rounds.requeue, explain):
+                with pytest.raises(JobNotFound):
+                    change(ledger.engine, new_id())
+            assert re_sign_rows(ledger.engine) == 0
+        finally:
+            connections["empty"].close()
+            del connections["empty"]
+            del connections.settings["empty"]

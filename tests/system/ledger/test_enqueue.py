@@ -111,7 +111,7 @@ def test_first_row_of_a_process_is_announced(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before the commit: else no worker would look for it if the process died after that."""
-    monkeypatch.setattr(outbox, "_used", set())
+    monkeypatch.setattr(outbox, "_announced", set())
     with transaction.atomic(using=DATABASE):
         tasks.add.enqueue(1, 2)
         assert ledger.engine.unsettled.look().has_ledger

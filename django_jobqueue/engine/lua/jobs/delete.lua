@@ -1,16 +1,19 @@
--- Remove a job that is not running, with all its keys.
+-- Remove a job that is not running, with all its keys. A durable job stays until its value is in
+-- its row.
 -- Moves: any state but running -> nothing
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
 --   epoch  name of the keys that the process is attached to
 --   id     id of the job
--- Returns: {state before, 'running' if it stays or ''}; {} if there is no such job; error DETACHED
+-- Returns: {state before, why it stays: 'running', 'unsettled' or ''}; {} if there is no such job;
+--     error DETACHED
 -- Atomic: a claim in between would run a job without its arguments
 
 local state, queue, task, round, tags =
   fields_of(id, 'state', 'queue', 'task', 'round', 'tags')
 if not state then return {} end
 if state == 'running' then return {state, state} end
+if is_value_unsettled(id, state, round) then return {state, 'unsettled'} end
 if round and not is_final(state) then
   allow_at_maxmemory()
   note_unsettled(id, round, 'cancelled', 'deleted', now())

@@ -1,5 +1,6 @@
--- Remove final jobs past their retention in a page of all queues, and queues that hold no job. If
--- there are several pages, correct what a broken script noted of them, too.
+-- Remove final jobs past their retention in a page of all queues, and queues that hold no job. A
+-- durable job stays until its value is in its row. If there are several pages, correct what a
+-- broken script noted of them, too.
 -- Moves: succeeded, failed, cancelled -> nothing
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:

@@ -88,15 +88,17 @@ local function trim_state(queue, state, kept_for, most, t, room)
     local settled = int(t - math.min(kept_for, MINUTE))
     ids = call('ZRANGEBYSCORE', index, '-inf', settled, 'LIMIT', 0, excess)
   end
-  for _, id in ipairs(ids) do
-    local current, task, tags = fields_of(id, 'state', 'task', 'tags')
-    if current and current ~= state then
-      correct_index(id, state, queue, t)
-    else
-      delete_job(id, queue, state, task, tags)
+  local gone, early = 0, 0
+  for at, id in ipairs(ids) do
+    local current, task, tags, round = fields_of(id, 'state', 'task', 'tags', 'round')
+    if not is_value_unsettled(id, current, round) then
+      if current and current ~= state then correct_index(id, state, queue, t)
+      else delete_job(id, queue, state, task, tags) end
+      gone = gone + 1
+      if at > expired then early = early + 1 end
     end
   end
-  return #ids, math.max(0, #ids - expired)
+  return gone, early
 end
 
 local indexes = {'queued', 'scheduled', 'leases', 'waiting', 'succeeded', 'failed', 'cancelled'}

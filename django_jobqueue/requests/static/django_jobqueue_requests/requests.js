@@ -71,9 +71,9 @@
     }
 
     // The text of the state stays in its element, so that screen readers announce it; what is below
-    // it is replaced by what the server has rendered.
+    // it, and what is above that an end changes, is replaced by what the server has rendered.
     async end(found) {
-      const answer = await this.fetch({ Accept: "text/html", "HX-Request": "true" });
+      const answer = await this.fetch({ Accept: "text/html" });
       if (!answer.ok) throw new Error(answer.statusText);
       const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = parsed.querySelector("[data-job-request]");
@@ -81,12 +81,23 @@
       const here = document.activeElement;
       const wasHere = !here || here === document.body || this.section.contains(here);
       this.say("text", found.text);
+      this.say("symbol", fresh.querySelector("[data-job-request-symbol]")?.textContent ?? "");
       this.section.className = fresh.className;
+      this.renew(parsed, ".job-requests-said"); // "it is on its way"
+      this.renew(parsed, ".job-requests-bell");
       this.part("body").replaceWith(fresh.querySelector("[data-job-request-body]"));
       document.title = `${found.text} · ${found.title}`;
       const heading = this.section.querySelector("h1, h2");
       if (wasHere && heading) heading.focus();
       this.section.dispatchEvent(new CustomEvent("jobrequestdone", { bubbles: true, detail: found }));
+    }
+
+    renew(parsed, selector) {
+      const fresh = parsed.querySelector(selector);
+      document.querySelectorAll(selector).forEach((old) => {
+        if (fresh) old.replaceWith(fresh.cloneNode(true));
+        else old.remove();
+      });
     }
   }
 

@@ -35,6 +35,13 @@ local function note_unsettled(id, round, state, reason, t)
   add_to_set(PREFIX .. 'unsettled', t, id .. ' ' .. round .. ' ' .. state .. ' ' .. reason)
 end
 
+-- Returns whether the value of a durable job is nowhere but in its own key, because its row does
+-- not tell of its success yet.
+local function is_value_unsettled(id, state, round)
+  return state == 'succeeded' and round
+    and call_or_false('ZSCORE', PREFIX .. 'unsettled', id .. ' ' .. round .. ' succeeded ')
+end
+
 -- Cancels a job, or tells its worker to end it. Returns its state before, and now; nil if it is
 -- unknown.
 local function cancel_job(id, reason, t)
