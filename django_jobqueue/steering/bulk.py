@@ -11,7 +11,9 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from django_jobqueue import compat
-from django_jobqueue.engine import get_engine
+from django_jobqueue.engine import Engine, get_engine
+from django_jobqueue.engine.claims import ALL_QUEUES
+from django_jobqueue.engine.server import read_server
 from django_jobqueue.exceptions import QueueUnavailable
 from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.context import JobContext
@@ -32,6 +34,7 @@ from django_jobqueue.steering.matching import Matcher
 from django_jobqueue.steering.selection import Selection
 from django_jobqueue.task import task
 
+QUEUE = "all-matching"  # if the default one is paused, and workers serve all queues
 PARTS = 20  # jobs that a change over time is divided among
 URGENT = 100  # priority: it is not to wait for the jobs that it changes
 CHANGE, DELETION = 2, 3  # flags of the admin's log, which not every project installs
@@ -69,17 +72,26 @@ def start(
     Raises: QueueUnavailable.
     """
     parts = PARTS if spread else 1
-    named = change_matching.using(backend=alias, queue_name=_queue(alias), priority=URGENT)
+    named = change_matching.using(
+        backend=alias, queue_name=_queue(get_engine(alias)), priority=URGENT
+    )
     tagged = named.using(tags=[f"{action.name}:{secrets.token_hex(4)}"])
     calls = [(action.name, chosen.as_json(), user, part, parts) for part in range(parts)]
     return list(tagged.enqueue_many(calls, spread=spread or None))
 
 
-def _queue(alias: str) -> str:
-    """Return a queue that the alias allows."""
-    allowed = compat.task_backends[alias].queues
-    name = compat.DEFAULT_TASK_QUEUE_NAME
-    return name if not allowed or name in allowed else min(allowed)
+def _queue(engine: Engine) -> str:
+    """Return a queue that is allowed, not paused, and served by a live worker, if there is one."""
+    allowed = compat.task_backends[engine.alias].queues
+    now, lease_ms = read_server(engine.client).now, engine.options.lease_ms
+    live = [one for one in engine.inspector.workers() if one.is_live(now, lease_ms)]
+    named = [name for one in live for name in one.queues if name != ALL_QUEUES]
+    wanted = dict.fromkeys([compat.DEFAULT_TASK_QUEUE_NAME, *sorted(named), QUEUE])
+    names = [name for name in wanted if not allowed or name in allowed] or sorted(allowed)
+    for one in engine.inspector.queue_stats(names):
+        if not one.paused and any(worker.serves(one.name) for worker in live):
+            return one.name
+    return names[0]
 
 
 class Change:
