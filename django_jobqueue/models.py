@@ -218,6 +218,8 @@ class Job(models.Model):
         permissions = [
             ("requeue_job", "Can requeue job"),
             ("cancel_job", "Can cancel job"),
+            ("run_job", "Can run tasks that allow it"),
+            ("edit_job", "Can edit the arguments of job"),
             ("view_payload", "Can see arguments and results"),
             ("view_sensitive", "Can see sensitive arguments and results"),
         ]
@@ -256,7 +258,10 @@ class Queue(models.Model):
         managed = False
         base_manager_name = "objects"
         default_permissions = ("view",)
-        permissions = [("pause_queue", "Can pause and resume queue")]
+        permissions = [
+            ("pause_queue", "Can pause and resume queue"),
+            ("empty_queue", "Can delete all jobs that wait in queue"),
+        ]
         verbose_name = _("queue")
         verbose_name_plural = _("queues")
 

@@ -4,7 +4,6 @@ import json
 import re
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
@@ -14,9 +13,6 @@ from django.utils.translation import gettext as _
 from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import one_line, spelled
-
-if TYPE_CHECKING:
-    pass
 
 NOTHING = "–"
 LONG_NAME = 20  # characters of a name that is not broken at all
@@ -99,10 +95,30 @@ def time_and_age(ms: int | None, *, short: bool = False) -> SafeString | str:
     """Return a time and its distance from now."""
     if not ms:
         return NOTHING
+    shown = time_of(ms, short=short)
+    return format_html('{} <bdi class="jobqueue-age">{}</bdi>', shown, _age(ms))
+
+
+def age_of(ms: int | None) -> SafeString | str:
+    """Return how long ago a time is, or how soon; the title is the exact time."""
+    if not ms:
+        return NOTHING
+    try:
+        at = phrases.local(ms)
+    except (OverflowError, ValueError, OSError):  # out of range
+        return NOTHING
+    return format_html(
+        '<time class="jobqueue-time" datetime="{}" title="{}">{}</time>',
+        at.isoformat(),
+        at.isoformat(sep=" ", timespec="milliseconds"),
+        _age(ms),
+    )
+
+
+def _age(ms: int) -> str:
     age = now_ms() - ms
     text = _("%(span)s ago") if age >= 0 else _("in %(span)s")
-    words = text % {"span": phrases.span(abs(age))}
-    return format_html('{} <bdi class="jobqueue-age">{}</bdi>', time_of(ms, short=short), words)
+    return text % {"span": phrases.span(abs(age))}
 
 
 def exact_time(ms: int) -> SafeString:

@@ -89,6 +89,7 @@ class JobQueueModelAdmin(ModelAdmin[M]):
         if isinstance(response, TemplateResponse) and context and "cl" in context:
             context["notes"] = mine.notes(context["cl"])
             context["hint"] = self.hint
+            context["is_unknown"] = bool(mine.source.faults)  # then no row does not mean none
             for fault in mine.source.faults.values():
                 self.warn_once(request, fault)
         return response

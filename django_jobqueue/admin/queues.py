@@ -1,43 +1,30 @@
-"""The list of queues, the admin's dashboard: counts per state, and pause and resume."""
+"""The list of queues, the admin's dashboard: counts per state. Next: queue_actions.py."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, Self
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import URLPattern, path
-from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext_lazy
+from django.utils.translation import gettext_lazy
 
 from django_jobqueue.admin import display
 from django_jobqueue.admin.links import list_link
 from django_jobqueue.admin.live import LiveModelAdmin
 from django_jobqueue.admin.overview.view import NAME as OVERVIEW
 from django_jobqueue.admin.overview.view import overview_view
+from django_jobqueue.admin.queue_actions import QueueActionsMixin
 from django_jobqueue.admin.rows import Rows
-from django_jobqueue.admin.viewer import Viewer
-from django_jobqueue.engine import get_engine
 from django_jobqueue.engine.inspector import Inspector
 from django_jobqueue.engine.queue_reader import MOST_QUEUES, Pause, QueueStats
-from django_jobqueue.engine.queues import Queues
-from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import one_line
 from django_jobqueue.models import Job, Queue
-
-PAUSED = ngettext_lazy("%(count)d queue paused.", "%(count)d queues paused.", "count")
-RESUMED = ngettext_lazy("%(count)d queue resumed.", "%(count)d queues resumed.", "count")
-
-TOO_MANY = gettext_lazy(
-    "%(count)d queues are selected, and an action changes at most %(most)d at once. Nothing was "
-    "changed: search for the beginning of their names, or select fewer."
-)
-MOST_CHANGED = 1_000  # queues that one request may change
 
 
 def _count_column(state: State) -> Any:
@@ -114,13 +101,12 @@ class QueueRows(Rows[Queue]):
         return f"{alias}/{name}" if len(self.source.aliases) > 1 else name
 
 
-class QueueAdmin(LiveModelAdmin[Queue]):
-    """Show the queues with links to their jobs; pause and resume them."""
+class QueueAdmin(QueueActionsMixin, LiveModelAdmin[Queue]):
+    """Show the queues with links to their jobs; the mixin pauses, resumes and empties them."""
 
     rows = QueueRows
     counts = ("running", "queued", "scheduled", "failed", "succeeded", "cancelled")
     list_display = ("name", "flag", *counts, "oldest")
-    actions = ("pause_selected", "resume_selected")
     search_fields = ("name",)
     hint = gettext_lazy("Search for a name, or for its beginning.")
 
@@ -135,48 +121,6 @@ class QueueAdmin(LiveModelAdmin[Queue]):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(partial(overview_view, site=self.admin_site))
         return [path("overview/", view, name=OVERVIEW), *super().get_urls()]
-
-    def has_pause_queue_permission(self, request: HttpRequest) -> bool:
-        return Viewer(request.user).may("pause_queue")
-
-    @admin.action(
-        permissions=["pause_queue"],
-        description=gettext_lazy("Pause selected %(verbose_name_plural)s"),
-    )
-    def pause_selected(self, request: HttpRequest, queryset: Any) -> None:
-        pause = partial(Queues.pause, by=str(request.user))
-        self._change(request, queryset, pause, PAUSED, _("Paused."))
-
-    @admin.action(
-        permissions=["pause_queue"],
-        description=gettext_lazy("Resume selected %(verbose_name_plural)s"),
-    )
-    def resume_selected(self, request: HttpRequest, queryset: Any) -> None:
-        self._change(request, queryset, Queues.resume, RESUMED, _("Resumed."))
-
-    def _change(
-        self,
-        request: HttpRequest,
-        rows: QueueRows,
-        act: Callable[[Queues, str], bool],
-        done: Promise,
-        log: str,
-    ) -> None:
-        """Pause or resume queues; log and count those that changed."""
-        if (count := rows.count()) > MOST_CHANGED:
-            values = {"count": count, "most": MOST_CHANGED}
-            self.message_user(request, str(TOO_MANY % values), messages.ERROR)
-            return
-        changed = []
-        try:
-            for row in rows:
-                if act(get_engine(row.alias).queues, row.name):
-                    changed.append(row)  # noqa: PERF401 - keep those before a fault
-        except JobQueueError as error:
-            self.message_user(request, str(error), messages.ERROR)
-        self.log(request, changed, log)
-        text = str(done % {"count": len(changed)})
-        self.message_user(request, text, messages.SUCCESS if changed else messages.WARNING)
 
     @admin.display(description=gettext_lazy("state"))
     def flag(self, row: Queue) -> SafeString:

@@ -17,6 +17,8 @@ LAG = 60.0  # seconds that the ledger may be behind
 LONG_WAIT_MS = 600_000
 DAY_MS = 86_400_000
 MANY_FAILURES = 0.1  # of the runs that ended
+FEW_FAILURES = 10  # up to which a share says little, and would come and go with each run
+GONE_MS = 3_600_000  # a worker that was last seen before that is no news
 MOST_NAMED = 10  # queues, workers or schedules; the others are counted
 
 
@@ -103,6 +105,8 @@ def _workers(seen: Overview) -> Iterator[str]:
     for one in seen.workers:
         values = {"worker": one_line(one.id), "fault": one_line(one.fault)}
         if one.is_unseen(seen.server.now, seen.lease_ms):
+            if not one.running and seen.server.now - one.seen_at > GONE_MS:
+                continue  # its jobs were taken back long ago
             values["time"] = phrases.since(one.seen_at, seen.server.now)
             yield _("The worker %(worker)s is gone: it was last seen at %(time)s.") % values
         elif one.fault:
@@ -137,7 +141,7 @@ def _schedules(seen: Overview) -> Iterator[str]:
 def _failures(seen: Overview) -> Iterator[str]:
     failed = seen.last_hour.get("failed", 0)
     ended = failed + seen.last_hour.get("succeeded", 0)
-    if failed and failed >= MANY_FAILURES * ended:
+    if failed > FEW_FAILURES and failed >= MANY_FAILURES * ended:
         text = ngettext(
             "%(failed)s of %(count)s job that ended in the last hour has failed.",
             "%(failed)s of %(count)s jobs that ended in the last hour have failed.",

@@ -8,7 +8,8 @@ from django_jobqueue.jobs.run import read_runs
 from django_jobqueue.jobs.text import text
 
 WINDOW = 2_000  # the newest failed jobs of a task that are looked at
-PAGE = 200  # jobs whose last records one read returns: each may have a traceback of 16 KiB
+MOST = 10_000  # those of all tasks together
+PAGE = 500  # jobs whose last records one read returns: each may have a traceback of 16 KiB
 
 
 @dataclass(slots=True)
@@ -21,39 +22,68 @@ class FailureGroup:
     first_at: int
     last_at: int
     job_id: str  # of the last one
+    message: str  # what its exception says
     traceback: str
 
 
+def window_of(tasks: int) -> int:
+    """Return how many of the newest failed jobs of each of so many tasks are looked at."""
+    return min(WINDOW, MOST // max(1, tasks))
+
+
+def count_failures(client: Client, tasks: Sequence[str]) -> dict[str, int]:
+    """Return how many failed jobs each task has."""
+    counts = client.read(lambda pipe: [pipe.zcard(client.keys("failed-of", one)) for one in tasks])
+    return {task: count or 0 for task, count in zip(tasks, counts, strict=True)}
+
+
 def read_failures(client: Client, tasks: Sequence[str]) -> list[FailureGroup]:
-    """Return the groups of the newest 2,000 failed jobs of each task, the largest first."""
+    """Return the groups of the newest failed jobs of each task, the largest first; see `window_of`.
+
+    There may be 500 tasks.
+    """
     groups: dict[tuple[str, str], FailureGroup] = {}
-    for task in tasks:
-        for job_id, at, exception, traceback in _newest(client, task):
-            group = groups.get((task, exception))
-            if group is None:
-                new = FailureGroup(task, exception, 0, at, at, job_id, traceback)
-                group = groups[task, exception] = new
-            group.count += 1
-            group.first_at = at  # they come newest first
+    for task, job_id, at, record in _newest(client, tasks):
+        exception = exception_of(record)
+        group = groups.get((task, exception))
+        if group is None:
+            (run,) = read_runs([record]) or (None,)
+            said = (run.message, run.traceback) if run else ("", "")
+            group = groups[task, exception] = FailureGroup(
+                task, exception, 0, at, at, job_id, *said
+            )
+        group.count += 1
+        group.first_at = at  # they come newest first
     return sorted(groups.values(), key=lambda one: (-one.count, one.task, one.exception))
 
 
-def _newest(client: Client, task: str) -> Iterator[tuple[str, int, str, str]]:
-    """Yield id, time, exception and traceback of failed jobs, the newest first."""
-    for start in range(0, WINDOW, PAGE):
-        page = list(_page(client, task, start))
-        yield from page
-        if len(page) < PAGE:
-            return
+def exception_of(record: bytes) -> str:
+    """Return the path of the exception that the record of a run names; empty: it names none."""
+    words = record.partition(b"\n")[0].split(b" ", 6)
+    name = text(words[6].partition(b" ")[0]) if len(words) > 6 else "-"
+    return "" if name == "-" else name
 
 
-def _page(client: Client, task: str, start: int) -> Iterator[tuple[str, int, str, str]]:
-    key, stop = client.keys("failed-of", task), start + PAGE - 1
-    (found,) = client.read(lambda pipe: pipe.zrange(key, start, stop, True, True))
-    names = [text(job_id) for job_id, _ in found or ()]
-    records = client.read(
-        lambda pipe: [pipe.lrange(client.keys("attempts", one), -1, -1) for one in names]
+def _newest(client: Client, tasks: Sequence[str]) -> Iterator[tuple[str, str, int, bytes]]:
+    """Yield task, id, time and last record of failed jobs, those of each task newest first."""
+    last = window_of(len(tasks)) - 1
+    keys = [client.keys("failed-of", task) for task in tasks]
+    pages = client.read(lambda pipe: [pipe.zrange(key, 0, last, True, True) for key in keys])
+    found = [
+        (task, text(job_id), int(at))
+        for task, page in zip(tasks, pages, strict=True)
+        for job_id, at in page or ()
+    ]
+    for start in range(0, len(found), PAGE):
+        page = found[start : start + PAGE]
+        records = last_records(client, [job_id for _, job_id, _ in page])
+        for (task, job_id, at), record in zip(page, records, strict=True):
+            yield task, job_id, at, record
+
+
+def last_records(client: Client, ids: Sequence[str]) -> list[bytes]:
+    """Return the record of the latest run of each job; empty: there is none."""
+    found = client.read(
+        lambda pipe: [pipe.lrange(client.keys("attempts", one), -1, -1) for one in ids]
     )
-    for name, (_, at), last in zip(names, found or (), records, strict=True):
-        (run,) = read_runs(last or ()) or (None,)
-        yield name, int(at), run.exception if run else "", run.traceback if run else ""
+    return [one[0] if one else b"" for one in found]

@@ -29,6 +29,15 @@ class Run:
         """Return whether this run used up an attempt."""
         return self.outcome in ATTEMPTS
 
+    @property
+    def message(self) -> str:
+        """Return the exception's class and what it says, by the traceback; empty if it doesn't."""
+        name, lines = self.exception.removeprefix("builtins."), self.traceback.splitlines()
+        for place in range(len(lines) - 1, -1, -1):
+            if name and (lines[place] == name or lines[place].startswith(f"{name}: ")):
+                return "\n".join(lines[place:])
+        return ""
+
     @classmethod
     def parse(cls, record: str) -> "Run":
         """Parse `attempt fence worker started finished outcome exception`, newline, traceback."""

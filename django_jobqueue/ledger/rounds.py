@@ -24,15 +24,16 @@ if TYPE_CHECKING:
     from django_jobqueue.models import Enqueued
 
 
-def requeue(engine: Engine, job_id: str) -> State:
+def requeue(engine: Engine, job_id: str, nonce: str = "") -> State:
     """Run a final job again from the start, or a scheduled one now; return its state.
 
-    A durable job can be requeued after Redis has trimmed or lost it, as long as its row is kept.
+    A caller that repeats the call passes the same nonce: see `Jobs.requeue`. A durable job can be
+    requeued after Redis has trimmed or lost it, as long as its row is kept.
     Raises: JobNotFound, QueueUnavailable.
     """
     known = 0
     try:
-        return engine.jobs.requeue(job_id)
+        return engine.jobs.requeue(job_id, nonce=nonce)
     except RoundNeeded as needed:
         known = needed.round
         _settle_end(engine, job_id)

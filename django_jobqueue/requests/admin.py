@@ -5,6 +5,7 @@ Cancel, retry and resend each need a permission and a POST request, and are logg
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
@@ -16,14 +17,17 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.utils.formats import localize
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from django_jobqueue.exceptions import JobQueueError
+from django_jobqueue.jobs import phrases
 from django_jobqueue.requests import changes, mail
 from django_jobqueue.requests.models import JobRequest
+from django_jobqueue.requests.status import SYMBOLS
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[JobRequest]
@@ -78,7 +82,7 @@ ACTIONS = (CANCEL, RETRY, RESEND)
 class JobRequestAdmin(ModelAdmin):
     """Show requests, which only their people and their jobs change."""
 
-    list_display = ("title", "who", "state", "created_at", "finished_at", "mail_state", "job")
+    list_display = ("title", "who", "state_text", "asked", "ended", "mail_state", "short_job")
     list_filter = ("state", "mail_state", "created_at")
     list_select_related = ("owner",)
     search_fields = ("title", "address", "public_id", "task", "job_id")
@@ -87,7 +91,7 @@ class JobRequestAdmin(ModelAdmin):
     actions = ("cancel_selected", "retry_selected", "resend_selected")
     view_on_site = False  # the link would open an anonymous person's page
     fieldsets = (
-        (None, {"fields": ("title", "who", "ip", "state", "job", "task", "public_id")}),
+        (None, {"fields": ("title", "who", "ip", "state_text", "job", "task", "public_id")}),
         (
             gettext_lazy("Times"),
             {"fields": (("created_at", "finished_at", "seen_at"), ("language", "zone"))},
@@ -145,6 +149,24 @@ class JobRequestAdmin(ModelAdmin):
             return str(row.owner)
         return row.address or (_("a deleted user") if row.ip is None else _("somebody"))
 
+    @admin.display(description=gettext_lazy("state"), ordering="state")
+    def state_text(self, row: JobRequest) -> str:
+        """Return the state as a symbol and a text."""
+        return format_html(
+            '<span class="jobqueue-state jobqueue-{}"><span aria-hidden="true">{}</span> {}</span>',
+            row.state,
+            SYMBOLS.get(row.state, "○"),
+            row.get_state_display(),
+        )
+
+    @admin.display(description=gettext_lazy("asked for"), ordering="created_at")
+    def asked(self, row: JobRequest) -> str:
+        return _short(row.created_at)
+
+    @admin.display(description=gettext_lazy("finished"), ordering="finished_at")
+    def ended(self, row: JobRequest) -> str:
+        return "–" if row.finished_at is None else _short(row.finished_at)
+
     @admin.display(description=gettext_lazy("address"))
     def recipient(self, row: JobRequest) -> str:
         return row.recipient or "–"
@@ -153,14 +175,20 @@ class JobRequestAdmin(ModelAdmin):
     def job(self, row: JobRequest) -> str:
         return self._link(row.job_id)
 
+    @admin.display(description=gettext_lazy("job"))
+    def short_job(self, row: JobRequest) -> str:
+        """Link to the job by the part of its id that tells it from others."""
+        return self._link(row.job_id, slice(24, 34))
+
     @admin.display(description=gettext_lazy("job of the mail"))
     def mail_job(self, row: JobRequest) -> str:
         return self._link(row.mail_job_id)
 
-    def _link(self, job_id: UUID | None) -> str:
+    def _link(self, job_id: UUID | None, part: slice = slice(None)) -> str:
         """Link to a job's page, on sites that have one."""
         if job_id is None:
             return "–"
+        shown = str(job_id)[part]
         try:
             url = reverse(
                 "admin:django_jobqueue_job_change",
@@ -168,8 +196,8 @@ class JobRequestAdmin(ModelAdmin):
                 current_app=self.admin_site.name,
             )
         except NoReverseMatch:
-            return str(job_id)
-        return format_html('<a href="{}"><code>{}</code></a>', url, job_id)
+            return shown
+        return format_html('<a href="{}"><code>{}</code></a>', url, shown)
 
     @admin.action(permissions=["cancel"], description=gettext_lazy("Cancel selected requests"))
     def cancel_selected(self, request: HttpRequest, queryset: "QuerySet[JobRequest]") -> None:
@@ -254,3 +282,9 @@ class JobRequestAdmin(ModelAdmin):
             self.message_user(request, str(action.done % {"n": len(done)}), messages.SUCCESS)
         if refused:
             self.message_user(request, str(action.refused % {"n": refused}), messages.WARNING)
+
+
+def _short(at: datetime) -> str:
+    """Return a time as short as a column is, with the exact one as title."""
+    shown = phrases.clock(int(at.timestamp() * 1000))
+    return format_html('<time class="jobqueue-time" title="{}">{}</time>', localize(at), shown)

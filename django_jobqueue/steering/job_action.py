@@ -30,18 +30,21 @@ class ActionRefused(JobQueueError):
 class JobAction:
     """One action on a job, with its texts."""
 
-    name: str  # of the script; see TRANSITIONS
-    run: Callable[[Engine, str], State | None]  # returns the new state; None: deleted
+    name: str
+    script: str  # see TRANSITIONS
+    run: Callable[[Engine, str, str], State | None]  # (id, nonce) → new state; None: deleted
     target: State | None  # the state after the action; None: deleted
     log: Promise | str
     done: Promise  # with the count
     refused: Promise  # with count and state
     told_to_end: Promise | None = None  # with the count; None: it can't end running jobs
+    only: frozenset[State] = frozenset(State)  # the states in which it is applied
 
     def is_possible(self, state: State) -> bool:
         """Return whether a job in this state would change, or can be told to end."""
         can_be_told = state is State.RUNNING and self.told_to_end is not None
-        return can_be_told or any(before is state for before, _ in TRANSITIONS[self.name])
+        can_move = any(before is state for before, _ in TRANSITIONS[self.script])
+        return can_be_told or (can_move and state in self.only)
 
 
 @dataclass(slots=True)
@@ -71,12 +74,20 @@ class ActionReport:
         return sentences
 
 
-def apply(action: JobAction, rows: Iterable[Job], missing: int = 0) -> ActionReport:
-    """Apply an action to each job; after a fault, leave the other jobs unchanged."""
+def apply(
+    action: JobAction, rows: Iterable[Job], missing: int = 0, nonce: str = ""
+) -> ActionReport:
+    """Apply an action to each job; after a fault, leave the other jobs unchanged.
+
+    Who may repeat it passes a nonce, so that no job is requeued twice.
+    """
     report = ActionReport(action, missing=missing)
     for row in rows:
+        if row.snapshot.state not in action.only:
+            report.refused[row.snapshot.state] += 1
+            continue
         try:
-            state = action.run(get_engine(row.alias), row.id)
+            state = action.run(get_engine(row.alias), row.id, nonce)
         except JobNotFound:
             report.missing += 1
         except JobQueueError as error:
@@ -92,8 +103,17 @@ def apply(action: JobAction, rows: Iterable[Job], missing: int = 0) -> ActionRep
     return report
 
 
+def _cancel(engine: Engine, job_id: str, _nonce: str) -> State | None:
+    return rounds.cancel(engine, job_id)
+
+
+def _delete(engine: Engine, job_id: str, _nonce: str) -> State | None:
+    return rounds.delete(engine, job_id)
+
+
 REQUEUE = JobAction(
     name="requeue",
+    script="requeue",
     run=rounds.requeue,
     target=State.QUEUED,
     log=gettext_lazy("Requeued."),
@@ -104,9 +124,24 @@ REQUEUE = JobAction(
         "count",
     ),
 )
+RUN_NOW = JobAction(
+    name="run_now",
+    script="requeue",
+    run=rounds.requeue,
+    target=State.QUEUED,
+    only=frozenset({State.SCHEDULED}),
+    log=gettext_lazy("Run now."),
+    done=ngettext_lazy("%(count)d job is run now.", "%(count)d jobs are run now.", "count"),
+    refused=ngettext_lazy(
+        "%(count)d job does not wait for its time: it is %(state)s.",
+        "%(count)d jobs do not wait for their time: they are %(state)s.",
+        "count",
+    ),
+)
 CANCEL = JobAction(
     name="cancel",
-    run=rounds.cancel,
+    script="cancel",
+    run=_cancel,
     target=State.CANCELLED,
     log=gettext_lazy("Cancelled."),
     done=ngettext_lazy("%(count)d job cancelled.", "%(count)d jobs cancelled.", "count"),
@@ -123,7 +158,8 @@ CANCEL = JobAction(
 )
 DELETE = JobAction(
     name="delete",
-    run=rounds.delete,
+    script="delete",
+    run=_delete,
     target=None,
     log="",  # the flag of the log entry is enough
     done=ngettext_lazy("%(count)d job deleted.", "%(count)d jobs deleted.", "count"),
@@ -133,3 +169,4 @@ DELETE = JobAction(
         "count",
     ),
 )
+ACTIONS = {action.name: action for action in (REQUEUE, RUN_NOW, CANCEL, DELETE)}

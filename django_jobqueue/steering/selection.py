@@ -1,17 +1,21 @@
-"""Choose jobs by state, queue, task, words and age, by reading the indexes page by page.
+"""Choose jobs by their index, age, task, tag and texts, by reading the indexes page by page.
 
 It is exact, however many jobs and queues there are, and takes the time that this takes.
+Next: matching.py compares the jobs with what is chosen.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+from typing import Any, Self
 
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.keys import INDEX_OF
 from django_jobqueue.engine.queue_reader import MOST_QUEUES
+from django_jobqueue.engine.walking import PAGE, walk, whole
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.states import State
 
-PAGE = 500  # jobs that one read returns
 LISTED = (
     State.RUNNING,
     State.QUEUED,
@@ -21,6 +25,16 @@ LISTED = (
     State.SUCCEEDED,
     State.CANCELLED,
 )
+NO_EXCEPTION = "-"  # of jobs that failed without one, as they were lost for example
+
+
+class Depth(IntEnum):
+    """Where words are looked for, beside the task's path and the id."""
+
+    NAMES = 0  # nowhere
+    ERRORS = 1  # in the class of the latest run's exception
+    TEXTS = 2  # in its message too, and in the arguments without their secrets
+    SECRETS = 3  # in all arguments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,56 +44,92 @@ class Selection:
     states: Sequence[State] = ()
     queues: Sequence[str] = ()
     tasks: Sequence[str] = ()  # whole paths
-    words: Sequence[str] = ()  # each must occur in the task's path or the id
-    before: int | None = None  # ms; see `_time_of`
+    tag: str = ""
+    words: Sequence[str] = ()  # each must occur, where `depth` says
+    depth: Depth = Depth.NAMES
+    exception: str = ""  # path of the class with which the latest run failed, or NO_EXCEPTION
+    only: str = ""  # retrying or recovered
+    after: int | None = None  # ms; see `time_of`
+    before: int | None = None
     newest_first: bool = True
 
-    def jobs(self, engine: Engine) -> Iterator[Job]:
-        """Yield the jobs, state by state, those of at most 200 queues together."""
-        states = self.states or LISTED
-        if self.tasks and not self.queues and tuple(states) == (State.FAILED,):
-            yield from filter(self._fits, self._failed(engine))
-            return
-        for names in self._pages(engine):
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, given: Mapping[str, Any]) -> Self:
+        """Return the selection that `as_json` has described."""
+        states = [State(one) for one in given["states"]]
+        return cls(**{**given, "states": states, "depth": Depth(given["depth"])})
+
+    def pages(self, engine: Engine) -> Iterator[list[Job]]:
+        """Yield the jobs to look at in pages, state by state."""
+        for state, name in self._indexes(engine):
+            start, newest = 0, self.newest_first
+            while page := self._page(engine, state, name, start, newest):
+                yield page
+                start += PAGE
+
+    def walk(self, engine: Engine) -> Iterator[list[Job]]:
+        """Yield them for somebody who changes them: see engine/walking.py."""
+        for state, name in self._indexes(engine):
+            key = self._key(engine, state, name)
+            running = state is State.RUNNING
+            ids = [whole(engine.client, key)] if running else walk(engine.client, key)
+            for page in ids:
+                yield engine.inspector.jobs(page)
+
+    def count(self, engine: Engine) -> int:
+        """Return how many jobs are looked at."""
+        keys = [self._key(engine, state, name) for state, name in self._indexes(engine)]
+        return sum(filter(None, engine.client.read(lambda pipe: [pipe.zcard(k) for k in keys])))
+
+    def _indexes(self, engine: Engine) -> Iterator[tuple[State | None, str]]:
+        """Yield states and queues; None and the tag; or the failed state and a task."""
+        if self.tag:
+            yield None, self.tag
+        elif self._is_by_task:
+            for task in self.tasks:
+                yield State.FAILED, task
+        else:
+            yield from self._of_queues(engine)
+
+    @property
+    def _is_by_task(self) -> bool:
+        return bool(self.tasks) and not self.queues and tuple(self.states) == (State.FAILED,)
+
+    def _of_queues(self, engine: Engine) -> Iterator[tuple[State, str]]:
+        """Yield the indexes that are not empty, those of at most 200 queues together."""
+        for names in self._queue_pages(engine):
             counts = {one.name: one.counts for one in engine.inspector.queue_stats(names)}
-            for state in states:
+            for state in self.states or LISTED:
                 for name in names:
                     if counts[name][state]:
-                        yield from filter(self._fits, self._of(engine, state, name))
+                        yield state, name
 
-    def _pages(self, engine: Engine) -> Iterator[list[str]]:
+    def _queue_pages(self, engine: Engine) -> Iterator[list[str]]:
         every = [list(self.queues)] if self.queues else engine.queues.pages()
         for names in every:
             for start in range(0, len(names), MOST_QUEUES):
                 yield names[start : start + MOST_QUEUES]
 
-    def _of(self, engine: Engine, state: State, queue: str) -> Iterator[Job]:
-        start, newest = 0, self.newest_first
-        while page := engine.inspector.page(
-            state, start, start + PAGE, queues=[queue], newest_first=newest
-        ):
-            yield from page
-            start += PAGE
+    def _key(self, engine: Engine, state: State | None, name: str) -> str | bytes:
+        if state is None:
+            return engine.client.keys("tag", name)
+        return engine.client.keys("failed-of" if self._is_by_task else INDEX_OF[state], name)
 
-    def _failed(self, engine: Engine) -> Iterator[Job]:
-        for task in self.tasks:
-            start, newest = 0, self.newest_first
-            while page := engine.inspector.failed_of(
-                [task], start, start + PAGE, newest_first=newest
-            ):
-                yield from page
-                start += PAGE
-
-    def _fits(self, job: Job) -> bool:
-        if self.tasks and job.task not in self.tasks:
-            return False
-        if self.before is not None and _time_of(job) >= self.before:
-            return False
-        text = f"{job.task} {job.id}".casefold()
-        return all(word.casefold() in text for word in self.words)
+    def _page(
+        self, engine: Engine, state: State | None, name: str, start: int, newest: bool
+    ) -> list[Job]:
+        inspector, stop = engine.inspector, start + PAGE
+        if state is None:
+            return inspector.tags.page(name, start, stop, newest_first=newest)
+        if self._is_by_task:
+            return inspector.failed_of([name], start, stop, newest_first=newest)
+        return inspector.page(state, start, stop, queues=[name], newest_first=newest)
 
 
-def _time_of(job: Job) -> int:
+def time_of(job: Job) -> int:
     """Return when a job ended, or its run began, or it was enqueued, in ms."""
     if job.state.is_final:
         return job.finished_at or job.enqueued_at

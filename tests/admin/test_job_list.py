@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from django_jobqueue.admin.jobs import rows, segments
+from django_jobqueue.admin.jobs import notes, rows, segments
 from django_jobqueue.engine import Engine, get_engine, inspector
 from django_jobqueue.engine.claims import ALL_QUEUES, Slot
 from django_jobqueue.jobs.job import Job, new_id
@@ -174,7 +174,7 @@ def test_over_several_queues_the_list_ends_and_says_so(
     admin_client: Client, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(segments, "MERGE_DEPTH", 120)
-    monkeypatch.setattr(rows, "MERGE_DEPTH", 120)
+    monkeypatch.setattr(notes, "MERGE_DEPTH", 120)
     monkeypatch.setattr(inspector, "MERGE_DEPTH", 120)
     default, mail = fill(engine, 100), fill(engine, 80, "mail")
     response = admin_client.get(JOBS, {"p": 2})
@@ -248,7 +248,7 @@ def test_a_search_for_failed_jobs_of_several_tasks_merges_them(
         made.append(seed.failed(task=task))
     seed.failed(task="c.three")
     assert ids(admin_client.get(JOBS, {"state": "failed", "q": "o"})) == made[::-1]
-    for module in (rows, segments, inspector):
+    for module in (notes, segments, inspector):
         monkeypatch.setattr(module, "MERGE_DEPTH", 2)
     response = admin_client.get(JOBS, {"state": "failed", "q": "o"})
     assert ids(response) == made[:0:-1]
@@ -266,7 +266,7 @@ def test_a_part_of_the_id_finds_failed_jobs_too(admin_client: Client, seed: Seed
 def test_the_tasks_that_failed_last_are_offered(
     admin_client: Client, seed: Seed, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (rows, inspector):
+    for module in (notes, inspector):
         monkeypatch.setattr(module, "MOST_TASKS", 2)
     for task in ("a.old", "a.mid"):
         seed.failed(task=task)

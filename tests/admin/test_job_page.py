@@ -15,8 +15,11 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.redaction import HIDDEN
+from django_jobqueue.jobs.run import RunResult
+from django_jobqueue.jobs.states import Outcome
 from tests.admin.conftest import Seed
 from tests.support import payloads
+from tests.support.clock import Clock
 from tests.support.pages import JOBS, WORKERS, page_of
 
 ECHO = "tests.project.tasks.echo"
@@ -223,11 +226,57 @@ def test_it_shows_the_log_with_its_times(
     (at, _), _second = engine.inspector.job(job_id).log
     tokyo = datetime.fromtimestamp(at / 1000, ZoneInfo("Asia/Tokyo"))
     assert f">{tokyo:%Y-%m-%d %H:%M:%S}.{at % 1000:03}</time>" in text
-    assert text.index("first &lt;b&gt;") < text.index("<td><bdi>second</bdi></td>")
+    assert text.index("first &lt;b&gt;") < text.index("<bdi>second</bdi>")
 
 
 def test_without_lines_there_is_no_log(admin_client: Client, seed: Seed) -> None:
-    assert "jobqueue-log" not in show(admin_client, seed.queued())
+    assert "jobqueue-lines" not in show(admin_client, seed.queued())
+
+
+def test_one_timeline_tells_of_all_runs(
+    admin_client: Client, engine: Engine, seed: Seed, slot: Slot, clock: Clock
+) -> None:
+    """Each with its fence, its error and the lines that it wrote, and the requeue between them."""
+    job_id = seed.running()
+    first = engine.inspector.job(job_id)
+    engine.jobs.log(job_id, first.fence, "of the first run")
+    traceback = "Traceback\n  File x\napp.Bad: it <broke>\nand more"
+    end = RunResult(Outcome.FAILED, reason="exception", exception="app.Bad", traceback=traceback)
+    engine.claims.finish(Slot("worker-1", "1.1"), first, end, [])
+    clock.move(1)
+    engine.jobs.requeue(job_id)
+    second: Any = engine.claims.claim(slot, ["default"])
+    engine.jobs.log(job_id, second.fence, "of the second run")
+    text = show(admin_client, job_id)
+    steps = [
+        "Enqueued",
+        "Attempt 1: failed",
+        first.fence,
+        "app.Bad: it &lt;broke&gt;",
+        "of the first run",
+        "Requeued by hand",
+        "Runs now, attempt 1",
+        second.fence,
+        "of the second run",
+    ]
+    places = [text.index(step, text.index("jobqueue-timeline")) for step in steps]
+    assert places == sorted(places), list(zip(steps, places, strict=True))
+
+
+def test_the_latest_error_stands_at_the_top(staff: Any, seed: Seed) -> None:
+    """What it says takes the permission to see arguments."""
+    said = "Traceback (most recent call last):\n  File x\nValueError: no such sheet"
+    failed = seed.failed(exception="builtins.ValueError", traceback=said)
+    text = show(staff("view_job"), failed)
+    assert "builtins.ValueError" in text[: text.index("field-task_path")]
+    assert "no such sheet" not in text
+    user = User.objects.get()
+    user.user_permissions.add(Permission.objects.get(codename="view_payload"))
+    client = Client()
+    client.force_login(user)
+    text = show(client, failed)
+    assert "ValueError: no such sheet</bdi>" in text[: text.index("field-task_path")]
+    assert "Latest error" not in show(client, seed.succeeded())
 
 
 def test_it_shows_the_runs_with_their_tracebacks(admin_client: Client, seed: Seed) -> None:
@@ -249,7 +298,7 @@ def test_the_history_has_a_page(admin_client: Client, seed: Seed) -> None:
     ("state", "buttons"),
     [
         ("queued", {"cancel"}),
-        ("scheduled", {"requeue", "cancel"}),
+        ("scheduled", {"run_now", "cancel"}),
         ("running", {"cancel"}),
         ("succeeded", {"requeue"}),
         ("failed", {"requeue"}),
@@ -261,7 +310,7 @@ def test_it_has_the_buttons_that_its_state_allows(
 ) -> None:
     job_id = seed.one_of_each()[state]
     text = show(admin_client, job_id)
-    for verb in ("requeue", "cancel"):
+    for verb in ("requeue", "run_now", "cancel"):
         assert (f'action="{page_of("job", job_id, verb)}"' in text) == (verb in buttons)
     assert ("/delete/" in text) == (state != "running")
 
@@ -341,7 +390,7 @@ def test_tags_and_expiry_are_shown(
     """The expiry only until the job is started, and a hostile tag is only text."""
     job_id = make_job(tags=("tenant:7", "<b>x</b>"), expires="1900000000000")
     text = show(admin_client, job_id)
-    assert "tenant:7 &lt;b&gt;x&lt;/b&gt;" in text
+    assert '?tag=%3Cb%3Ex%3C%2Fb%3E">&lt;b&gt;x&lt;/b&gt;</a>' in text
     assert "2030-03-17" in text
     assert isinstance(engine.claims.claim(Slot("worker-1", "0.0"), ["default"]), Job)
     assert "2030-03-17" not in show(admin_client, job_id)
@@ -370,3 +419,9 @@ def test_it_says_why_the_job_is_not_running(
     assert "No worker is alive: start manage.py jobworker." in text
     engine.jobs.cancel(job_id)
     assert "Why is it not running?" not in show(admin_client, job_id)
+
+
+def test_of_a_running_job_it_says_where(admin_client: Client, seed: Seed) -> None:
+    text = show(admin_client, seed.running())
+    assert "Where it runs" in text
+    assert "Why is it not running?" not in text

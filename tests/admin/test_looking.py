@@ -15,7 +15,7 @@ from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.models import Job, Queue, Schedule, Worker
 from tests.admin.conftest import Seed
 from tests.project.tasks import noop
-from tests.support.pages import JOBS, QUEUES, SCHEDULES, WORKERS, page_of
+from tests.support.pages import FAILURES, JOBS, QUEUES, SCHEDULES, TASKS, WORKERS, page_of
 from tests.support.schedule_rows import row_of
 
 pytestmark = pytest.mark.usefixtures("declarations")
@@ -40,7 +40,7 @@ def test_no_page_writes_on_get(admin_client: Client, seed: Seed, engine: Engine)
     made = seed.one_of_each()
     engine.leases.renew("worker-1", {"host": "mill", "pid": 1, "started_at": 1})
     urls = ["/admin/", "/admin/django_jobqueue/", JOBS, QUEUES, WORKERS, SCHEDULES]
-    urls += [f"{QUEUES}overview/"]
+    urls += [f"{QUEUES}overview/", FAILURES, TASKS]
     urls += [f"{JOBS}?state=failed&order=oldest", f"{JOBS}?q=tasks.noop", f"{SCHEDULES}?q=sum"]
     urls += [f"{JOBS}?task=tests.project.tasks.noop", f"{SCHEDULES}add/"]
     for model, pk in (
@@ -99,7 +99,7 @@ def test_an_address_narrows_a_list_only_by_its_filters(staff: Any, url: str) -> 
     lookups = ["", "__exact", "__contains", "__regex", "__gt", "__isnull", "__in"]
     lookups += ["__0__startswith", "__login__password__startswith"]
     names = {f"{field}{lookup}" for field in {*fields, "pk"} for lookup in lookups}
-    names -= {"alias", "state", "queue", "task"}  # filters of the list of jobs
+    names -= {"alias", "state", "queue", "task"}  # filters of the list of jobs, as "tag" and others
     for name in sorted(names):
         answer = client.get(url, {name: "(" if name.endswith("regex") else "1"})
         assert (answer.status_code, answer.headers.get("Location")) == (302, f"{url}?e=1"), name

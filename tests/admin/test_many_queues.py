@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from django_jobqueue.admin import queues
+from django_jobqueue.admin import queue_actions
 from django_jobqueue.engine import Engine, queue_reader
 from tests.admin.conftest import Seed
 from tests.support.pages import JOBS, QUEUES, act, ids, page_of, said
@@ -64,7 +64,7 @@ def test_the_page_of_a_queue_reads_that_queue_alone(
 def test_one_action_changes_a_bounded_number_of_queues(
     admin_client: Client, engine: Engine, many: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queues, "MOST_CHANGED", 10)
+    monkeypatch.setattr(queue_actions, "MOST_CHANGED", 10)
     (text,) = said(act(admin_client, "pause", ["q001"], select_across="1"))
     assert "450 queues are selected" in text
     assert not any(one.paused for one in engine.inspector.queue_stats(many))

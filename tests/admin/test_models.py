@@ -43,10 +43,13 @@ def test_the_permissions_are_those_that_mean_something(db: None) -> None:
         "delete_job",
         "requeue_job",
         "cancel_job",
+        "run_job",
+        "edit_job",
         "view_payload",
         "view_sensitive",
         "view_queue",
         "pause_queue",
+        "empty_queue",
         "view_worker",
     }
 

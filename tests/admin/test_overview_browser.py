@@ -88,6 +88,22 @@ def test_it_backs_off_on_errors_and_recovers(browser: Browser, engine: Engine, s
     browser.complaints[:] = [one for one in browser.complaints if "ERR_FAILED" not in one]
 
 
+def test_what_redis_does_not_tell_is_dimmed(
+    browser: Browser, engine: Engine, seed: Seed, settings: Any
+) -> None:
+    """The figures stay, pale, until there are new ones."""
+    seed.queued(queue="mail")
+    page = log_in(browser.page())
+    here = settings.TASKS["default"]
+    settings.TASKS = {"default": here | {"OPTIONS": {"URL": "unix:///no/such/socket"}}}
+    page.locator("#jobqueue-queues-default[data-stale]", has_text="mail").wait_for()
+    page.locator("#jobqueue-problems-default:not([data-stale])", has_text="/no/such").wait_for()
+    page.get_by_text("What is pale is old").wait_for()
+    settings.TASKS = {"default": here}
+    page.locator("#jobqueue-queues-default:not([data-stale])", has_text="mail").wait_for()
+    page.get_by_text("What is pale is old").wait_for(state="hidden")
+
+
 def test_it_rests_while_nobody_looks(browser: Browser, engine: Engine) -> None:
     page = browser.page()
     page.clock.install()

@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import LogEntry
+from django.contrib.admin.models import DELETION, LogEntry
 from django.test import Client
 
 from django_jobqueue.engine import Engine, get_engine
+from django_jobqueue.jobs.states import State
+from django_jobqueue.steering.bulk import QUEUE
+from django_jobqueue.testing import drain
 from embedded.server import EmbeddedServer
 from tests.admin.conftest import Seed
 from tests.project.tasks import noop
@@ -77,7 +80,11 @@ def test_who_may_only_look_can_pause_nothing(staff: Any, engine: Engine, seed: S
 
 def test_no_one_can_delete_a_queue(admin_client: Client, seed: Seed) -> None:
     seed.queued()
-    assert offered(admin_client.get(QUEUES)) == ["pause_selected", "resume_selected"]
+    assert offered(admin_client.get(QUEUES)) == [
+        "pause_selected",
+        "resume_selected",
+        "empty_selected",
+    ]
 
 
 def test_looking_pauses_nothing(admin_client: Client, engine: Engine, seed: Seed) -> None:
@@ -124,3 +131,86 @@ def test_what_was_done_before_a_fault_is_counted_and_logged(
     assert "1 queue paused." in said(response)
     assert get_engine("default").inspector.queue_stats()[0].paused
     assert [entry.object_id for entry in LogEntry.objects.all()] == ["default/default"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_queue_is_emptied_after_a_question(staff: Any, engine: Engine, seed: Seed) -> None:
+    """What runs, waits for its time or has ended stays; the admin's log has an entry."""
+    for _ in range(2):
+        kept = {seed.running(queue="mail"), seed.failed(queue="mail")}
+    kept |= {seed.scheduled(queue="mail"), seed.queued(queue="other")}
+    for _ in range(3):
+        seed.queued(queue="mail")
+    client = staff("view_queue", "empty_queue", "view_job")
+    url = page_of("queue", "mail", "empty")
+    question = client.post(url).content.decode()
+    assert "3 jobs wait in these queues." in question
+    assert engine.inspector.count(State.QUEUED, ["mail"]) == 3
+    answer = client.post(url, {"confirmed": "yes"}, follow=True)
+    assert said(answer) == ["A job does this in the background. Its page shows how far it is."]
+    assert "change_matching" in answer.content.decode()
+    drain(queues=["default"])
+    assert engine.inspector.count(State.QUEUED, ["mail"]) == 0
+    assert len(engine.inspector.jobs(kept)) == len(kept)
+    entry = LogEntry.objects.get(content_type__model="queue")
+    assert (entry.object_id, entry.action_flag) == ("mail", DELETION)
+
+
+def test_several_queues_are_emptied(
+    admin_client: Client, engine: Engine, seed: Seed, transactional_db: None
+) -> None:
+    for queue in ("a", "b", "c"):
+        seed.queued(queue=queue)
+    assert "2 jobs wait" in act(admin_client, "empty", ["a", "b"]).content.decode()
+    act(admin_client, "empty", ["a", "b"], confirmed="yes")
+    drain(queues=["default"])
+    assert [engine.inspector.count(State.QUEUED, [name]) for name in "abc"] == [0, 0, 1]
+
+
+def test_a_paused_queue_is_emptied_by_another(
+    admin_client: Client, engine: Engine, seed: Seed, transactional_db: None
+) -> None:
+    """The job that does it must be claimed."""
+    engine.leases.renew("w", {"host": "mill", "pid": 1, "queues": "mail *"})
+    seed.queued()
+    engine.queues.pause("default")
+    act(admin_client, "empty", ["default"], confirmed="yes")
+    assert engine.inspector.count(State.QUEUED, ["mail"]) == 1
+    engine.queues.pause("mail")
+    act(admin_client, "empty", ["default"], confirmed="yes")
+    assert engine.inspector.count(State.QUEUED, [QUEUE]) == 1
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume", "empty"])
+def test_without_the_permission_a_queue_stays(
+    staff: Any, engine: Engine, seed: Seed, verb: str
+) -> None:
+    """By no form that was made by hand; and looking is no change."""
+    seed.queued()
+    client = staff("view_queue", "view_job", "delete_job", "cancel_job")
+    url = page_of("queue", "default", verb)
+    assert client.get(url).status_code == 405
+    assert client.post(url, {"confirmed": "yes"}).status_code == 403
+    act(client, verb, ["default"], confirmed="yes")
+    assert engine.inspector.count(State.QUEUED) == 1
+    assert not engine.inspector.queue_stats()[0].paused
+    assert not LogEntry.objects.exists()
+    assert (
+        "<form"
+        not in client.get(page_of("queue", "default"))
+        .content.decode()
+        .partition('class="object-tools"')[2]
+        .partition("</ul>")[0]
+    )
+
+
+def test_the_page_of_a_queue_pauses_and_resumes_it(staff: Any, engine: Engine, seed: Seed) -> None:
+    seed.queued()
+    client = staff("view_queue", "pause_queue")
+    for verb, other, paused in (("pause", "resume", True), ("resume", "pause", False)):
+        page = client.get(page_of("queue", "default")).content.decode()
+        assert f'action="{page_of("queue", "default", verb)}"' in page
+        assert f'action="{page_of("queue", "default", other)}"' not in page
+        answer = client.post(page_of("queue", "default", verb), follow=True)
+        assert said(answer) == [f"1 queue {verb}d."]
+        assert engine.inspector.queue_stats()[0].paused is paused

@@ -3,8 +3,10 @@
 from django.test import Client
 
 from tests.admin.conftest import Seed
-from tests.support.pages import JOBS, QUEUES, SCHEDULES, WORKERS, page_of
+from tests.support.pages import FAILURES, JOBS, QUEUES, SCHEDULES, TASKS, WORKERS, page_of
 from tests.support.schedule_rows import row_of
+
+KNOWN = ("state", "queue", "task", "tag", "exception", "only", "time", "order")
 
 
 def test_all_pages_stand(admin_client: Client, seed: Seed) -> None:
@@ -15,9 +17,10 @@ def test_all_pages_stand(admin_client: Client, seed: Seed) -> None:
     urls += [page_of("job", made["failed"], view) for view in ("delete", "history")]
     urls += [page_of("queue", "default"), page_of("worker", "worker-1"), schedule]
     lists = [JOBS, f"{JOBS}?state=failed", f"{JOBS}?q=noop", QUEUES, WORKERS, SCHEDULES]
+    lists += [FAILURES, TASKS]
     for url in ("/admin/", "/admin/django_jobqueue/", *lists, f"{SCHEDULES}add/", *urls):
         response = admin_client.get(url)
         assert response.status_code == 200, url
         assert "unfold" in response.content.decode()
     for spec in admin_client.get(JOBS, {"state": "failed"}).context["cl"].filter_specs:
-        assert spec.parameter_name in ("state", "queue", "task", "order")
+        assert spec.parameter_name in KNOWN

@@ -9,6 +9,8 @@ JOBS = "/admin/django_jobqueue/job/"
 QUEUES = "/admin/django_jobqueue/queue/"
 WORKERS = "/admin/django_jobqueue/worker/"
 SCHEDULES = "/admin/django_jobqueue/schedule/"
+FAILURES = f"{JOBS}failures/"
+TASKS = f"{JOBS}tasks/"
 
 
 def page_of(model: str, pk: str, view: str = "change") -> str:

@@ -18,30 +18,46 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from django_jobqueue.admin.jobs import export, matching
 from django_jobqueue.admin.jobs.rows import JobRows
 from django_jobqueue.admin.links import list_url, page_link, page_url
 from django_jobqueue.admin.live import LiveModelAdmin
 from django_jobqueue.admin.viewer import Viewer
 from django_jobqueue.exceptions import JobNotFound
+from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.states import State
 from django_jobqueue.models import Job
+from django_jobqueue.steering import audit
 from django_jobqueue.steering.job_action import (
     CANCEL,
     DELETE,
     REQUEUE,
+    RUN_NOW,
     ActionRefused,
     ActionReport,
     JobAction,
     apply,
 )
 
-INLINE = 1_000  # jobs that one request may change, at most
+INLINE = 1_000  # jobs that are selected one by one, at most
+BUTTONS = (
+    (REQUEUE, gettext_lazy("Requeue")),
+    (RUN_NOW, gettext_lazy("Run now")),
+    (CANCEL, gettext_lazy("Cancel job")),
+)
 
 
 class JobActionsMixin(LiveModelAdmin[Job]):
     """Requeue, cancel and delete jobs."""
 
-    actions = ("requeue_selected", "cancel_selected", "delete_selected")
+    actions = (
+        "requeue_selected",
+        "run_now_selected",
+        "cancel_selected",
+        "delete_selected",
+        "export_csv",
+        "export_json",
+    )
 
     def has_requeue_job_permission(self, request: HttpRequest) -> bool:
         return Viewer(request.user).may("requeue_job")
@@ -59,15 +75,22 @@ class JobActionsMixin(LiveModelAdmin[Job]):
         permissions=["requeue_job"],
         description=gettext_lazy("Requeue selected %(verbose_name_plural)s"),
     )
-    def requeue_selected(self, request: HttpRequest, queryset: Any) -> None:
-        self._apply_to_rows(request, REQUEUE, queryset)
+    def requeue_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        return self._apply_to_rows(request, REQUEUE, queryset)
+
+    @admin.action(
+        permissions=["requeue_job"],
+        description=gettext_lazy("Run selected scheduled %(verbose_name_plural)s now"),
+    )
+    def run_now_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        return self._apply_to_rows(request, RUN_NOW, queryset)
 
     @admin.action(
         permissions=["cancel_job"],
         description=gettext_lazy("Cancel selected %(verbose_name_plural)s"),
     )
-    def cancel_selected(self, request: HttpRequest, queryset: Any) -> None:
-        self._apply_to_rows(request, CANCEL, queryset)
+    def cancel_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        return self._apply_to_rows(request, CANCEL, queryset)
 
     @admin.action(
         permissions=["delete"],
@@ -75,15 +98,33 @@ class JobActionsMixin(LiveModelAdmin[Job]):
     )
     def delete_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
         """Show Django's confirmation page, then delete the jobs that are not running."""
-        if request.POST.get("post"):
-            self._apply_to_rows(request, DELETE, queryset)
-            return None
+        rows = queryset.named()
+        if request.POST.get("post") or matching.is_many(rows):
+            return self._apply_to_rows(request, DELETE, queryset)
         # The confirmation form has one field per job, and this setting bounds their number.
         fields = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS or INLINE + 10
-        rows = self._at_most(request, queryset, min(INLINE, fields - 10))
-        if rows is None or (not list(rows) and rows.source.faults):
+        chosen = self._at_most(request, rows, min(INLINE, fields - 10))
+        if chosen is None or (not list(chosen) and chosen.source.faults):
             return None  # the list shows the reason
-        return confirm_deletion(self, request, rows)  # type: ignore[arg-type]
+        return confirm_deletion(self, request, chosen)  # type: ignore[arg-type]
+
+    @admin.action(description=gettext_lazy("Export selected %(verbose_name_plural)s as CSV"))
+    def export_csv(self, request: HttpRequest, queryset: Any) -> Any:
+        return self._export(request, export.as_csv, queryset)
+
+    @admin.action(description=gettext_lazy("Export selected %(verbose_name_plural)s as JSON"))
+    def export_json(self, request: HttpRequest, queryset: Any) -> Any:
+        return self._export(request, export.as_json, queryset)
+
+    def _export(self, request: HttpRequest, form: Any, queryset: JobRows) -> Any:
+        """Return the file of the listed rows; if there are too many, show an error."""
+        rows = queryset.named()
+        if (count := rows.count()) <= export.MOST:
+            return form(rows, Viewer(request.user))
+        text = _("%(count)s jobs are selected, and a file has at most %(most)s: narrow the list.")
+        values = {"count": phrases.count(count), "most": phrases.count(export.MOST)}
+        self.message_user(request, text % values, messages.ERROR)
+        return None
 
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
@@ -114,7 +155,7 @@ class JobActionsMixin(LiveModelAdmin[Job]):
         apply(DELETE, queryset)
 
     def get_urls(self) -> list[URLPattern]:
-        return [self._url(REQUEUE), self._url(CANCEL), *super().get_urls()]
+        return [*map(self._url, (REQUEUE, RUN_NOW, CANCEL)), *super().get_urls()]
 
     def _url(self, action: JobAction) -> URLPattern:
         return path(
@@ -138,14 +179,15 @@ class JobActionsMixin(LiveModelAdmin[Job]):
         row = context["original"]
         context["buttons"] = [
             {"text": text, "url": page_url(self.admin_site, Job, row.pk, action.name)}
-            for action, text in ((REQUEUE, _("Requeue")), (CANCEL, _("Cancel job")))
+            for action, text in BUTTONS
             if action.is_possible(row.snapshot.state) and self._may(action, request)
             if not (action is CANCEL and row.snapshot.cancelling)  # already cancelled
+            if not (action is REQUEUE and row.snapshot.state is State.SCHEDULED)  # it is run now
         ]
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _may(self, action: JobAction, request: HttpRequest) -> bool:
-        if action is REQUEUE:
+        if action in (REQUEUE, RUN_NOW):
             return self.has_requeue_job_permission(request)
         return self.has_cancel_job_permission(request)
 
@@ -157,24 +199,30 @@ class JobActionsMixin(LiveModelAdmin[Job]):
         filters = f"?{request.GET.urlencode()}" if request.GET else ""  # of the list before
         return HttpResponseRedirect(page_url(self.admin_site, Job, job_id) + filters)
 
-    def _apply_to_rows(self, request: HttpRequest, action: JobAction, queryset: JobRows) -> None:
-        rows = self._at_most(request, queryset, INLINE)
-        if rows is None:
-            return
-        found = list(rows)
-        if not rows.source.faults:  # otherwise the list shows the fault
-            missing = 0 if rows.ids is None else len(rows.ids) - len(found)
-            self._report(request, apply(action, found, missing))
-
-    def _at_most(self, request: HttpRequest, queryset: JobRows, limit: int) -> JobRows | None:
-        """Return the rows of an action; if there are too many, show an error and return None."""
+    def _apply_to_rows(
+        self, request: HttpRequest, action: JobAction, queryset: JobRows
+    ) -> HttpResponse | None:
         rows = queryset.named()
+        if matching.is_many(rows):
+            act = matching.start if request.POST.get("confirmed") else matching.ask
+            return self.or_to_list(request, partial(act, self), action, rows)
+        chosen = self._at_most(request, rows, INLINE)
+        if chosen is None:
+            return None
+        found = list(chosen)
+        if not chosen.source.faults:  # otherwise the list shows the fault
+            missing = 0 if chosen.ids is None else len(chosen.ids) - len(found)
+            self._report(request, apply(action, found, missing))
+        return None
+
+    def _at_most(self, request: HttpRequest, rows: JobRows, limit: int) -> JobRows | None:
+        """Return the rows of an action; if there are too many, show an error and return None."""
         count = rows.count() if rows.ids is None else len(rows.ids)
         if count <= limit:
             return rows
         text = _(
-            "%(count)d jobs are selected, and an action changes at most %(limit)d at once. "
-            "Nothing was changed: narrow the list with the filters, or select fewer."
+            "%(count)d jobs are selected by hand, and an action changes at most %(limit)d of them. "
+            "Nothing was changed: narrow the list with the filters, and select all that match."
         )
         values = {"count": count, "limit": limit}
         self.message_user(request, text % values, messages.ERROR)
@@ -182,10 +230,12 @@ class JobActionsMixin(LiveModelAdmin[Job]):
 
     def _report(self, request: HttpRequest, report: ActionReport) -> None:
         """Log the changes, and show the user what was done and what was refused."""
-        flag = DELETION if report.action is DELETE else CHANGE
-        self.log(request, report.done, str(report.action.log), flag)
-        self.log(request, report.told_to_end, _("Told to end."), flag)
-        for sentence in report.successes():
+        flag, user = (DELETION if report.action is DELETE else CHANGE), request.user.pk
+        successes = report.successes()
+        summary = " ".join(successes)
+        audit.note(user, report.done, str(report.action.log), flag, summary)
+        audit.note(user, report.told_to_end, _("Told to end."), flag, summary)
+        for sentence in successes:
             self.message_user(request, sentence, messages.SUCCESS)
         for sentence in report.refusals():
             self.message_user(request, sentence, messages.WARNING)

@@ -1,24 +1,38 @@
 """The list of jobs, and its columns. Next: page.py shows one job; actions.py changes jobs."""
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from django_jobqueue.admin import display
+from django_jobqueue.admin import display, pages
+from django_jobqueue.admin.failures import failures_view
 from django_jobqueue.admin.jobs import filters
 from django_jobqueue.admin.jobs.actions import JobActionsMixin
 from django_jobqueue.admin.jobs.page import JobPageMixin
 from django_jobqueue.admin.jobs.rows import JobRows
 from django_jobqueue.admin.live import LiveModelAdmin
-from django_jobqueue.jobs import phrases
+from django_jobqueue.admin.tasks import tasks_view
+from django_jobqueue.admin.viewer import Viewer
 from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import Progress
 from django_jobqueue.models import Job
+from django_jobqueue.steering.selection import Depth
+
+VIEWS = {"failures": failures_view, "tasks": tasks_view}
+
+
+def depth_of(viewer: Viewer) -> Depth:
+    """Return where a user's words are looked for: only where the user may read."""
+    if not viewer.may("view_payload"):
+        return Depth.ERRORS
+    return Depth.SECRETS if viewer.may("view_sensitive") else Depth.TEXTS
 
 
 class JobAdmin(JobPageMixin, JobActionsMixin, LiveModelAdmin[Job]):
@@ -29,18 +43,39 @@ class JobAdmin(JobPageMixin, JobActionsMixin, LiveModelAdmin[Job]):
         "task_name",
         "state_text",
         "queue",
+        "enqueued",
         "wait",
         "run_time",
         "tries",
     )
     search_fields = ("task", "id")
-    hint = gettext_lazy("Search for a whole job ID, or for parts of the path of a task.")
+    hint = gettext_lazy(
+        "Search for a whole job ID, or for words in the path of a task, the ID, the arguments and "
+        "the error; tag:NAME finds the jobs of a tag."
+    )
+
+    def get_urls(self) -> list[URLPattern]:
+        return [*(self._page(name, view) for name, view in VIEWS.items()), *super().get_urls()]
+
+    def _page(self, name: str, view: Any) -> URLPattern:
+        shown = self.admin_site.admin_view(partial(view, site=self.admin_site))
+        return path(f"{name}/", shown, name=pages.name_of(name))
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {"pages": pages.links(self.admin_site, "jobs")} | (extra_context or {})
+        return super().changelist_view(request, context)
 
     def get_list_filter(self, request: HttpRequest) -> tuple[Any, ...]:
         return (
             *([filters.AliasFilter] if self.alias_column() else []),
             filters.StateFilter,
             filters.QueueFilter,
+            filters.OnlyFilter,
+            filters.TimeFilter,
+            filters.TagFilter,
+            filters.ExceptionFilter,
             filters.TaskFilter,
             filters.OrderFilter,
         )
@@ -50,18 +85,25 @@ class JobAdmin(JobPageMixin, JobActionsMixin, LiveModelAdmin[Job]):
     ) -> tuple[Any, bool]:
         return (queryset.search(search_term) if search_term.strip() else queryset), False
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        rows = super().get_queryset(request)
+        rows.depth = depth_of(Viewer(request.user))
+        return rows
+
     @admin.display(description=gettext_lazy("task"))
     def task_name(self, row: Job) -> SafeString:
         return display.short_task(row.task)
 
+    @admin.display(description=gettext_lazy("enqueued"))
+    def enqueued(self, row: Job) -> SafeString | str:
+        return display.age_of(row.snapshot.enqueued_at)
+
     @admin.display(description=gettext_lazy("wait"))
     def wait(self, row: Job) -> SafeString | str:
-        """Return the time until it began, ended, or is now; the title is when it was enqueued."""
+        """Return the time until it began, ended, or is now."""
         job = row.snapshot
         end = job.started_at or job.finished_at or display.now_ms()
-        text = phrases.span(max(0, end - job.enqueued_at))
-        since = _("enqueued at %(time)s") % {"time": phrases.clock(job.enqueued_at)}
-        return format_html('<bdi title="{}">{}</bdi>', since, text)
+        return display.duration(max(0, end - job.enqueued_at))
 
     @admin.display(description=gettext_lazy("state"))
     def state_text(self, row: Job) -> SafeString:

@@ -1,6 +1,6 @@
 """The filters of the job list; their choices use the same counts as the rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -10,10 +10,15 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from django_jobqueue.admin.jobs import times
 from django_jobqueue.admin.jobs.rows import JobRows
 from django_jobqueue.jobs.phrases import STATES, count
 from django_jobqueue.jobs.states import State
+from django_jobqueue.jobs.text import one_line
+from django_jobqueue.paths import registered
 from django_jobqueue.steering.selection import LISTED
+
+MOST_NAMED = 30  # tasks of the code that are offered
 
 Option = tuple[str | None, object]  # value in the URL, text
 
@@ -114,21 +119,79 @@ class QueueFilter(Choice):
 
 
 class TaskFilter(Choice):
-    """Select the failed jobs of one task, which an index lists; other states need a search."""
+    """Select one task: of the failed jobs, which an index lists, any; else those of the code."""
 
-    title = gettext_lazy("task of failed jobs")
+    title = gettext_lazy("task")
     parameter_name = "task"
-
-    def has_output(self) -> bool:
-        return bool(self.value) or self.request.GET.get("state") == State.FAILED
 
     def options(self, rows: JobRows) -> Iterator[Option]:
         yield None, _("All")
-        tasks = {self.value} - {""}
-        if rows.where.get("state") == State.FAILED:
-            tasks |= set(rows.failed_tasks())
-        for task in sorted(tasks):
+        is_failed = rows.where.get("state") == State.FAILED
+        tasks = rows.failed_tasks() if is_failed else list(registered())
+        if not is_failed and len(tasks) > MOST_NAMED:
+            tasks = []  # a part of them would look like all
+        for task in sorted({self.value, *tasks} - {""}):
             yield task, task
+
+
+class ChosenFilter(Choice):
+    """Show what a link or the address has chosen, and let it be dropped."""
+
+    def has_output(self) -> bool:
+        return bool(self.value)
+
+    def options(self, rows: JobRows) -> Iterator[Option]:
+        yield None, _("All")
+        if self.value:
+            yield self.value, one_line(self.value)
+
+
+class TagFilter(ChosenFilter):
+    """Select the jobs of one tag, in whatever state, those that were stored last first."""
+
+    title = gettext_lazy("tag")
+    parameter_name = "tag"
+
+
+class ExceptionFilter(ChosenFilter):
+    """Select the jobs whose latest run failed with an exception of one class."""
+
+    title = gettext_lazy("exception")
+    parameter_name = "exception"
+
+
+class KnownFilter(Choice):
+    """Select one of a few known values."""
+
+    known: ClassVar[Mapping[str, object]]  # texts by what stands in the address
+
+    def narrow(self, rows: JobRows) -> JobRows:
+        if self.value and self.value not in self.known:
+            raise IncorrectLookupParameters
+        return super().narrow(rows)
+
+    def options(self, rows: JobRows) -> Iterator[Option]:
+        yield None, _("All")
+        yield from self.known.items()
+
+
+class OnlyFilter(KnownFilter):
+    """Select the jobs that have not just come and gone."""
+
+    title = gettext_lazy("way")
+    parameter_name = "only"
+    known: ClassVar = {
+        "retrying": gettext_lazy("to be tried again"),
+        "recovered": gettext_lazy("were lost with a worker"),
+    }
+
+
+class TimeFilter(KnownFilter):
+    """Select by when a job ended, else began to run, else was enqueued."""
+
+    title = gettext_lazy("time")
+    parameter_name = "time"
+    known: ClassVar = {name: text for name, (_span, text) in times.SPANS.items()}
 
 
 class OrderFilter(Choice):

@@ -1,6 +1,6 @@
 """The page of one job, which shows all its data, escaped and read-only.
 
-Next: call.py shows its arguments and its result.
+Next: call.py shows its arguments and its result, runs.py what became of its runs.
 """
 
 from typing import Any
@@ -15,13 +15,13 @@ from django.utils.translation import gettext_lazy
 from django_jobqueue.admin import display
 from django_jobqueue.admin.jobs import requests
 from django_jobqueue.admin.jobs.call import CallDisplay
+from django_jobqueue.admin.jobs.runs import History
 from django_jobqueue.admin.links import list_link, page_link
 from django_jobqueue.admin.live import LiveModelAdmin
 from django_jobqueue.diagnosis.explanation import explain
 from django_jobqueue.engine import get_engine
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs import phrases
-from django_jobqueue.jobs.run import Run
 from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import one_line
 from django_jobqueue.models import Job, Schedule, Worker
@@ -40,6 +40,7 @@ class JobPageMixin(LiveModelAdmin[Job]):
 
     view_on_site = False
     call: CallDisplay  # of the request
+    history: History  # of the request
 
     def get_fieldsets(self, request: HttpRequest, obj: Job | None = None) -> Any:
         """Return the fields that apply to a job in this state."""
@@ -47,7 +48,10 @@ class JobPageMixin(LiveModelAdmin[Job]):
             return []
         job = obj.snapshot
         state = ["state_and_reason"]
-        why = [] if job.state.is_final else [["explanation"]]
+        has_failed = job.state is State.FAILED or (job.attempts and not job.state.is_final)
+        why = [["error"]] if has_failed else []
+        if not job.state.is_final:
+            why.append(["whereabouts" if job.state is State.RUNNING else "explanation"])
         progress = [["progress"]] if job.progress else []
         task = [["task_path"]] + ([["schedule"]] if job.schedule else [])
         task += [["tags"]] if job.tags else []
@@ -78,10 +82,8 @@ class JobPageMixin(LiveModelAdmin[Job]):
         row.snapshot = get_engine(row.alias).inspector.job(row.id)
         self.call = CallDisplay(row.alias, row.snapshot, self.viewer)
         is_open = self.viewer.may("view_payload")  # tasks write what they like into these texts
-        context["runs"] = [_run(run, is_open) for run in row.snapshot.runs]
-        lines = row.snapshot.log if is_open else ()
-        context["log"] = [{"at": display.exact_time(at), "text": one_line(x)} for at, x in lines]
-        context["is_closed"] = not is_open
+        self.history = History(row.snapshot, is_open=is_open)
+        context |= {"events": self.history.events(), "is_closed": not is_open}
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description=gettext_lazy("state"))
@@ -102,6 +104,15 @@ class JobPageMixin(LiveModelAdmin[Job]):
             return display.NOTHING
         items = format_html_join("", "<li>{}</li>", ((one,) for one in sentences))
         return format_html('<ul class="jobqueue-why">{}</ul>', items)
+
+    @admin.display(description=gettext_lazy("where it runs"))
+    def whereabouts(self, row: Job) -> SafeString | str:
+        return self.explanation(row)
+
+    @admin.display(description=gettext_lazy("latest error"))
+    def error(self, row: Job) -> SafeString | str:
+        said = self.history.error()
+        return format_html('<bdi class="jobqueue-error">{}</bdi>', said) if said else "–"
 
     @admin.display(description=gettext_lazy("progress"))
     def progress(self, row: Job) -> SafeString | str:
@@ -141,8 +152,12 @@ class JobPageMixin(LiveModelAdmin[Job]):
         return format_html("{}: {}", link, display.time_and_age(row.snapshot.nominal_at))
 
     @admin.display(description=gettext_lazy("tags"))
-    def tags(self, row: Job) -> str:
-        return one_line(" ".join(row.snapshot.tags))
+    def tags(self, row: Job) -> SafeString:
+        """Return links to the jobs of each tag."""
+        where = {"alias": row.alias} if self.alias_column() else {}
+        site, tags = self.admin_site, row.snapshot.tags
+        links = ((list_link(site, Job, one_line(tag), tag=tag, **where),) for tag in tags)
+        return format_html_join(" ", "{}", links)
 
     @admin.display(description=gettext_lazy("requests"))
     def requests(self, row: Job) -> SafeString | str:
@@ -170,16 +185,3 @@ class JobPageMixin(LiveModelAdmin[Job]):
     @admin.display(description=gettext_lazy("result"))
     def result(self, row: Job) -> SafeString | str:
         return self.call.result()
-
-
-def _run(run: Run, is_open: bool) -> dict[str, Any]:
-    took = max(0, run.finished_at - run.started_at)
-    return {
-        "attempt": run.attempt if run.counts else "",
-        "outcome": phrases.OUTCOMES.get(run.outcome, one_line(run.outcome)),
-        "worker": "" if run.worker == "-" else one_line(run.worker),
-        "started": display.time_of(run.started_at),
-        "took": display.duration(took) if run.started_at else "",
-        "exception": one_line(run.exception),
-        "traceback": display.cut(run.traceback) if is_open else "",
-    }

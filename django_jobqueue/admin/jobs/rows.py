@@ -10,35 +10,41 @@ from functools import partial
 from typing import Any, Self
 
 from django.core.exceptions import FieldError
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from django_jobqueue.admin import display
+from django_jobqueue.admin.jobs import times
+from django_jobqueue.admin.jobs.notes import Notes
 from django_jobqueue.admin.jobs.segments import Segment, Window, shares
 from django_jobqueue.admin.rows import Rows
-from django_jobqueue.engine.inspector import MERGE_DEPTH, MOST_TASKS, Inspector
+from django_jobqueue.engine import get_engine
+from django_jobqueue.engine.inspector import Inspector
 from django_jobqueue.engine.queue_reader import MOST_QUEUES
-from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.job import Job as Snapshot
 from django_jobqueue.jobs.job import is_id
 from django_jobqueue.jobs.states import State
 from django_jobqueue.models import Job
-from django_jobqueue.steering.selection import LISTED
+from django_jobqueue.steering.matching import Matcher
+from django_jobqueue.steering.selection import LISTED, Depth, Selection
 
+NARROWING = frozenset({"task", "exception", "only", "time"})  # filters that take a window
 WINDOW = 2_000  # jobs that a search without an index reads, at most
 
 
 class JobRows(Rows[Job]):
-    """Select jobs of one alias by state, queue, task, id or search words."""
+    """Select jobs of one alias by state, queue, task, tag, id and the like, or search words."""
 
-    lookups = frozenset({"alias", "state", "queue", "task"})
-    words: tuple[str, ...] = ()  # each must occur in the task's path or the id
+    lookups = frozenset({"alias", "state", "queue", "task", "tag"}) | NARROWING
+    words: tuple[str, ...] = ()  # each must occur, where `depth` says
+    depth = Depth.ERRORS
     newest_first = True
 
     def search(self, text: str) -> Self:
-        """Select the job with this id, or the jobs whose task's path or id has these words."""
+        """Select the job with this id, or the jobs that have these words; see `depth`."""
         clone = self._clone()
         words = text.casefold().split()
+        for word in [word for word in text.split() if word.startswith("tag:")]:
+            clone.where["tag"] = word.removeprefix("tag:")
+            words.remove(word.casefold())
         if len(words) == 1 and is_id(words[0]):
             clone.where.clear()
             clone._select_ids(words)
@@ -66,25 +72,28 @@ class JobRows(Rows[Job]):
     def totals(self) -> dict[State, int]:
         """Return the number of jobs per state, in the selected queue or in all.
 
-        Of many queues they are the latest sums, and {} before the first.
+        Of many queues they are the latest sums, and {} before the first; {} if Redis is away too.
         """
-        if self._has_many_queues:
+        if self.has_many_queues:
             sums = self.source.sums(self.alias)
             return sums.counts if sums else {}
-        return {segment.state: segment.total for segment in self._segments(LISTED)}
+        segments = self._segments(LISTED)
+        if self.alias in self.source.faults:
+            return {}
+        return {one.state: one.total for one in segments if one.state}
 
     def count(self) -> int:
         if self.ids is not None:
             return len(self._load())
-        if self._needs_window:
-            return len(self._window().found)
-        return sum(segment.reach for segment in self._chosen_segments())
+        if self.needs_window:
+            return len(self.window().found)
+        return sum(segment.reach for segment in self.chosen_segments())
 
     def fetch(self, start: int, stop: int) -> list[Job]:
         if self.ids is not None:
             return self._load()[start:stop]
-        if self._needs_window:
-            found = self._window().found[start:stop]
+        if self.needs_window:
+            found = self.window().found[start:stop]
         else:
             found = self._read_segments(start, stop)
         return [Job.of(self.alias, snapshot) for snapshot in found]
@@ -98,90 +107,17 @@ class JobRows(Rows[Job]):
         )
 
     def notes(self) -> list[str]:
-        return [
-            *self._cut_off(),
-            *self._other_queues(),
-            *self._unnamed_tasks(),
-            *self._removed_early(),
-        ]
+        return Notes(self).all()
 
     @property
-    def _has_many_queues(self) -> bool:
+    def is_cut(self) -> bool:
+        """Return whether more may match than are listed."""
+        return bool(Notes(self).cut_off())
+
+    @property
+    def has_many_queues(self) -> bool:
         """Return whether the selection is of more queues than are looked at together."""
         return "queue" not in self.where and self.source.count_queues(self.alias) > MOST_QUEUES
-
-    def _other_queues(self) -> list[str]:
-        """Tell of queues whose jobs are not listed."""
-        if self.ids is not None or not self._has_many_queues or self._tasks_alone():
-            return []
-        total = self.source.count_queues(self.alias)
-        values = {"total": phrases.count(total), "most": phrases.count(MOST_QUEUES)}
-        text = _(
-            "There are %(total)s queues. The list has only the failed jobs of all of them, and the "
-            "other jobs of %(most)s, those with jobs to claim first. To see another queue, put "
-            "its name into the address, as queue=its-name, or open it from the list of queues."
-        )
-        sums = self.source.sums(self.alias)
-        if sums is None:
-            return [text % values, _("The states are not counted yet: no worker has summed them.")]
-        age = phrases.span(max(0, display.now_ms() - sums.at))
-        return [text % values, _("The states were counted %(age)s ago.") % {"age": age}]
-
-    def _unnamed_tasks(self) -> list[str]:
-        """Tell of tasks with failed jobs that are neither offered nor searched."""
-        if self.where.get("state") != State.FAILED or len(self.failed_tasks()) < MOST_TASKS:
-            return []
-        total = self.source.read(self.alias, Inspector.count_failed_tasks, 0)
-        text = _(
-            "%(total)s tasks have failed jobs. Only the %(most)s that failed last are offered and "
-            "searched; the address takes any other, as task=its.path."
-        )
-        values = {"total": phrases.count(total), "most": phrases.count(MOST_TASKS)}
-        return [text % values] if total > MOST_TASKS else []
-
-    def _removed_early(self) -> list[str]:
-        """Tell of jobs of the selected state that are gone before their retention."""
-        state, queue = self.where.get("state", ""), self.where.get("queue", "")
-        totals: dict[str, int] = self.source.read(self.alias, Inspector.totals, {})
-        start = f"trimmed:{state}:{queue}"
-        removed = sum(
-            count
-            for name, count in totals.items()
-            if name == start or (not queue and name.startswith(start))
-        )
-        if not state or not removed:
-            return []
-        text = ngettext(
-            "%(count)s job of this state was removed before its time, because its queue had more "
-            "than RETENTION_COUNT allows.",
-            "%(count)s jobs of this state were removed before their time, because their queues "
-            "had more than RETENTION_COUNT allows.",
-            removed,
-        )
-        return [text % {"count": phrases.count(removed)}]
-
-    def _cut_off(self) -> list[str]:
-        if self.ids is not None:
-            return []
-        if self._needs_window:
-            window = self._window()
-            if window.seen >= window.total:
-                return []
-            text = _(
-                "This looked only at the first jobs of each state, %(seen)s of %(total)s. "
-                "Choose a state and a queue to look further."
-            )
-            values = {"seen": phrases.count(window.seen), "total": phrases.count(window.total)}
-            return [text % values]
-        cut = [s for s in self._chosen_segments() if s.reach < s.total]
-        if not cut:
-            return []
-        text = _(
-            "Over several queues or tasks only %(reach)s jobs of a state are listed, and there are "
-            "%(total)s. Choose one to list all of it."
-        )
-        total = phrases.count(max(s.total for s in cut))
-        return [text % {"reach": phrases.count(MERGE_DEPTH), "total": total}]
 
     def _add_lookup(self, name: str, value: Any) -> None:
         if name == "state" and value not in set(State):
@@ -189,8 +125,12 @@ class JobRows(Rows[Job]):
         super()._add_lookup(name, value)
 
     @property
-    def _needs_window(self) -> bool:
-        return bool(self.words or "task" in self.where) and not self._tasks_alone()
+    def needs_window(self) -> bool:
+        """Return whether the list shows the matching ones among the first jobs of each state."""
+        if self.tasks_alone():
+            return False
+        is_narrowed = bool(self.words or NARROWING & self.where.keys())
+        return is_narrowed or ("tag" in self.where and bool({"state", "queue"} & self.where.keys()))
 
     def _load(self) -> list[Job]:
         if self._rows is None and self.ids is not None:
@@ -203,15 +143,29 @@ class JobRows(Rows[Job]):
             if not (missing := [job_id for job_id in ids if job_id not in found]):
                 break
             jobs = self._read(partial(Inspector.jobs, ids=missing), alias)
-            found |= {job.id: Job.of(alias, job) for job in jobs if self._matches(job)}
+            found |= {job.id: Job.of(alias, job) for job in self._matching(jobs, alias)}
         return [found[job_id] for job_id in ids if job_id in found]
 
-    def _matches(self, job: Snapshot) -> bool:
-        """Return whether a job matches the filters and the search words."""
-        given = {"state": job.state, "queue": job.queue, "task": job.task}
-        if any(given[name] != self.where[name] for name in given if name in self.where):
-            return False
-        return self._has_words(f"{job.task} {job.id}")
+    def selection(self) -> Selection:
+        """Return what matches, however much the list shows of it."""
+        where = self.where
+        after, before = times.bounds(where.get("time", ""), display.now_ms())
+        return Selection(
+            states=(State(where["state"]),) if "state" in where else (),
+            queues=(where["queue"],) if "queue" in where else (),
+            tasks=(where["task"],) if "task" in where else (),
+            tag=where.get("tag", ""),
+            words=self.words,
+            depth=self.depth,
+            exception=where.get("exception", ""),
+            only=where.get("only", ""),
+            after=after,
+            before=before,
+        )
+
+    def _matching(self, jobs: list[Snapshot], alias: str) -> list[Snapshot]:
+        chosen = self.selection()
+        return self._read(lambda _seen: Matcher(get_engine(alias), chosen).matching(jobs), alias)
 
     def _segments(self, states: tuple[State, ...]) -> list[Segment]:
         if queue := self.where.get("queue"):
@@ -220,7 +174,7 @@ class JobRows(Rows[Job]):
             stats = self.source.busy(self.alias)
         segments = []
         for state in states:
-            if state is State.FAILED and self._has_many_queues:
+            if state is State.FAILED and self.has_many_queues:
                 segments.append(self._failed_of(tuple(self.failed_tasks())))
                 continue
             having = [row for row in stats if row.counts[state]]
@@ -229,9 +183,11 @@ class JobRows(Rows[Job]):
             segments.append(Segment(state=state, total=total, queues=names))
         return segments
 
-    def _chosen_segments(self) -> list[Segment]:
-        if tasks := self._tasks_alone():
+    def chosen_segments(self) -> list[Segment]:
+        if tasks := self.tasks_alone():
             segments = [self._failed_of(tasks)]
+        elif tag := self.where.get("tag"):
+            segments = [Segment(total=self._count_tag(tag), tag=tag)]
         else:
             chosen = (State(self.where["state"]),) if "state" in self.where else LISTED
             segments = self._segments(chosen)
@@ -243,9 +199,10 @@ class JobRows(Rows[Job]):
             return (self.where["task"],)
         return tuple(filter(self._has_words, self.failed_tasks())) if self.words else ()
 
-    def _tasks_alone(self) -> tuple[str, ...]:
+    def tasks_alone(self) -> tuple[str, ...]:
         """Return the tasks if the selection is all their failed jobs, else none."""
-        if "queue" in self.where or self.where.get("state") != State.FAILED:
+        others = {"queue", "tag", "exception", "only", "time"}
+        if others & self.where.keys() or self.where.get("state") != State.FAILED:
             return ()
         return tuple(filter(self._has_words, self._tasks()))
 
@@ -259,9 +216,15 @@ class JobRows(Rows[Job]):
         )
         return Segment(state=State.FAILED, total=total, tasks=tasks)
 
+    def _count_tag(self, tag: str) -> int:
+        return self.source.cached(
+            ("tag", self.alias, tag),
+            lambda: self.source.read(self.alias, lambda seen: seen.tags.count(tag), 0),
+        )
+
     def _read_segments(self, start: int, stop: int) -> list[Snapshot]:
         found: list[Snapshot] = []
-        for segment in self._chosen_segments():
+        for segment in self.chosen_segments():
             if start < segment.reach and stop > 0:
                 found += self._read_segment(segment, max(start, 0), stop)
             start, stop = start - segment.reach, stop - segment.reach
@@ -271,18 +234,18 @@ class JobRows(Rows[Job]):
         newest = self.newest_first
         return self._read(lambda seen: segment.read(seen, start, stop, newest_first=newest))
 
-    def _window(self) -> Window:
+    def window(self) -> Window:
         key = ("window", *sorted(self.where.items()), self.words, self.newest_first)
         return self.source.cached(key, self._make_window)
 
     def _make_window(self) -> Window:
         """Read up to `WINDOW` jobs, the first of each state, and select the matching ones."""
-        segments = self._chosen_segments()
+        segments = self.chosen_segments()
         parts = shares(segments, WINDOW)
         read = [self._narrowed(segment, parts[segment.state]) for segment in segments]
         seen = [job for s in read for job in self._read_segment(s, 0, parts[s.state])]
         total = sum(segment.total for segment in read)
-        return Window([job for job in seen if self._matches(job)], len(seen), total)
+        return Window(self._matching(seen, self.alias), len(seen), total)
 
     def _narrowed(self, segment: Segment, share: int) -> Segment:
         """Return the failed jobs of the tasks asked for, if fewer and if not all can be read."""

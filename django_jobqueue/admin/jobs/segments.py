@@ -10,17 +10,18 @@ from django_jobqueue.jobs.states import State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """The jobs of one state in some queues, or the failed jobs of some tasks."""
+    """The jobs of one state in some queues, the failed jobs of some tasks, or those of a tag."""
 
-    state: State
     total: int
+    state: State | None = None  # None: in whatever state
     queues: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
+    tag: str = ""
 
     @property
     def reach(self) -> int:
         """Return how many of these jobs can be listed."""
-        is_one = len(self.queues) + len(self.tasks) == 1
+        is_one = self.tag or len(self.queues) + len(self.tasks) == 1
         return self.total if is_one else min(self.total, MERGE_DEPTH)
 
     def read(
@@ -28,6 +29,8 @@ class Segment:
     ) -> list[Snapshot]:
         """Return the jobs from rank `start` to before `stop`."""
         stop = min(stop, self.reach)
+        if self.state is None:
+            return inspector.tags.page(self.tag, start, stop, newest_first=newest_first)
         if self.tasks:
             return inspector.failed_of(self.tasks, start, stop, newest_first=newest_first)
         return inspector.page(
@@ -44,9 +47,9 @@ class Window:
     total: int
 
 
-def shares(segments: Sequence[Segment], window: int) -> dict[State, int]:
+def shares(segments: Sequence[Segment], window: int) -> dict[State | None, int]:
     """Divide a window equally; the unused part of small states goes to larger ones."""
-    found: dict[State, int] = {}
+    found: dict[State | None, int] = {}
     left = window
     for number, segment in enumerate(sorted(segments, key=lambda segment: segment.reach)):
         found[segment.state] = min(segment.reach, left // (len(segments) - number))

@@ -29,6 +29,7 @@ from django_jobqueue.jobs.text import one_line
 from django_jobqueue.models import Job, Queue, Schedule, Worker
 
 SHOWN = 25  # queues in the table
+PARTS = ("problems", "figures", "activity", "queues")
 COLUMNS = (State.QUEUED, State.RUNNING, State.SCHEDULED, State.FAILED, State.SUCCEEDED)
 
 
@@ -64,7 +65,8 @@ class OverviewParts:
         try:
             seen = read_overview(get_engine(self._alias))
         except (JobQueueError, ImproperlyConfigured) as error:
-            return [self._part("problems", problems=[str(error)])]
+            empty = [self._named(name, SafeString()) for name in PARTS[1:]]  # to be filled later
+            return [self._part("problems", problems=[str(error)]), *empty]
         may = {name: self._viewer.may(f"view_{name}") for name in ("queue", "worker", "schedule")}
         texts = [one.text for one in problems(seen) if may[one.about]]
         return [
@@ -77,7 +79,9 @@ class OverviewParts:
     def _part(self, name: str, **context: Any) -> Part:
         context |= {"alias": "" if self._is_only else self._alias, "id": f"{name}-{self._alias}"}
         template = f"admin/django_jobqueue/overview/{name}.html"
-        html = render_to_string(template, context, self._request)
+        return self._named(name, render_to_string(template, context, self._request))
+
+    def _named(self, name: str, html: SafeString) -> Part:
         return Part(f"jobqueue-{name}-{self._alias}", html)
 
     def _figures(self, seen: Overview) -> Iterator[tuple[str, SafeString | str]]:
@@ -122,9 +126,9 @@ class OverviewParts:
             age = phrases.span(max(0, seen.server.now - seen.sums.at))
             note += " " + _("All were counted %(age)s ago.") % {"age": age}
         return {
-            "heads": [phrases.STATES[state] for state in COLUMNS],
+            "heads": [(state, phrases.STATES[state]) for state in COLUMNS],
             "rows": [self._row(one, seen) for one in shown],
-            "totals": [phrases.count(seen.count(state)) for state in COLUMNS],
+            "totals": [(state, phrases.count(seen.count(state))) for state in COLUMNS],
             "note": note,
             "all": list_link(self._site, Queue, _("All queues")) if note else "",
         }
@@ -136,7 +140,7 @@ class OverviewParts:
         return {
             "name": page_link(self._site, Queue, key, name),
             "is_paused": stats.paused,
-            "counts": [self._count(stats, state) for state in COLUMNS],
+            "counts": [(state, self._count(stats, state)) for state in COLUMNS],
             "oldest": display.NOTHING if age is None else display.duration(age),
         }
 

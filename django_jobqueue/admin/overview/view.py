@@ -11,6 +11,7 @@ from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_safe
 
 from django_jobqueue.admin.overview.parts import parts_of
+from django_jobqueue.admin.pages import links
 from django_jobqueue.admin.viewer import Viewer
 
 NAME = "django_jobqueue_queue_overview"  # of the view, on each site that has the queues
@@ -38,4 +39,5 @@ def job_overview(context: Any) -> dict[str, Any]:
         url = reverse(f"admin:{NAME}", current_app=site.name)
     except NoReverseMatch:  # this site does not have the queues
         url = ""
-    return {"parts": parts_of(request, site), "url": url}
+    shown = links(site, "overview") if Viewer(request.user).may("view_job") else []
+    return {"parts": parts_of(request, site), "url": url, "pages": shown}

@@ -30,6 +30,7 @@ from django_jobqueue.steering.job_action import (
     JobAction,
     apply,
 )
+from django_jobqueue.steering.matching import matching
 
 TELL_EVERY = 5.0  # seconds between lines about the progress
 # The states that --all means if no state is given: what is done to others must be said.
@@ -105,7 +106,7 @@ def _chosen(terminal: Terminal, action: JobAction, options: dict[str, Any]) -> S
     if not options["state"] and action.name not in MEANT:
         raise CommandError(_("Say the --state of the jobs to delete."))
     states = options["state"] or MEANT[action.name]
-    return list(selection(options, states=tuple(states)).jobs(terminal.engine))
+    return list(matching(terminal.engine, selection(options, states=tuple(states))))
 
 
 def _rows(terminal: Terminal, jobs: Sequence[Snapshot]) -> Iterator[Job]:

@@ -21,6 +21,7 @@ from django_jobqueue.management.terminal import printing
 from django_jobqueue.management.terminal.choosing import add_filters, selection
 from django_jobqueue.management.terminal.printing import Column, Terminal, instant, now_ms
 from django_jobqueue.paths import find
+from django_jobqueue.steering.matching import matching
 
 LIMIT = 50  # jobs that a list shows
 JOBS = [
@@ -43,7 +44,8 @@ def add_list(parser: ArgumentParser) -> None:
 
 
 def list_jobs(terminal: Terminal, options: dict[str, Any]) -> None:
-    chosen = selection(options, newest_first=not options["oldest"]).jobs(terminal.engine)
+    wanted = selection(options, newest_first=not options["oldest"])
+    chosen = matching(terminal.engine, wanted)
     limit = None if options["all"] else max(0, options["limit"])
     rows = [_row(job) for job in islice(chosen, limit)]
     terminal.show(JOBS, rows, _("No job matches."))

@@ -61,11 +61,11 @@ def reconcile(terminal: Terminal, options: dict[str, Any]) -> None:
     reconciliation.run_all()
     report, left = reconciliation.report, lag(terminal.engine)
     terminal.tell(
-        f"{report.settled} ends written, {report.stored} jobs stored, "
-        f"{report.purged} old rows removed."
+        f"Ends written: {report.settled}. Jobs stored: {report.stored}. "
+        f"Old rows removed: {report.purged}."
     )
     terminal.tell(
-        f"Left: {left.waiting} jobs wait for Redis, {left.unsettled} ends for their rows."
+        f"Left: jobs that wait for Redis: {left.waiting}, ends for their rows: {left.unsettled}."
     )
     if left.waiting or left.unsettled:
         raise CommandError(f"The oldest has waited for {left.seconds:.0f} s: the log says why.")

@@ -3,18 +3,16 @@
 from argparse import ArgumentParser
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from statistics import quantiles
 from typing import Any
 
 from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_jobqueue.engine.failures import WINDOW, read_failures
+from django_jobqueue.diagnosis.task_figures import read_task_figures
+from django_jobqueue.engine.failures import read_failures, window_of
 from django_jobqueue.engine.schedules import ScheduleStats
 from django_jobqueue.jobs import phrases
-from django_jobqueue.jobs.job import Job
-from django_jobqueue.jobs.states import State
 from django_jobqueue.management.terminal import printing
 from django_jobqueue.management.terminal.printing import Column, Terminal, instant
 from django_jobqueue.paths import registered
@@ -53,44 +51,23 @@ SCHEDULES = [
 
 def tasks(terminal: Terminal, options: dict[str, Any]) -> None:
     """Show the tasks of the code and those of jobs that ended lately."""
-    inspector = terminal.engine.inspector
-    busy = inspector.busy_queues()
-    ended = inspector.page(State.SUCCEEDED, 0, WINDOW, queues=busy)
-    ended += inspector.page(State.FAILED, 0, WINDOW, queues=busy)
-    ended = sorted(ended, key=lambda job: -(job.finished_at or 0))[:WINDOW]
-    known = registered()
-    rows = []
-    for path in sorted({*known, *(job.task for job in ended), *inspector.failed_tasks()}):
-        jobs = [job for job in ended if job.task == path]
-        queue = getattr(known.get(path), "queue_name", "")
-        row = {"task": path, "queue": queue, "failed": inspector.count_failed_of([path])}
-        rows.append(row | _figures(jobs))
+    table = read_task_figures(terminal.engine)
+    rows = [
+        {
+            "task": one.task,
+            "queue": one.queue,
+            "runs": one.runs,
+            "wait_p50": one.wait.p50,
+            "wait_p95": one.wait.p95,
+            "run_p50": one.run.p50,
+            "run_p95": one.run.p95,
+            "failed": one.failed,
+        }
+        for one in table.rows
+    ]
     terminal.show(TASKS, rows, _("There is no task: define one with @task."))
     text = _("Runs and times are of the %(count)s jobs that ended last.")
-    terminal.note(text % {"count": phrases.count(len(ended))})
-
-
-def _figures(jobs: list[Job]) -> dict[str, Any]:
-    ran = [job for job in jobs if job.attempted_at and job.finished_at]
-    waits = [max(0, (job.started_at or job.attempted_at) - job.enqueued_at) / 1000 for job in ran]
-    times = [max(0, (job.finished_at or 0) - job.attempted_at) / 1000 for job in ran]
-    wait_p50, wait_p95 = _percentiles(waits)
-    run_p50, run_p95 = _percentiles(times)
-    return {
-        "runs": len(ran),
-        "wait_p50": wait_p50,
-        "wait_p95": wait_p95,
-        "run_p50": run_p50,
-        "run_p95": run_p95,
-    }
-
-
-def _percentiles(values: list[float]) -> tuple[float | None, float | None]:
-    """Return the median and the 95th percentile."""
-    if len(values) < 2:
-        return (values[0], values[0]) if values else (None, None)
-    found = quantiles(values, n=20, method="inclusive")
-    return found[9], found[18]
+    terminal.note(text % {"count": phrases.count(table.seen)})
 
 
 def add_failures(parser: ArgumentParser) -> None:
@@ -124,7 +101,7 @@ def failures(terminal: Terminal, options: dict[str, Any]) -> None:
         for line in str(row["traceback"]).splitlines():
             terminal.tell(f"    {line}")
     text = _("Of each task these are the newest %(count)s failed jobs.")
-    terminal.note(text % {"count": phrases.count(WINDOW)})
+    terminal.note(text % {"count": phrases.count(window_of(len(wanted)))})
 
 
 def schedules(terminal: Terminal, options: dict[str, Any]) -> None:

@@ -24,9 +24,9 @@ def test_reconcile_says_what_it_did(ledger: Ledger) -> None:
     tasks.add.enqueue(1, 2)
     tasks.add.enqueue(3, 4).cancel()
     ledger.engine.client.redis.delete(*ledger.engine.client.redis.keys("*job:*"))
-    assert "1 ends written, 1 jobs stored, 0 old rows removed." in said("reconcile")
-    assert "0 ends written, 0 jobs stored, 0 old rows removed." in said("reconcile")
-    assert "Left: 0 jobs wait for Redis, 0 ends for their rows." in said("reconcile")
+    assert "Ends written: 1. Jobs stored: 1. Old rows removed: 0." in said("reconcile")
+    assert "Ends written: 0. Jobs stored: 0. Old rows removed: 0." in said("reconcile")
+    assert "Left: jobs that wait for Redis: 0, ends for their rows: 0." in said("reconcile")
     ledger.engine.client.redis.flushall()
 
 

@@ -1,0 +1,101 @@
+"""Actions on all jobs that match the filters: the question before, and the job that does it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, DELETION
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from django_jobqueue.admin.jobs import times
+from django_jobqueue.admin.jobs.filters import OnlyFilter
+from django_jobqueue.admin.jobs.rows import JobRows
+from django_jobqueue.admin.links import list_url, page_url
+from django_jobqueue.jobs import phrases
+from django_jobqueue.jobs.states import State
+from django_jobqueue.jobs.text import one_line
+from django_jobqueue.models import Job
+from django_jobqueue.steering import audit, bulk
+from django_jobqueue.steering.job_action import CANCEL, DELETE, REQUEUE, RUN_NOW, JobAction
+
+MANY = 100  # jobs that are changed at once, without a further question
+SPREADS: dict[int, Promise] = {  # seconds
+    0: gettext_lazy("at once"),
+    600: gettext_lazy("over the next 10 minutes"),
+    1800: gettext_lazy("over the next 30 minutes"),
+    7200: gettext_lazy("over the next 2 hours"),
+}
+QUESTIONS: dict[str, Promise] = {
+    REQUEUE.name: gettext_lazy("Requeue all jobs that match?"),
+    RUN_NOW.name: gettext_lazy("Run all jobs now that match?"),
+    CANCEL.name: gettext_lazy("Cancel all jobs that match?"),
+    DELETE.name: gettext_lazy("Delete all jobs that match?"),
+}
+
+
+def is_many(rows: JobRows) -> bool:
+    """Return whether a job is to change the rows: many are selected, or not all are listed."""
+    return rows.ids is None and (rows.count() > MANY or rows.is_cut)
+
+
+def ask(
+    model_admin: "admin.ModelAdmin[Any]", request: HttpRequest, action: JobAction, rows: JobRows
+) -> HttpResponse:
+    """Show what would be changed, and ask."""
+    request.current_app = model_admin.admin_site.name
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": QUESTIONS[action.name],
+        "opts": model_admin.opts,
+        "action": request.POST.get("action", ""),
+        "filters": list(_filters(rows)),
+        "count": phrases.count(rows.count()),
+        "is_cut": rows.is_cut,
+        "spreads": SPREADS.items() if action in (REQUEUE, RUN_NOW) else (),
+        "media": model_admin.media,
+    }
+    return TemplateResponse(request, "admin/django_jobqueue/job/all_matching.html", context)
+
+
+def start(
+    model_admin: "admin.ModelAdmin[Any]", request: HttpRequest, action: JobAction, rows: JobRows
+) -> HttpResponse:
+    """Enqueue the job that changes all that match, note who asked for it, and lead to it."""
+    given = request.POST.get("spread", "")
+    spread = int(given) if given.isdigit() and int(given) in SPREADS else 0
+    site, user = model_admin.admin_site, request.user.pk
+    results = bulk.start(rows.alias, action, rows.selection(), user, spread)
+    flag = DELETION if action is DELETE else CHANGE
+    said = "; ".join(f"{label}: {value}" for label, value in _filters(rows))
+    text = _("Asked for all that match. %(filters)s") % {"filters": said}
+    shown = str(QUESTIONS[action.name]).rstrip("?")
+    audit.write(user, results[0].id, shown, text, flag)
+    done = _("A job does this in the background. Its page shows how far it is.")
+    model_admin.message_user(request, done, messages.SUCCESS)
+    if len(results) == 1:
+        return HttpResponseRedirect(page_url(site, Job, results[0].id))
+    where = {"alias": rows.where["alias"]} if "alias" in rows.where else {}
+    return HttpResponseRedirect(list_url(site, Job, tag=results[0].tags[0], **where))
+
+
+def _filters(rows: JobRows) -> Iterator[tuple[str, str]]:
+    """Yield what is chosen: a label and a value."""
+    values: dict[str, tuple[str, Callable[[str], str]]] = {
+        "alias": (_("alias"), str),
+        "state": (_("state"), lambda value: str(phrases.STATES[State(value)])),
+        "queue": (_("queue"), one_line),
+        "task": (_("task"), one_line),
+        "tag": (_("tag"), one_line),
+        "exception": (_("exception"), one_line),
+        "only": (_("way"), lambda value: str(OnlyFilter.known.get(value, value))),
+        "time": (_("time"), lambda value: str(times.SPANS[value][1])),
+    }
+    for name, (label, form) in values.items():
+        if name in rows.where:
+            yield label, form(rows.where[name])
+    if rows.words:
+        yield _("words"), one_line(" ".join(rows.words))
