@@ -84,9 +84,13 @@ local function drop_void_locks(t)
   end
 end
 
+-- Returns the id of the job that stands for a call with this id; false if none does.
+local function pointed_to(id) return call_or_false('GET', key('duplicate', id)) end
+
 -- Lets the id of a call be found that another job stands for. Of too many ids of one job, the
 -- oldest goes.
 local function point_to(winner, id)
+  if pointed_to(id) == winner then return end
   local ids = key('duplicates', winner)
   local length = call_or_false('RPUSH', ids, id)
   if not length then
@@ -99,9 +103,6 @@ local function point_to(winner, id)
   end
   call('SET', key('duplicate', id), winner)
 end
-
--- Returns the id of the job that stands for a call with this id; false if none does.
-local function pointed_to(id) return call_or_false('GET', key('duplicate', id)) end
 
 -- Removes what a unique job has beside its own keys. Returns what leave_lock does.
 local function leave_unique(id, unique)
