@@ -9,10 +9,12 @@ from django_jobqueue.exceptions import (
     JobCancelled,
     JobQueueError,
     JobTimeout,
+    LockHeld,
     QueueUnavailable,
     Retry,
 )
 from django_jobqueue.flow.tagged import cancel_tagged
+from django_jobqueue.flow.unique import Unique
 from django_jobqueue.jobs.context import JobContext
 from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.jobs.text import LogLine, Progress
@@ -32,11 +34,13 @@ __all__ = [
     "JobResult",
     "JobTimeout",
     "Latest",
+    "LockHeld",
     "LogLine",
     "Progress",
     "QueueUnavailable",
     "Retry",
     "Task",
+    "Unique",
     "__version__",
     "cancel_tagged",
     "schedule",

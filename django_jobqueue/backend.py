@@ -23,6 +23,7 @@ from django_jobqueue.diagnosis import explanation
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.engine.tags import Cancelled
 from django_jobqueue.exceptions import BadSignature, JobNotFound, QueueUnavailable, TaskUnknown
+from django_jobqueue.flow import debounce, unique
 from django_jobqueue.jobs import envelope
 from django_jobqueue.jobs.job import QUEUE_PATTERN, Job, is_id, new_id
 from django_jobqueue.jobs.payload import pure_call, pure_metadata
@@ -123,8 +124,10 @@ class JobQueueBackend(compat.BaseTaskBackend):
         enqueued = compat.signals.task_enqueued
         heard = compat.is_heard(enqueued, logging.DEBUG)
         for one, at in zip(prepared, stored_at, strict=True):
+            if one.job.duplicate is not None:
+                at = debounce.deliver(self.engine, one.job, at)
             one.note_stored(at)
-            if heard:
+            if heard and one.is_new:
                 enqueued.send_robust(type(self), task_result=one.result)
 
     def latest(
@@ -285,5 +288,6 @@ def prepare(
     for enqueue in middleware.load(options.middleware).enqueue:
         enqueue(job)
     envelope.check(job)  # middleware may have tagged it
+    unique.fill(job, task)  # and changed its arguments
     job.seal(signer, options.max_payload)
     return Prepared(job, task)

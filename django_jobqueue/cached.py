@@ -6,7 +6,6 @@ Next: engine/cached.py reads it; engine/lua/jobs/finish.lua stores what a run re
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -14,9 +13,9 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.engine.cached import CachedResult
 from django_jobqueue.exceptions import QueueUnavailable
 from django_jobqueue.jobs import payload
+from django_jobqueue.jobs.moments import moment
 from django_jobqueue.jobs.prepared import Prepared
-from django_jobqueue.jobs.result import moment
-from django_jobqueue.jobs.signature import check_call, signature_of
+from django_jobqueue.jobs.signature import arguments_of, check_call
 from django_jobqueue.retry import seconds
 
 if TYPE_CHECKING:
@@ -69,9 +68,7 @@ def digest(task: "Task[..., Any]", args: Sequence[Any], kwargs: Mapping[str, Any
     """
     call = payload.pure_call(args, kwargs)
     check_call(task, *call)
-    bound = signature_of(task.func, task.takes_context).bind(*call[0], **call[1])
-    bound.apply_defaults()
-    return payload.digest(task.module_path, _json(bound.arguments))
+    return payload.digest(task.module_path, arguments_of(task, *call))
 
 
 def keep_seconds(task: "Task[..., Any]") -> int:
@@ -122,12 +119,3 @@ def _refresh(engine: Engine, name: str, seen: str, prepared: Prepared) -> Refres
         logger.warning("The latest value of %s is not refreshed: %s", job.task, error)
         return None
     return None if at is None else Refresh(prepared, at)
-
-
-def _json(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments without those that are not JSON, which can only be defaults."""
-    found = {}
-    for name, value in arguments.items():
-        with suppress(TypeError):
-            found[name] = payload.pure(value, name)
-    return found

@@ -4,6 +4,7 @@ The checks run offline; only `manage.py check --deploy` also examines connection
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -71,6 +72,7 @@ def _configuration(alias: str) -> Iterator[checks.CheckMessage]:
     given = conf.load(alias)
     yield from _database(alias, given)
     yield from _atomic(alias, given)
+    yield from _windows(alias, given)
     try:
         pool = make_pool(given, {})
     except ImproperlyConfigured as error:
@@ -131,6 +133,21 @@ def _atomic(alias: str, given: conf.Options) -> Iterator[checks.CheckMessage]:
                 outbox.check(task, given)
             except compat.InvalidTask as error:
                 yield checks.Error(str(error), id="jobqueue.E009")
+
+
+def _windows(alias: str, given: conf.Options) -> Iterator[checks.CheckMessage]:
+    """Check that jobs are kept as long as they stand for further calls."""
+    kept = min(given.retention.values())
+    for path, task in registered().items():
+        window = getattr(getattr(task, "unique", None), "until", None)
+        if task.backend == alias and isinstance(window, timedelta) and window > timedelta(0, kept):
+            yield checks.Warning(
+                f"{path}: Unique(until={window!r}) is longer than some of its jobs are kept: "
+                f'TASKS["{alias}"]["OPTIONS"]["RETENTION"] has {kept:g} seconds, and a job that is '
+                "trimmed stands for no further call.",
+                hint="Make the time shorter, or the retention longer.",
+                id="jobqueue.W012",
+            )
 
 
 def _has_atomic_requests(database: str) -> bool:

@@ -2,6 +2,7 @@
 
     JobQueueError
     ├── JobNotFound          no such job, or it was trimmed after its retention
+    ├── LockHeld             a unique job can't be requeued: another one holds its lock
     ├── PayloadTooLarge      arguments or result above the size cap
     ├── BadSignature         a stored job that this project did not sign
     ├── TaskUnknown          this code has no task at a stored path
@@ -35,6 +36,17 @@ class JobQueueError(Exception):
 
 class JobNotFound(JobQueueError):
     """The job is unknown: the id is wrong, or its retention has passed."""
+
+
+class LockHeld(JobQueueError):
+    """Another job holds the lock of a unique job that was to be requeued."""
+
+    def __init__(self, job_id: str, holder: str) -> None:
+        super().__init__(
+            f"The unique job {job_id} can't be requeued: job {holder} holds its lock. Wait until "
+            "that one lets it go, or cancel it."
+        )
+        self.holder = holder  # id of the other job
 
 
 class PayloadTooLarge(JobQueueError, ValueError):

@@ -16,8 +16,9 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.engine.repeats import repeat_until
 from django_jobqueue.exceptions import QueueUnavailable
+from django_jobqueue.flow import unique
 from django_jobqueue.jobs.prepared import Prepared
-from django_jobqueue.jobs.result import set_dropped, set_store_failed
+from django_jobqueue.jobs.result_changes import set_dropped, set_store_failed
 from django_jobqueue.signals import enqueue_failed
 
 logger = logging.getLogger("django_jobqueue")
@@ -56,6 +57,8 @@ def defer(
     sent as `enqueue_failed`, per job.
     Raises: TransactionManagementError if transactions are managed by hand (Django).
     """
+    for one in jobs:
+        unique.tell(one.job)
     hook = _Hook(store, engine, jobs)
     connection.on_commit(hook, robust=True)
 

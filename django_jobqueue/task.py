@@ -23,6 +23,7 @@ from asgiref.sync import sync_to_async
 from django.utils import timezone
 
 from django_jobqueue import compat, conf, foreign_words, paths, retry, task_options
+from django_jobqueue.flow.unique import Unique
 from django_jobqueue.task_options import Exceptions, TaskOptions
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ from django_jobqueue.jobs.result import JobResult
 P = ParamSpec("P")
 R = TypeVar("R")
 KILL_GRACE = 5.0  # seconds
+UNSET: Any = object()  # an argument that is not given, where None says something
 
 # Django's Task is generic for type checkers, and in the backport, but not in Django itself.
 _Base: Any = compat.Task
@@ -70,6 +72,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
     metadata: Mapping[str, Any] | None = field(default=None, hash=False)
     tags: Iterable[str] = ()  # by which jobs are found; `using` adds to them
     expires: datetime | timedelta | None = None  # a job not started by then is cancelled
+    unique: Unique | None = None  # one job at a time stands for all calls with the same arguments
 
     def __post_init__(self) -> None:
         for name in ("retry_for", "no_retry_for"):
@@ -112,6 +115,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
         metadata: Mapping[str, Any] | None = None,
         tags: Iterable[str] | None = None,
         expires: datetime | timedelta | None = None,
+        unique: Unique | None = UNSET,
         **unknown: Never,
     ) -> Self:
         """Return the task with other defaults; `metadata` and `tags` are added to the task's own.
@@ -133,8 +137,9 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
             "tags": None if tags is None else task_options.tags(self, tags),
             "expires": expires,
         }
-        task_options.check_names("using", unknown, changes)
-        return replace(self, **{name: v for name, v in changes.items() if v is not None})
+        task_options.check_names("using", unknown, [*changes, "unique"])
+        given = {name: v for name, v in changes.items() if v is not None}
+        return replace(self, **given, unique=self.unique if unique is UNSET else unique)
 
     def enqueue_on_commit(self, *args: P.args, **kwargs: P.kwargs) -> "JobResult[P, R]":
         """Enqueue a job when the caller's transaction commits, whatever the task's default is."""

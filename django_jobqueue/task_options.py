@@ -17,6 +17,8 @@ from typing import (
 
 from django_jobqueue import compat, foreign_words, retry
 from django_jobqueue.exceptions import YEAR
+from django_jobqueue.flow import unique
+from django_jobqueue.flow.unique import Unique
 from django_jobqueue.jobs import envelope
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class TaskOptions(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
     tags: Iterable[str]
     expires: datetime | timedelta | None
+    unique: Unique | None
 
 
 if TYPE_CHECKING:
@@ -176,6 +179,7 @@ def validate(task: Any) -> None:
         raise compat.InvalidTask(f"{name}: metadata={task.metadata!r} must be a mapping.")
     envelope.check_expires(name, task.expires)
     _validate_latest(name, task.keep_latest, task.refresh_after)
+    unique.check(name, task)
     try:
         retry.validate(task.backoff)
     except (TypeError, ValueError) as error:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from django_jobqueue.compat import TaskResultDoesNotExist
+from django_jobqueue.diagnosis.locks import lock
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.situation import MINUTES, Situation, read_situation
 from django_jobqueue.exceptions import JobNotFound
@@ -46,8 +47,12 @@ def explain(engine: Engine, job_id: str) -> list[str]:
     except JobNotFound:
         if _waits_in_ledger(engine, job_id):
             return [_("It is written in the ledger, and waits until a worker stores it in Redis.")]
-        raise
-    return Explanation(situation, engine).sentences()
+        winner = engine.locks.stands_for(job_id)
+        if not winner:
+            raise
+        text = _("Job %(id)s stands for it, because it had the same unique key.")
+        return [text % {"id": winner}, *explain(engine, winner)]
+    return [*Explanation(situation, engine).sentences(), *lock(engine, situation.job)]
 
 
 def _waits_in_ledger(engine: Engine, job_id: str) -> bool:

@@ -4,11 +4,11 @@ No decision of the engine depends on it. Next: admin/rows.py shows what it reads
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from redis.client import Pipeline
 
 from django_jobqueue.engine.client import Client
+from django_jobqueue.engine.job_reader import read_job, read_progress
 from django_jobqueue.engine.merging import merged_ids
 from django_jobqueue.engine.queue_reader import QueueReader
 from django_jobqueue.engine.schedules import ScheduleReader
@@ -16,9 +16,8 @@ from django_jobqueue.engine.tags import TagReader
 from django_jobqueue.engine.workers import WorkerReader, WorkerStats
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs.job import Job
-from django_jobqueue.jobs.run import read_runs
 from django_jobqueue.jobs.states import State
-from django_jobqueue.jobs.text import ms_in, ms_of, number, read_log, text
+from django_jobqueue.jobs.text import ms_in, text
 
 MERGE_DEPTH = 5_000  # rank up to which several queues or tasks are merged into pages
 MOST_TASKS = 500  # tasks with failed jobs that are named
@@ -96,7 +95,7 @@ class Inspector(QueueReader):
         replies = self._read(ask)
         rows = zip(wanted, replies[::2], replies[1::2], strict=True)
         return [
-            Job.read(i, (fields or {}).items(), progress=_progress(done))
+            Job.read(i, (fields or {}).items(), progress=read_progress(done))
             for i, fields, done in rows
             if fields or fields is None
         ]
@@ -117,7 +116,7 @@ class Inspector(QueueReader):
         fields, done, rank, lease_ends = self._read(ask)
         if not fields or not fields.keys() & {b"state", b"task"}:  # see whole_job in ending.lua
             return None, None, 0
-        job = Job.read(job_id, fields.items(), progress=_progress(done))
+        job = Job.read(job_id, fields.items(), progress=read_progress(done))
         place = None if rank is None or job.state is not State.QUEUED else int(rank)
         return job, place, int(lease_ends or 0)
 
@@ -126,7 +125,7 @@ class Inspector(QueueReader):
         return WorkerReader(self._client).all()
 
     def totals(self) -> dict[str, int]:
-        """Return the counts of rare events: stale, damaged, recovered, untold."""
+        """Return the counts of rare events: stale, damaged, untold and the like."""
         reply = self._read(lambda pipe: pipe.hgetall(self._keys("totals")))[0]
         return {text(name): ms_in(reply, name) for name in reply or ()}
 
@@ -155,29 +154,3 @@ class Inspector(QueueReader):
         key = indexes[0]
         ids = self._read(lambda pipe: pipe.zrange(key, start, stop - 1, desc=newest_first))[0]
         return list(map(text, ids or ()))
-
-
-def read_job(job_id: str, reply: Sequence[Any]) -> Job | None:
-    """Return the job of a reply with all its data (see whole_job in lua/shared/prelude.lua)."""
-    if not reply:
-        return None
-    words, payload, result, progress, runs, due, log = reply
-    large = {} if payload is None else {"payload": payload}  # a small one is in the record
-    return Job.read(
-        job_id,
-        zip(words[::2], words[1::2], strict=True),
-        **large,
-        result=result,
-        progress=_progress(progress),
-        runs=read_runs(runs),
-        due_at=ms_of(due) if due else None,
-        log=read_log(log),
-    )
-
-
-def _progress(value: bytes | None) -> tuple[int, int, str] | None:
-    try:
-        current, total, said = text(value or b"").split(" ", 2)
-        return number(current), number(total), said
-    except ValueError:  # none reported, or damaged
-        return None

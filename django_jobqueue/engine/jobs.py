@@ -10,10 +10,11 @@ from functools import partial
 
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.scripts import Argument
-from django_jobqueue.exceptions import JobNotFound, JobQueueError
+from django_jobqueue.exceptions import JobNotFound, JobQueueError, LockHeld
+from django_jobqueue.jobs.duplicate import stored_at
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.states import STATE_OF, State
-from django_jobqueue.jobs.text import MAX_LINES, number
+from django_jobqueue.jobs.text import MAX_LINES, number, text
 
 CHUNK = 100  # jobs per call at most: a running script blocks the whole server, here for 2 ms
 MILLISECOND = timedelta(milliseconds=1)
@@ -57,7 +58,9 @@ class Jobs:
         if not jobs:
             return []
         words = words or new_jobs_words(jobs)
-        return [int(at) for at in self._run("enqueue", words, meanwhile)]
+        times = self._run("enqueue", words, meanwhile)
+        pairs = zip(jobs, times, strict=True)
+        return [stored_at(job, at) if job.unique else int(at) for job, at in pairs]
 
     def enqueue_many(self, jobs: Sequence[Job]) -> Iterator[list[int]]:
         """Store any number of jobs as `enqueue` does; yield what each call returns.
@@ -83,10 +86,12 @@ class Jobs:
 
         A caller that repeats the call passes the same nonce, so that the job runs only once.
         `round` is that of a durable job's row; see ledger/rounds.py.
-        Raises: JobNotFound, RoundNeeded.
+        Raises: JobNotFound, RoundNeeded, LockHeld.
         """
         nonce = nonce or os.urandom(8).hex()
         reply = self._run("requeue", id=job_id, nonce=nonce, round=round or "")
+        if len(reply) > 3:
+            raise LockHeld(job_id, text(reply[3]))
         if len(reply) > 2 and not round:
             raise RoundNeeded(job_id, number(reply[2]))
         return self._moved(job_id, reply)

@@ -78,7 +78,7 @@ KINDS: dict[str, Kind] = {
     "totals": Kind(
         type="HASH",
         of="",
-        holds="counts of what should be rare: stale, damaged, recovered, untold",
+        holds="counts of what should be rare: stale, damaged, recovered, untold, windows_cut",
         until="for ever",
     ),
     "minute": Kind(
@@ -181,6 +181,27 @@ KINDS: dict[str, Kind] = {
         type="ZSET",
         of="tag",
         holds="ids of the jobs with this tag, in whatever state; score when stored, in ms",
+        until="the job is trimmed or deleted",
+    ),
+    "unique": Kind(
+        type="HASH",
+        of="",
+        holds=(
+            "digest of a unique job's key → the id of the job that holds its lock, and if that is "
+            "one for a time, when it ends (ms)"
+        ),
+        until="the job is final, has started, or is trimmed or deleted: as its field says",
+    ),
+    "duplicate": Kind(
+        type="STRING",
+        of="job id",
+        holds="id of the job that stands for a call whose caller has this id",
+        until="that job is trimmed or deleted, or stands for 500 later calls",
+    ),
+    "duplicates": Kind(
+        type="LIST",
+        of="job id",
+        holds="ids of the calls for which the job stands, oldest first, the last 500",
         until="the job is trimmed or deleted",
     ),
     "ended": Kind(

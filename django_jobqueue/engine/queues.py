@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from django_jobqueue.engine.client import Client
-from django_jobqueue.engine.inspector import read_job
+from django_jobqueue.engine.job_reader import read_job
 from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.states import FINAL

@@ -14,6 +14,7 @@ from redis.client import Pipeline
 
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.jobs import new_job_words
+from django_jobqueue.jobs.duplicate import stored_at
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.text import ms_in, ms_of, text
 
@@ -90,7 +91,7 @@ class Schedules:
 
         Raises: QueueUnavailable.
         """
-        return int(self._run("run_now", new_job_words(job), name=name))
+        return stored_at(job, self._run("run_now", new_job_words(job), name=name))
 
     def forget(self, name: str = "") -> int:
         """Remove the given schedule, and those long unseen; return how many."""

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from django_jobqueue.jobs import payload
+from django_jobqueue.jobs.duplicate import Duplicate
 from django_jobqueue.jobs.record_fields import RECORD_FIELDS, expiry_ms
 from django_jobqueue.jobs.run import Run, since_requeue
 from django_jobqueue.jobs.signing import Signer
@@ -74,6 +75,8 @@ class Job:
     attempts: int = 0  # runs that counted as attempts
     recoveries: int = 0  # runs lost with their worker
     tags: tuple[str, ...] = ()
+    unique: str = ""  # digest of its key, and until when it holds the lock; see flow/unique.py
+    duplicate: Duplicate | None = field(default=None, compare=False)  # the job that stands for it
     round: int = 0  # of a durable job: 1, and one more for each requeue; 0: it is not durable
     worker: str = ""
     fence: str = ""
@@ -150,8 +153,10 @@ class Job:
 
     def record(self) -> list[str | int]:
         """Return the fields and values of a new record, without defaults, state and times."""
-        # The tags come first: the script that stores the job looks for them there.
-        pairs: list[str | int] = ["tags", " ".join(self.tags)] if self.tags else []
+        # These come first: the script that stores the job looks for them there.
+        pairs: list[str | int] = ["unique", self.unique] if self.unique else []
+        if self.tags:
+            pairs += "tags", " ".join(self.tags)
         if self.max_attempts != DEFAULT_MAX_ATTEMPTS:
             pairs += "max_attempts", self.max_attempts
         if self.max_recoveries != DEFAULT_MAX_RECOVERIES:

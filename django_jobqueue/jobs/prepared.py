@@ -3,8 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, ParamSpec, TypeVar, overload
 
+from django_jobqueue.compat import TaskResultDoesNotExist, TaskResultMismatch
+from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.job import Job
-from django_jobqueue.jobs.result import JobResult, result_of, set_enqueued
+from django_jobqueue.jobs.result import JobResult, result_of
+from django_jobqueue.jobs.result_changes import set_created, set_enqueued
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,8 +30,24 @@ class Prepared:
     def make_result(self) -> JobResult[..., Any]:
         """Make the result, unless it is made already."""
         if self._result is None:
-            self._result = result_of(self.job, self.task)
+            self._result = self._existing() or result_of(self.job, self.task)
         return self._result
+
+    @property
+    def is_new(self) -> bool:
+        """Return whether the job is stored, and no other one stands for it."""
+        return bool(self.job.enqueued_at) and self.job.duplicate is None
+
+    def _existing(self) -> JobResult[..., Any] | None:
+        """Return the result of the job that stands for this one, if it can be read."""
+        if self.job.duplicate is None:
+            return None
+        try:
+            found: JobResult[..., Any] = self.task.get_backend().get_result(self.job.id)
+        except (TaskResultDoesNotExist, TaskResultMismatch, JobQueueError):
+            return None
+        set_created(found, False)
+        return found
 
     @property
     def is_wanted(self) -> bool:
@@ -39,8 +58,13 @@ class Prepared:
     def note_stored(self, at: int) -> None:
         """Note when the job was stored, in ms since the epoch."""
         self.job.enqueued_at = at
+        if self.job.duplicate is not None and self.job.unique.count(" ") == 1:
+            # Nobody has the id yet: the caller gets the existing job.
+            self.job.id, self.job.state = self.job.duplicate.id, self.job.duplicate.state
+            self._result = None
         if self._result is not None:
             set_enqueued(self._result, at, self.job.expires_at)
+            set_created(self._result, self.is_new if at else None)
 
 
 class Results(Sequence[JobResult[P, R]]):

@@ -42,6 +42,7 @@ RECORD_FIELDS: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
     b"recoveries": ("recoveries", number),
     b"round": ("round", number),
     b"tags": ("tags", lambda value: tuple(text(value).split())),
+    b"unique": ("unique", text),
     b"expires": ("expires", _expiry),
     b"worker": ("worker", text),
     b"fence": ("fence", text),

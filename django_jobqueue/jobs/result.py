@@ -2,35 +2,23 @@
 
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cache
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
 from asgiref.sync import sync_to_async
-from django.conf import settings
-from django.core.signals import setting_changed
-from django.utils import timezone
 
 from django_jobqueue import compat
 from django_jobqueue.jobs import payload
 from django_jobqueue.jobs.job import DEFAULT_MAX_ATTEMPTS, Job
+from django_jobqueue.jobs.moments import in_zone, moment
+from django_jobqueue.jobs.result_changes import STATUS_OF, set_created, set_dropped, set_state
 from django_jobqueue.jobs.run import Run
 from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import LogLine, Progress
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Status = compat.TaskResultStatus
 
-STATUS_OF = {
-    State.SCHEDULED: Status.READY,
-    State.QUEUED: Status.READY,
-    State.WAITING: Status.READY,
-    State.RUNNING: Status.RUNNING,
-    State.SUCCEEDED: Status.SUCCESSFUL,
-    State.FAILED: Status.FAILED,
-    State.CANCELLED: Status.FAILED,
-}
 _REFRESHED = (
     "status",
     "enqueued_at",
@@ -68,6 +56,8 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
     metadata: dict[str, Any] = field(default_factory=dict)  # from task, `using` and middleware
     tags: tuple[str, ...] = ()  # from task, `using` and middleware
     expires_at: datetime | None = None  # it is cancelled if it was not started by then
+    # Whether the call has stored a job; False: another one stands for it. None: not stored yet.
+    created: bool | None = None
     _attempts: int = 0  # of these, only the last 20 have an entry in `worker_ids`
     # There is no job and there will be none: a rollback, or cancelled before the commit.
     is_dropped: bool = field(default=False, repr=False, compare=False)
@@ -118,6 +108,8 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
         latest = self.task.get_backend().get_result(self.id)
         for name in _REFRESHED:
             object.__setattr__(self, name, getattr(latest, name))
+        if self.created is None:
+            set_created(self, latest.created)
 
     async def arefresh(self) -> None:
         """See refresh()."""
@@ -193,10 +185,10 @@ def result_of(job: Job, task: Any) -> JobResult[..., Any]:
     result.task = task
     result.id = job.id
     result.status = STATUS_OF[state]
-    result.enqueued_at = _in_zone(job.enqueued_at) if job.enqueued_at else None
-    result.started_at = _in_zone(job.started_at) if job.started_at else None
-    result.finished_at = _in_zone(job.finished_at) if job.finished_at else None
-    result.last_attempted_at = _in_zone(job.attempted_at) if job.attempted_at else None
+    result.enqueued_at = in_zone(job.enqueued_at) if job.enqueued_at else None
+    result.started_at = in_zone(job.started_at) if job.started_at else None
+    result.finished_at = in_zone(job.finished_at) if job.finished_at else None
+    result.last_attempted_at = in_zone(job.attempted_at) if job.attempted_at else None
     result.args = job.args
     result.kwargs = job.kwargs
     result.backend = task.backend
@@ -205,7 +197,7 @@ def result_of(job: Job, task: Any) -> JobResult[..., Any]:
     result.state = state
     result.reason = job.reason
     result.progress = Progress(*job.progress) if job.progress else None
-    result.log = tuple(LogLine(_in_zone(at), text) for at, text in job.log) if job.log else ()
+    result.log = tuple(LogLine(in_zone(at), text) for at, text in job.log) if job.log else ()
     result.recoveries = job.recoveries
     result.max_attempts = job.max_attempts
     result.schedule = job.schedule
@@ -213,6 +205,7 @@ def result_of(job: Job, task: Any) -> JobResult[..., Any]:
     result.metadata = job.metadata
     result.tags = job.tags
     result.expires_at = moment(job.expires_at) if job.expires else None
+    result.created = job.duplicate is None if job.enqueued_at else None
     result.is_dropped = result.store_failed = False
     result._attempts = job.attempts
     result._return_value = payload.load_value(job.result) if state is State.SUCCEEDED else None
@@ -221,53 +214,6 @@ def result_of(job: Job, task: Any) -> JobResult[..., Any]:
         result.worker_ids.append(job.worker)
     result.__class__ = JobResult
     return cast("JobResult[..., Any]", result)
-
-
-def set_state(result: JobResult[..., Any], state: State) -> None:
-    """Set the state of a result's job, and the status that follows from it."""
-    object.__setattr__(result, "state", state)
-    object.__setattr__(result, "status", STATUS_OF[state])
-
-
-def set_dropped(result: JobResult[..., Any]) -> None:
-    """Note that a result's job will never be stored."""
-    object.__setattr__(result, "is_dropped", True)
-    set_state(result, State.CANCELLED)
-
-
-def set_store_failed(result: JobResult[..., Any]) -> None:
-    """Note that Redis did not confirm a result's job after its commit."""
-    object.__setattr__(result, "store_failed", True)
-
-
-def set_enqueued(result: JobResult[..., Any], stored_at: int, expires_at: int | None) -> None:
-    """Set when a result's job was stored, and when it expires, in ms since the epoch."""
-    object.__setattr__(result, "enqueued_at", moment(stored_at))
-    object.__setattr__(result, "expires_at", moment(expires_at))
-
-
-def moment(ms: int | None) -> datetime | None:
-    """Return ms since the epoch as a datetime, aware if and only if USE_TZ."""
-    return _in_zone(ms) if ms else None
-
-
-def _in_zone(ms: int) -> datetime:
-    aware = datetime.fromtimestamp(ms / 1000, UTC)
-    return aware if _use_tz() else timezone.make_naive(aware)
-
-
-@cache
-def _use_tz() -> bool:
-    """Return USE_TZ, cached because reading it costs as much as making the datetime."""
-    return settings.USE_TZ
-
-
-def _settings_changed(*, setting: str, **_: object) -> None:
-    if setting == "USE_TZ":
-        _use_tz.cache_clear()
-
-
-setting_changed.connect(_settings_changed)
 
 
 def _error(run: Run) -> compat.TaskError:

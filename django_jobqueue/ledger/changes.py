@@ -28,7 +28,7 @@ def close(
     rows: "QuerySet[Enqueued]",
     known: dict[str, Any],
     *,
-    state: State,
+    state: State | str,
     value: str | None = None,
     reason: str = "",
     at: datetime | None = None,

@@ -20,6 +20,7 @@ from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.prepared import Prepared
 from django_jobqueue.jobs.states import OPEN
+from django_jobqueue.ledger import duplicates
 from django_jobqueue.ledger.record import row_of
 from django_jobqueue.ledger.table import is_there, row, rows
 from django_jobqueue.paths import registered
@@ -89,17 +90,18 @@ def note_accepted(engine: Engine, jobs: Sequence[Prepared]) -> None:
     if not durable:
         return
     try:
-        accept(engine.options.database, durable)
+        accept(engine, durable)
         engine.unsettled.mark_durable()
     except (Error, JobQueueError) as error:
         logger.warning("The ledger does not know yet that jobs were stored: %s", error)
 
 
-def accept(database: str, jobs: Sequence[Job]) -> None:
-    """Note that Redis has stored these jobs, in the round that they have."""
-    waiting = rows(database).filter(accepted_at=None)
+def accept(engine: Engine, jobs: Sequence[Job]) -> None:
+    """Note that Redis has stored these jobs in their rounds, or that others stand for them."""
+    duplicates.close_all(engine, [job for job in jobs if job.duplicate])
+    waiting = rows(engine.options.database).filter(accepted_at=None)
     for round in {job.round for job in jobs}:
-        ids = [UUID(job.id) for job in jobs if job.round == round]
+        ids = [UUID(job.id) for job in jobs if job.round == round and not job.duplicate]
         waiting.filter(pk__in=ids, round=round).update(accepted_at=timezone.now())
 
 

@@ -18,6 +18,7 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.engine.unsettled import Note
 from django_jobqueue.exceptions import JobQueueError, QueueUnavailable
+from django_jobqueue.flow import debounce
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.states import OPEN
 from django_jobqueue.ledger import outbox, rounds
@@ -160,26 +161,32 @@ class Reconciliation:
         jobs = self._jobs(first)
         try:
             if jobs:
-                self._engine.jobs.enqueue(jobs)
+                times = self._engine.jobs.enqueue(jobs)
         except QueueUnavailable as error:
             if error.passing or len(jobs) == 1:
                 raise
             self._store_each(first)
         else:
-            self._note_stored(jobs)
+            if jobs:
+                self._note_stored(self._delivered(jobs, times))
         self._store_each([row for row in rows if row.round > 1])
 
     def _store_each(self, rows: Rows) -> None:
         for row in rows:
             self._still()
             try:
-                rounds.store(self._engine, row)
+                job = rounds.store(self._engine, row)
             except (JobQueueError, ValueError) as error:
                 if getattr(error, "passing", False):
                     raise
                 logger.error("Job %s can't be stored from its row: %s", row.job_id, error)
             else:
-                self._note_stored([job_of(row)])
+                self._note_stored([job] if job else [])
+
+    def _delivered(self, jobs: Sequence[Job], times: Sequence[int]) -> list[Job]:
+        """Return those that are stored; the others wait for a job that is not in the ledger."""
+        pairs = zip(jobs, times, strict=True)
+        return [job for job, at in pairs if debounce.deliver(self._engine, job, at)]
 
     def _jobs(self, rows: Rows) -> list[Job]:
         """Return the jobs of rows; one that can't be read is logged and left out."""
@@ -192,7 +199,7 @@ class Reconciliation:
         return jobs
 
     def _note_stored(self, jobs: Sequence[Job]) -> None:
-        outbox.accept(self._engine.options.database, jobs)
+        outbox.accept(self._engine, jobs)
         if jobs:
             self._engine.unsettled.mark_durable()
         self.report.stored += len(jobs)

@@ -1,6 +1,7 @@
 """What a row of the ledger holds to store its job again."""
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -27,6 +28,7 @@ FIELDS = (
     "due_at",
     "tags",
     "expires",
+    "unique",
 )
 _BLANK = Job("", "")
 
@@ -36,6 +38,7 @@ def row_of(job: Job, alias: str) -> "Enqueued":
     now = timezone.now()
     if job.expires.startswith("+"):
         job.expires = str((job.enqueued_at or _ms(now)) + int(job.expires))
+    job.unique = re.sub(r" \+(\d+)", lambda ms: f" {_ms(now) + int(ms[1])}", job.unique)
     if job.delay is not None:
         job.due_at = _ms(now) + max(0, job.delay // MILLISECOND)
         job.delay = None

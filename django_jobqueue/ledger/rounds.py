@@ -12,7 +12,9 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.engine.jobs import RoundNeeded, ValueUnsettled
 from django_jobqueue.engine.unsettled import Note
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
-from django_jobqueue.jobs.states import State
+from django_jobqueue.flow import debounce
+from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.states import DUPLICATE, State
 from django_jobqueue.ledger import outbox
 from django_jobqueue.ledger.changes import close, final_state, reopen
 from django_jobqueue.ledger.record import job_of
@@ -28,8 +30,9 @@ def requeue(engine: Engine, job_id: str, nonce: str = "") -> State:
     """Run a final job again from the start, or a scheduled one now; return its state.
 
     A caller that repeats the call passes the same nonce: see `Jobs.requeue`. A durable job can be
-    requeued after Redis has trimmed or lost it, as long as its row is kept.
-    Raises: JobNotFound, QueueUnavailable.
+    requeued after Redis has trimmed or lost it, as long as its row is kept. A duplicate leads to
+    the job that stands for it.
+    Raises: JobNotFound, LockHeld, QueueUnavailable.
     """
     known = 0
     try:
@@ -49,6 +52,8 @@ def requeue(engine: Engine, job_id: str, nonce: str = "") -> State:
             raise JobNotFound(f"There is no job {job_id}.")
         if row is None:  # its retention is over, but not that of the job: its run adds a new one
             return engine.jobs.requeue(job_id, round=known + 1)
+        if row.state == DUPLICATE:
+            return requeue(engine, row.reason)
         if row.is_final:
             reopen(row, max(row.round, known) + 1)
         transaction.on_commit(partial(_store_again, engine, row), using=database, robust=True)
@@ -88,21 +93,25 @@ def delete(engine: Engine, job_id: str) -> State | None:
     return None if engine.jobs.delete(job_id) else State.RUNNING
 
 
-def store(engine: Engine, row: "Enqueued") -> None:
-    """Give Redis a job in the round of its row, whether Redis holds it or not.
+def store(engine: Engine, row: "Enqueued") -> Job | None:
+    """Give Redis a job in the round of its row, whether Redis holds it or not; return the job.
 
-    Raises: QueueUnavailable; ValueError if the row's record can't be read.
+    None: it waits for a job that holds its lock and is not in the ledger.
+    Raises: LockHeld, QueueUnavailable; ValueError if the row's record can't be read.
     """
+    job = job_of(row)
     try:
-        engine.jobs.requeue(str(row.job_id), round=row.round)
+        engine.jobs.requeue(job.id, round=row.round)
     except JobNotFound:
-        engine.jobs.enqueue([job_of(row)])
+        (at,) = engine.jobs.enqueue([job])
+        return job if debounce.deliver(engine, job, at) else None
+    return job
 
 
 def _store_again(engine: Engine, row: "Enqueued") -> None:
     """Store a job of an opened row after the commit; if that fails, a worker does so."""
-    store(engine, row)
-    outbox.accept(engine.options.database, [job_of(row)])
+    if job := store(engine, row):
+        outbox.accept(engine, [job])
 
 
 def _settle_end(engine: Engine, job_id: str) -> Note | None:

@@ -65,6 +65,9 @@ def retry(job_request: JobRequest) -> bool:
 def _cancel_job(job_request: JobRequest) -> bool:
     """Cancel the job; write its end at once if it has ended, and not when a worker notices."""
     engine, job_id = get_engine(job_request.alias), str(job_request.job_id)
+    if engine.locks.stands_for(job_id):  # others wait for that job, which it is about to follow
+        withdraw(job_request)
+        return True
     try:
         state = rounds.cancel(engine, job_id)
     except JobNotFound:

@@ -55,13 +55,27 @@ def connect() -> None:
 def settle_requests(
     sender: type[Enqueued], row: Enqueued, exception: BaseException | None, **kwargs: Any
 ) -> None:
-    """End the open requests of a job as the job has ended, and see to their mails."""
+    """End the open requests of a job as the job has ended, and see to their mails.
+
+    Those of a duplicate follow the job that stands for it, which may have ended meanwhile.
+    """
+    if row.state == LedgerState.DUPLICATE:
+        row = _follow(row)
+        if not row.is_final:
+            return
     for job_request in _of(row).filter(state=RequestState.OPEN):
         # People read these texts, so they are written in the language of who asked.
         with translation.override(job_request.language or translation.get_language()):
             _settle(job_request, row, exception)
         job_request.save(update_fields=FINAL_FIELDS)
         mail.notify(job_request)
+
+
+def _follow(duplicate: Enqueued) -> Enqueued:
+    """Lead the requests of a duplicate to the job that stands for it; return that one's row."""
+    winner = Enqueued.objects.using(duplicate._state.db).get(pk=duplicate.reason)
+    _of(duplicate).update(job_id=winner.pk)
+    return winner
 
 
 def reopen_requests(sender: type[Enqueued], row: Enqueued, **kwargs: Any) -> None:

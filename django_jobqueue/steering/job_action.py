@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from django_jobqueue.engine import Engine, get_engine
-from django_jobqueue.exceptions import JobNotFound, JobQueueError
+from django_jobqueue.exceptions import JobNotFound, JobQueueError, LockHeld
 from django_jobqueue.jobs.phrases import STATES
 from django_jobqueue.jobs.states import TRANSITIONS, State
 from django_jobqueue.ledger import rounds
@@ -20,6 +20,9 @@ from django_jobqueue.models import Job
 MISSING = ngettext_lazy(
     "%(count)d job no longer exists.", "%(count)d jobs no longer exist.", "count"
 )
+
+
+MOST_HELD = 3  # unique jobs that are named, of one action
 
 
 class ActionRefused(JobQueueError):
@@ -56,6 +59,7 @@ class ActionReport:
     told_to_end: list[Job] = field(default_factory=list)  # running jobs
     refused: Counter[State] = field(default_factory=Counter)
     missing: int = 0
+    held: list[str] = field(default_factory=list)  # why a unique job was not requeued, each
     fault: str = ""
 
     def successes(self) -> list[str]:
@@ -71,7 +75,7 @@ class ActionReport:
         ]
         if self.missing:
             sentences.append(str(MISSING % {"count": self.missing}))
-        return sentences
+        return sentences + self.held[:MOST_HELD]
 
 
 def apply(
@@ -90,6 +94,8 @@ def apply(
             state = action.run(get_engine(row.alias), row.id, nonce)
         except JobNotFound:
             report.missing += 1
+        except LockHeld as error:
+            report.held.append(str(error))
         except JobQueueError as error:
             report.fault = str(error)
             break

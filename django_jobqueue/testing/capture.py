@@ -1,5 +1,6 @@
 """Capture enqueued jobs instead of storing them, and assert that jobs were enqueued."""
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,12 +14,14 @@ from django_jobqueue.conf import load
 from django_jobqueue.engine.tags import Cancelled
 from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.prepared import Prepared
-from django_jobqueue.jobs.result import JobResult, set_state
+from django_jobqueue.jobs.result import JobResult
+from django_jobqueue.jobs.result_changes import set_state
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import State
 from django_jobqueue.ledger import outbox
 from django_jobqueue.retry import Seconds
 from django_jobqueue.task import Task
+from django_jobqueue.testing.locks import LocalLocks, as_duplicate
 from django_jobqueue.testing.run import LocalResults, now_ms, run_now
 from django_jobqueue.worker.executor import Executor
 
@@ -32,12 +35,26 @@ class CapturedJobs(list[JobResult[..., Any]]):
         self._prepared: list[Prepared] = []
         self.by_id: dict[str, JobResult[..., Any]] = {}  # in their current state
         self.cached = LocalResults()
+        self.locks = LocalLocks()
 
     def add(self, prepared: Prepared) -> None:
         prepared.note_stored(now_ms())
         self._prepared.append(prepared)
         self.by_id[prepared.job.id] = prepared.result
         self.append(prepared.result)
+
+    def stand_in(self, prepared: Prepared, signer: Signer) -> JobResult[..., Any] | None:
+        """Return the result of the job that stands for a new one, which has its arguments then."""
+        holder = self.locks.holder(prepared.job, self.by_id)
+        if holder is None or " newest," not in prepared.job.unique:
+            return holder and as_duplicate(holder)
+        job, at = prepared.job, next(n for n, one in enumerate(self) if one.id == holder.id)
+        job.id = holder.id
+        job.seal(signer, sys.maxsize)
+        prepared.note_stored(now_ms())
+        self._prepared = [one if one.job.id != job.id else prepared for one in self._prepared]
+        self[at] = self.by_id[job.id] = prepared.result
+        return as_duplicate(prepared.result)
 
     def run(self) -> list[JobResult[..., Any]]:
         """Run the captured jobs that have not run yet; return their results."""
@@ -69,12 +86,16 @@ class _CapturingBackend(JobQueueBackend):
     def _capture(self, calls: Iterable[TaskCall]) -> list[JobResult[..., Any]]:
         options = load(self.alias)
         signer = Signer(options.signing_keys)
-        prepared = [prepare(*call, options, signer) for call in calls]
-        if prepared and prepared[0].job.round:
-            outbox.write(self.alias, options, prepared)
-        for one in prepared:
-            self.jobs.add(one)
-        return [one.result for one in prepared]
+        results = []
+        for prepared in [prepare(*call, options, signer) for call in calls]:
+            result = self.jobs.stand_in(prepared, signer)
+            if result is None:
+                if prepared.job.round:
+                    outbox.write(self.alias, options, [prepared])
+                self.jobs.add(prepared)
+                result = prepared.result
+            results.append(result)
+        return results
 
     def get_result(self, result_id: str) -> Any:
         if result := self.jobs.by_id.get(result_id):

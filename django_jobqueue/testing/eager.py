@@ -16,6 +16,7 @@ from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.ledger import outbox
 from django_jobqueue.retry import Seconds
+from django_jobqueue.testing.locks import LocalLocks, as_duplicate
 from django_jobqueue.testing.run import LocalResults, now_ms, run_now
 from django_jobqueue.worker.executor import Executor
 
@@ -29,6 +30,7 @@ class EagerBackend(JobQueueBackend):
 
     _results: dict[str, JobResult[..., Any]] = {}
     _cached = LocalResults()
+    _locks = LocalLocks()
 
     @property
     def engine(self) -> Any:
@@ -52,6 +54,7 @@ class EagerBackend(JobQueueBackend):
         """Delete all results and latest values of this process."""
         cls._results.clear()
         cls._cached = LocalResults()
+        cls._locks = LocalLocks()
 
     def get_result(self, result_id: str) -> Any:
         """Return a result of this process.
@@ -81,6 +84,9 @@ class EagerBackend(JobQueueBackend):
     ) -> JobResult[..., Any]:
         signer = Signer(options.signing_keys)
         prepared = prepare(task, args, kwargs, options, signer)
+        if holder := self._locks.holder(prepared.job, self._results):
+            return as_duplicate(holder)
+        self._results[prepared.job.id] = prepared.result  # what the run itself enqueues may find it
         if prepared.job.round:
             outbox.write(self.alias, options, [prepared])
         self.note_stored([prepared], [now_ms()])

@@ -23,7 +23,8 @@ from django_jobqueue.exceptions import (
 from django_jobqueue.jobs import payload
 from django_jobqueue.jobs.context import JobContext, Report, reporting
 from django_jobqueue.jobs.job import Job
-from django_jobqueue.jobs.result import JobResult, moment, result_of
+from django_jobqueue.jobs.moments import moment
+from django_jobqueue.jobs.result import JobResult, result_of
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import STATE_AFTER, Outcome, Reason

@@ -37,10 +37,13 @@ from tests.support.places import (
     places,
     record,
 )
+from tests.support.unique import KEY, NEWEST, OTHER_KEY, unique_job
 
 BREAKER = breaker("tonumber(real.call('GET', KEYS[1] .. 'clock:breaks_at') or '0')")
 MOST_COMMANDS = 80
 DAY = 86_400  # seconds
+UNTIL = ("done", "start", "+60000", NEWEST)
+WINDOW = f"{KEY} +60000"
 MINE = Slot("worker-1", "0.0")
 
 Call = Callable[[], object]
@@ -81,8 +84,38 @@ def enqueue(engine: Engine) -> Call:
 
 
 @case
+def enqueue_unique(engine: Engine) -> Call:
+    jobs = [unique_job(until, key=f"{n:032x}", tags=("t",)) for n, until in enumerate(UNTIL)]
+    jobs.append(unique_job(UNTIL[0], key=f"{0:032x}", due=timedelta(hours=1)))
+    return lambda: engine.jobs.enqueue(jobs)
+
+
+@case
+def enqueue_of_duplicates(engine: Engine) -> Call:
+    for number, until in enumerate(UNTIL):
+        add(engine, unique=f"{number:032x} {until}")
+    jobs = [unique_job(until, key=f"{n:032x}", told="told") for n, until in enumerate(UNTIL)]
+    return lambda: engine.jobs.enqueue(jobs)
+
+
+def replaced(payload: bytes, due: timedelta | None) -> Case:
+    def prepare(engine: Engine) -> Call:
+        job_id = add(engine, unique=f"{KEY} {NEWEST}", due=due)
+        call = unique_job(NEWEST, told="told", expires="+99999999")
+        return lambda: engine.locks.replace(call, job_id, 7, payload)
+
+    return prepare
+
+
+CASES |= {
+    "replace": replaced(b"second", timedelta(seconds=5)),
+    "replace_of_a_queued_job": replaced(b"x" * 100, None),
+}
+
+
+@case
 def claim(engine: Engine) -> Call:
-    add(engine)
+    add(engine, unique=f"{KEY} start")
     add(engine, queue="b")
     return again(Slot("worker-1", "0.0"), lambda slot: engine.claims.claim(slot, [ALL_QUEUES]))
 
@@ -111,7 +144,7 @@ def promotion(engine: Engine) -> Call:
 def expiry(engine: Engine) -> Call:
     """The slot finds a job that was not started in time before it gets one."""
     for expires in ("1", ""):
-        add(engine, expires=expires)
+        add(engine, expires=expires, unique=f"{KEY} done")
     return again(Slot("worker-1", "0.0"), lambda slot: engine.claims.claim(slot, ["default"]))
 
 
@@ -119,7 +152,7 @@ def ends(result: RunResult, *, run: int = 1, queues: tuple[str, ...] = ()) -> Ca
     """Return the case of a run that ends so."""
 
     def prepare(engine: Engine) -> Call:
-        add(engine)
+        add(engine, unique=f"{KEY} done")
         for _ in range(run - 1):
             slot = Slot("worker-1", "0.0")
             finish(engine, slot, claimed(engine, slot), RELEASED)
@@ -150,7 +183,7 @@ CASES |= {
 
 @case
 def cancellation(engine: Engine) -> Call:
-    job_id = add(engine)
+    job_id = add(engine, unique=f"{KEY} done")
     return lambda: engine.jobs.cancel(job_id)
 
 
@@ -178,7 +211,7 @@ def end_of_a_cancelled_run(engine: Engine) -> Call:
 
 def requeued(result: RunResult) -> Case:
     def prepare(engine: Engine) -> Call:
-        job_id, slot = add(engine), Slot("worker-1", "0.0")
+        job_id, slot = add(engine, unique=f"{KEY} done"), Slot("worker-1", "0.0")
         finish(engine, slot, claimed(engine, slot), result)
         return lambda: engine.jobs.requeue(job_id, nonce="n")
 
@@ -191,7 +224,8 @@ CASES |= {f"requeue_after_{name}": requeued(RESULT) for name, RESULT in
 
 @case
 def deletion(engine: Engine) -> Call:
-    job_id, slot = add(engine, tags=("t", "u")), Slot("worker-1", "0.0")
+    job_id, slot = add(engine, tags=("t", "u"), unique=WINDOW), Slot("worker-1", "0.0")
+    engine.jobs.enqueue([unique_job(told="told")])
     finish(engine, slot, claimed(engine, slot), FAILED)
 
     def delete() -> None:
@@ -203,7 +237,7 @@ def deletion(engine: Engine) -> Call:
 
 def lost(recoveries: int) -> Case:
     def prepare(engine: Engine) -> Call:
-        add(engine)
+        add(engine, unique=f"{KEY} done")
         for _ in range(recoveries + 1):
             claimed(engine, Slot("worker-1", "0.0"))
         Clock(engine).move(31)
@@ -246,8 +280,9 @@ def resumption(engine: Engine) -> Call:
 @case
 def trim(engine: Engine) -> Call:
     slot = Slot("worker-1", "0.0")
-    for result in (DONE, FAILED):
-        add(engine, tags=("t", "u"))
+    for result, key in ((DONE, KEY), (FAILED, OTHER_KEY)):
+        add(engine, tags=("t", "u"), unique=f"{key} +60000")
+        engine.jobs.enqueue([unique_job(key=key, told="told")])
         finish(engine, slot, claimed(engine, slot), result)
     Clock(engine).move(60 * DAY)
     return engine.queues.trim
@@ -276,7 +311,8 @@ def durable(state: State, after: Callable[[Engine, str], object]) -> Case:
     """Return the case of a call about a durable job that is in a state."""
 
     def prepare(engine: Engine) -> Call:
-        job_id, slot = add(engine, round=1), Slot("worker-1", "0.0")
+        job_id = add(engine, round=1, unique=f"{KEY} done")
+        slot = Slot("worker-1", "0.0")
         if state.is_final:
             finish(engine, slot, claimed(engine, slot), RunResult(Outcome(state.value)))
         return lambda: after(engine, job_id)
@@ -318,7 +354,13 @@ def test_no_end_of_a_durable_job_goes_unnoted(fragile: Engine) -> None:
             assert fragile.unsettled.count() or not is_final, f"broken at command {at}"
 
 
-STORE = {"enqueue", "fire", "run_now", "refresh"}  # a broken one has accepted nothing
+STORE = {
+    "enqueue",
+    "enqueue_unique",
+    "fire",
+    "run_now",
+    "refresh",
+}  # a broken one has accepted nothing
 
 
 @pytest.fixture
@@ -371,6 +413,7 @@ def test_the_same_call_again_completes_a_broken_one(fragile: Engine, name: str) 
             trim_all(fragile)
         found = [sorted(states(fragile, before).values(), key=str), _shape(fragile)]
         assert found == wanted, f"broken at command {at}"
+        fragile.queues.reap(**REAP)  # drops locks that nobody holds any more
         assert_consistent(fragile)
     else:
         raise AssertionError("it never came to its end")
@@ -421,6 +464,24 @@ def trim_all(engine: Engine) -> None:
     first = None
     while first != "":
         first = engine.queues.trim(first or "").next
+
+
+@pytest.mark.parametrize("until", UNTIL)
+def test_no_lock_of_a_broken_call_swallows_another(fragile: Engine, until: str) -> None:
+    """Nobody repeats the broken call: the next one is stored, or a job that runs stands for it."""
+    for at in range(1, MOST_COMMANDS):
+        fragile.client.redis.flushall()
+        fragile.client.detach()
+        first, second = unique_job(until, told="told"), unique_job(until, told="told")
+        if not breaks(fragile, partial(fragile.jobs.enqueue, [first]), at):
+            break
+        fragile.jobs.enqueue([second])
+        found = places(fragile)
+        (job_id,) = found["queued"]["default"]
+        assert job_id == (second.duplicate.id if second.duplicate else second.id), f"at {at}"
+        fragile.jobs.enqueue([first])
+        assert places(fragile) == found, f"broken at command {at}"
+        assert_consistent(fragile, remains=True)
 
 
 def test_a_broken_failure_leaves_no_id_in_failed_of(fragile: Engine) -> None:

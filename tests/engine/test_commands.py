@@ -7,6 +7,7 @@ from django_jobqueue.engine.claims import Slot
 from django_jobqueue.jobs.job import Job, new_id
 from tests.support.jobs import new_job
 from tests.support.places import DONE
+from tests.support.unique import unique_job
 
 JOBS = 20
 
@@ -19,6 +20,32 @@ def commands_per_job(engine: Engine, call: Callable[[], object]) -> dict[str, in
     found = client.info("commandstats")
     ours = {name.removeprefix("cmdstat_"): each["calls"] for name, each in found.items()}
     return {name: n // JOBS for name, n in ours.items() if n >= JOBS}
+
+
+def test_unique_job_costs_its_users_alone(engine: Engine) -> None:
+    """A lock is read and taken with the job, and freed with its end."""
+    jobs = [unique_job(key=f"{n:032x}", payload=b"x" * 100) for n in range(JOBS + 2)]
+    slot = Slot("worker-1", "0.0")
+    engine.jobs.enqueue(jobs[:2])
+    engine.client.redis.delete(engine.client.keys("wake", "default"))
+    job = engine.claims.claim(slot, ["default"])
+    assert commands_per_job(
+        engine, lambda: [engine.jobs.enqueue([one]) for one in jobs[2:]]
+    ) == {
+        "evalsha": 1, "time": 1, "hget": 2, "get": 1, "hmget": 2, "hsetnx": 1, "zscore": 1,
+        "set": 1, "hset": 2, "incr": 1, "zadd": 1, "hincrby": 1,
+    }  # fmt: skip
+
+    def work() -> None:
+        nonlocal job
+        for _ in range(JOBS):
+            assert isinstance(job, Job)
+            job = engine.claims.finish(slot, job, DONE, ["default"]).next
+
+    assert commands_per_job(engine, work) == {
+        "evalsha": 1, "time": 1, "hmget": 3, "zadd": 2, "hset": 3, "zrem": 2, "hincrby": 1,
+        "zrange": 1, "hgetall": 1, "get": 1, "hdel": 1,
+    }  # fmt: skip
 
 
 def test_steady_state_costs_no_command_more(engine: Engine) -> None:

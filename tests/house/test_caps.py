@@ -35,6 +35,12 @@ CAPS = {
     "lines in the log": text.MAX_LINES,
     "jobs in one round trip": jobs.CHUNK,
     "name of a queue": int(re.findall(r"\{1,(\d+)\}", job.QUEUE_PATTERN.pattern)[0]),
+    "ids of calls": int(
+        re.findall(
+            r"local MAX_DUPLICATES = (\d+)",
+            (PACKAGE / "engine/lua/shared/prelude.lua").read_text(),
+        )[0]
+    ),
     "tags of a job": envelope.MAX_TAGS,
     "length of a tag": envelope.MAX_TAG,
     "`Retry(after=…)`": exceptions.YEAR,

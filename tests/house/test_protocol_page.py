@@ -21,6 +21,7 @@ from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import Outcome
 from tests.support.docs import ROOT, blocks, table_rows
 from tests.support.jobs import new_job
+from tests.support.unique import KEY, NEWEST, store
 
 PAGE = ROOT / "docs" / "reference" / "protocol.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -76,6 +77,8 @@ def lived(engine: Engine, make_job: Callable[..., str], slot: Slot) -> Engine:
     engine.queues.pause("default")
     engine.jobs.cancel(make_job(due=timedelta(hours=1), expires="+7200000", tags=("t",)))
     engine.jobs.cancel(make_job(due=timedelta(hours=1), round=1))
+    newest = make_job(queue="mail", unique=f"{KEY} {NEWEST}")
+    engine.locks.replace(store(engine, NEWEST, told="told"), newest, 1, b"payload")
     return engine
 
 

@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy
 
-from django_jobqueue import JobContext, task
+from django_jobqueue import JobContext, Unique, task
 from django_jobqueue.requests.outcome import Outcome, Partial, PublicError, save_file
 from tests.project.tasks import wait_for
 
@@ -10,6 +10,11 @@ from tests.project.tasks import wait_for
 @task
 def say(text: str = "It is done.") -> str:
     return text
+
+
+@task(unique=Unique("page"))
+def publish(page: int) -> str:
+    return f"Page {page} is published."
 
 
 @task

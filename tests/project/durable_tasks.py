@@ -3,16 +3,32 @@
 import os
 import signal
 import time
+from datetime import timedelta
 from pathlib import Path
 
 from django.db import connections, transaction
 
-from django_jobqueue import Cancel, JobContext, Retry, task
+from django_jobqueue import Cancel, JobContext, Retry, Unique, task
 from tests.support.ledger import DATABASE
 
 
 @task(durable=True)
 def add(a: int, b: int) -> int:
+    return a + b
+
+
+@task(durable=True, unique=Unique("a"))
+def add_once(a: int, b: int = 0) -> int:
+    return a + b
+
+
+@task(durable=True, unique=Unique("a", until=timedelta(minutes=10)))
+def add_at_times(a: int, b: int = 0) -> int:
+    return a + b
+
+
+@task(durable=True, unique=Unique("a", debounce=timedelta(seconds=5)))
+def add_latest(a: int, b: int = 0) -> int:
     return a + b
 
 

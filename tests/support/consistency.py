@@ -77,6 +77,7 @@ def _jobs(engine: Engine, names: dict[str, list[str]], remains: bool) -> Iterato
             yield f"{kind}:{job_id} belongs to no job"
     yield from _failed(engine, names, records, remains)
     yield from _tagged(engine, names, records, remains)
+    yield from _locked(engine, names, records, remains)
 
 
 def _is_in_place(found: list[tuple[str, str]], state: str, queue: str, remains: bool) -> bool:
@@ -137,6 +138,34 @@ def _tagged(
             listed = {job_id for job_id in listed if "state" in records.get(job_id, {})}
         if listed != wanted[tag]:
             yield f"tag:{tag} lists {listed}, but {wanted[tag]} have it"
+
+
+def _locked(
+    engine: Engine,
+    names: dict[str, list[str]],
+    records: dict[str, dict[str, str]],
+    remains: bool,
+) -> Iterator[str]:
+    client, keys = engine.client.redis, engine.client.keys
+    for digest, lock in () if remains else client.hgetall(keys("unique")).items():
+        holder, _, ends = lock.decode().partition(" ")
+        record = records.get(holder, {})
+        its_digest, until, *_ = [*record.get("unique", "").split(" "), "", ""]
+        if its_digest != digest.decode():
+            yield f"the lock {digest.decode()} names {holder}, whose key is {its_digest!r}"
+        elif not ends and record.get("state") in FINAL:
+            yield f"the lock {its_digest} names {holder}, which is final"
+        elif not ends and until != "done" and record.get("attempted_at"):
+            yield f"the lock {its_digest} names {holder}, which has started"
+    leads: dict[str, str] = {}
+    for winner in names["duplicates"]:
+        ids = client.lrange(keys("duplicates", winner), 0, -1)
+        leads |= {one.decode(): winner for one in ids}
+        if winner not in records:
+            yield f"duplicates:{winner} belongs to no job"
+    for one in names["duplicate"]:
+        if leads.get(one) != client.get(keys("duplicate", one)).decode():
+            yield f"duplicate:{one} leads to a job in whose list it does not stand"
 
 
 def _schedules(engine: Engine, names: dict[str, list[str]]) -> Iterator[str]:

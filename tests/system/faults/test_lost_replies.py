@@ -38,6 +38,7 @@ from tests.support.places import (
 )
 from tests.support.processes import WorkerProcess
 from tests.support.proxy import FaultProxy
+from tests.support.unique import NEWEST, stored, unique_job
 
 from .conftest import Oracle, until_final
 
@@ -162,6 +163,19 @@ def reap(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     claimed(engine, Slot("worker-1", "0.0"))
     engine.client.redis.zadd(engine.client.keys("leases", "default"), {job_id: 1})
     return lambda far: far.queues.reap(**REAP).states, lambda moved: moved == {}
+
+
+@case("enqueue")
+def enqueue_of_a_duplicate(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    """The same job stands for it."""
+    held, call = stored(engine), unique_job(told="told")
+    return lambda far: far.jobs.enqueue([call]) and call.duplicate, lambda told: told.id == held
+
+
+@case("replace")
+def replace_arguments(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    held, call = stored(engine, NEWEST), unique_job(NEWEST, told="told")
+    return lambda far: far.locks.replace(call, held, 7, b"second"), True.__eq__
 
 
 @case("promote")

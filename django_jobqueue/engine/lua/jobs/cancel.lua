@@ -1,4 +1,5 @@
--- Cancel a job: at once if it has not started, else by telling its worker.
+-- Cancel a job, or the one that stands for it: at once if it has not started, else by telling its
+-- worker.
 -- Moves: scheduled, queued, waiting -> cancelled
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
@@ -10,4 +11,7 @@
 
 local wrong = bad_word('reason', reason)
 if wrong then return wrong end
-return {cancel_job(id, reason, now())}
+local was, is = cancel_job(id, reason, now())
+local winner = not was and pointed_to(id)
+if winner then was, is = cancel_job(winner, reason, now()) end
+return {was, is}

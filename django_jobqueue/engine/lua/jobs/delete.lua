@@ -9,8 +9,8 @@
 --     error DETACHED
 -- Atomic: a claim in between would run a job without its arguments
 
-local state, queue, task, round, tags =
-  fields_of(id, 'state', 'queue', 'task', 'round', 'tags')
+local state, queue, task, round, tags, unique =
+  fields_of(id, 'state', 'queue', 'task', 'round', 'tags', 'unique')
 if not state then return {} end
 if state == 'running' then return {state, state} end
 if is_value_unsettled(id, state, round) then return {state, 'unsettled'} end
@@ -18,5 +18,5 @@ if round and not is_final(state) then
   allow_at_maxmemory()
   note_unsettled(id, round, 'cancelled', 'deleted', now())
 end
-delete_job(id, queue, state, task, tags)
+delete_job(id, queue, state, task, tags, unique)
 return {state, ''}

@@ -4,8 +4,12 @@
 -- ARGV:
 --   epoch    name of the keys that the process is attached to
 --   jobs...  per job: id, queue, task, priority, due ('' now, ms, or '+' and ms from now),
---            payload, number of further words, then these: field, value, ... (`tags` first)
--- Returns: when each job was stored, in ms; for a known id, when it first was; error DETACHED
+--            payload, number of further words, then these: field, value, ... (`unique`,
+--            then `tags` first)
+-- Returns: when each job was stored, in ms; for a known id, when it first was; if another job holds
+--     its lock, and nothing was stored: when that one was stored (0: the call has to come again,
+--     because only the new job is in the ledger), its id, state and round, and the number for
+--     replace or 0, joined by spaces; error DETACHED
 -- Atomic: a slot could claim a job whose call then fails, and a repeat would store it again
 
 return bad_job(jobs) or store_jobs(jobs, now())

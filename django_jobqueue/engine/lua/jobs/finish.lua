@@ -31,8 +31,8 @@ local wrong = not is_first_success and bad_end(outcome, delay, error)
   or not is_claim(worker, slot, nonce, lease) and bad_word_of_claim(worker, slot, nonce, lease)
 if wrong then return wrong end
 local t, reply = now(), 'ok'
-local state, current, queue, cancel, round =
-  fields_of(id, 'state', 'fence', 'queue', 'cancel', 'round')
+local state, current, queue, cancel, round, unique =
+  fields_of(id, 'state', 'fence', 'queue', 'cancel', 'round', 'unique')
 if state ~= 'running' or current ~= fence then
   reply = refuse(id, fence, worker, nonce, outcome, error, t)
 elseif is_first_success then
@@ -42,6 +42,7 @@ elseif is_first_success then
   call_at_maxmemory('ZADD', key('succeeded', queue), t, id)
   if round and settled ~= outcome then note_unsettled(id, round, outcome, '', t) end
   call('HSET', key('job', id), 'state', 'succeeded', 'finished_at', t, 'score', '')
+  if unique then leave_lock(id, unique) end
   call('ZREM', key('leases', queue), id)
   count('succeeded', queue, t, 1)
 else

@@ -25,6 +25,7 @@ if first == '' then
   went_back, waits = watch_clock(t, interval, grace, lease)
   correct_names()
   add_minutes(t)
+  drop_void_locks(t)
 end
 if waits or first == '' and is_walked(t, interval) then return {'', went_back} end
 local names, following = page_of_names(first)

@@ -19,8 +19,9 @@ if field_of(id, 'state') then return unpack(store_jobs(job, t)) end
 local cached_key = key('cached', digest)
 local refresh = hash_fields(cached_key, 'refresh') or ''
 if refresh ~= seen or is_open(refresh) then return '' end
-store_jobs(job, t)
+local stored = unpack(store_jobs(job, t))
+local _, holder = string.match(stored, '^(%d+) (%S+)')
 ensure_hash(cached_key)
-call('HSET', cached_key, 'refresh', id)
+call('HSET', cached_key, 'refresh', holder or id)
 if keep ~= '0' then call('EXPIRE', cached_key, keep) end
-return t
+return holder and '' or t

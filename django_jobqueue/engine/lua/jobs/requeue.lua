@@ -8,7 +8,8 @@
 --   round  that of the row of a durable job, which was opened for it; else ''. A job that is not
 --          final only takes it over
 -- Returns: {state before, state now}; {} if there is no such job; {state, state, round} of a final
---     durable job that needs a greater round; error DETACHED
+--     durable job that needs a greater round; {state, state, '', id} of a final job whose lock the
+--     job with that id holds; error DETACHED
 -- Atomic: two calls could queue the job twice
 
 -- The fields that tell of earlier runs, and the time in which the first one was to start: emptied
@@ -19,18 +20,10 @@ local function forget_runs(state, ...)
     'attempted_at', '', 'held_since', '', 'cancel', '', 'expires', '', ...}
 end
 
--- Writes the record of a first, successful run, which was not needed until now.
-local function write_first_run(state)
-  local attempts, fence, worker, attempted_at, finished_at =
-    fields_of(id, 'attempts', 'fence', 'worker', 'attempted_at', 'finished_at')
-  if state ~= 'succeeded' or attempts then return end
-  append_attempt(id, 1, fence, worker, attempted_at, finished_at or '0', state, '-')
-end
-
 local wrong = bad_word('nonce', nonce) or round ~= '' and bad_number('round', round)
 if wrong then return wrong end
-local state, queue, task, priority, requeued, known =
-  fields_of(id, 'state', 'queue', 'task', 'priority', 'requeued', 'round')
+local state, queue, task, priority, requeued, known, unique =
+  fields_of(id, 'state', 'queue', 'task', 'priority', 'requeued', 'round', 'unique')
 if not state then return {} end
 local is_repeated = requeued == nonce or round ~= '' and round == known
 if is_repeated and state == 'queued' then leave_other_indexes(id, queue, state, task) end
@@ -42,9 +35,13 @@ if is_newer and not is_final(state) then
 end
 local is_under_way = state == 'queued' or state == 'running' or state == 'waiting'
 if is_repeated or is_under_way then return {state, state} end
-if known and not is_newer and state ~= 'scheduled' then return {state, state, known} end
 local t = now()
-write_first_run(state)
+unique = is_final(state) and unique
+local holder = unique and holder_of(words_of_unique(unique), t)
+if holder and holder ~= id then return {state, state, '', holder} end
+if known and not is_newer and state ~= 'scheduled' then return {state, state, known} end
+write_first_run(id, state)
+if unique then take_lock(id, unique, t) end
 to_queued(id, queue, t, next_score(priority), 'requeued', nonce,
   unpack(is_newer and forget_runs(state, 'round', round) or forget_runs(state)))
 leave_index(id, queue, state, task)

@@ -15,8 +15,8 @@
 local wrong = bad_number('round', round)
   or not is_final(state) and bad_argument('state', state, 'succeeded, failed or cancelled')
 if wrong then return wrong end
-local before, queue, task, known, attempts =
-  fields_of(id, 'state', 'queue', 'task', 'round', 'attempts')
+local before, queue, task, known, attempts, unique =
+  fields_of(id, 'state', 'queue', 'task', 'round', 'attempts', 'unique')
 if not before then return {} end
 if known ~= round or before == 'running' then return {before, before} end
 allow_at_maxmemory()
@@ -29,6 +29,7 @@ if result ~= '' then call('SET', key('result', id), result)
 else call('UNLINK', key('result', id)) end
 -- Without the field, a success would count as that of a first run.
 to_final(id, queue, state, t, 'reason', reason, 'attempts', attempts or '1')
+if unique then leave_lock(id, unique) end
 leave_index(id, queue, before, task)
 if not is_final(before) then note_ended(id, t) end
 return {before, state}

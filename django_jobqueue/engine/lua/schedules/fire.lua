@@ -9,7 +9,8 @@
 --   overlap  skip: store nothing while the schedule's last job is not final; or allow
 --   job...   as in enqueue
 -- Returns: {fired, when the job was stored, in ms}; {known} if the time was handled before, or the
---     rule is not in use; {overlap} if the time was skipped; error DETACHED
+--     rule is not in use; {overlap} if the time was skipped, also because another job holds the
+--     new one's lock; error DETACHED
 -- Atomic: two schedulers could store two jobs, or a scheduler that crashes none
 
 local wrong = bad_job(job) or bad_number('nominal', nominal) or bad_word('name', name, 'rule', rule)
@@ -36,7 +37,7 @@ if state then
   call('HSET', schedule_key, 'high_water', nominal)
   return {'known'}
 end
-if overlap == 'skip' and last_job and is_open(last_job) then
+if overlap == 'skip' and last_job and is_open(last_job) or is_duplicate(job, t) then
   call('HSET', schedule_key, 'high_water', nominal)
   call('HINCRBY', schedule_key, 'overlapped', '1')
   return {'overlap'}

@@ -38,6 +38,7 @@ local function start(id, queue, score, worker, slot, nonce, lease, t, job, flat)
     call('HSET', key('job', id), 'state', 'running', 'worker', worker, 'fence', fence, 'score',
       score, 'attempted_at', t)
   end
+  if job.unique then leave_lock_at_start(id, job.unique) end
   call('ZREM', key('queued', queue), id)
   return job_reply(id, queue, fence, t, flat, job.payload)
 end

@@ -14,6 +14,8 @@ local function bad_job(words)
     if more % 2 > 0 or at + 6 + more > #words or math.abs(priority) > MAX_PRIORITY then
       return bad_word_of_job(id, queue, task, priority, due, 'odd')
     end
+    local wrong = words[at + 7] == 'unique' and bad_unique(words[at + 8])
+    if wrong then return wrong end
     at = at + 7 + more
   end
 end
@@ -32,21 +34,24 @@ end
 
 -- Stores jobs whose words were checked, each once: a first field, payload, record, index. A record
 -- without its index is not known yet: the next call with its id completes it. Returns when each was
--- stored first.
+-- stored first; see duplicate_of for one that is not stored, because another one holds its lock.
 local function store_jobs(words, t)
   local stored, noted, counted, n, at = {}, nil, nil, 0, 1
   while words[at] do
     local id, queue, task, priority, due, payload, more = unpack(words, at, at + 6)
     -- The field is there already if the id is known, or if an earlier call broke. At maxmemory a
     -- known id is still told.
-    local record, state = key('job', id), nil
-    local added = redis.pcall('HSETNX', record, 'queue', queue)
-    if added ~= 1 then state = call('HGET', record, 'state') end
+    local record, unique = key('job', id), words[at + 7] == 'unique' and words[at + 8]
+    local duplicate = unique and duplicate_of(id, unique, t)
+    local state, added = duplicate, duplicate or redis.pcall('HSETNX', record, 'queue', queue)
+    if added ~= 1 and not state then state = call('HGET', record, 'state') end
     if added ~= 1 and added ~= 0 and not state then call('HSETNX', record, 'queue', queue) end
     stored[#stored + 1] = t
-    if not state and words[at + 7] == 'tags' then add_tags(id, words[at + 8], t) end
+    if not state and unique then take_lock(id, unique, t) end
+    local first = unique and at + 9 or at + 7
+    if not state and words[first] == 'tags' then add_tags(id, words[first + 1], t) end
     if state then
-      stored[#stored] = complete(id, state, due, t)
+      stored[#stored] = duplicate or complete(id, state, due, t)
     elseif due ~= '' then
       note_due(queue, due_at(due, t))
       store_record(id, 'scheduled', queue, task, t, payload, unpack(words, at + 7, at + 6 + more))

@@ -45,8 +45,8 @@ end
 -- Cancels a job, or tells its worker to end it. Returns its state before, and now; nil if it is
 -- unknown.
 local function cancel_job(id, reason, t)
-  local state, queue, worker, task, round =
-    fields_of(id, 'state', 'queue', 'worker', 'task', 'round')
+  local state, queue, worker, task, round, unique =
+    fields_of(id, 'state', 'queue', 'worker', 'task', 'round', 'unique')
   if not state then return nil end
   allow_at_maxmemory()
   if state == 'running' then
@@ -59,22 +59,26 @@ local function cancel_job(id, reason, t)
   if is_final(state) then return state, state end
   if round then note_unsettled(id, round, 'cancelled', reason, t) end
   to_final(id, queue, 'cancelled', t, 'reason', reason)
+  if unique then leave_lock(id, unique) end
   leave_index(id, queue, state)
   note_ended(id, t)
   return state, 'cancelled'
 end
 
 -- Removes a job with all its keys. A final job leaves its index last, where trim finds it if the
--- script breaks; another one leaves it first, so that no slot claims what is half gone.
-local function delete_job(id, queue, state, task, tags)
+-- script breaks; another one leaves it first, so that no slot claims what is half gone. Returns
+-- when the window of its lock would have ended; nil if it had none.
+local function delete_job(id, queue, state, task, tags, unique)
   local final = is_final(state)
   if not final then leave_index(id, queue, state) end
   if state == 'failed' and task then leave_failed(id, task) end
   if tags then leave_tags(id, tags) end
+  local window = unique and leave_unique(id, unique) or nil
   drop_ended(id)
   call('UNLINK', key('job', id), key('payload', id), key('result', id), key('attempts', id),
     key('progress', id), key('log', id))
   if final then call('ZREM', key(state, queue), id) end
+  return window
 end
 
 -- Returns all data of a job: fields and values, payload (false if it is a field), result, progress,

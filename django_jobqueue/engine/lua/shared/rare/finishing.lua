@@ -18,8 +18,8 @@ end
 -- Ends a run, and moves its job. Returns the reply to finish.
 local function end_run(id, queue, fence, worker, outcome, result, reason, error, delay, cached,
   cancel, untold, round, settled, t)
-  local attempts, attempted_at, held_since, score, priority =
-    fields_of(id, 'attempts', 'attempted_at', 'held_since', 'score', 'priority')
+  local attempts, attempted_at, held_since, score, priority, unique =
+    fields_of(id, 'attempts', 'attempted_at', 'held_since', 'score', 'priority', 'unique')
   attempts = tonumber(attempts) or 0
   local fields = {'attempts', int(attempts + (outcome == 'released' and 0 or 1))}
   local reply, is_first = 'ok', string.sub(fence, 1, 2) == '1-'
@@ -44,6 +44,7 @@ local function end_run(id, queue, fence, worker, outcome, result, reason, error,
     elseif not is_first then call('UNLINK', key('result', id)) end
     if cached ~= '' and outcome == 'succeeded' then keep_cached(cached, result, id, t) end
     to_final(id, queue, outcome, t, unpack(fields))
+    if unique then leave_lock(id, unique) end
   end
   call('ZREM', key('leases', queue), id)
   append_attempt(id, attempts + 1, fence, worker, attempted_at, t, outcome, error)
@@ -88,4 +89,12 @@ local function refuse(id, fence, worker, nonce, outcome, error, t)
   allow_at_maxmemory()
   count_stale(queue, t)
   return 'stale'
+end
+
+-- Writes the record of a first, successful run, which was not needed until now.
+local function write_first_run(id, state)
+  local attempts, fence, worker, attempted_at, finished_at =
+    fields_of(id, 'attempts', 'fence', 'worker', 'attempted_at', 'finished_at')
+  if state ~= 'succeeded' or attempts then return end
+  append_attempt(id, 1, fence, worker, attempted_at, finished_at or '0', state, '-')
 end

@@ -6,8 +6,8 @@
 -- that comes late does not take this for its own work. Returns the job's state now.
 local function recover(id, queue, t, lost, reason)
   local recoveries, max_recoveries, score, attempts, fence, worker, attempted_at, priority, cancel,
-    round = fields_of(id, 'recoveries', 'max_recoveries', 'score', 'attempts', 'fence', 'worker',
-      'attempted_at', 'priority', 'cancel', 'round')
+    round, unique = fields_of(id, 'recoveries', 'max_recoveries', 'score', 'attempts', 'fence',
+      'worker', 'attempted_at', 'priority', 'cancel', 'round', 'unique')
   recoveries = (tonumber(recoveries) or 0) + lost
   local ended = int(run_number(fence)) .. '-'
   local most = tonumber(max_recoveries) or DEFAULT_MAX_RECOVERIES
@@ -20,6 +20,7 @@ local function recover(id, queue, t, lost, reason)
     if round then note_unsettled(id, round, state, cancel or reason, t) end
     to_final(id, queue, state, t, 'recoveries', int(recoveries), 'reason', cancel or reason,
       'fence', ended)
+    if unique then leave_lock(id, unique) end
   end
   call('ZREM', key('leases', queue), id)
   append_attempt(id, (tonumber(attempts) or 0) + 1, fence, worker, attempted_at, t,

@@ -1,0 +1,33 @@
+"""The times of jobs as callers see them."""
+
+from datetime import UTC, datetime
+from functools import cache
+
+from django.conf import settings
+from django.core.signals import setting_changed
+from django.utils import timezone
+
+
+def moment(ms: int | None) -> datetime | None:
+    """Return ms since the epoch as a datetime, aware if and only if USE_TZ."""
+    return in_zone(ms) if ms else None
+
+
+def in_zone(ms: int) -> datetime:
+    """Return what `moment` does of a time that is there."""
+    aware = datetime.fromtimestamp(ms / 1000, UTC)
+    return aware if _use_tz() else timezone.make_naive(aware)
+
+
+@cache
+def _use_tz() -> bool:
+    """Return USE_TZ, cached because reading it costs as much as making the datetime."""
+    return settings.USE_TZ
+
+
+def _settings_changed(*, setting: str, **_: object) -> None:
+    if setting == "USE_TZ":
+        _use_tz.cache_clear()
+
+
+setting_changed.connect(_settings_changed)
