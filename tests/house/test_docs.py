@@ -12,6 +12,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,12 @@ from tests.support.processes import until
 DOCS = ROOT / "docs"
 TUTORIAL = DOCS / "tutorial" / "homework.md"
 OTHER_TUTORIAL = DOCS / "tutorial" / "email.md"  # see test_email_tutorial.py
+OTHERS = {  # where pages come from, and what its code imports
+    "Celery": {"celery"},
+    "Huey": {"huey"},
+    "RQ": {"django_rq", "rq"},
+}
+OF_BOTH = {"datetime", "django", "functools", "os", "requests", "shop"}
 FOLLOWED = [
     page
     for page in PAGES
@@ -101,6 +108,10 @@ def test_readme_example(new_walk: Callable[[Path], Walk], tmp_path: Path) -> Non
 def test_page_can_be_followed(page: Path, at_school: Walk) -> None:
     """What the page tells to do works in the tutorial's project."""
     at_school.take(page, "file", "append", "run", "shell")
+    if any(block.mark == "theirs" for block in blocks(page)):  # what stands beside it works too
+        files = [block.what.removesuffix(".py") for block in blocks(page) if block.mark == "file"]
+        names = ", ".join(file.replace("/", ".") for file in files)
+        at_school.run(["python", "manage.py", "shell", "-c", f"import {names}"], str(page))
 
 
 @pytest.mark.parametrize("block", every_block("settings"), ids=str)
@@ -111,6 +122,25 @@ def test_settings_lead_to_the_server(block: Block) -> None:
     with override_settings(**{name: value for name, value in given.items() if name.isupper()}):
         assert address_of(make_pool(conf.load("default"), {})) == block.what
         assert checks.check_configuration() == []
+
+
+@pytest.mark.parametrize("block", every_block("theirs"), ids=str)
+def test_code_for_other_queues_is_python_that_imports_them(block: Block) -> None:
+    """It is not run: nobody needs to install them."""
+    nodes = list(ast.walk(ast.parse(block.text)))
+    names = {each.module or "" for each in nodes if isinstance(each, ast.ImportFrom)}
+    names |= {one.name for each in nodes if isinstance(each, ast.Import) for one in each.names}
+    found = {name.partition(".")[0] for name in names} - OF_BOTH
+    assert found <= OTHERS[block.what], block
+    assert names, block
+
+
+def test_each_pattern_of_another_queue_has_ours_beside_it() -> None:
+    """Which is run, as is all code of the page."""
+    for page in PAGES:
+        found = [block.mark for block in blocks(page) if block.mark]
+        for mark, following in pairwise([*found, ""]):
+            assert mark != "theirs" or following in {"file", "append", "shell"}, page
 
 
 def test_all_code_is_marked() -> None:

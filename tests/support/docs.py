@@ -11,6 +11,7 @@ What a code block is for stands in a comment above its fence, which readers don'
     <!-- shell -->                       it is run in `manage.py shell`
     <!-- settings: host:1, database 1 --> with these settings the jobs are found there
     <!-- redis -->                       its redis-cli commands suit the keys that they name
+    <!-- theirs: Celery -->              it is written for another queue, and is valid Python
     <!-- shown: why -->                  it is only shown
 
 `, before Django 6.1` or `, from Django 6.1` at the end of a mark limits it to these versions.
@@ -37,7 +38,9 @@ ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 URL = "redis://localhost:6379/1"  # what the pages say; the walk puts its own server there
 
-_MARK = re.compile(r"<!-- (file|append|run|start|shell|settings|redis|shown)(?:: (.+?))? -->")
+_MARK = re.compile(
+    r"<!-- (file|append|run|start|shell|settings|redis|theirs|shown)(?:: (.+?))? -->"
+)
 _VERSIONS = re.compile(r", (before|from) Django ([\d.]+)$")
 
 
