@@ -73,6 +73,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
     tags: Iterable[str] = ()  # by which jobs are found; `using` adds to them
     expires: datetime | timedelta | None = None  # a job not started by then is cancelled
     unique: Unique | None = None  # one job at a time stands for all calls with the same arguments
+    runnable: bool | str = False  # from the admin; a text is the permission that this takes
 
     def __post_init__(self) -> None:
         for name in ("retry_for", "no_retry_for"):

@@ -1,6 +1,7 @@
 """Validate the options of a task at its definition."""
 
 import inspect
+import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import FrozenInstanceError, fields
 from datetime import datetime, timedelta
@@ -55,6 +56,7 @@ class TaskOptions(TypedDict, total=False):
     tags: Iterable[str]
     expires: datetime | timedelta | None
     unique: Unique | None
+    runnable: bool | str
 
 
 if TYPE_CHECKING:
@@ -178,6 +180,11 @@ def validate(task: Any) -> None:
     if not isinstance(task.metadata, Mapping | None):
         raise compat.InvalidTask(f"{name}: metadata={task.metadata!r} must be a mapping.")
     envelope.check_expires(name, task.expires)
+    if not isinstance(task.runnable, bool) and not re.fullmatch(r"\w+\.\w+", str(task.runnable)):
+        raise compat.InvalidTask(
+            f"{name}: runnable={task.runnable!r} must be True, False or a permission, such as "
+            '"app.codename".'
+        )
     _validate_latest(name, task.keep_latest, task.refresh_after)
     unique.check(name, task)
     try:

@@ -38,6 +38,10 @@ class Redactor:
         self._sensitive = frozenset(getattr(task, "sensitive", ()))
         self._pattern = _pattern(tuple(words))
 
+    def hides(self, name: str) -> bool:
+        """Return whether values of this name are hidden."""
+        return self._is_secret(name, "")
+
     def call(self, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """Return a call without its secrets."""
         names = self._names(len(args))

@@ -22,6 +22,7 @@ from django_jobqueue.admin.jobs import export, matching
 from django_jobqueue.admin.jobs.rows import JobRows
 from django_jobqueue.admin.links import list_url, page_link, page_url
 from django_jobqueue.admin.live import LiveModelAdmin
+from django_jobqueue.admin.run.view import run_url, runnable
 from django_jobqueue.admin.viewer import Viewer
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs import phrases
@@ -177,6 +178,7 @@ class JobActionsMixin(LiveModelAdmin[Job]):
     ) -> HttpResponse:
         """Add the buttons that the user's permissions and the job's state allow."""
         row = context["original"]
+        context["links"] = self._links(request, row)
         context["buttons"] = [
             {"text": text, "url": page_url(self.admin_site, Job, row.pk, action.name)}
             for action, text in BUTTONS
@@ -185,6 +187,12 @@ class JobActionsMixin(LiveModelAdmin[Job]):
             if not (action is REQUEUE and row.snapshot.state is State.SCHEDULED)  # it is run now
         ]
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def _links(self, request: HttpRequest, row: Job) -> list[dict[str, Any]]:
+        """Return the links to the forms with the job's arguments."""
+        if not Viewer(request.user).may("view_payload") or row.task not in runnable(request.user):
+            return []
+        return [{"text": _("Run as new"), "url": run_url(self.admin_site, row.task, row.id)}]
 
     def _may(self, action: JobAction, request: HttpRequest) -> bool:
         if action in (REQUEUE, RUN_NOW):

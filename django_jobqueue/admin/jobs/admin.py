@@ -18,6 +18,7 @@ from django_jobqueue.admin.jobs.actions import JobActionsMixin
 from django_jobqueue.admin.jobs.page import JobPageMixin
 from django_jobqueue.admin.jobs.rows import JobRows
 from django_jobqueue.admin.live import LiveModelAdmin
+from django_jobqueue.admin.run.view import run_view, runnable
 from django_jobqueue.admin.tasks import tasks_view
 from django_jobqueue.admin.viewer import Viewer
 from django_jobqueue.jobs.states import State
@@ -60,6 +61,15 @@ class JobAdmin(JobPageMixin, JobActionsMixin, LiveModelAdmin[Job]):
     def _page(self, name: str, view: Any) -> URLPattern:
         shown = self.admin_site.admin_view(partial(view, site=self.admin_site))
         return path(f"{name}/", shown, name=pages.name_of(name))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user may run a task: that adds a job."""
+        return bool(runnable(request.user))
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return self.or_to_list(request, run_view, self)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
