@@ -3,13 +3,16 @@
 Several requests may share a job, which is cancelled when the last one is.
 """
 
+from uuid import UUID
+
 from django.db import router, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from django_jobqueue.engine import get_engine
-from django_jobqueue.exceptions import JobNotFound
+from django_jobqueue.exceptions import JobNotFound, LockHeld
 from django_jobqueue.ledger import rounds, settling
+from django_jobqueue.models import Enqueued, LedgerState
 from django_jobqueue.requests.models import JobRequest, RequestState
 from django_jobqueue.requests.settling import reopen, withdraw
 
@@ -56,6 +59,21 @@ def retry(job_request: JobRequest) -> bool:
                 rounds.requeue(get_engine(found.alias), str(found.job_id))
     except JobNotFound:
         return False
+    except LockHeld as error:
+        return _join(found, UUID(error.holder))
+    return True
+
+
+def _join(job_request: JobRequest, holder: UUID) -> bool:
+    """Let a request wait for the job that does the same by now; return whether it can."""
+    database = router.db_for_write(JobRequest)
+    with transaction.atomic(using=database):
+        rows = Enqueued.objects.using(database).select_for_update()
+        if not rows.filter(pk=holder, state=LedgerState.OPEN).exists():
+            return False
+        job_request.job_id = holder
+        job_request.save(update_fields=["job_id"])
+        reopen(job_request)
     return True
 
 
@@ -76,6 +94,6 @@ def _cancel_job(job_request: JobRequest) -> bool:
 
 
 def _sharing(job_request: JobRequest) -> "QuerySet[JobRequest]":
-    """Return the requests of its job, itself among them."""
+    """Return the requests of its job, itself among them, as they are now."""
     rows = JobRequest.objects.using(router.db_for_write(JobRequest))
-    return rows.filter(job_id=job_request.job_id)
+    return rows.filter(job_id=rows.values_list("job_id", flat=True).get(pk=job_request.pk))
