@@ -11,6 +11,7 @@ _LIMIT = "timeout is the time that a run may take, and kill_grace what it then g
 _SIGNALS = "django_jobqueue.signals and middleware tell how a job ended"
 _CONTEXT = "takes_context=True gives the function a JobContext, as its first argument `context`"
 _QUEUE = "queue_name names the queue"
+_UNIQUE = "unique=Unique(...) says which calls are the same, and until when"
 _PATH = "a task is called by the path of its function"
 
 OPTIONS = {
@@ -51,6 +52,9 @@ OPTIONS = {
     "at_front": "priority puts a job before others of its queue: -100 to 100, the higher first",
     "meta": "metadata is a mapping that travels with each job",
     "headers": "metadata is a mapping that travels with each job",
+    "once": _UNIQUE,
+    "unique_on": _UNIQUE,
+    "lock_expiry": _UNIQUE,
     "on_success": _SIGNALS,
     "on_failure": _SIGNALS,
     "serializer": "arguments and results are always JSON",

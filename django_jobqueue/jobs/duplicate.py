@@ -26,5 +26,5 @@ def stored_at(job: "Job", reply: bytes) -> int:
     job.duplicate = None
     if more and at != "0":
         state = STATE_OF.get(more[1].encode(), State.FAILED)
-        job.duplicate = Duplicate(more[0], state, int(more[3]))
+        job.duplicate = Duplicate(more[0], state, int(more[2]))
     return int(at)

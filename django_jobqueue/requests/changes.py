@@ -3,11 +3,13 @@
 Several requests may share a job, which is cancelled when the last one is.
 """
 
+from uuid import UUID
+
 from django.db import router, transaction
 from django.utils import timezone
 
 from django_jobqueue.engine import get_engine
-from django_jobqueue.exceptions import JobNotFound
+from django_jobqueue.exceptions import JobNotFound, LockHeld
 from django_jobqueue.ledger import rounds, settling, table
 from django_jobqueue.models import Enqueued, LedgerState
 from django_jobqueue.requests.models import JobRequest
@@ -59,6 +61,21 @@ def retry(job_request: JobRequest) -> bool:
                 rounds.requeue(get_engine(found.alias), str(found.job_id))
     except JobNotFound:
         return False
+    except LockHeld as error:
+        return _join(found, UUID(error.holder))
+    return True
+
+
+def _join(job_request: JobRequest, holder: UUID) -> bool:
+    """Let a request wait for the job that does the same by now; return whether it can."""
+    database = router.db_for_write(JobRequest)
+    with transaction.atomic(using=database):
+        rows = Enqueued.objects.using(database).select_for_update()
+        if not rows.filter(pk=holder, state=LedgerState.OPEN).exists():
+            return False
+        job_request.job_id = holder
+        job_request.save(update_fields=["job_id"])
+        reopen(job_request)
     return True
 
 
@@ -91,14 +108,21 @@ def _end_with_row(job_request: JobRequest) -> None:
 def _locked_row(job_request: JobRequest) -> Enqueued | None:
     """Return the row of its job, which can't end until the open transaction does."""
     database = router.db_for_write(JobRequest)
-    if job_request.job_id is None or get_engine(job_request.alias).options.database != database:
+    job_id = _job_id(job_request)
+    if job_id is None or get_engine(job_request.alias).options.database != database:
         return None
-    return table.row(database, str(job_request.job_id)).select_for_update().first()
+    return table.row(database, str(job_id)).select_for_update().first()
 
 
 def _locked(job_request: JobRequest) -> tuple[JobRequest, list[JobRequest]]:
     """Return a request as it is now, and the others of its job; all are locked, in their order."""
     rows = JobRequest.objects.using(router.db_for_write(JobRequest))
-    sharing = rows.filter(job_id=job_request.job_id).select_for_update().order_by("pk")
+    sharing = rows.filter(job_id=_job_id(job_request)).select_for_update().order_by("pk")
     found = {row.pk: row for row in sharing}
     return found.pop(job_request.pk), list(found.values())
+
+
+def _job_id(job_request: JobRequest) -> UUID | None:
+    """Return which job it waits for now: it may have followed another one."""
+    rows = JobRequest.objects.using(router.db_for_write(JobRequest))
+    return rows.values_list("job_id", flat=True).get(pk=job_request.pk)

@@ -44,7 +44,7 @@ def _look(job_request: JobRequest) -> bool:
         job, *_ = inspector.glance(str(job_request.job_id), job_request.queue)
     except JobQueueError:
         return False
-    if job is not None and job.state.is_final:
+    if job is None or job.state.is_final:  # a unique job may stand for it: see settling.py
         job_request.refresh_from_db()
     return True
 

@@ -3,7 +3,7 @@
 The numbers are those of the promises: an id stands in one index (1, 2, 3, 8), a final state
 stays (4), a fence is used once (5), no more runs than counted (6), only the holder writes (7),
 nothing expires (9), the counters agree (12), priorities (13), cancelled is cancelled (14), the
-database hears of the end of each durable job (15).
+database hears of the end of each durable job (15), a lock goes with its job (16).
 """
 
 from collections import Counter, defaultdict
@@ -26,6 +26,8 @@ def _moves(script: str) -> set[Move]:
         moves |= more
     if script in ("renew", "progress", "log", "cancel", "re_sign", "reap", "cancel_tagged"):
         moves.add(("running", "running"))
+    if script == "replace":
+        moves |= {("scheduled", "scheduled"), ("queued", "queued"), ("waiting", "waiting")}
     if script == "requeue":  # a job that is not final only takes the round over
         moves |= {(state.value, state.value) for state in State if state not in FINAL}
     return moves
@@ -95,6 +97,7 @@ class Auditor:
                 assert listed == (fields["state"] == "failed")
         assert not set(places) - self.damaged, "an index leads to no record"
         self._tagged(now)
+        self._locked(now)
         assert {*now.named("failed-of")} == {*now.keys.get("failed-tasks", {})}
 
     def _tagged(self, now: Snapshot) -> None:
@@ -106,6 +109,28 @@ class Auditor:
         for tag in {*wanted, *now.named("tag")}:
             found = {*now.keys.get(f"tag:{tag}", {})}
             assert not (found ^ wanted[tag]) - self.damaged, tag
+
+    def _locked(self, now: Snapshot) -> None:
+        """A lock names a job that may hold it, and no two open jobs share a key (16)."""
+        for digest, lock in now.keys.get("unique", {}).items():
+            holder, _, ends = lock.partition(" ")
+            if holder in self.damaged:
+                continue
+            fields = now.fields(holder)
+            own, until, *_ = fields["unique"].split(" ")
+            assert own == digest
+            assert ends or fields["state"] not in FINAL, "a lock outlives its job"
+            assert ends or until == "done" or not fields.get("attempted_at"), "it has started"
+        open_jobs: Counter[str] = Counter()
+        for job_id, fields in now.records().items():
+            is_known = job_id not in self.damaged and fields["state"] not in FINAL
+            if is_known and fields.get("unique", "").startswith("aa ") and "expires" not in fields:
+                open_jobs["aa"] += 1
+        assert open_jobs["aa"] <= 1 or self.damaged, "two open jobs share a key"
+        for job_id, winner in now.named("duplicate").items():
+            assert winner in self.damaged or job_id in now.keys[f"duplicates:{winner}"]
+        for winner in now.named("duplicates"):
+            assert winner in self.damaged or f"job:{winner}" in now.keys
 
     def _held(self, now: Snapshot, call: Call) -> None:
         """A running job is named by its slot, or nobody would renew its lease."""

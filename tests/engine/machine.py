@@ -31,6 +31,15 @@ OUTCOMES = ("succeeded", "succeeded", "failed", "cancelled", "retried", "release
 orders = st.sampled_from([("a",), ("b",), ("a", "b"), ("c", "b", "a"), ("*",), ("*",), ("b", "*")])
 limits = st.sampled_from([1, 2, 500, 500])
 slots = st.integers(0, len(SLOTS) - 1)
+# Until when a unique job holds its lock; a key of its own for each, and one for several of them.
+KINDS = ("done", "start", "+60000", "newest,5000,60000", f"{START + 120_000}")
+TOLD = ("", "", " told", " kept")
+KEYS = [f"{key} {until}" for key, until in zip(("aa", "ab", "ac", "ad", "ae"), KINDS, strict=True)]
+uniques = st.sampled_from(["", ""]) | st.builds(
+    str.__add__,
+    st.sampled_from([*KEYS, *KEYS, *(f"ff {until}" for until in KINDS)]),
+    st.sampled_from(TOLD),
+)
 # Where a run's result is kept: seconds so many that no test lasts as long.
 values = st.sampled_from(["", "", "d1 0", "d1 99999", "d2 0"])
 
@@ -43,7 +52,7 @@ class Machine(ScheduleRules):
     @initialize(queues=st.lists(st.sampled_from(QUEUES), min_size=2, max_size=5))
     def some_jobs(self, queues: list[str]) -> None:
         for queue in queues:
-            self.enqueue([(queue, 0, "", 1, len(queues) % 2, "", "")], known=False)
+            self.enqueue([(queue, 0, "", 1, len(queues) % 2, "", "", "")], known=False)
 
     @rule(
         jobs=st.lists(
@@ -55,18 +64,22 @@ class Machine(ScheduleRules):
                 st.sampled_from([0, 0, 1]),  # round
                 st.sampled_from(["", "", "t1", "t1 t2"]),  # tags
                 st.sampled_from(["", "", "", "+1", "+3600000", "now", "soon"]),  # expires
+                uniques,
             ),
             min_size=1,
             max_size=3,
         ),
         known=st.booleans(),
     )
-    def enqueue(self, jobs: list[tuple[str, int, str, int, int, str, str]], known: bool) -> None:
+    def enqueue(
+        self, jobs: list[tuple[str, int, str, int, int, str, str, str]], known: bool
+    ) -> None:
         words: list[Any] = []
-        for queue, priority, due, recoveries, round, tags, expires in jobs:
+        for queue, priority, due, recoveries, round, tags, expires, unique in jobs:
             moments = {"now": str(self.model.now), "soon": str(self.model.now + MINUTE)}
             until = moments.get(expires, expires)
-            fields: list[Any] = ["tags", tags] if tags else []
+            fields: list[Any] = ["unique", unique] if unique else []
+            fields += ["tags", tags] if tags else []
             fields += ["max_recoveries", recoveries] if recoveries != 2 else []
             fields += ["round", round] if round else []
             fields += ["priority", priority] if priority else []
@@ -78,6 +91,26 @@ class Machine(ScheduleRules):
         if known and (ids := sorted(self.seen.records())):
             words[0] = ids[0]
         self.ask("enqueue", tuple(words))
+
+    @rule(
+        data=st.data(),
+        number=st.sampled_from([1, 2, 3, 1000]),
+        told=st.booleans(),
+        expires=st.sampled_from(["", "", "+5000", str(START)]),
+        long=st.booleans(),
+    )
+    def replace(
+        self, data: st.DataObject, number: int, told: bool, expires: str, long: bool
+    ) -> None:
+        """A later call takes the place of a job, which may wait no more."""
+        held = [lock.split()[0] for lock in self.seen.keys.get("unique", {}).values()]
+        job_id = data.draw(st.sampled_from(sorted(held) or [self.new_id()]))
+        found = self.seen.fields(job_id).get("unique", "")
+        unique = found if "newest" in found else "ad newest,5000,60000"
+        payload = "again " * (20 if long else 1) + str(number)
+        given = {"number": number, "expires": expires, "payload": payload}
+        caller = self.new_id() if told else ""
+        self.ask("replace", id=job_id, unique=unique, caller=caller, **given)
 
     @rule(
         digest=st.sampled_from(["d1", "d2"]),

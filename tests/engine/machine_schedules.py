@@ -35,6 +35,7 @@ class ScheduleRules(World):
         rule=rules,
         queue=st.sampled_from(QUEUES),
         due=st.sampled_from(["", "", "+5000"]),
+        unique=st.sampled_from(["", "", "aa done", "ac +60000"]),
         later=st.sampled_from([-MINUTE, 0, 1, 1000, 2000]),
         overlap=st.sampled_from(["allow", "skip"]),
         registered=st.sampled_from([True, True, False]),
@@ -45,6 +46,7 @@ class ScheduleRules(World):
         rule: str,
         queue: str,
         due: str,
+        unique: str,
         later: int,
         overlap: str,
         registered: bool,
@@ -54,7 +56,8 @@ class ScheduleRules(World):
             self.register("s1", [(name, rule)])
         nominal = (self.model.since_of(name, rule) or self.model.now) + later
         job_id = self.new_id()
-        job = (job_id, queue, "a.b", 0, due, payload_of(job_id), 2, "schedule", name)
+        more = (*(("unique", unique) if unique else ()), "schedule", name)
+        job = (job_id, queue, "a.b", 0, due, payload_of(job_id), len(more), *more)
         self.ask("fire", job, name=name, rule=rule, nominal=nominal, overlap=overlap)
 
     fire_too = fire  # what schedulers do most
@@ -65,10 +68,11 @@ class ScheduleRules(World):
         given = {"since": known, "nominal": known + 1000 * count, "count": count}
         self.ask("record_missed", name=name, rule=rule, **given)
 
-    @rule(name=names, queue=st.sampled_from(QUEUES))
-    def run_now(self, name: str, queue: str) -> None:
+    @rule(name=names, queue=st.sampled_from(QUEUES), unique=st.sampled_from(["", "aa done"]))
+    def run_now(self, name: str, queue: str, unique: str) -> None:
         job_id = self.new_id()
-        job = (job_id, queue, "a.b", 0, "", payload_of(job_id), 2, "schedule", name)
+        more = (*(("unique", unique) if unique else ()), "schedule", name)
+        job = (job_id, queue, "a.b", 0, "", payload_of(job_id), len(more), *more)
         self.ask("run_now", job, name=name)
 
     @rule(name=names | st.just(""), unseen=st.sampled_from([MINUTE, DAY, 30 * DAY]))

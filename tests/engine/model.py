@@ -107,6 +107,14 @@ class Moves:
         found = self.keys.get("meta", {}).get("due")
         return None if found is None else int(found)
 
+    # What model_unique.py does
+
+    def leave_lock(self, job_id: str, *, gone: bool = False) -> int:
+        raise NotImplementedError
+
+    def leave_lock_at_start(self, job_id: str) -> None:
+        raise NotImplementedError
+
     # Moves
 
     def next_score(self, priority: str | None) -> int:
@@ -248,6 +256,7 @@ class Moves:
         else:
             self.note_unsettled(job_id, job, state, reason)
             self.to_final(job_id, queue, state, reason=reason, **fields)
+            self.leave_lock(job_id)
         self.drop(f"leases:{queue}", job_id)
         self.append_attempt(
             job_id,
@@ -282,6 +291,7 @@ class Moves:
         self.hset(f"slots:{worker}", **{name: f"{nonce} {queue} {job_id} {fence}"})
         self.zadd(f"leases:{queue}", job_id, self.now + lease)
         self.hset(f"job:{job_id}", state="running", **fields)
+        self.leave_lock_at_start(job_id)
         self.drop(f"queued:{queue}", job_id)
         return self.job_reply(job_id, queue, fence, before)
 
@@ -366,6 +376,7 @@ class Moves:
             return False
         self.note_unsettled(job_id, job, "cancelled", "expired")
         self.to_final(job_id, queue, "cancelled", reason="expired")
+        self.leave_lock(job_id)
         self.drop(f"queued:{queue}", job_id)
         self.note_ended(job_id)
         return True

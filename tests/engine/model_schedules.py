@@ -62,7 +62,8 @@ class WholeModel(Model):
             self.complete(begun, state, "")
             self.raise_high_water(schedule_key, nominal)
             return ["known"]
-        if overlap == "skip" and self.is_open(self.schedule(name).get("job", "")):
+        is_held = bool(job[7:8] == ("unique",) and self.duplicate_of(job[0], job[8]))
+        if is_held or (overlap == "skip" and self.is_open(self.schedule(name).get("job", ""))):
             self.raise_high_water(schedule_key, nominal)
             self.increase(schedule_key, "overlapped")
             return ["overlap"]
@@ -93,9 +94,13 @@ class WholeModel(Model):
         stored: str = self.enqueue(job)[0]
         if known and "job" in self.schedule(name):
             return stored
-        if not isinstance(self.keys.get(f"schedule:{name}"), dict):
+        is_hash = isinstance(self.keys.get(f"schedule:{name}"), dict)
+        if is_hash and self.full:
+            raise Refused("maxmemory")
+        if not is_hash:
             self.keys.pop(f"schedule:{name}", None)
-        self.hset(f"schedule:{name}", job=job[0])
+        _, _, holder = stored.partition(" ")
+        self.hset(f"schedule:{name}", job=holder.split(" ")[0] or job[0])
         self.zadd("schedules", name, self.now)
         return stored
 

@@ -75,6 +75,9 @@ class Model(WorkerScripts):
         words, stored, added = list(jobs), [], dict[str, int]()
         while words:
             job, words = words[: 7 + words[6]], words[7 + words[6] :]
+            if job[7:8] == ["unique"] and (told := self.duplicate_of(job[0], job[8])):
+                stored.append(told)
+                continue
             if isinstance(self.keys.get(f"job:{job[0]}"), str):
                 raise Refused("WRONGTYPE")
             if known := self.fields(job[0]).get("state"):
@@ -124,6 +127,8 @@ class Model(WorkerScripts):
             fields = {"payload": payload} | fields
         else:
             self.keys[f"payload:{job_id}"] = payload
+        if "unique" in fields:
+            self.take_lock(job_id, fields["unique"])
         for tag in str(fields.get("tags", "")).split():
             self.zadd(f"tag:{tag}", job_id, self.now)
         if due == "":
@@ -172,7 +177,9 @@ class Model(WorkerScripts):
         job = self.fields(id)
         state, queue = job.get("state"), job.get("queue")
         if not state:
-            return []
+            winner = str(self.keys.get(f"duplicate:{id}", ""))
+            has_state = bool(self.fields(winner).get("state"))
+            return self.cancel(id=winner, reason=reason) if has_state else []
         if state == "running":
             self.hset(f"job:{id}", cancel=reason)
             if "worker" in job:
@@ -184,6 +191,7 @@ class Model(WorkerScripts):
             return [state, state]
         self.note_unsettled(id, job, "cancelled", reason)
         self.to_final(id, str(queue), "cancelled", reason=reason)
+        self.leave_lock(id)
         self.drop(f"{state}:{queue}", id)
         if state == "queued":
             self.note_no_work(str(queue))
@@ -212,6 +220,8 @@ class Model(WorkerScripts):
         newer = {"round": round} if round and int(round) > int(job.get("round", 0)) else {}
         if refusal := self.refused_requeue(id, job, nonce, round, newer):
             return refusal
+        if state in FINAL and "unique" in job:
+            self.take_lock(id, job["unique"])
         fence = job.get("fence", "")
         if state == "succeeded" and "attempts" not in job:
             times = job.get("attempted_at", "0"), job.get("finished_at", "0")
@@ -250,6 +260,9 @@ class Model(WorkerScripts):
             return [state, state]
         if state in ("queued", "running", "waiting") or self.is_repeated(job, nonce, round):
             return [state, state]
+        holder = self.holder_of(self.words(job.get("unique", ""))[0])[0]
+        if state in FINAL and "unique" in job and holder not in ("", job_id):
+            return [state, state, "", holder]
         if "round" in job and not newer and state != "scheduled":
             return [state, state, job["round"]]
         return []
@@ -274,6 +287,7 @@ class Model(WorkerScripts):
         if before == "failed" and "task" in job:
             self.leave_failed(id, job["task"])
         self.to_final(id, queue, state, reason=reason, attempts=attempts)
+        self.leave_lock(id)
         if before not in FINAL:
             self.note_ended(id)
         return [before, state]
@@ -310,7 +324,9 @@ class Model(WorkerScripts):
         note = f"{job_id} {job.get('round')} succeeded "
         return job.get("state") == "succeeded" and isinstance(notes, dict) and note in notes
 
-    def remove(self, job_id: str, state: str) -> None:
+    def remove(self, job_id: str, state: str) -> int:
+        """Remove a job; return when the window of its lock would have ended, or 0."""
+        window = self.leave_unique(job_id)
         self.drop_ended(job_id)
         task = self.fields(job_id).get("task")
         if state == "failed" and task:
@@ -319,6 +335,7 @@ class Model(WorkerScripts):
             self.drop(f"tag:{tag}", job_id)
         for part in PARTS:
             self.keys.pop(f"{part}:{job_id}", None)
+        return window
 
     def trim(self, keep: Sequence[Any], *, first: str, limit: int) -> list[Any]:
         names, following = self.page_of_names(first)
@@ -349,7 +366,8 @@ class Model(WorkerScripts):
         for job_id in [ids[at] for at in gone]:
             if self.fields(job_id).get("state", state) == state:
                 self.drop(index, job_id)
-                self.remove(job_id, state)
+                if self.remove(job_id, state) > self.now:
+                    self.increase("totals", "windows_cut")
             else:
                 self.correct_index(job_id, state, queue)
         early = sum(at >= expired for at in gone)
@@ -398,7 +416,9 @@ class Model(WorkerScripts):
     def get_job(self, *, id: str) -> list[Any]:
         job = self.fields(id)
         if not job.keys() & {"state", "task"}:
-            return []
+            winner = str(self.keys.get(f"duplicate:{id}", ""))
+            found = self.get_job(id=winner) if winner else []
+            return [*found, winner] if found else []
         parts = [self.keys.get(f"{kind}:{id}") for kind in ("payload", "result", "progress")]
         parts[0] = None if "payload" in job else parts[0]
         runs = self.keys.get(f"attempts:{id}", [])

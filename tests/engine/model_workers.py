@@ -6,10 +6,11 @@ Replies are those of the scripts, with a dict for fields and values in turn.
 from collections.abc import Sequence
 from typing import Any
 
-from .model import Moves, Refused, next_fence
+from .model import Refused, next_fence
+from .model_unique import UniqueMoves
 
 
-class WorkerScripts(Moves):
+class WorkerScripts(UniqueMoves):
     """What slots and supervisors do, and what time brings about."""
 
     def claim(
@@ -140,6 +141,7 @@ class WorkerScripts(Moves):
                 begun = int(job.get("attempted_at", self.now))
                 self.keep_cached(cached.split()[0], result or "null", begun)
             self.to_final(job_id, queue, outcome, **fields)
+            self.leave_lock(job_id)
         self.drop(f"leases:{queue}", job_id)
         if not told:
             words = (fence, worker, started, self.now, outcome)
@@ -277,6 +279,7 @@ class WorkerScripts(Moves):
             self.zadd("names", one[1], 0)
         self.note_soonest()
         self.add_minutes()
+        self.drop_void_locks()
         meta = self.keys.get("meta", {})
         last, after = int(meta.get("reaped_at", 0)), int(meta.get("reap_after", 0))
         self.hset("meta", reaped_at=self.now)

@@ -96,6 +96,15 @@ def test_holder_that_a_broken_call_left_is_completed(engine: Engine) -> None:
         assert engine.client.redis.zscore(engine.client.keys(index, "default"), job.id) is not None
 
 
+def test_holder_without_its_time_is_told_of(engine: Engine) -> None:
+    """Its record is damaged."""
+    held = unique_job()
+    (at,) = engine.jobs.enqueue([held])
+    engine.client.redis.hdel(engine.client.keys("job", held.id), "enqueued_at")
+    (now,) = engine.jobs.enqueue([unique_job()])
+    assert at <= now < at + 60_000
+
+
 def test_lists_of_another_type_stop_nobody(engine: Engine) -> None:
     job_id = stored(engine)
     engine.client.redis.set(engine.client.keys("duplicates", job_id), "nonsense")

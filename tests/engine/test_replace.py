@@ -1,6 +1,7 @@
 """replace: a later call takes the place of a job that waits, or is told that it waits no more."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,11 +16,13 @@ from tests.support.payloads import read
 from tests.support.places import (
     RETRIED,
     claimed,
+    drop_tokens,
     everything,
     finish,
     full_memory,
     record,
     score,
+    tokens,
 )
 from tests.support.unique import KEY, NEWEST, OTHER_KEY, store, stored
 
@@ -42,7 +45,7 @@ def replace(
 
 
 @pytest.mark.parametrize("before", [b"first", LONG])
-@pytest.mark.parametrize("after", [b"second", LONG + b"y"])
+@pytest.mark.parametrize("after", [b"second", b"x" * 64, b"x" * 65])
 def test_job_gets_the_arguments(engine: Engine, slot: Slot, before: bytes, after: bytes) -> None:
     """Short ones are a field, long ones a key: no other stays. The same call again is no harm."""
     job_id = waiting(engine, before)
@@ -63,6 +66,54 @@ def test_latest_call_wins_in_whatever_order_they_arrive(engine: Engine) -> None:
     for number in (1, 2, 0, 1):
         assert replace(engine, calls[number], f"call {number}".encode())
     assert read(engine, job_id) == b"call 2"
+
+
+def test_same_number_again_writes_again(engine: Engine) -> None:
+    """The first call may have broken before its arguments were there."""
+    job_id = waiting(engine)
+    call = store(engine, NEWEST)
+    for payload in (b"x", LONG, b"y"):
+        assert replace(engine, call, payload)
+        assert read(engine, job_id) == payload
+
+
+def test_long_arguments_have_their_number_too(engine: Engine) -> None:
+    job_id = waiting(engine, LONG)
+    older, call = store(engine, NEWEST), store(engine, NEWEST)
+    assert replace(engine, call, LONG + b"new")
+    assert replace(engine, older, LONG + b"old")
+    assert read(engine, job_id) == LONG + b"new"
+
+
+def test_shorter_debounce_is_noticed(engine: Engine, clock: Clock) -> None:
+    """Whoever waits until the job is due wakes earlier."""
+    job_id = stored(engine, "newest,50000,60000", due=timedelta(seconds=50))
+    drop_tokens(engine)
+    assert replace(engine, store(engine, "newest,1000,60000"))
+    assert tokens(engine) == 1
+    clock.move(2)
+    assert engine.queues.promote() == 1
+    assert record(engine, job_id)["state"] == "queued"
+
+
+def test_job_with_another_rule_that_runs_is_not_changed(engine: Engine, slot: Slot) -> None:
+    """It holds its lock, but waits no more."""
+    job_id = stored(engine)
+    call = store(engine, NEWEST)
+    claimed(engine, slot)
+    before = everything(engine)
+    assert not replace(engine, call, job_id=job_id)
+    assert everything(engine) == before
+
+
+def test_record_without_its_time_counts_from_now(engine: Engine) -> None:
+    job_id = waiting(engine, due=timedelta(hours=1))
+    call = store(engine, NEWEST)
+    engine.client.redis.hdel(engine.client.keys("job", job_id), "enqueued_at")
+    assert replace(engine, call)
+    due = score(engine, "scheduled", job_id)
+    assert due is not None
+    assert 0 <= due - int(engine.client.run("get_cached", digest="x")[0]) <= DEBOUNCE
 
 
 def test_each_call_puts_the_job_off(engine: Engine, clock: Clock) -> None:
@@ -120,7 +171,7 @@ def test_repeated_call_hears_the_same_after_the_start(engine: Engine, slot: Slot
     assert replace(engine, call)
     claimed(engine, slot)
     before = everything(engine)
-    assert replace(engine, call)
+    assert replace(engine, call, b"other")
     assert replace(engine, older)
     assert everything(engine) == before
 
@@ -163,6 +214,9 @@ def test_id_of_the_call_leads_to_the_job(engine: Engine, told: str) -> None:
     for call in reversed(calls):
         assert replace(engine, call)
         assert engine.locks.stands_for(call.id) == (job_id if told else "")
+    assert {f"duplicate:{call.id}" for call in calls if told} == {
+        name for name in everything(engine) if name.startswith("duplicate:")
+    }
     engine.jobs.enqueue(calls)
     numbers = [call.duplicate.number for call in calls if call.duplicate]
     assert (numbers == [0, 0]) == bool(told)

@@ -184,8 +184,7 @@ def test_job_that_is_lost_too_often_frees_it(engine: Engine, clock: Clock) -> No
 
 
 def test_expired_job_frees_it(engine: Engine, slot: Slot) -> None:
-    job_id = stored(engine, expires="1")
-    assert locks(engine) == {KEY: job_id}
+    job_id = stored(engine, expires=str(now(engine) - 1))
     engine.claims.claim(slot, ["default"])
     assert record(engine, job_id)["state"] == "cancelled"
     assert locks(engine) == {}
@@ -336,6 +335,28 @@ def test_void_locks_go_with_time(engine: Engine) -> None:
     wanted = {KEY: held, OTHER_KEY: other, "d" * 32: locks(engine)["d" * 32]}
     engine.queues.reap(**REAP)
     assert locks(engine) == wanted
+
+
+def test_lock_of_a_retry_is_void(engine: Engine, slot: Slot) -> None:
+    """A claim that broke has left it."""
+    job_id = stored(engine, "start")
+    finish(engine, slot, claimed(engine, slot), RETRIED)
+    engine.client.redis.hset(engine.client.keys("unique"), KEY, job_id)
+    second = stored(engine, "start")
+    assert locks(engine) == {KEY: second}
+
+
+def test_damaged_record_holds_what_it_still_tells(engine: Engine) -> None:
+    """Without its time it does not expire; without its state it is no job."""
+    job_id = stored(engine, expires="+1")
+    key = engine.client.keys("job", job_id)
+    engine.client.redis.hdel(key, "enqueued_at")
+    assert winner(engine) == job_id
+    engine.client.redis.hdel(key, "state")
+    second = stored(engine)
+    assert locks(engine) == {KEY: second}
+    engine.client.redis.delete(key, engine.client.keys("queued", "default"))
+    engine.client.redis.zadd(engine.client.keys("queued", "default"), {second: 1})
 
 
 def test_only_some_locks_are_looked_at(engine: Engine) -> None:

@@ -13,9 +13,10 @@ from django_jobqueue.ledger.reconciling import Reconciliation
 from django_jobqueue.models import Enqueued
 from django_jobqueue.requests import changes
 from django_jobqueue.requests.models import JobRequest
+from django_jobqueue.requests.waiting import until_final
 from django_jobqueue.testing import drain
 from tests.project import asked_tasks
-from tests.support.places import claimed
+from tests.support.places import FAILED, claimed, finish
 
 from .conftest import ask
 
@@ -24,14 +25,13 @@ from .conftest import ask
 def both(engine: Engine, ada: User, bob: User) -> tuple[JobRequest, JobRequest]:
     """Ada's and Bob's requests, of which Bob's came later."""
     rows = ask(ada, asked_tasks.publish, 7), ask(bob, asked_tasks.publish, 7)
-    for row in rows:
-        row.refresh_from_db()
     return rows
 
 
 def test_request_of_a_duplicate_follows(both: tuple[JobRequest, JobRequest]) -> None:
     first, second = both
-    assert second.job_id == first.job_id
+    second.refresh_from_db()
+    assert str(second.job_id) == str(first.job_id)
     assert Enqueued.objects.get(state="duplicate").reason == str(first.job_id)
     assert drain() == 1
     for row in both:
@@ -92,4 +92,39 @@ def test_running_job_is_shared_too(
     claimed(engine, Slot("w", "0"))
     third = ask(ada, asked_tasks.publish, 7)
     third.refresh_from_db()
-    assert third.job_id == both[0].job_id
+    assert str(third.job_id) == str(both[0].job_id)
+
+
+def failed(engine: Engine, user: User) -> JobRequest:
+    found = ask(user, asked_tasks.publish, 7)
+    slot = Slot("w", "0")
+    finish(engine, slot, claimed(engine, slot), FAILED)
+    Reconciliation(engine).run_all()
+    return found
+
+
+def test_retry_joins_who_has_asked_since(engine: Engine, ada: User, bob: User) -> None:
+    """The other job does the same."""
+    first = failed(engine, ada)
+    second = ask(bob, asked_tasks.publish, 7)
+    assert changes.retry(first)
+    first.refresh_from_db()
+    assert (str(first.job_id), first.state) == (str(second.job_id), "open")
+    assert drain() == 1
+    first.refresh_from_db()
+    assert first.state == "succeeded"
+
+
+def test_retry_joins_no_job_that_the_ledger_does_not_hold(engine: Engine, ada: User) -> None:
+    first = failed(engine, ada)
+    asked_tasks.publish.using(durable=False).enqueue(7)
+    assert not changes.retry(first)
+    first.refresh_from_db()
+    assert first.state == "failed"
+
+
+def test_who_waits_sees_the_end_of_the_other_job(both: tuple[JobRequest, JobRequest]) -> None:
+    second = both[1]
+    drain()
+    assert until_final(second, 10)
+    assert second.state == "succeeded"

@@ -8,8 +8,8 @@
 --            then `tags` first)
 -- Returns: when each job was stored, in ms; for a known id, when it first was; if another job holds
 --     its lock, and nothing was stored: when that one was stored (0: the call has to come again,
---     because only the new job is in the ledger), its id, state and round, and the number for
---     replace or 0, joined by spaces; error DETACHED
+--     because only the new job is in the ledger), its id and state, and the number for replace or
+--     0, joined by spaces; error DETACHED
 -- Atomic: a slot could claim a job whose call then fails, and a repeat would store it again
 
 return bad_job(jobs) or store_jobs(jobs, now())

@@ -41,7 +41,7 @@ local t, digest, kind = now(), words_of_unique(unique)
 if not string.find(kind, '^newest,') then return bad_argument('unique', unique, 'newest') end
 local holder, state, _, enqueued_at, waits = holder_of(digest, t)
 local queue, replaced = fields_of(id, 'queue', 'replaced')
-local latest = tonumber(replaced or nil) or 0
+local latest = tonumber(replaced) or 0
 waits = waits and holder == id
 if not waits and tonumber(number) > latest then return 0 end
 if waits and tonumber(number) >= latest then

@@ -41,7 +41,7 @@ local function holder_of(digest, t)
     fields_of(id, 'state', 'unique', 'round', 'enqueued_at', 'attempted_at', 'expires')
   local its_digest, kind = words_of_unique(unique)
   if not state or its_digest ~= digest then return nil end
-  local has_started = state == 'running' or (attempted_at or '') ~= ''
+  local has_started = (attempted_at or '') ~= ''
   if ends ~= '' then
     if tonumber(ends) <= tonumber(t) then return nil end
   elseif is_final(state) or has_started and kind ~= 'done' then return nil
