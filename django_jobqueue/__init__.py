@@ -12,6 +12,7 @@ from django_jobqueue.exceptions import (
     QueueUnavailable,
     Retry,
 )
+from django_jobqueue.flow.limits import Limit
 from django_jobqueue.flow.tagged import cancel_tagged
 from django_jobqueue.jobs.context import JobContext
 from django_jobqueue.jobs.result import JobResult
@@ -32,6 +33,7 @@ __all__ = [
     "JobResult",
     "JobTimeout",
     "Latest",
+    "Limit",
     "LogLine",
     "Progress",
     "QueueUnavailable",

@@ -23,6 +23,7 @@ from django_jobqueue.diagnosis import explanation
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.engine.tags import Cancelled
 from django_jobqueue.exceptions import BadSignature, JobNotFound, QueueUnavailable, TaskUnknown
+from django_jobqueue.flow import limits
 from django_jobqueue.jobs import envelope
 from django_jobqueue.jobs.job import QUEUE_PATTERN, Job, is_id, new_id
 from django_jobqueue.jobs.payload import pure_call, pure_metadata
@@ -286,5 +287,7 @@ def prepare(
     for enqueue in middleware.load(options.middleware).enqueue:
         enqueue(job)
     envelope.check(job)  # middleware may have tagged it
+    if getattr(task, "concurrency", ()):
+        limits.fill(job, task)
     job.seal(signer, options.max_payload)
     return Prepared(job, task)

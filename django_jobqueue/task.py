@@ -23,6 +23,7 @@ from asgiref.sync import sync_to_async
 from django.utils import timezone
 
 from django_jobqueue import compat, conf, foreign_words, paths, retry, task_options
+from django_jobqueue.flow import limits
 from django_jobqueue.task_options import Exceptions, TaskOptions
 
 if TYPE_CHECKING:
@@ -70,11 +71,13 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
     metadata: Mapping[str, Any] | None = field(default=None, hash=False)
     tags: Iterable[str] = ()  # by which jobs are found; `using` adds to them
     expires: datetime | timedelta | None = None  # a job not started by then is cancelled
+    concurrency: limits.Limits = ()  # how many jobs with the same key may run at once
 
     def __post_init__(self) -> None:
         for name in ("retry_for", "no_retry_for"):
             object.__setattr__(self, name, task_options.exceptions(name, getattr(self, name)))
         object.__setattr__(self, "tags", task_options.tags(self))
+        object.__setattr__(self, "concurrency", limits.checked(self, self.concurrency))
         object.__setattr__(self, "sensitive", task_options.argument_names(self.sensitive))
         if isinstance(self.backoff, list):
             object.__setattr__(self, "backoff", tuple(self.backoff))
@@ -112,6 +115,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
         metadata: Mapping[str, Any] | None = None,
         tags: Iterable[str] | None = None,
         expires: datetime | timedelta | None = None,
+        concurrency: limits.Limits | None = None,
         **unknown: Never,
     ) -> Self:
         """Return the task with other defaults; `metadata` and `tags` are added to the task's own.
@@ -132,6 +136,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
             "metadata": task_options.merged(self.metadata, metadata),
             "tags": None if tags is None else task_options.tags(self, tags),
             "expires": expires,
+            "concurrency": concurrency,
         }
         task_options.check_names("using", unknown, changes)
         return replace(self, **{name: v for name, v in changes.items() if v is not None})

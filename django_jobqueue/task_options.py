@@ -17,6 +17,7 @@ from typing import (
 
 from django_jobqueue import compat, foreign_words, retry
 from django_jobqueue.exceptions import YEAR
+from django_jobqueue.flow.limits import Limits
 from django_jobqueue.jobs import envelope
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class TaskOptions(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
     tags: Iterable[str]
     expires: datetime | timedelta | None
+    concurrency: Limits
 
 
 if TYPE_CHECKING:

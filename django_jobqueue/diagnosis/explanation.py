@@ -77,7 +77,7 @@ class Explanation:
         if self._job.state is State.RUNNING:
             return self._run()
         if self._job.state is State.WAITING:
-            return [_("It waits for something other than a time."), *self._obstacles()]
+            return [*self._wait(), *self._obstacles()]
         if self._job.state is State.SCHEDULED:
             return [*self._delay(), *self._obstacles()]
         return [*self._obstacles(), *self._line()]
@@ -124,6 +124,24 @@ class Explanation:
             then = _("It awaits the reaper of a worker, which fails it: it was lost too often.")
         return [text % values, then, *([] if self._live else [self._no_worker()])]
 
+    def _wait(self) -> list[str]:
+        """Tell for which key it waits, who runs instead, and who comes first."""
+        if (key := self._seen.key) is None:
+            return [_("It waits for something other than a time.")]
+        text = _("It waits for the key %(key)s, of which %(held)s of %(most)s jobs run: %(ids)s.")
+        most = phrases.count(key.most or None)
+        ids = [*key.holders, *(["…"] if key.held > len(key.holders) else [])]
+        values = {"key": one_line(key.name), "held": phrases.count(key.held), "most": most}
+        found = [text % {**values, "ids": one_line(", ".join(ids)) or "–"}]
+        if key.before:
+            text = ngettext(
+                "%(count)s job that waits for the same key comes first.",
+                "%(count)s jobs that wait for the same key come first.",
+                key.before,
+            )
+            found.append(text % {"count": phrases.count(key.before)})
+        return found
+
     def _delay(self) -> list[str]:
         found = []
         if self._job.reason == Reason.TASK_UNKNOWN:
@@ -160,6 +178,10 @@ class Explanation:
         found = []
         if (pause := self._seen.pause) is not None:
             found.append(paused(self._queue, self._since(pause.since), pause.by))
+        if 0 < self._seen.limit <= self._seen.running:
+            text = _("The queue %(queue)s runs %(count)s jobs, as many as it may (LIMITS).")
+            values = {"queue": self._queue, "count": phrases.count(self._seen.running)}
+            found.append(text % values)
         if not self._serving:
             found.append(self._no_worker())
         return found

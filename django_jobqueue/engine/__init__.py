@@ -1,7 +1,7 @@
 """Own all access to Redis: one Engine per process and alias.
 
-The writers (jobs, claims, leases, queues, schedules, cached results, unsettled) have one method per
-transition; the inspector reads for people.
+The writers (jobs, claims, leases, queues, limits, schedules, cached results, unsettled) have one
+method per transition; the inspector reads for people.
 """
 
 import os
@@ -18,6 +18,7 @@ from django_jobqueue.engine.client import Client, forget_sockets
 from django_jobqueue.engine.inspector import Inspector
 from django_jobqueue.engine.jobs import Jobs
 from django_jobqueue.engine.leases import Leases
+from django_jobqueue.engine.limits import Limits
 from django_jobqueue.engine.queues import Queues
 from django_jobqueue.engine.schedules import Schedules
 from django_jobqueue.engine.tags import Tags
@@ -41,6 +42,7 @@ class Engine:
         self.leases = Leases(client)
         self.unsettled = Unsettled(client)
         self.tags = Tags(client)
+        self.limits = Limits(client)
         self.inspector = Inspector(client)
 
     def check_test_run(self) -> None:

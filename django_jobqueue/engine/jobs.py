@@ -12,6 +12,7 @@ from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.exceptions import JobNotFound, JobQueueError
 from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.new_record import new_record
 from django_jobqueue.jobs.states import STATE_OF, State
 from django_jobqueue.jobs.text import MAX_LINES, number
 
@@ -132,6 +133,6 @@ def new_job_words(job: Job) -> list[Argument]:
     due: Argument = "" if job.due_at is None else job.due_at
     if job.delay is not None:
         due = f"+{max(0, job.delay // MILLISECOND)}"
-    fields = job.record()
+    fields = new_record(job)
     payload = job.payload or b""
     return [job.id, job.queue, job.task, job.priority, due, payload, len(fields), *fields]

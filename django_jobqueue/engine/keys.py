@@ -35,7 +35,8 @@ KINDS: dict[str, Kind] = {
         holds=(
             "schema, epoch, owner; former epoch; of the reaper (ms): reaped_at, reap_after, "
             "walked_at; added_minute; due: when the first scheduled job is due (ms); "
-            "durable: 1 once there was a durable job; paused:<queue>: since when (ms), and by whom"
+            "durable: 1 once there was a durable job; limits: the limited queues, each with the "
+            "number of jobs that may run; paused:<queue>: since when (ms), and by whom"
         ),
         until="for ever",
     ),
@@ -155,6 +156,36 @@ KINDS: dict[str, Kind] = {
         of="queue",
         holds="ids that wait for something other than a time; score as in queued",
         until="the job is admitted or cancelled",
+    ),
+    "parked": Kind(
+        type="ZSET",
+        of="key of a limit",
+        holds="ids of the waiting jobs that found this key full; score as in queued",
+        until="the job is admitted or cancelled",
+    ),
+    "places": Kind(
+        type="ZSET",
+        of="key of a limit",
+        holds="ids of the running jobs of this key; score when they were claimed, in ms",
+        until="the lease of the job is taken away",
+    ),
+    "older": Kind(
+        type="ZSET",
+        of="key of a limit",
+        holds="ids of jobs that the next job of this key cancels; score (a number) in their order",
+        until="a newer one was stored, or the job is trimmed or deleted",
+    ),
+    "awaited": Kind(
+        type="ZSET",
+        of="",
+        holds="keys of limits with waiting jobs; score when maintenance looks next, in ms",
+        until="maintenance finds that none waits",
+    ),
+    "limits": Kind(
+        type="HASH",
+        of="",
+        holds="path of a task → number and mode of each of its limits, as its workers have them",
+        until="for ever",
     ),
     "succeeded": Kind(
         type="ZSET", of="queue", holds="ids; score finish time in ms", until="retention"

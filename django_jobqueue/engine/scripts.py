@@ -27,8 +27,9 @@ _NAME = re.compile(r"^--   (\w+)(\.\.\.)?(?: |$)", re.MULTILINE)
 # Files of shared functions, in this order; see `_source` for the rare ones.
 SHARED = (
     "now", "prelude",
-    "rare/arguments", "rare/moving", "rare/tagging", "rare/ending", "rare/correcting",
-    "rare/recovering", "rare/completing", "rare/expiring", "rare/finishing",
+    "rare/arguments", "rare/moving", "rare/parking", "rare/tagging", "rare/ending",
+    "rare/correcting", "rare/recovering", "rare/completing", "rare/expiring", "rare/limits",
+    "rare/finishing",
     "claiming", "storing", "maintaining",
 )  # fmt: skip
 GATE = "if not is_attached(epoch) then return detached() end\n"

@@ -18,6 +18,7 @@ WANTED = {
     "JobResult",
     "JobTimeout",
     "Latest",
+    "Limit",
     "LogLine",
     "Progress",
     "QueueUnavailable",

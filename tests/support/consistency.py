@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.keys import INDEX_OF, INDEXES, JOB_PARTS, KINDS
 from django_jobqueue.jobs.states import FINAL, State
+from tests.support.limited import limited
 
-LONG = ("task", "schedule", "tags")  # names that people give
+LONG = ("task", "schedule", "tags", "limits", "parked")  # names that people give
 
 
 def assert_consistent(engine: Engine, *, remains: bool = False) -> None:
@@ -77,6 +78,7 @@ def _jobs(engine: Engine, names: dict[str, list[str]], remains: bool) -> Iterato
             yield f"{kind}:{job_id} belongs to no job"
     yield from _failed(engine, names, records, remains)
     yield from _tagged(engine, names, records, remains)
+    yield from limited(engine, names, records, remains)
 
 
 def _is_in_place(found: list[tuple[str, str]], state: str, queue: str, remains: bool) -> bool:

@@ -54,7 +54,8 @@ local function take(queue, room, worker, slot, nonce, lease, t)
     for at = 1, #flat, 2 do job[flat[at]] = flat[at + 1] end
     if job.state ~= 'queued' then
       correct_index(id, 'queued', queue, t)
-    elseif not (job.expires and end_if_expired(id, queue, job, t)) then
+    elseif not (job.expires and end_if_expired(id, queue, job, t))
+      and not (job.limits and lacks_place(id, queue, score, job, t)) then
       local reply = start(id, queue, score, worker, slot, nonce, lease, t, job, flat)
       return reply, corrected, second
     end
@@ -88,10 +89,12 @@ local function claim(epoch, worker, slot, nonce, lease, queues, t)
   for at, name in ipairs(queues) do
     paused[at] = 'paused:' .. (name == '*' and 'default' or name)
   end
-  -- What is seldom true shares one read: another epoch, a job that is due, a queue that is paused.
-  local flags = call('HMGET', PREFIX .. 'meta', 'epoch', 'due', unpack(paused))
-  local current, due = unpack(flags)
+  -- What is seldom true shares one read: another epoch, a job that is due, a queue that is paused
+  -- or limited.
+  local flags = call('HMGET', PREFIX .. 'meta', 'epoch', 'due', 'limits', unpack(paused))
+  local current, due, limited = unpack(flags)
   if current ~= epoch then return nil end
+  if limited then mark_full(limited, queues, flags, t) end
   if due and tonumber(due) <= tonumber(t) then
     local handled
     handled, due = promote(t, MAX_MOVES)
@@ -99,7 +102,7 @@ local function claim(epoch, worker, slot, nonce, lease, queues, t)
   end
   for at, name in ipairs(queues) do
     local reply, moves
-    if not flags[at + 2] then
+    if not flags[at + 3] then
       local queue = name == '*' and 'default' or name
       reply, moves = take(queue, math.max(1, room), worker, slot, nonce, lease, t)
       room = room - moves
@@ -110,6 +113,8 @@ local function claim(epoch, worker, slot, nonce, lease, queues, t)
     end
     if reply then return reply end
   end
+  -- Ids that could not run may have made room for others, also in queues that were tried before.
+  if room < MAX_MOVES and has_work(queues) then return {'more'} end
   -- The tokens are void now: with them, the slot's next wait would end at once.
   for _, name in ipairs(queues) do
     call('DEL', key('wake', name))

@@ -89,11 +89,11 @@ local function trim_state(queue, state, kept_for, most, t, room)
     ids = call('ZRANGEBYSCORE', index, '-inf', settled, 'LIMIT', 0, excess)
   end
   for _, id in ipairs(ids) do
-    local current, task, tags = fields_of(id, 'state', 'task', 'tags')
+    local current, task, tags, limits = fields_of(id, 'state', 'task', 'tags', 'limits')
     if current and current ~= state then
       correct_index(id, state, queue, t)
     else
-      delete_job(id, queue, state, task, tags)
+      delete_job(id, queue, state, task, tags, limits)
     end
   end
   return #ids, math.max(0, #ids - expired)

@@ -38,8 +38,8 @@ end
 -- Cancels a job, or tells its worker to end it. Returns its state before, and now; nil if it is
 -- unknown.
 local function cancel_job(id, reason, t)
-  local state, queue, worker, task, round =
-    fields_of(id, 'state', 'queue', 'worker', 'task', 'round')
+  local state, queue, worker, task, round, parked =
+    fields_of(id, 'state', 'queue', 'worker', 'task', 'round', 'parked')
   if not state then return nil end
   allow_at_maxmemory()
   if state == 'running' then
@@ -49,19 +49,24 @@ local function cancel_job(id, reason, t)
     return state, state
   end
   if state == 'cancelled' then leave_other_indexes(id, queue, state, task) end
-  if is_final(state) then return state, state end
+  if is_final(state) then
+    if parked then leave_key(id, parked, t) end
+    return state, state
+  end
   if round then note_unsettled(id, round, 'cancelled', reason, t) end
   to_final(id, queue, 'cancelled', t, 'reason', reason)
   leave_index(id, queue, state)
+  if parked then leave_key(id, parked, t) end
   note_ended(id, t)
   return state, 'cancelled'
 end
 
 -- Removes a job with all its keys. A final job leaves its index last, where trim finds it if the
 -- script breaks; another one leaves it first, so that no slot claims what is half gone.
-local function delete_job(id, queue, state, task, tags)
+local function delete_job(id, queue, state, task, tags, limits)
   local final = is_final(state)
   if not final then leave_index(id, queue, state) end
+  if limits then leave_limits(id, limits, final) end
   if state == 'failed' and task then leave_failed(id, task) end
   if tags then leave_tags(id, tags) end
   drop_ended(id)
