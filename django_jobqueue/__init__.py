@@ -13,6 +13,7 @@ from django_jobqueue.exceptions import (
     Retry,
 )
 from django_jobqueue.flow.limits import Limit
+from django_jobqueue.flow.rates import Rate
 from django_jobqueue.flow.tagged import cancel_tagged
 from django_jobqueue.jobs.context import JobContext
 from django_jobqueue.jobs.result import JobResult
@@ -37,6 +38,7 @@ __all__ = [
     "LogLine",
     "Progress",
     "QueueUnavailable",
+    "Rate",
     "Retry",
     "Task",
     "__version__",

@@ -287,7 +287,7 @@ def prepare(
     for enqueue in middleware.load(options.middleware).enqueue:
         enqueue(job)
     envelope.check(job)  # middleware may have tagged it
-    if getattr(task, "concurrency", ()):
+    if getattr(task, "concurrency", ()) or getattr(task, "rate", None):
         limits.fill(job, task)
     job.seal(signer, options.max_payload)
     return Prepared(job, task)

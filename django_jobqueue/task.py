@@ -23,7 +23,7 @@ from asgiref.sync import sync_to_async
 from django.utils import timezone
 
 from django_jobqueue import compat, conf, foreign_words, paths, retry, task_options
-from django_jobqueue.flow import limits
+from django_jobqueue.flow import limits, rates
 from django_jobqueue.task_options import Exceptions, TaskOptions
 
 if TYPE_CHECKING:
@@ -72,12 +72,14 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
     tags: Iterable[str] = ()  # by which jobs are found; `using` adds to them
     expires: datetime | timedelta | None = None  # a job not started by then is cancelled
     concurrency: limits.Limits = ()  # how many jobs with the same key may run at once
+    rate: rates.Rate | None = None  # how many of them may start in a time
 
     def __post_init__(self) -> None:
         for name in ("retry_for", "no_retry_for"):
             object.__setattr__(self, name, task_options.exceptions(name, getattr(self, name)))
         object.__setattr__(self, "tags", task_options.tags(self))
         object.__setattr__(self, "concurrency", limits.checked(self, self.concurrency))
+        limits.checked_rate(self, self.rate)
         object.__setattr__(self, "sensitive", task_options.argument_names(self.sensitive))
         if isinstance(self.backoff, list):
             object.__setattr__(self, "backoff", tuple(self.backoff))
@@ -116,6 +118,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
         tags: Iterable[str] | None = None,
         expires: datetime | timedelta | None = None,
         concurrency: limits.Limits | None = None,
+        rate: rates.Rate | None = None,
         **unknown: Never,
     ) -> Self:
         """Return the task with other defaults; `metadata` and `tags` are added to the task's own.
@@ -137,6 +140,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
             "tags": None if tags is None else task_options.tags(self, tags),
             "expires": expires,
             "concurrency": concurrency,
+            "rate": rate,
         }
         task_options.check_names("using", unknown, changes)
         return replace(self, **{name: v for name, v in changes.items() if v is not None})

@@ -18,6 +18,7 @@ from typing import (
 from django_jobqueue import compat, foreign_words, retry
 from django_jobqueue.exceptions import YEAR
 from django_jobqueue.flow.limits import Limits
+from django_jobqueue.flow.rates import Rate
 from django_jobqueue.jobs import envelope
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class TaskOptions(TypedDict, total=False):
     tags: Iterable[str]
     expires: datetime | timedelta | None
     concurrency: Limits
+    rate: Rate | None
 
 
 if TYPE_CHECKING:

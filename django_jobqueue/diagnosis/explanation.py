@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 
 from django_jobqueue.compat import TaskResultDoesNotExist
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.limits import KeyStats
 from django_jobqueue.engine.situation import MINUTES, Situation, read_situation
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs import phrases
@@ -128,11 +129,7 @@ class Explanation:
         """Tell for which key it waits, who runs instead, and who comes first."""
         if (key := self._seen.key) is None:
             return [_("It waits for something other than a time.")]
-        text = _("It waits for the key %(key)s, of which %(held)s of %(most)s jobs run: %(ids)s.")
-        most = phrases.count(key.most or None)
-        ids = [*key.holders, *(["…"] if key.held > len(key.holders) else [])]
-        values = {"key": one_line(key.name), "held": phrases.count(key.held), "most": most}
-        found = [text % {**values, "ids": one_line(", ".join(ids)) or "–"}]
+        found = [self._rate(key) if key.free_at else _holders(key)]
         if key.before:
             text = ngettext(
                 "%(count)s job that waits for the same key comes first.",
@@ -141,6 +138,10 @@ class Explanation:
             )
             found.append(text % {"count": phrases.count(key.before)})
         return found
+
+    def _rate(self, key: KeyStats) -> str:
+        text = _("It waits for the rate of the key %(key)s: the next job starts at %(time)s.")
+        return text % {"key": one_line(key.name), "time": self._since(key.free_at)}
 
     def _delay(self) -> list[str]:
         found = []
@@ -246,6 +247,15 @@ class Explanation:
 
     def _since(self, ms: int) -> str:
         return phrases.since(ms, self._seen.now)
+
+
+def _holders(key: KeyStats) -> str:
+    """Return the sentence about a key of which as many jobs run as may."""
+    text = _("It waits for the key %(key)s, of which %(held)s of %(most)s jobs run: %(ids)s.")
+    most = phrases.count(key.most or None)
+    ids = [*key.holders, *(["…"] if key.held > len(key.holders) else [])]
+    values = {"key": one_line(key.name), "held": phrases.count(key.held), "most": most}
+    return text % {**values, "ids": one_line(", ".join(ids)) or "–"}
 
 
 def paused(queue: str, since: str, by: str) -> str:

@@ -5,22 +5,12 @@ are a hash tag: all keys of an alias share one hash slot, so a script may use al
 The Lua files append the same kinds to the prefix, which is KEYS[1].
 """
 
-from dataclasses import dataclass
 from typing import overload
 
+from django_jobqueue.engine.flow_kinds import FLOW_KINDS, Kind
 from django_jobqueue.jobs.text import raw
 
 SCHEMA = "1.0"  # major.minor of what these keys hold
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """One kind of key, for the reference page and the tests."""
-
-    type: str  # Redis type
-    of: str  # meaning of <name>; empty: the alias has one such key
-    holds: str
-    until: str  # lifetime
 
 
 JOB_PARTS = ("job", "payload", "result", "attempts", "progress", "log")  # removed with their job
@@ -36,7 +26,8 @@ KINDS: dict[str, Kind] = {
             "schema, epoch, owner; former epoch; of the reaper (ms): reaped_at, reap_after, "
             "walked_at; added_minute; due: when the first scheduled job is due (ms); "
             "durable: 1 once there was a durable job; limits: the limited queues, each with the "
-            "number of jobs that may run; paused:<queue>: since when (ms), and by whom"
+            "number of jobs that may run; rated: the lowest score of rates; "
+            "paused:<queue>: since when (ms), and by whom"
         ),
         until="for ever",
     ),
@@ -157,36 +148,6 @@ KINDS: dict[str, Kind] = {
         holds="ids that wait for something other than a time; score as in queued",
         until="the job is admitted or cancelled",
     ),
-    "parked": Kind(
-        type="ZSET",
-        of="key of a limit",
-        holds="ids of the waiting jobs that found this key full; score as in queued",
-        until="the job is admitted or cancelled",
-    ),
-    "places": Kind(
-        type="ZSET",
-        of="key of a limit",
-        holds="ids of the running jobs of this key; score when they were claimed, in ms",
-        until="the lease of the job is taken away",
-    ),
-    "older": Kind(
-        type="ZSET",
-        of="key of a limit",
-        holds="ids of jobs that the next job of this key cancels; score (a number) in their order",
-        until="a newer one was stored, or the job is trimmed or deleted",
-    ),
-    "awaited": Kind(
-        type="ZSET",
-        of="",
-        holds="keys of limits with waiting jobs; score when maintenance looks next, in ms",
-        until="maintenance finds that none waits",
-    ),
-    "limits": Kind(
-        type="HASH",
-        of="",
-        holds="path of a task → number and mode of each of its limits, as its workers have them",
-        until="for ever",
-    ),
     "succeeded": Kind(
         type="ZSET", of="queue", holds="ids; score finish time in ms", until="retention"
     ),
@@ -297,6 +258,7 @@ KINDS: dict[str, Kind] = {
         holds="slot → nonce, queue, job id and fence of its latest claim, joined by spaces",
         until="the slot is idle, or its worker was forgotten",
     ),
+    **FLOW_KINDS,
 }
 
 

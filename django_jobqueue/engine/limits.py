@@ -14,7 +14,7 @@ from django_jobqueue.engine.jobs import CHUNK
 from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.states import State
-from django_jobqueue.jobs.text import raw, text
+from django_jobqueue.jobs.text import ms_of, raw, text
 
 LOOKED_AT = 100  # keys that one call of the maintenance looks at
 SHOWN = 5  # jobs that people are told of as holders of a key
@@ -28,6 +28,7 @@ class KeyStats(NamedTuple):
     held: int  # those that run
     holders: list[str]  # ids of the first of them
     before: int  # jobs that wait, and come first
+    free_at: int  # ms, when the next one may start if it waits for a rate; 0: it does not
 
 
 class Limits:
@@ -44,7 +45,7 @@ class Limits:
         some.
         """
         key = self._client.keys("limits")
-        (stored,) = self._client.read(lambda pipe: pipe.hkeys(key))
+        (stored,) = self._client.read(lambda pipe: pipe.hgetall(key))
         known = set(map(text, stored or ()))
         words: list[Argument] = []
         for task, its in sorted(numbers.items()):
@@ -70,10 +71,18 @@ def read_key(client: Client, job: Job) -> KeyStats | None:
         pipe.zcard(keys("places", name))
         pipe.zrange(keys("places", name), 0, SHOWN - 1)
         pipe.zrank(keys("parked", name), job.id)
+        pipe.zscore(keys("rates"), raw(name))
 
-    noted, held, holders, rank = client.read(ask)
+    noted, held, holders, rank, at = client.read(ask)
     most = _most(job.limits, name, noted)
-    return KeyStats(name, most, held or 0, list(map(text, holders or ())), rank or 0)
+    return KeyStats(
+        name=name,
+        most=most,
+        held=held or 0,
+        holders=list(map(text, holders or ())),
+        before=rank or 0,
+        free_at=0 if at is None else ms_of(at) or 0,
+    )
 
 
 def _most(limits: Sequence[str], name: str, noted: bytes | None) -> int:
@@ -84,7 +93,7 @@ def _most(limits: Sequence[str], name: str, noted: bytes | None) -> int:
         if key == name:
             if numbers is not None and not word.startswith("="):
                 number = numbers[place] if place < len(numbers) else "0"
-            return int("0" + re.sub(r"\D", "", number))
+            return int("0" + re.sub(r"\D.*", "", number.removeprefix("=")))
     return 0
 
 

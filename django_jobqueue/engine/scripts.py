@@ -27,7 +27,7 @@ _NAME = re.compile(r"^--   (\w+)(\.\.\.)?(?: |$)", re.MULTILINE)
 # Files of shared functions, in this order; see `_source` for the rare ones.
 SHARED = (
     "now", "prelude",
-    "rare/arguments", "rare/moving", "rare/parking", "rare/tagging", "rare/ending",
+    "rare/arguments", "rare/moving", "rare/rates", "rare/parking", "rare/tagging", "rare/ending",
     "rare/correcting", "rare/recovering", "rare/completing", "rare/expiring", "rare/limits",
     "rare/finishing",
     "claiming", "storing", "maintaining",

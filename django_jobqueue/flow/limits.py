@@ -1,8 +1,9 @@
 """How many jobs with the same key may run at once: the option `concurrency` of a task.
 
 A job holds its limits as words, such as "1w:item:7": the number, what happens when so many run,
-and the key. A word of `using(concurrency=…)` begins with "=": its own number counts. For the
-others the number counts that the code of the workers has, see `numbers_of`.
+and the key; its rate as the last one, such as "100r60000.10:api:7". A word of a call with others
+than its task begins with "=": its own number counts. For the others the number counts that the
+code of the workers has, see `numbers_of`.
 """
 
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from typing import Any, Literal
 from django_jobqueue import paths
 from django_jobqueue.compat import InvalidTask
 from django_jobqueue.flow import key_templates
+from django_jobqueue.flow.rates import Rate
 from django_jobqueue.jobs.job import Job
 
 MOST_LIMITS = 5  # of a task
@@ -75,26 +77,43 @@ def checked(task: Any, given: Any) -> tuple[Limit, ...]:
     return found
 
 
+def checked_rate(task: Any, given: Any) -> None:
+    """Raise InvalidTask unless this is a rate of the task, or None."""
+    name = getattr(task.func, "__qualname__", repr(task.func))
+    if not isinstance(given, Rate | None):
+        raise InvalidTask(f'{name}: rate={given!r} must be a Rate, such as Rate("100/m").')
+    if given is not None:
+        key_templates.check_names(given.key, name, task.func, task.takes_context)
+
+
 def fill(job: Job, task: Any) -> None:
     """Compute the keys of a called task for its new job.
 
     Raises: InvalidTask.
     """
+    limits = _limits_of(task)
+    if not limits:
+        return
     arguments = key_templates.arguments_of(task, job.args, job.kwargs)
-    defined = getattr(paths.find(job.task), "concurrency", ())
-    own = "=" if defined != task.concurrency else ""
+    own = "=" if _limits_of(paths.find(job.task)) != limits else ""
     keys = [
         key_templates.render(one.key, job.task, arguments) if one.key else job.task
-        for one in task.concurrency
+        for one in limits
     ]
-    words = zip(map(_number, task.concurrency), keys, strict=True)
-    job.limits = tuple(f"{own}{number}:{key}" for number, key in words)
+    words = zip(map(_word, limits), keys, strict=True)
+    job.limits = tuple(f"{own}{word}:{key}" for word, key in words)
 
 
 def numbers_of(task: Any) -> str:
     """Return the numbers of a task's limits, as the workers note them for its jobs."""
-    return " ".join(map(_number, getattr(task, "concurrency", ())))
+    return " ".join(map(_word, _limits_of(task)))
 
 
-def _number(limit: Limit) -> str:
-    return f"{limit.count}{MODES[limit.when]}"
+def _limits_of(task: Any) -> tuple[Limit | Rate, ...]:
+    """Return the limits of a task, also of one that another decorator made; its rate comes last."""
+    rate = getattr(task, "rate", None)
+    return (*getattr(task, "concurrency", ()), *([rate] if rate else []))
+
+
+def _word(limit: Limit | Rate) -> str:
+    return limit.word if isinstance(limit, Rate) else f"{limit.count}{MODES[limit.when]}"

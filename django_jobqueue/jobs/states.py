@@ -77,7 +77,7 @@ TRANSITIONS: dict[str, tuple[tuple[State | None, State | None], ...]] = {
         (State.RUNNING, State.CANCELLED),
         _ADMITTED,
     ),
-    "promote": ((State.SCHEDULED, State.QUEUED),),
+    "promote": ((State.SCHEDULED, State.QUEUED), _ADMITTED),
     "cancel": (
         (State.SCHEDULED, State.CANCELLED),
         (State.QUEUED, State.CANCELLED),

@@ -7,7 +7,7 @@ import pytest
 from django.core.management import call_command
 from django.test import override_settings
 
-from django_jobqueue import Limit, compat, schedule
+from django_jobqueue import Limit, Rate, compat, schedule
 from django_jobqueue.compat import task_backends
 from django_jobqueue.diagnosis.explanation import explain
 from django_jobqueue.engine import Engine
@@ -148,3 +148,16 @@ def test_captured_jobs_have_their_limits() -> None:
     with captured_jobs() as jobs:
         keyed_tasks.lend.using(concurrency=Limit(9)).enqueue(5)
     assert jobs[0].task.concurrency == (Limit(9),)
+
+
+def test_explanation_of_a_rate(engine: Engine) -> None:
+    slow = keyed_tasks.lend.using(concurrency=[], rate=Rate("1/h"))
+    slow.enqueue(5)
+    waits = slow.enqueue(5)
+    assert drain() == 1
+    text = " ".join(waits.explain())
+    path = waits.task.module_path
+    assert text.startswith(f"It waits for the rate of the key {path}: the next job starts at ")
+    assert "(in 59 min " in text
+    waits.refresh()
+    assert waits.state is State.WAITING

@@ -360,6 +360,39 @@ def claim_of_jobs_with_a_key(engine: Engine) -> Call:
     return again(Slot("worker-1", "0.0"), lambda slot: engine.claims.claim(slot, ["default"]))
 
 
+def rated(call: Callable[[Engine, str], object]) -> Case:
+    """Return the case of a call about a job that waits for a rate, and may start now.
+
+    A call that breaks may use up a start, so there is another one.
+    """
+
+    def prepare(engine: Engine) -> Call:
+        for number in range(2):
+            add(engine, limits=("2r60000.2:k",))
+            claimed(engine, Slot("worker-2", f"{number}.0"))
+        job_id = add(engine, limits=("2r60000.2:k",))
+        nothing(engine, Slot("worker-2", "2.0"))
+        Clock(engine).move(61)
+        engine.leases.renew("worker-2", {})
+        return again(Slot("worker-1", "0.0"), lambda slot: call(engine, job_id))
+
+    return prepare
+
+
+CASES |= {
+    "claim_by_a_rate": rated(lambda engine, _: engine.claims.claim(MINE, ["default"])),
+    "promotion_by_a_rate": rated(lambda engine, _: engine.queues.promote()),
+}
+
+
+@case
+def claim_that_a_rate_delays(engine: Engine) -> Call:
+    for _ in range(3):
+        add(engine, limits=("1r60000.1:k",))
+    claimed(engine, Slot("worker-2", "0.0"))
+    return again(Slot("worker-1", "0.0"), lambda slot: engine.claims.claim(slot, ["default"]))
+
+
 @case
 def claim_of_a_job_to_skip(engine: Engine) -> Call:
     add(engine, limits=("1w:k",))

@@ -38,7 +38,7 @@ CAPS = {
     "name of a queue": int(re.findall(r"\{1,(\d+)\}", job.QUEUE_PATTERN.pattern)[0]),
     "tags of a job": envelope.MAX_TAGS,
     "length of a tag": envelope.MAX_TAG,
-    "length of a key of a limit": key_templates.MAX_KEY,
+    "length of a key of a limit or a rate": key_templates.MAX_KEY,
     "`Retry(after=…)`": exceptions.YEAR,
     "`backoff`": retry.MAX_DELAY,
     "value shown": display.LONGEST,

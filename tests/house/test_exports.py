@@ -22,6 +22,7 @@ WANTED = {
     "LogLine",
     "Progress",
     "QueueUnavailable",
+    "Rate",
     "Retry",
     "Task",
     "__version__",

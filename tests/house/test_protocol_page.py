@@ -79,6 +79,9 @@ def lived(engine: Engine, make_job: Callable[..., str], slot: Slot) -> Engine:
     workers.claim(Slot("w3", "0.0"), ["keyed"])
     make_job("a.c", "keyed", limits=("1w:k",))
     workers.claim(Slot("w3", "1.0"), ["keyed"])
+    for _ in range(2):
+        make_job("a.d", "rated", limits=("1r60000.1:api",))
+        workers.claim(Slot("w4", "0.0"), ["rated"])
     engine.queues.pause("default")
     engine.jobs.cancel(make_job(due=timedelta(hours=1), expires="+7200000", tags=("t",)))
     engine.jobs.cancel(make_job(due=timedelta(hours=1), round=1))

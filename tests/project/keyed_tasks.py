@@ -3,7 +3,7 @@
 import os
 import time
 
-from django_jobqueue import JobContext, Limit, task
+from django_jobqueue import JobContext, Limit, Rate, task
 from tests.project.tasks import note
 
 
@@ -29,3 +29,13 @@ def overlap(context: JobContext, key: str, path: str, seconds: float = 0.002) ->
     note(path, f"{time.monotonic_ns()} begin {key} {name} {os.getpid()}")
     time.sleep(seconds)
     note(path, f"{time.monotonic_ns()} end {key} {name} {os.getpid()}")
+
+
+@task(concurrency=Limit(1, key="api"), rate=Rate("20/s", key="api:{account_id}", burst=5))
+def call_api(account_id: int) -> None:
+    """Call an API that allows 20 calls a second."""
+
+
+@task(takes_context=True, rate=Rate("50/s", key="burst"))
+def call_often(context: JobContext, path: str) -> None:
+    note(path, f"{time.monotonic_ns()}")

@@ -57,7 +57,8 @@ def _places(
     for job_id, fields in records.items():
         changed = fields.get("task", "").encode() in noted
         for word in fields.get("limits", "").split():
-            if fields.get("state") == "running":
+            is_rate = "r" in word.partition(":")[0]
+            if fields.get("state") == "running" and not is_rate:
                 found = unsure if changed else wanted
                 found.setdefault(word.partition(":")[2], set()).add(job_id)
     for name in {*names, *wanted}:

@@ -111,3 +111,17 @@ def test_worker_that_is_killed_keeps_its_place_until_its_lease_ends(
     worker_process("--processes", "2", TEST_LEASE="3")
     until(lambda: engine.inspector.count(State.SUCCEEDED) == 1, what="the other one runs")
     assert engine.inspector.job(held.id).state is State.CANCELLED
+
+
+@pytest.mark.timeout(120)
+def test_rate_is_kept_and_used(worker_process: Start, engine: Engine, tmp_path: Path) -> None:
+    """Two workers with eight slots. What a task notes is later than its start: by some ms."""
+    oracle = tmp_path / "oracle"
+    keyed_tasks.call_often.enqueue_many([(str(oracle),)] * 250)
+    for _ in range(2):
+        worker_process("--processes", "4")
+    all_done(engine, 250)
+    jobs = engine.inspector.page(State.SUCCEEDED, 0, 250)
+    starts = sorted(job.attempted_at for job in jobs)
+    assert all(later - first > 1000 for first, later in zip(starts, starts[50:], strict=False))
+    assert starts[-1] - starts[0] < 5000 / 0.95

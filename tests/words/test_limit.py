@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from django_jobqueue import Limit, conf, task
+from django_jobqueue import Limit, Rate, conf, task
 from django_jobqueue.compat import InvalidTask
 from django_jobqueue.flow import key_templates, limits
 from django_jobqueue.jobs.job import Job
@@ -140,7 +140,7 @@ def test_long_and_empty_keys_are_refused() -> None:
 
 
 def filled(given: Any, *args: Any) -> tuple[str, ...]:
-    job = Job("x", "tests.project.tasks.add")
+    job = Job("x", given.module_path)
     job.args = list(args)
     limits.fill(job, given)
     return job.limits
@@ -180,3 +180,61 @@ def test_limits_of_queues(configure: Callable[..., None]) -> None:
     assert conf.load("default").limits == {"mail": 5, "a.b-c": 1_000_000}
     configure()
     assert conf.load("default").limits == {}
+
+
+# Rates
+
+
+@pytest.mark.parametrize(
+    ("rate", "word"),
+    [
+        (Rate("100/m"), "100r60000.100"),
+        (Rate("1/s", burst=1), "1r1000.1"),
+        (Rate("1000000/h", burst=10), "1000000r3600000.10"),
+        (Rate("5/d"), "5r86400000.5"),
+    ],
+)
+def test_rate_is_a_word(rate: Rate, word: str) -> None:
+    assert limits.numbers_of(tasks.add.using(rate=rate)) == word
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Rate("0/m"), r"Rate\('0/m'\): it must be a number from 1 to 1,000,000, a slash"),
+        (lambda: Rate("1000001/m"), r"Rate\('1000001/m'\)"),
+        (lambda: Rate("100"), r'such as "100/m"'),
+        (lambda: Rate("100/min"), "a slash and s, m, h or d"),
+        (lambda: Rate("\u0663/m"), "it must be a number"),
+        (lambda: Rate(" 5/m"), "it must be a number"),
+        (lambda: Rate("1.5/m"), "it must be a number"),
+        (lambda: Rate(5), r"Rate\(5\): it must be a number"),  # type: ignore[arg-type]
+        (
+            lambda: Rate("5/m", burst=0),
+            r"'5/m'\): burst=0 must be a whole number from 1 to 5",
+        ),
+        (lambda: Rate("5/m", burst=6), "burst=6 must be a whole number from 1 to 5"),
+        (lambda: Rate("5/m", burst=True), "burst=True must be"),
+        (lambda: Rate("5/m", key="{"), "is no template"),
+    ],
+)
+def test_bad_rate_is_refused(make: Callable[[], Rate], said: str) -> None:
+    with pytest.raises(InvalidTask, match=said):
+        make()
+
+
+def test_bad_option_rate_is_refused_at_the_definition() -> None:
+    with pytest.raises(InvalidTask, match='rate=5 must be a Rate, such as Rate\\("100/m"\\)'):
+        task(rate=5)(tasks.add.func)  # type: ignore[call-overload]
+    with pytest.raises(InvalidTask, match="names the argument 'x'"):
+        tasks.add.using(rate=Rate("5/m", key="{x}"))
+
+
+def test_rate_comes_after_the_limits() -> None:
+    """A call that changes one of them has its own numbers for all: they are matched by order."""
+    both = tasks.add.using(concurrency=Limit(2), rate=Rate("5/m", key="sum:{a}"))
+    path = "tests.project.tasks.add"
+    assert filled(both, 1, 2) == (f"=2w:{path}", "=5r60000.5:sum:1")
+    assert limits.numbers_of(both) == "2w 5r60000.5"
+    assert filled(keyed_tasks.call_api, 7) == ("1w:api", "20r1000.5:api:7")
+    assert filled(keyed_tasks.call_api.using(concurrency=[]), 7) == ("=20r1000.5:api:7",)

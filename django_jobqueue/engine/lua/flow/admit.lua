@@ -25,5 +25,7 @@ for _, name in ipairs(names) do
   local handled = admit(name, MAX_MOVES, t)
   local after = handled == 0 and LOOK_AFTER or handled < MAX_MOVES and ADMIT_AFTER or 0
   call('ZADD', awaited, 'XX', int(t + after), name)
+  local at = next_admission(name, handled > 0 and t, t)
+  if at then note_rate(name, at) end
 end
 return #names

@@ -5,8 +5,8 @@
 --   epoch     name of the keys that the process is attached to
 --   queues    per limited queue: its name, a space, the number of its jobs that may run at once,
 --             a space; '' if no queue is limited
---   tasks...  per task: its path, and a word for each of its limits, in order: number and mode
---             (w, s or o); '' if it has none any more
+--   tasks...  per task: its path, and a word for each of its limits, in order: number and mode (w,
+--             s or o; of a rate r, then ms, a dot and the burst); '' if it has none any more
 -- Returns: number of tasks; error DETACHED
 -- Atomic: the numbers of two workers could be mixed
 
@@ -15,8 +15,8 @@ local wrong = queues ~= '' and not string.find(queues, '^[%w_.-]+ %d[%w_. -]*$')
 for at = 1, #tasks, 2 do
   local task, numbers = unpack(tasks, at, at + 1)
   wrong = wrong or bad_word('task', task)
-    or not string.find((numbers or 'x') .. ' ', '^[%dwso ]*$')
-    and bad_argument('tasks', numbers, 'numbers, each with w, s or o')
+    or not string.find((numbers or 'x') .. ' ', '^[%d.wsor ]*$')
+    and bad_argument('tasks', numbers, 'numbers, each with w, s, o or r')
 end
 if wrong then return wrong end
 allow_at_maxmemory()

@@ -90,11 +90,11 @@ local function claim(epoch, worker, slot, nonce, lease, queues, t)
     paused[at] = 'paused:' .. (name == '*' and 'default' or name)
   end
   -- What is seldom true shares one read: another epoch, a job that is due, a queue that is paused
-  -- or limited.
-  local flags = call('HMGET', PREFIX .. 'meta', 'epoch', 'due', 'limits', unpack(paused))
-  local current, due, limited = unpack(flags)
+  -- or limited, a rate whose time has come.
+  local flags = call('HMGET', PREFIX .. 'meta', 'epoch', 'due', 'limits', 'rated', unpack(paused))
+  local current, due, limited, rated = unpack(flags)
   if current ~= epoch then return nil end
-  if limited then mark_full(limited, queues, flags, t) end
+  if limited or rated then room = room - look_at_limits(limited, rated, queues, flags, t) end
   if due and tonumber(due) <= tonumber(t) then
     local handled
     handled, due = promote(t, MAX_MOVES)
@@ -102,7 +102,7 @@ local function claim(epoch, worker, slot, nonce, lease, queues, t)
   end
   for at, name in ipairs(queues) do
     local reply, moves
-    if not flags[at + 3] then
+    if not flags[at + 4] then
       local queue = name == '*' and 'default' or name
       reply, moves = take(queue, math.max(1, room), worker, slot, nonce, lease, t)
       room = room - moves
@@ -115,6 +115,7 @@ local function claim(epoch, worker, slot, nonce, lease, queues, t)
   end
   -- Ids that could not run may have made room for others, also in queues that were tried before.
   if room < MAX_MOVES and has_work(queues) then return {'more'} end
+  if rated or room < MAX_MOVES then due = soonest_of(due) end
   -- The tokens are void now: with them, the slot's next wait would end at once.
   for _, name in ipairs(queues) do
     call('DEL', key('wake', name))

@@ -2,7 +2,7 @@
 
 -- Returns the first key with waiting jobs, behind which a new job with these limits waits.
 local function awaited_key(limits)
-  for mode, name in string.gmatch(limits, '%d(%a):(%S+)') do
+  for mode, name in string.gmatch(limits, '%d(%a)[%d.]*:(%S+)') do
     if mode ~= 's' and call('EXISTS', key('parked', name)) == 1 then return name end
   end
 end
@@ -32,11 +32,12 @@ end
 local function lacks_place(id, queue, score, job, t)
   local limits = limits_of(job.task, job.limits)
   for _, limit in ipairs(limits) do
-    if is_full(limit, id, 0) then
+    if is_full(limit, id, 0, t) then
       if limit.mode == 's' and not job.fence then
         end_unrun(id, queue, job, 'limit', t)
         return true
       end
+      if limit.mode == 'r' then note_rate(limit.name, next_start(limit, t)) end
       add_parked(id, queue, limit.name, score, t)
       call('HSET', key('job', id), 'state', 'waiting', 'parked', limit.name)
       call('ZREM', key('queued', queue), id)
@@ -45,7 +46,8 @@ local function lacks_place(id, queue, score, job, t)
     end
   end
   for _, limit in ipairs(limits) do
-    if limit.most then add_to_set(key('places', limit.name), t, id) end
+    if limit.mode == 'r' and limit.most then note_start(limit, t)
+    elseif limit.most then add_to_set(key('places', limit.name), t, id) end
   end
   if job.parked then call('HDEL', key('job', id), 'parked') end
   return false
@@ -69,9 +71,57 @@ local function mark_full(limited, queues, flags, t)
     elseif call('ZCARD', key('queued', queue)) > 0 then note_work(queue, t) end
     for at, name in ipairs(queues) do
       local is_it = name == queue or name == '*' and queue == 'default'
-      if is_it and not has_room then flags[at + 3] = 'full' end
+      if is_it and not has_room then flags[at + 4] = 'full' end
     end
   end
+end
+
+-- Returns when the next job that waits for a rate is to be admitted, if one was at `due` (nil: none
+-- was); nil if none waits for it. Jobs are admitted at the pace of the rate, so that its line stays
+-- where it is while no slot is free.
+local function next_admission(name, due, t)
+  local id = unpack(call_or_false('ZRANGE', key('parked', name), '0', '0') or {})
+  local task, limits = fields_of(id or '-', 'task', 'limits')
+  local at
+  for _, limit in ipairs(limits_of(task, limits or '')) do
+    local window = limit.name == name and limit.mode == 'r' and rate_of(limit)
+    if window then
+      local paced = due and math.max(due + window / limit.most, t - window)
+      at = math.max(paced or 0, next_start(limit, t))
+    elseif limit.name == name and limit.mode ~= 'r' and is_full(limit, id, 0, t) then
+      return nil -- it waits for a place
+    end
+  end
+  return at
+end
+
+-- Queues the first job that waits for each rate whose time has come. Returns how many ids it moved.
+local function admit_rates(t)
+  local rates, handled = PREFIX .. 'rates', 0
+  local names = call_or_false('ZRANGEBYSCORE', rates, '-inf', t, 'LIMIT', 0, MAX_MOVES) or {}
+  for _, name in ipairs(names) do
+    local due, moved = call('ZSCORE', rates, name), admit(name, 1, t)
+    handled = handled + moved
+    local at = next_admission(name, moved > 0 and due, t)
+    if at then call('ZADD', rates, string.format('%.3f', at), name)
+    else call('ZREM', rates, name) end
+  end
+  local _, soonest = unpack(call_or_false('ZRANGE', rates, '0', '0', 'WITHSCORES') or {})
+  if soonest then call('HSET', PREFIX .. 'meta', 'rated', int(math.ceil(soonest)))
+  else call('HDEL', PREFIX .. 'meta', 'rated') end
+  return handled
+end
+
+-- Looks at the queues and rates that are limited, before a claim. Returns how many ids it handled.
+local function look_at_limits(limited, rated, queues, flags, t)
+  if limited then mark_full(limited, queues, flags, t) end
+  return tonumber(rated or t + 1) <= tonumber(t) and admit_rates(t) or 0
+end
+
+-- Returns when the next job is due, or may start by its rate.
+local function soonest_of(due)
+  local rated = tonumber(call('HGET', PREFIX .. 'meta', 'rated') or nil)
+  return rated and math.min(rated, due or rated) or due
 end
 
 -- Frees the places of a key that no lease holds: a script broke.

@@ -1,23 +1,28 @@
--- Functions about the keys of which only so many jobs run at once. A run holds a place on each key
--- of its job (`places`). A job that finds a key full waits there (`parked`) until a place is free:
--- then it is admitted, which means queued again with its old score. Admission reserves nothing.
+-- Functions about the keys of which only so many jobs run at once, or start in a time (see rates).
+-- A run holds a place on each key of its job (`places`). A job that finds a key full waits there
+-- (`parked`) until a place is free, or the time has come: then it is admitted, which means queued
+-- again with its old score. Admission reserves nothing.
 
 -- Returns the limits in the field `limits` of a job: name of the key, most runs (nil: the task has
--- this limit no more) and mode of each. The numbers that workers have noted for the task count, but
--- for a word that begins with =, which a call has given.
+-- this limit no more), mode and what else a rate has. The numbers that workers have noted for the
+-- task count, but for a word that begins with =, which a call has given.
 local function limits_of(task, words)
   local noted = task and call_or_false('HGET', PREFIX .. 'limits', task)
   local numbers, found = noted and string.gmatch(noted, '%S+'), {}
-  for own, most, mode, name in string.gmatch(words, '(=?)(%d+)(%a):(%S+)') do
+  for own, most, mode, extra, name in string.gmatch(words, '(=?)(%d+)(%a)([%d.]*):(%S+)') do
     local current = numbers and (numbers() or '')
-    if own == '' and current then most, mode = string.match(current, '^(%d+)(%a)$') end
-    found[#found + 1] = {name = name, most = tonumber(most), mode = mode or 'w'}
+    if own == '' and current then
+      most, mode, extra = string.match(current, '^(%d+)(%a)([%d.]*)$')
+    end
+    found[#found + 1] = {name = name, most = tonumber(most), mode = mode or 'w', extra = extra}
   end
   return found
 end
 
--- Returns whether so many runs hold a place on a key as may, beside that of a job and so many more.
-local function is_full(limit, id, more)
+-- Returns whether so many runs hold a place on a key as may, beside that of a job and so many more;
+-- of a rate, whether the job may not start yet.
+local function is_full(limit, id, more, t)
+  if limit.mode == 'r' then return more > 0 or next_start(limit, t) > tonumber(t) end
   local places = key('places', limit.name)
   local held = limit.most and call_or_false('ZCARD', places) or 0
   return limit.most and held + more >= limit.most and not call_or_false('ZSCORE', places, id)
@@ -59,9 +64,12 @@ local function ensure_index(id, queue, state, t)
 end
 
 -- Returns whether a job that waits for a key may be claimed, if so many more run.
-local function may_run(id, task, limits, name, more)
+local function may_run(id, task, limits, name, more, t)
   for _, limit in ipairs(limits_of(task, limits or '')) do
-    if limit.name == name and is_full(limit, id, more) then return false end
+    if limit.name == name and is_full(limit, id, more, t) then
+      if limit.mode == 'r' then note_rate(name, next_start(limit, t)) end
+      return false
+    end
   end
   return true
 end
@@ -79,7 +87,7 @@ local function admit(name, most, t)
       fields_of(id, 'state', 'queue', 'task', 'limits', 'parked')
     local waits = state == 'waiting' and queue and own == name
     if waits then
-      if not may_run(id, task, limits, name, admitted) then return handled end
+      if not may_run(id, task, limits, name, admitted, t) then return handled end
       to_queued(id, queue, t, score)
     elseif is_known(state) and queue then -- a script broke
       ensure_index(id, queue, state, t)
@@ -96,7 +104,7 @@ end
 
 -- Takes the places of a run whose lease was taken away, and lets the next jobs of its keys run.
 local function leave_places(id, limits, t)
-  for name in string.gmatch(limits, '[^%s:]*:(%S+)') do
+  for name in string.gmatch(limits, '%d[wso]:(%S+)') do
     if call_or_false('ZREM', key('places', name), id) == 1 then admit(name, 1, t) end
   end
 end
@@ -119,7 +127,7 @@ end
 local function leave_limits(id, limits, is_final)
   local name = not is_final and field_of(id, 'parked')
   if name then leave_key(id, name, now()) end
-  for each in string.gmatch(limits, '[^%s:]*:(%S+)') do
+  for each in string.gmatch(limits, '%d[wso]:(%S+)') do
     call_or_false('ZREM', key('places', each), id)
     call_or_false('ZREM', key('older', each), id)
   end
