@@ -13,6 +13,8 @@ from django_jobqueue.exceptions import (
     QueueUnavailable,
     Retry,
 )
+from django_jobqueue.flow.limits import Limit
+from django_jobqueue.flow.rates import Rate
 from django_jobqueue.flow.tagged import cancel_tagged
 from django_jobqueue.flow.unique import Unique
 from django_jobqueue.jobs.context import JobContext
@@ -34,10 +36,12 @@ __all__ = [
     "JobResult",
     "JobTimeout",
     "Latest",
+    "Limit",
     "LockHeld",
     "LogLine",
     "Progress",
     "QueueUnavailable",
+    "Rate",
     "Retry",
     "Task",
     "Unique",

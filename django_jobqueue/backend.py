@@ -23,7 +23,7 @@ from django_jobqueue.diagnosis import explanation
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.engine.tags import Cancelled
 from django_jobqueue.exceptions import BadSignature, JobNotFound, QueueUnavailable, TaskUnknown
-from django_jobqueue.flow import debounce, unique
+from django_jobqueue.flow import debounce, limits, unique
 from django_jobqueue.jobs import envelope
 from django_jobqueue.jobs.job import QUEUE_PATTERN, Job, is_id, new_id
 from django_jobqueue.jobs.payload import pure_call, pure_metadata
@@ -289,5 +289,7 @@ def prepare(
         enqueue(job)
     envelope.check(job)  # middleware may have tagged it
     unique.fill(job, task)  # and changed its arguments
+    if getattr(task, "concurrency", ()) or getattr(task, "rate", None):
+        limits.fill(job, task)
     job.seal(signer, options.max_payload)
     return Prepared(job, task)

@@ -16,7 +16,11 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from django_jobqueue.jobs.job import DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_RECOVERIES
+from django_jobqueue.jobs.job import (
+    DEFAULT_MAX_ATTEMPTS,
+    DEFAULT_MAX_RECOVERIES,
+    QUEUE_PATTERN,
+)
 from django_jobqueue.jobs.states import FINAL
 from django_jobqueue.retry import seconds
 
@@ -114,6 +118,12 @@ def _by_state(value: Any, rule: Rule) -> str:
     return ""
 
 
+def _is_limit(item: tuple[Any, Any]) -> bool:
+    name, most = item
+    is_name = isinstance(name, str) and QUEUE_PATTERN.fullmatch(name)
+    return bool(is_name) and _is_number(most, int) and 1 <= most <= 1_000_000
+
+
 _URL = _text(
     "it must start with redis://, rediss:// or unix://.",
     lambda v: not v.startswith(("redis://", "rediss://", "unix://")),
@@ -145,6 +155,13 @@ _COUNTS = DEFAULT_RETENTION_COUNT.items()
 _RETENTION_COUNT = Rule(
     lambda v: _by_state(v, _COUNT) if isinstance(v, Mapping) else _COUNT.fault(v),
     lambda v: {state: v.get(state, n) if isinstance(v, Mapping) else v for state, n in _COUNTS},
+)
+
+
+_LIMITS = must(
+    'a mapping of queue names to whole numbers from 1 to 1,000,000, such as {"mail": 5}',
+    lambda v: isinstance(v, Mapping) and all(map(_is_limit, v.items())),
+    convert=dict,
 )
 
 
@@ -193,6 +210,8 @@ class Options:
     retention: Mapping[str, float] = option(_RETENTION)  # seconds a job is kept, per final state
     # Jobs kept per queue, per final state; in the settings one number stands for all states.
     retention_count: Mapping[str, int] = option(_RETENTION_COUNT)
+    # Jobs that run at once, by the name of a limited queue.
+    limits: Mapping[str, int] = field(default_factory=dict, metadata={"rule": _LIMITS})
     ledger_retention: float = option(_KEPT, 14 * 86_400.0)  # seconds that a final row is kept
 
     @property

@@ -23,6 +23,7 @@ from asgiref.sync import sync_to_async
 from django.utils import timezone
 
 from django_jobqueue import compat, conf, foreign_words, paths, retry, task_options
+from django_jobqueue.flow import limits, rates
 from django_jobqueue.flow.unique import Unique
 from django_jobqueue.task_options import Exceptions, TaskOptions
 
@@ -74,11 +75,15 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
     expires: datetime | timedelta | None = None  # a job not started by then is cancelled
     unique: Unique | None = None  # one job at a time stands for all calls with the same arguments
     runnable: bool | str = False  # from the admin; a text is the permission that this takes
+    concurrency: limits.Limits = ()  # how many jobs with the same key may run at once
+    rate: rates.Rate | None = None  # how many of them may start in a time
 
     def __post_init__(self) -> None:
         for name in ("retry_for", "no_retry_for"):
             object.__setattr__(self, name, task_options.exceptions(name, getattr(self, name)))
         object.__setattr__(self, "tags", task_options.tags(self))
+        object.__setattr__(self, "concurrency", limits.checked(self, self.concurrency))
+        limits.checked_rate(self, self.rate)
         object.__setattr__(self, "sensitive", task_options.argument_names(self.sensitive))
         if isinstance(self.backoff, list):
             object.__setattr__(self, "backoff", tuple(self.backoff))
@@ -117,6 +122,8 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
         tags: Iterable[str] | None = None,
         expires: datetime | timedelta | None = None,
         unique: Unique | None = UNSET,
+        concurrency: limits.Limits | None = None,
+        rate: rates.Rate | None = None,
         **unknown: Never,
     ) -> Self:
         """Return the task with other defaults; `metadata` and `tags` are added to the task's own.
@@ -137,6 +144,8 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
             "metadata": task_options.merged(self.metadata, metadata),
             "tags": None if tags is None else task_options.tags(self, tags),
             "expires": expires,
+            "concurrency": concurrency,
+            "rate": rate,
         }
         task_options.check_names("using", unknown, [*changes, "unique"])
         given = {name: v for name, v in changes.items() if v is not None}

@@ -19,6 +19,8 @@ from typing import (
 from django_jobqueue import compat, foreign_words, retry
 from django_jobqueue.exceptions import YEAR
 from django_jobqueue.flow import unique
+from django_jobqueue.flow.limits import Limits
+from django_jobqueue.flow.rates import Rate
 from django_jobqueue.flow.unique import Unique
 from django_jobqueue.jobs import envelope
 
@@ -57,6 +59,8 @@ class TaskOptions(TypedDict, total=False):
     expires: datetime | timedelta | None
     unique: Unique | None
     runnable: bool | str
+    concurrency: Limits
+    rate: Rate | None
 
 
 if TYPE_CHECKING:

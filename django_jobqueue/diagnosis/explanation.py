@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 from django_jobqueue.compat import TaskResultDoesNotExist
 from django_jobqueue.diagnosis.locks import lock
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.limits import KeyStats
 from django_jobqueue.engine.situation import MINUTES, Situation, read_situation
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs import phrases
@@ -81,7 +82,7 @@ class Explanation:
         if self._job.state is State.RUNNING:
             return self._run()
         if self._job.state is State.WAITING:
-            return [_("It waits for something other than a time."), *self._obstacles()]
+            return [*self._wait(), *self._obstacles()]
         if self._job.state is State.SCHEDULED:
             return [*self._delay(), *self._obstacles()]
         return [*self._obstacles(), *self._line()]
@@ -128,6 +129,24 @@ class Explanation:
             then = _("It awaits the reaper of a worker, which fails it: it was lost too often.")
         return [text % values, then, *([] if self._live else [self._no_worker()])]
 
+    def _wait(self) -> list[str]:
+        """Tell for which key it waits, who runs instead, and who comes first."""
+        if (key := self._seen.key) is None:
+            return [_("It waits for something other than a time.")]
+        found = [self._rate(key) if key.free_at else _holders(key)]
+        if key.before:
+            text = ngettext(
+                "%(count)s job that waits for the same key comes first.",
+                "%(count)s jobs that wait for the same key come first.",
+                key.before,
+            )
+            found.append(text % {"count": phrases.count(key.before)})
+        return found
+
+    def _rate(self, key: KeyStats) -> str:
+        text = _("It waits for the rate of the key %(key)s: the next job starts at %(time)s.")
+        return text % {"key": one_line(key.name), "time": self._since(key.free_at)}
+
     def _delay(self) -> list[str]:
         found = []
         if self._job.reason == Reason.TASK_UNKNOWN:
@@ -164,6 +183,10 @@ class Explanation:
         found = []
         if (pause := self._seen.pause) is not None:
             found.append(paused(self._queue, self._since(pause.since), pause.by))
+        if 0 < self._seen.limit <= self._seen.running:
+            text = _("The queue %(queue)s runs %(count)s jobs, as many as it may (LIMITS).")
+            values = {"queue": self._queue, "count": phrases.count(self._seen.running)}
+            found.append(text % values)
         if not self._serving:
             found.append(self._no_worker())
         return found
@@ -228,6 +251,15 @@ class Explanation:
 
     def _since(self, ms: int) -> str:
         return phrases.since(ms, self._seen.now)
+
+
+def _holders(key: KeyStats) -> str:
+    """Return the sentence about a key of which as many jobs run as may."""
+    text = _("It waits for the key %(key)s, of which %(held)s of %(most)s jobs run: %(ids)s.")
+    most = phrases.count(key.most or None)
+    ids = [*key.holders, *(["…"] if key.held > len(key.holders) else [])]
+    values = {"key": one_line(key.name), "held": phrases.count(key.held), "most": most}
+    return text % {**values, "ids": one_line(", ".join(ids)) or "–"}
 
 
 def paused(queue: str, since: str, by: str) -> str:

@@ -1,7 +1,7 @@
 """Own all access to Redis: one Engine per process and alias.
 
-The writers (jobs, claims, leases, queues, schedules, cached results, tags, locks, unsettled) have
-one method per transition; the inspector reads for people.
+The writers (jobs, claims, leases, queues, schedules, cached results, tags, locks, limits,
+unsettled) have one method per transition; the inspector reads for people.
 """
 
 import os
@@ -18,6 +18,7 @@ from django_jobqueue.engine.client import Client, forget_sockets
 from django_jobqueue.engine.inspector import Inspector
 from django_jobqueue.engine.jobs import Jobs
 from django_jobqueue.engine.leases import Leases
+from django_jobqueue.engine.limits import Limits
 from django_jobqueue.engine.locks import Locks
 from django_jobqueue.engine.queues import Queues
 from django_jobqueue.engine.schedules import Schedules
@@ -43,6 +44,7 @@ class Engine:
         self.unsettled = Unsettled(client)
         self.tags = Tags(client)
         self.locks = Locks(client)
+        self.limits = Limits(client)
         self.inspector = Inspector(client)
 
     def check_test_run(self) -> None:

@@ -13,6 +13,7 @@ from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.exceptions import JobNotFound, JobQueueError, LockHeld
 from django_jobqueue.jobs.duplicate import stored_at
 from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.new_record import new_record
 from django_jobqueue.jobs.states import STATE_OF, State
 from django_jobqueue.jobs.text import MAX_LINES, number, text
 
@@ -146,6 +147,6 @@ def new_job_words(job: Job) -> list[Argument]:
     due: Argument = "" if job.due_at is None else job.due_at
     if job.delay is not None:
         due = f"+{max(0, job.delay // MILLISECOND)}"
-    fields = job.record()
+    fields = new_record(job)
     payload = job.payload or b""
     return [job.id, job.queue, job.task, job.priority, due, payload, len(fields), *fields]

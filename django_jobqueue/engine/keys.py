@@ -5,22 +5,12 @@ are a hash tag: all keys of an alias share one hash slot, so a script may use al
 The Lua files append the same kinds to the prefix, which is KEYS[1].
 """
 
-from dataclasses import dataclass
 from typing import overload
 
+from django_jobqueue.engine.flow_kinds import FLOW_KINDS, Kind
 from django_jobqueue.jobs.text import raw
 
 SCHEMA = "1.0"  # major.minor of what these keys hold
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """One kind of key, for the reference page and the tests."""
-
-    type: str  # Redis type
-    of: str  # meaning of <name>; empty: the alias has one such key
-    holds: str
-    until: str  # lifetime
 
 
 JOB_PARTS = ("job", "payload", "result", "attempts", "progress", "log")  # removed with their job
@@ -35,7 +25,9 @@ KINDS: dict[str, Kind] = {
         holds=(
             "schema, epoch, owner; former epoch; of the reaper (ms): reaped_at, reap_after, "
             "walked_at; added_minute; due: when the first scheduled job is due (ms); "
-            "durable: 1 once there was a durable job; paused:<queue>: since when (ms), and by whom"
+            "durable: 1 once there was a durable job; limits: the limited queues, each with the "
+            "number of jobs that may run; rated: the lowest score of rates; "
+            "paused:<queue>: since when (ms), and by whom"
         ),
         until="for ever",
     ),
@@ -287,6 +279,7 @@ KINDS: dict[str, Kind] = {
         holds="slot → nonce, queue, job id and fence of its latest claim, joined by spaces",
         until="the slot is idle, or its worker was forgotten",
     ),
+    **FLOW_KINDS,
 }
 
 

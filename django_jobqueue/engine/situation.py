@@ -8,6 +8,7 @@ from redis.client import Pipeline
 
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.keys import INDEX_OF
+from django_jobqueue.engine.limits import KeyStats, queue_limit, read_key
 from django_jobqueue.engine.queue_reader import Pause, read_pause
 from django_jobqueue.engine.workers import WorkerStats, read_worker
 from django_jobqueue.exceptions import JobNotFound
@@ -28,6 +29,9 @@ class Situation:
     now: int  # by the server
     pause: Pause | None  # of its queue
     before: int | None  # jobs that are claimed before it; None: it is not queued
+    key: KeyStats | None  # for which it waits
+    running: int  # jobs of its queue
+    limit: int  # of them; 0: none
     lease_ends: int | None
     workers: tuple[WorkerStats, ...]  # without the jobs that they run
     busy: dict[str, int]  # by worker: slots that run a job
@@ -59,13 +63,15 @@ def read_situation(client: Client, job_id: str) -> Situation:
         pipe.zrank(keys(INDEX_OF[State.QUEUED], job.queue), job_id)
         pipe.zscore(keys(INDEX_OF[State.RUNNING], job.queue), job_id)
         pipe.zscore(keys(INDEX_OF[State.SCHEDULED], job.queue), job_id)
+        pipe.zcard(keys(INDEX_OF[State.RUNNING], job.queue))
+        pipe.hget(keys("meta"), "limits")
         for number in range(minute - MINUTES, minute + 1):
             pipe.hmget(keys("minute", str(number)), [raw(f"{one}:{job.queue}") for one in ENDS])
         for name in names:
             pipe.hgetall(keys("worker", name))
             pipe.hlen(keys("slots", name))
 
-    pause, rank, lease, due, *more = client.read(ask_more)
+    pause, rank, lease, due, running, limits, *more = client.read(ask_more)
     counts, rest = more[: MINUTES + 1], more[MINUTES + 1 :]
     job.due_at = ms_of(due) if due is not None else None
     found = [(name, one) for name, one in zip(names, rest[::2], strict=True) if one]
@@ -74,6 +80,9 @@ def read_situation(client: Client, job_id: str) -> Situation:
         now=now,
         pause=read_pause(pause),
         before=rank if job.state is State.QUEUED else None,
+        key=read_key(client, job),
+        running=running or 0,
+        limit=queue_limit(limits, job.queue),
         lease_ends=ms_of(lease) if lease is not None else None,
         workers=tuple(read_worker(name, one, ()) for name, one in found),
         busy={name: slots or 0 for name, slots in zip(names, rest[1::2], strict=True)},

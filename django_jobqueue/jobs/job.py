@@ -77,6 +77,8 @@ class Job:
     tags: tuple[str, ...] = ()
     unique: str = ""  # digest of its key, and until when it holds the lock; see flow/unique.py
     duplicate: Duplicate | None = field(default=None, compare=False)  # the job that stands for it
+    limits: tuple[str, ...] = ()  # of its keys: see flow/limits.py
+    parked: str = ""  # the key for which it waits, or was admitted last
     round: int = 0  # of a durable job: 1, and one more for each requeue; 0: it is not durable
     worker: str = ""
     fence: str = ""
@@ -150,28 +152,6 @@ class Job:
             outcome=Outcome.SUCCEEDED,
         )
         self.runs = (*self.runs, run)
-
-    def record(self) -> list[str | int]:
-        """Return the fields and values of a new record, without defaults, state and times."""
-        # These come first: the script that stores the job looks for them there.
-        pairs: list[str | int] = ["unique", self.unique] if self.unique else []
-        if self.tags:
-            pairs += "tags", " ".join(self.tags)
-        if self.max_attempts != DEFAULT_MAX_ATTEMPTS:
-            pairs += "max_attempts", self.max_attempts
-        if self.max_recoveries != DEFAULT_MAX_RECOVERIES:
-            pairs += "max_recoveries", self.max_recoveries
-        if self.schedule:
-            pairs += "schedule", self.schedule
-        if self.nominal_at is not None:
-            pairs += "nominal", self.nominal_at
-        if self.priority:
-            pairs += "priority", self.priority
-        if self.round:
-            pairs += "round", self.round
-        if self.expires:
-            pairs += "expires", self.expires
-        return pairs
 
     def seal(self, signer: Signer, cap: int) -> None:
         """Make the signed payload of the arguments and the metadata.

@@ -37,6 +37,8 @@ REASONS: dict[str, "_StrPromise"] = {
     "exception": gettext_lazy("the task raised an exception"),
     "by_task": gettext_lazy("the task asked for it"),
     "expired": gettext_lazy("it was not started in time"),
+    "limit": gettext_lazy("as many jobs of its key ran as may"),
+    "superseded": gettext_lazy("a newer job of its key was stored"),
     "cancelled": gettext_lazy("cancelled by hand"),
     "bad_signature": gettext_lazy("its record is not signed by this project; it was not run"),
     "task_unknown": gettext_lazy("the worker's code has no such task"),

@@ -44,6 +44,8 @@ RECORD_FIELDS: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
     b"tags": ("tags", lambda value: tuple(text(value).split())),
     b"unique": ("unique", text),
     b"expires": ("expires", _expiry),
+    b"limits": ("limits", lambda value: tuple(text(value).split())),
+    b"parked": ("parked", text),
     b"worker": ("worker", text),
     b"fence": ("fence", text),
     b"reason": ("reason", text),

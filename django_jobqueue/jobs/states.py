@@ -28,20 +28,34 @@ DUPLICATE = "duplicate"  # another job stands for it; the job itself counts as c
 FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 STATE_OF = {state.value.encode(): state for state in State}  # by what Redis holds
 
+_ADMITTED = (State.WAITING, State.QUEUED)  # a place on a key is free
+# Of a script that stores a job, which may cancel older ones of its key.
+_STORED = (
+    (None, State.QUEUED),
+    (None, State.SCHEDULED),
+    (None, State.WAITING),
+    (State.SCHEDULED, State.CANCELLED),
+    (State.QUEUED, State.CANCELLED),
+    (State.WAITING, State.CANCELLED),
+    _ADMITTED,
+)
+
 # The moves from state to state that each script makes. None: the job is not stored.
 TRANSITIONS: dict[str, tuple[tuple[State | None, State | None], ...]] = {
-    "enqueue": ((None, State.QUEUED), (None, State.SCHEDULED)),
-    "refresh_cached": ((None, State.QUEUED), (None, State.SCHEDULED)),
-    "fire": ((None, State.QUEUED), (None, State.SCHEDULED)),
-    "run_now": ((None, State.QUEUED), (None, State.SCHEDULED)),
+    "enqueue": _STORED,
+    "refresh_cached": _STORED,
+    "fire": _STORED,
+    "run_now": _STORED,
     "claim": (
         (State.QUEUED, State.RUNNING),
         (State.SCHEDULED, State.QUEUED),
         (State.QUEUED, State.FAILED),
         (State.QUEUED, State.CANCELLED),
+        (State.QUEUED, State.WAITING),
         (State.RUNNING, State.QUEUED),
         (State.RUNNING, State.FAILED),
         (State.RUNNING, State.CANCELLED),
+        _ADMITTED,
     ),
     "finish": (
         (State.RUNNING, State.SUCCEEDED),
@@ -49,27 +63,32 @@ TRANSITIONS: dict[str, tuple[tuple[State | None, State | None], ...]] = {
         (State.RUNNING, State.CANCELLED),
         (State.RUNNING, State.SCHEDULED),
         (State.RUNNING, State.QUEUED),
+        _ADMITTED,
     ),
     "release_slot": (
         (State.RUNNING, State.QUEUED),
         (State.RUNNING, State.FAILED),
         (State.RUNNING, State.CANCELLED),
+        _ADMITTED,
     ),
     "reap": (
         (State.RUNNING, State.QUEUED),
         (State.RUNNING, State.FAILED),
         (State.RUNNING, State.CANCELLED),
+        _ADMITTED,
     ),
-    "promote": ((State.SCHEDULED, State.QUEUED),),
+    "promote": ((State.SCHEDULED, State.QUEUED), _ADMITTED),
     "cancel": (
         (State.SCHEDULED, State.CANCELLED),
         (State.QUEUED, State.CANCELLED),
         (State.WAITING, State.CANCELLED),
+        _ADMITTED,
     ),
     "cancel_tagged": (
         (State.SCHEDULED, State.CANCELLED),
         (State.QUEUED, State.CANCELLED),
         (State.WAITING, State.CANCELLED),
+        _ADMITTED,
     ),
     "requeue": (
         (State.SUCCEEDED, State.QUEUED),
@@ -77,13 +96,17 @@ TRANSITIONS: dict[str, tuple[tuple[State | None, State | None], ...]] = {
         (State.CANCELLED, State.QUEUED),
         (State.SCHEDULED, State.QUEUED),
     ),
-    "settle": tuple(
-        (before, after)
-        for before in State
-        for after in sorted(FINAL)
-        if before is not State.RUNNING and before is not after
+    "admit": (_ADMITTED,),
+    "settle": (
+        *(
+            (before, after)
+            for before in State
+            for after in sorted(FINAL)
+            if before is not State.RUNNING and before is not after
+        ),
+        _ADMITTED,
     ),
-    "delete": tuple((state, None) for state in State if state is not State.RUNNING),
+    "delete": (*((state, None) for state in State if state is not State.RUNNING), _ADMITTED),
     "trim": tuple((state, None) for state in sorted(FINAL)),
 }
 
@@ -166,6 +189,16 @@ class Reason(StrEnum):
     )
     DELETED = "deleted", "cancelled", "only in the ledger: somebody deleted the job before its end"
     EXPIRED = "expired", "cancelled", "it was not started by the time in `expires`; it was not run"
+    LIMIT = (
+        "limit",
+        "cancelled",
+        'as many jobs of its key ran as may, and the limit says `when="skip"`; it was not run',
+    )
+    SUPERSEDED = (
+        "superseded",
+        "cancelled",
+        'a newer job of its key was stored, and the limit says `when="cancel_older"`',
+    )
     BY_TASK = "by_task", "cancelled", "the task raised `Cancel`"
     CANCELLED = (
         "cancelled",

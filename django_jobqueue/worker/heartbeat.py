@@ -5,14 +5,16 @@ before any worker may reap them when the server returns.
 """
 
 import logging
+import math
 import os
 import socket
 import time
 
-from django_jobqueue import __version__
+from django_jobqueue import __version__, paths
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Lease, Slot
 from django_jobqueue.exceptions import JobQueueError
+from django_jobqueue.flow import limits
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome
 from django_jobqueue.jobs.text import one_line
@@ -43,7 +45,9 @@ class Heartbeat(RedisTicks):
         self._renewal = Tick(engine.options.lease / 3, self._renew)
         cancel_check = Tick(CANCEL_CHECK_EVERY, self._renew_if_cancelled)
         look = Tick(1.0, self._look_for_ended)
-        ticks = [self._renewal, cancel_check, look, *Maintenance(engine).ticks]
+        self._limits = engine.limits
+        self._noting = Tick(1.0, self._note_limits)
+        ticks = [self._renewal, self._noting, cancel_check, look, *Maintenance(engine).ticks]
         super().__init__(ticks, "Running jobs run on; trying again.")
         self._started_at = int(time.time() * 1000)
         self._is_stopping = False
@@ -75,6 +79,12 @@ class Heartbeat(RedisTicks):
             self._leases.forget(self._config.worker)
         except JobQueueError as error:
             logger.warning("The worker's record stays for ten minutes: %s", error)
+
+    def _note_limits(self) -> None:
+        """Store once what limits the code of this worker has."""
+        tasks = paths.registered().items()
+        self._limits.set_limits({path: limits.numbers_of(task) for path, task in tasks})
+        self._noting.due = math.inf
 
     def _look_for_ended(self) -> None:
         self.has_ended, self.has_ledger = self._unsettled.look()

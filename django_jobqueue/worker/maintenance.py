@@ -9,6 +9,7 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.engine.queues import PROMOTED, Page
 from django_jobqueue.worker.ticks import Tick
 
+ADMIT_EVERY = 1.0  # seconds
 REAP_EVERY = 5.0  # seconds; a sixth of the lease if that is shorter
 # Bounds, in seconds, of the reaper's wait after an outage (engine/lua/jobs/reap.lua).
 REAP_GRACE = (2.0, 12.0)
@@ -33,6 +34,7 @@ class Maintenance:
         self._sum = Tick(SUM_EVERY, self.sum)
         self.ticks = [
             Tick(1.0, self.promote),
+            Tick(ADMIT_EVERY, self._admit),
             self._reap,
             self._trim,
             self._sum,
@@ -42,6 +44,9 @@ class Maintenance:
 
     def promote(self) -> bool:
         return self._engine.queues.promote() >= PROMOTED
+
+    def _admit(self) -> None:
+        self._engine.limits.admit()
 
     def reap(self) -> bool:
         # After a failure the walk begins again: the first page decides whether to wait.

@@ -36,7 +36,7 @@ def job_in(engine: Engine, make_job: Make) -> Callable[..., str]:
 
 
 def park(engine: Engine, job_id: str, queue: str) -> None:
-    """Make a queued job wait, as a full concurrency key will."""
+    """Make a queued job wait for something that is no key."""
     client, keys = engine.client.redis, engine.client.keys
     place = client.zscore(keys("queued", queue), job_id) or 0
     client.zrem(keys("queued", queue), job_id)

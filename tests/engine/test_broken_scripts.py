@@ -34,6 +34,7 @@ from tests.support.places import (
     RETRIED,
     claimed,
     finish,
+    nothing,
     places,
     record,
 )
@@ -354,7 +355,132 @@ def test_no_end_of_a_durable_job_goes_unnoted(fragile: Engine) -> None:
             assert fragile.unsettled.count() or not is_final, f"broken at command {at}"
 
 
+def full_key(call: Callable[[Engine, Job, list[str]], object], mode: str = "w") -> Case:
+    """Return the case of a call about a running job whose key one more job waits for."""
+
+    def prepare(engine: Engine) -> Call:
+        limits = (f"1{mode}:k", "2w:other")
+        first, slot = add(engine, limits=limits), Slot("worker-1", "0.0")
+        job = claimed(engine, slot)
+        assert job.id == first
+        ids = [first, add(engine, limits=("1w:k",))]
+        nothing(engine, Slot("worker-2", "0.0"))
+        return again(Slot("worker-1", "0.0"), lambda slot: call(engine, job, ids))
+
+    return prepare
+
+
+CASES |= {
+    "end_with_waiting_jobs": full_key(
+        lambda engine, job, _: engine.claims.finish(Slot("worker-1", "0.0"), job, DONE, [])
+    ),
+    "retry_with_waiting_jobs": full_key(
+        lambda engine, job, _: engine.claims.finish(Slot("worker-1", "0.0"), job, RETRIED, [])
+    ),
+    "release_with_waiting_jobs": full_key(
+        lambda engine, job, _: engine.leases.release_slot(
+            Slot("worker-1", "0.0"), lost=True, reason="killed_9"
+        )
+    ),
+    "cancellation_of_a_waiting_job": full_key(lambda engine, _, ids: engine.jobs.cancel(ids[1])),
+}
+
+
+@case
+def claim_of_jobs_with_a_key(engine: Engine) -> Call:
+    """The second one is parked, the third starts."""
+    add(engine, limits=("1w:k",))
+    claimed(engine, Slot("worker-2", "0.0"))
+    for keys in (("1w:free", "1w:k"), ("1w:other", "2w:more")):
+        add(engine, limits=keys)
+    return again(Slot("worker-1", "0.0"), lambda slot: engine.claims.claim(slot, ["default"]))
+
+
+def rated(call: Callable[[Engine, str], object]) -> Case:
+    """Return the case of a call about a job that waits for a rate, and may start now.
+
+    A call that breaks may use up a start, so there is another one.
+    """
+
+    def prepare(engine: Engine) -> Call:
+        for number in range(2):
+            add(engine, limits=("2r60000.2:k",))
+            claimed(engine, Slot("worker-2", f"{number}.0"))
+        job_id = add(engine, limits=("2r60000.2:k",))
+        nothing(engine, Slot("worker-2", "2.0"))
+        Clock(engine).move(61)
+        engine.leases.renew("worker-2", {})
+        return again(Slot("worker-1", "0.0"), lambda slot: call(engine, job_id))
+
+    return prepare
+
+
+CASES |= {
+    "claim_by_a_rate": rated(lambda engine, _: engine.claims.claim(MINE, ["default"])),
+    "promotion_by_a_rate": rated(lambda engine, _: engine.queues.promote()),
+}
+
+
+@case
+def claim_that_a_rate_delays(engine: Engine) -> Call:
+    for _ in range(3):
+        add(engine, limits=("1r60000.1:k",))
+    claimed(engine, Slot("worker-2", "0.0"))
+    return again(Slot("worker-1", "0.0"), lambda slot: engine.claims.claim(slot, ["default"]))
+
+
+@case
+def claim_of_a_job_to_skip(engine: Engine) -> Call:
+    add(engine, limits=("1w:k",))
+    claimed(engine, Slot("worker-2", "0.0"))
+    for keys in (("1s:k",), ()):
+        add(engine, limits=keys)
+    return again(Slot("worker-1", "0.0"), lambda slot: engine.claims.claim(slot, ["default"]))
+
+
+def admitted(call: Callable[[Engine, str], object]) -> Case:
+    """Return the case of a call about an admitted job, behind which another one waits."""
+
+    def prepare(engine: Engine) -> Call:
+        slot = Slot("worker-1", "0.0")
+        _, second, _ = (add(engine, limits=("1w:k",)) for _ in range(3))
+        job = claimed(engine, slot)
+        nothing(engine, Slot("worker-2", "0.0"))
+        finish(engine, slot, job)
+        assert record(engine, second)["parked"] == "k"
+        return lambda: call(engine, second)
+
+    return prepare
+
+
+CASES |= {
+    "cancellation_of_an_admitted_job": admitted(lambda engine, id: engine.jobs.cancel(id)),
+    "claim_of_an_admitted_job": admitted(lambda engine, _: claimed(engine, MINE)),
+    "maintenance_of_keys": admitted(lambda engine, _: engine.limits.admit()),
+}
+
+
+@case
+def enqueue_behind_waiting_jobs(engine: Engine) -> Call:
+    for _ in range(2):
+        add(engine, limits=("1w:k",))
+    claimed(engine, Slot("worker-2", "0.0"))
+    nothing(engine, Slot("worker-2", "1.0"))
+    job = new_job(new_id(), "b", "a.b", b"payload", limits=("1w:free", "1w:k"))
+    return lambda: engine.jobs.enqueue([job])
+
+
+@case
+def enqueue_that_cancels_older_ones(engine: Engine) -> Call:
+    for given in ({}, {}, {"queue": "b"}, {"due": timedelta(hours=1)}):
+        add(engine, limits=("1o:k",), **given)
+    job = new_job(new_id(), "b", "a.b", b"payload", limits=("1o:k",), tags=("t",))
+    return lambda: engine.jobs.enqueue([job])
+
+
 STORE = {
+    "enqueue_behind_waiting_jobs",
+    "enqueue_that_cancels_older_ones",
     "enqueue",
     "enqueue_unique",
     "fire",
@@ -411,6 +537,9 @@ def test_the_same_call_again_completes_a_broken_one(fragile: Engine, name: str) 
         call()
         if name == "deletion":  # what is half gone is found when its retention ends
             trim_all(fragile)
+        if "waiting" in name or "admitted" in name:  # a place that nobody took: see maintenance
+            Clock(fragile).move(2)
+            fragile.limits.admit()
         found = [sorted(states(fragile, before).values(), key=str), _shape(fragile)]
         assert found == wanted, f"broken at command {at}"
         fragile.queues.reap(**REAP)  # drops locks that nobody holds any more
@@ -453,6 +582,7 @@ def end_all(engine: Engine) -> None:
     for _ in range(3):
         Clock(engine).move(1800)
         engine.queues.reap(**REAP)
+        engine.limits.admit()
         slot = Slot("worker-9", "0.0")
         while isinstance(job := engine.claims.claim(slot, [ALL_QUEUES]), Job):
             finish(engine, slot, job, FAILED)

@@ -18,6 +18,7 @@ READING = {"get_cached", "get_job"}
 OTHERS = {"acl_missing", "attach", "forget_worker"}
 # Arguments that would work if the script were not refused.
 GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
+    "admit": ([], {"limit": 1}),
     "cancel": ([], {"id": "x", "reason": "cancelled"}),
     "cancel_tagged": ([], {"tag": "t", "before": "", "limit": 10, "reason": "cancelled"}),
     "claim": (["default"], {"worker": "w", "slot": "s", "nonce": "n", "lease": 1000}),
@@ -43,6 +44,7 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "resume": ([], {"queue": "default"}),
     "run_now": (["y", "default", "a.b", 0, "", b"1.x.{}", 0], {"name": "n"}),
     "settle": ([], {"id": "x", "round": 1, "state": "failed", "result": "", "reason": ""}),
+    "set_limits": (["a.b", "1w"], {"queues": "mail 1 "}),
     "sum": ([], {"interval": 1}),
     "trim": (["failed", 1, 1], {"first": "", "limit": 1}),
 }

@@ -11,6 +11,7 @@ from django_jobqueue.admin import display
 from django_jobqueue.admin.jobs import actions
 from django_jobqueue.conf import NAMES, Options
 from django_jobqueue.engine import jobs
+from django_jobqueue.flow import key_templates
 from django_jobqueue.jobs import envelope, job, payload, redaction, text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +44,7 @@ CAPS = {
     ),
     "tags of a job": envelope.MAX_TAGS,
     "length of a tag": envelope.MAX_TAG,
+    "length of a key of a limit or a rate": key_templates.MAX_KEY,
     "`Retry(after=…)`": exceptions.YEAR,
     "`backoff`": retry.MAX_DELAY,
     "value shown": display.LONGEST,
@@ -57,6 +59,7 @@ LISTED = {
     "MAX_BITS",
     "MAX_DELAY",
     "MAX_DEPTH",
+    "MAX_KEY",
     "MAX_LINE",
     "MAX_LINES",
     "MAX_METADATA",

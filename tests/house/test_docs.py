@@ -276,6 +276,7 @@ def test_settings_page_has_all_options_and_their_defaults() -> None:
     defaults = {field.name.upper(): field.default for field in fields(conf.Options)}
     defaults["RETENTION"] = conf.DEFAULT_RETENTION
     defaults["RETENTION_COUNT"] = conf.DEFAULT_RETENTION_COUNT
+    defaults["LIMITS"] = {}
     assert list(rows) == list(defaults) == list(conf.NAMES)
     assert {name: ast.literal_eval(text) for name, text in rows.items()} == defaults
 

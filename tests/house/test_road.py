@@ -38,6 +38,7 @@ BESIDE = {
     "jobs/prepared.py": "makes a job's result when it is looked at",
     "jobs/envelope.py": "asks whether the job has tags or expires",
     "jobs/record_fields.py": "says how each field of a record is read",
+    "jobs/new_record.py": "says which fields a new record has",
     "jobs/phrases.py": "puts the words of a page",
     "diagnosis/": "says why the job is not running",
     "steering/": "says what the buttons of the page do",

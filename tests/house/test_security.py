@@ -86,7 +86,14 @@ def test_the_user_may_run_what_the_code_runs_and_nothing_else(
 def test_rights_are_asked_for_all_commands_of_the_scripts() -> None:
     """But for TIME, which has no key: a script without it fails before its first write."""
     with_key = {name for names in COMMANDS.values() for name in names.split()}
-    mentioned = {"LIMIT", "LT", "NX", "WITHSCORES", "WRONGTYPE"}  # words of commands and errors
+    mentioned = {
+        "LIMIT",
+        "LT",
+        "NX",
+        "WITHSCORES",
+        "WRONGTYPE",
+        "XX",
+    }  # words of commands and errors
     assert with_key == in_lua() - mentioned - {"TIME"}
 
 

@@ -20,7 +20,7 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone, translation
 
-from django_jobqueue import Cancel, JobContext, Retry, compat, task, track
+from django_jobqueue import Cancel, JobContext, Limit, Retry, compat, task, track
 
 
 def note(path: str, line: str) -> None:
@@ -67,6 +67,11 @@ def fail_twice(path: str) -> str:
 @task(max_attempts=3, backoff=0.05, no_retry_for=[KeyError])
 def fail_for_good() -> None:
     raise KeyError("never again")
+
+
+@task(concurrency=[Limit(5, key="few"), Limit(2, key="{n}", when="skip")])
+def few(n: int) -> int:
+    return n
 
 
 @task(takes_context=True)

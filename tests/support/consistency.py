@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.keys import INDEX_OF, INDEXES, JOB_PARTS, KINDS
 from django_jobqueue.jobs.states import FINAL, State
+from tests.support.limited import limited
 
-LONG = ("task", "schedule", "tags")  # names that people give
+LONG = ("task", "schedule", "tags", "limits", "parked")  # names that people give
 
 
 def assert_consistent(engine: Engine, *, remains: bool = False) -> None:
@@ -35,7 +36,7 @@ def _violations(engine: Engine, remains: bool) -> Iterator[str]:
         actual = client.type(key).decode().upper()
         if actual != KINDS[kind].type:
             yield f"{key!r}: is a {actual}, not a {KINDS[kind].type}"
-        if kind not in ("minute", "hour", "cached") and client.ttl(key) != -1:
+        if kind not in ("minute", "hour", "cached", "starts") and client.ttl(key) != -1:
             yield f"{key!r}: has a time to live"
     yield from _jobs(engine, names, remains)
     yield from _slots(engine, names)
@@ -78,6 +79,7 @@ def _jobs(engine: Engine, names: dict[str, list[str]], remains: bool) -> Iterato
     yield from _failed(engine, names, records, remains)
     yield from _tagged(engine, names, records, remains)
     yield from _locked(engine, names, records, remains)
+    yield from limited(engine, names, records, remains)
 
 
 def _is_in_place(found: list[tuple[str, str]], state: str, queue: str, remains: bool) -> bool:

@@ -160,6 +160,7 @@ def test_sound_options_have_no_faults() -> None:
         "UNKNOWN_TASK_GRACE": 0,
         "RETENTION": {"succeeded": 0.5, "failed": timedelta(days=3650)},
         "RETENTION_COUNT": 0,
+        "LIMITS": {"mail": 5},
         "LEDGER_RETENTION": timedelta(days=1),
     }
     assert set(given) == set(NAMES)

@@ -1,6 +1,6 @@
 -- Cancel a job, or the one that stands for it: at once if it has not started, else by telling its
 -- worker.
--- Moves: scheduled, queued, waiting -> cancelled
+-- Moves: scheduled, queued, waiting -> cancelled; waiting -> queued (admitted)
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
 --   epoch   name of the keys that the process is attached to

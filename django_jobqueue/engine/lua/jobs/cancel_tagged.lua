@@ -1,5 +1,5 @@
 -- Cancel the jobs of a tag as cancel does, those stored last first, in calls of one page each.
--- Moves: scheduled, queued, waiting -> cancelled
+-- Moves: scheduled, queued, waiting -> cancelled; waiting -> queued (admitted)
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
 --   epoch   name of the keys that the process is attached to

@@ -1,6 +1,7 @@
 -- Give a slot the next job of its queues, with a lease and a new fence.
 -- Moves: queued -> running; scheduled -> queued (due jobs); queued -> failed (damaged jobs);
---   queued -> cancelled (jobs that have expired);
+--   queued -> cancelled (jobs that have expired, or are skipped); queued -> waiting (a full key);
+--   waiting -> queued (admitted);
 --   running -> queued, failed (recovered too often), cancelled (a cancel was requested): the
 --   job that a lost process of this slot had claimed
 -- KEYS: the prefix of all keys of the alias

@@ -1,6 +1,6 @@
 -- Remove a job that is not running, with all its keys. A durable job stays until its value is in
 -- its row.
--- Moves: any state but running -> nothing
+-- Moves: any state but running -> nothing; waiting -> queued (admitted)
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
 --   epoch  name of the keys that the process is attached to
@@ -9,8 +9,8 @@
 --     error DETACHED
 -- Atomic: a claim in between would run a job without its arguments
 
-local state, queue, task, round, tags, unique =
-  fields_of(id, 'state', 'queue', 'task', 'round', 'tags', 'unique')
+local state, queue, task, round, tags, unique, limits =
+  fields_of(id, 'state', 'queue', 'task', 'round', 'tags', 'unique', 'limits')
 if not state then return {} end
 if state == 'running' then return {state, state} end
 if is_value_unsettled(id, state, round) then return {state, 'unsettled'} end
@@ -18,5 +18,5 @@ if round and not is_final(state) then
   allow_at_maxmemory()
   note_unsettled(id, round, 'cancelled', 'deleted', now())
 end
-delete_job(id, queue, state, task, tags, unique)
+delete_job(id, queue, state, task, tags, unique, limits)
 return {state, ''}

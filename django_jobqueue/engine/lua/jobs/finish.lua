@@ -1,5 +1,6 @@
 -- Finish a run, and claim the slot's next job in the same call.
--- Moves: running -> succeeded, failed, cancelled, scheduled (retry, delayed release), queued
+-- Moves: running -> succeeded, failed, cancelled, scheduled (retry, delayed release), queued;
+--   waiting -> queued (admitted to the place of the run)
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
 --   epoch      name of the keys that the process is attached to; with another, nothing is claimed
@@ -31,8 +32,8 @@ local wrong = not is_first_success and bad_end(outcome, delay, error)
   or not is_claim(worker, slot, nonce, lease) and bad_word_of_claim(worker, slot, nonce, lease)
 if wrong then return wrong end
 local t, reply = now(), 'ok'
-local state, current, queue, cancel, round, unique =
-  fields_of(id, 'state', 'fence', 'queue', 'cancel', 'round', 'unique')
+local state, current, queue, cancel, round, unique, limits =
+  fields_of(id, 'state', 'fence', 'queue', 'cancel', 'round', 'unique', 'limits')
 if state ~= 'running' or current ~= fence then
   reply = refuse(id, fence, worker, nonce, outcome, error, t)
 elseif is_first_success then
@@ -44,6 +45,7 @@ elseif is_first_success then
   call('HSET', key('job', id), 'state', 'succeeded', 'finished_at', t, 'score', '')
   if unique then leave_lock(id, unique) end
   call('ZREM', key('leases', queue), id)
+  if limits then leave_places(id, limits, t) end
   count('succeeded', queue, t, 1)
 else
   reply = end_run(id, queue, fence, worker, outcome, result, reason, error, delay, cached, cancel,

@@ -1,5 +1,5 @@
 -- Make due jobs claimable, those of paused queues too.
--- Moves: scheduled -> queued
+-- Moves: scheduled -> queued; waiting -> queued (for a rate whose time has come)
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
 --   epoch  name of the keys that the process is attached to
@@ -10,4 +10,7 @@
 local wrong = bad_number('limit', limit)
 if wrong then return wrong end
 allow_at_maxmemory()
-return (promote(now(), tonumber(limit)))
+local t = now()
+local handled = promote(t, tonumber(limit))
+if call('HGET', PREFIX .. 'meta', 'rated') then admit_rates(t) end
+return handled

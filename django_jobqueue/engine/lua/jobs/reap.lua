@@ -2,7 +2,7 @@
 -- a page of all queues. The job of a process whose worker still runs is recovered at once: see
 -- release_slot.
 -- Moves: running -> queued (with its old score), running -> failed (recovered too often),
---   running -> cancelled (a cancel was requested)
+--   running -> cancelled (a cancel was requested); waiting -> queued (admitted)
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
 --   epoch      name of the keys that the process is attached to

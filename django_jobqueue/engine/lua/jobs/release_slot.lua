@@ -1,6 +1,6 @@
 -- Release the job of a slot whose process has ended.
 -- Moves: running -> queued, running -> failed (recovered too often),
---   running -> cancelled (a cancel was requested)
+--   running -> cancelled (a cancel was requested); waiting -> queued (admitted)
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
 --   worker  id of the worker
@@ -22,7 +22,7 @@ local state
 if id and runs_under(id, fence) then
   state = recover(id, queue, now(), tonumber(lost), reason)
 elseif id and field_of(id, 'state') ~= 'running' then
-  call('ZREM', key('leases', queue), id) -- there if an earlier call broke
+  leave_lease(id, queue, now()) -- there if an earlier call broke
 end
 call('HDEL', slots, slot)
 return state and {id, state} or {}

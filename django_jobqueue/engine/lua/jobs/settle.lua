@@ -1,6 +1,6 @@
 -- Set a durable job that does not run to the state in which its row in the database is final.
 -- Moves: scheduled, queued, waiting -> succeeded, failed, cancelled;
---   succeeded, failed, cancelled -> another of them
+--   succeeded, failed, cancelled -> another of them; waiting -> queued (admitted)
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
 --   epoch   name of the keys that the process is attached to
@@ -15,13 +15,14 @@
 local wrong = bad_number('round', round)
   or not is_final(state) and bad_argument('state', state, 'succeeded, failed or cancelled')
 if wrong then return wrong end
-local before, queue, task, known, attempts, unique =
-  fields_of(id, 'state', 'queue', 'task', 'round', 'attempts', 'unique')
+local before, queue, task, known, attempts, unique, parked =
+  fields_of(id, 'state', 'queue', 'task', 'round', 'attempts', 'unique', 'parked')
 if not before then return {} end
 if known ~= round or before == 'running' then return {before, before} end
 allow_at_maxmemory()
 if before == state then
   leave_other_indexes(id, queue, state, task)
+  if parked then leave_key(id, parked, now()) end
   return {before, before}
 end
 local t = now()
@@ -31,5 +32,6 @@ else call('UNLINK', key('result', id)) end
 to_final(id, queue, state, t, 'reason', reason, 'attempts', attempts or '1')
 if unique then leave_lock(id, unique) end
 leave_index(id, queue, before, task)
+if parked then leave_key(id, parked, t) end
 if not is_final(before) then note_ended(id, t) end
 return {before, state}

@@ -1,5 +1,6 @@
 -- Store the job of a schedule for a nominal time, unless that time was handled before.
--- Moves: nothing -> queued, nothing -> scheduled
+-- Moves: nothing -> queued, scheduled, waiting (its key has waiting jobs);
+--   scheduled, queued, waiting -> cancelled (older jobs of its key); waiting -> queued (admitted)
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
 --   epoch    name of the keys that the process is attached to

@@ -55,7 +55,8 @@ local function take(queue, room, worker, slot, nonce, lease, t)
     for at = 1, #flat, 2 do job[flat[at]] = flat[at + 1] end
     if job.state ~= 'queued' then
       correct_index(id, 'queued', queue, t)
-    elseif not (job.expires and end_if_expired(id, queue, job, t)) then
+    elseif not (job.expires and end_if_expired(id, queue, job, t))
+      and not (job.limits and lacks_place(id, queue, score, job, t)) then
       local reply = start(id, queue, score, worker, slot, nonce, lease, t, job, flat)
       return reply, corrected, second
     end
@@ -89,10 +90,12 @@ local function claim(epoch, worker, slot, nonce, lease, queues, t)
   for at, name in ipairs(queues) do
     paused[at] = 'paused:' .. (name == '*' and 'default' or name)
   end
-  -- What is seldom true shares one read: another epoch, a job that is due, a queue that is paused.
-  local flags = call('HMGET', PREFIX .. 'meta', 'epoch', 'due', unpack(paused))
-  local current, due = unpack(flags)
+  -- What is seldom true shares one read: another epoch, a job that is due, a queue that is paused
+  -- or limited, a rate whose time has come.
+  local flags = call('HMGET', PREFIX .. 'meta', 'epoch', 'due', 'limits', 'rated', unpack(paused))
+  local current, due, limited, rated = unpack(flags)
   if current ~= epoch then return nil end
+  if limited or rated then room = room - look_at_limits(limited, rated, queues, flags, t) end
   if due and tonumber(due) <= tonumber(t) then
     local handled
     handled, due = promote(t, MAX_MOVES)
@@ -100,7 +103,7 @@ local function claim(epoch, worker, slot, nonce, lease, queues, t)
   end
   for at, name in ipairs(queues) do
     local reply, moves
-    if not flags[at + 2] then
+    if not flags[at + 4] then
       local queue = name == '*' and 'default' or name
       reply, moves = take(queue, math.max(1, room), worker, slot, nonce, lease, t)
       room = room - moves
@@ -111,6 +114,9 @@ local function claim(epoch, worker, slot, nonce, lease, queues, t)
     end
     if reply then return reply end
   end
+  -- Ids that could not run may have made room for others, also in queues that were tried before.
+  if room < MAX_MOVES and has_work(queues) then return {'more'} end
+  if rated or room < MAX_MOVES then due = soonest_of(due) end
   -- The tokens are void now: with them, the slot's next wait would end at once.
   for _, name in ipairs(queues) do
     call('DEL', key('wake', name))

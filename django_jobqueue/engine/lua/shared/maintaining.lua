@@ -90,12 +90,12 @@ local function trim_state(queue, state, kept_for, most, t, room)
   end
   local gone, early = 0, 0
   for at, id in ipairs(ids) do
-    local current, task, tags, round, unique =
-      fields_of(id, 'state', 'task', 'tags', 'round', 'unique')
+    local current, task, tags, round, unique, limits =
+      fields_of(id, 'state', 'task', 'tags', 'round', 'unique', 'limits')
     if not is_value_unsettled(id, current, round) then
       if current and current ~= state then correct_index(id, state, queue, t)
       else
-        local window = delete_job(id, queue, state, task, tags, unique)
+        local window = delete_job(id, queue, state, task, tags, unique, limits)
         if window and window > tonumber(t) then count_total('windows_cut') end
       end
       gone = gone + 1

@@ -9,7 +9,7 @@ end
 -- Returns when a known job was stored, after adding its index if the call that stored it broke.
 local function complete(id, state, due, t)
   local queue, enqueued_at = fields_of(id, 'queue', 'enqueued_at')
-  local waits = state == 'queued' or state == 'scheduled'
+  local waits = state == 'queued' or state == 'scheduled' or state == 'waiting'
   if queue and waits and not call('ZSCORE', key(state, queue), id) then
     if state == 'scheduled' and due ~= '' then
       local at = due_at(due, t)

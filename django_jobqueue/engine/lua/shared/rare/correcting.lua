@@ -6,28 +6,13 @@ local function ensure_hash(name)
   if call('TYPE', name).ok ~= 'hash' then call('UNLINK', name) end
 end
 
--- Sees to it that the index of a job's state holds it.
-local function ensure_index(id, queue, state, t)
-  local index, score = key(state == 'running' and 'leases' or state, queue), t
-  if call('ZSCORE', index, id) then return end
-  if state == 'queued' or state == 'waiting' then
-    local last, priority = fields_of(id, 'score', 'priority')
-    score = tonumber(last) or next_score(priority)
-    note_work(queue, t)
-  elseif state == 'scheduled' then
-    note_due(queue, t)
-  end
-  call('ZADD', index, score, id)
-end
-
 -- Handles an id that an index holds though the record has another state: a script broke between
 -- the two, or the record is damaged. The id leaves the index once the right one holds it. A record
 -- without a known state becomes failed, where people see it.
 local function correct_index(id, index, queue, t)
   local state, own_queue, enqueued_at, round =
     fields_of(id, 'state', 'queue', 'enqueued_at', 'round')
-  local states = ' scheduled queued waiting running succeeded failed cancelled '
-  if state and own_queue and string.find(states, ' ' .. state .. ' ', 1, true) then
+  if is_known(state) and own_queue then
     ensure_index(id, own_queue, state, t)
   else
     ensure_hash(key('job', id))
@@ -40,7 +25,7 @@ local function correct_index(id, index, queue, t)
   end
   local task = index == 'failed' and field_of(id, 'task')
   if task then leave_failed(id, task) end
-  call('ZREM', key(index, queue), id)
+  if index == 'leases' then leave_lease(id, queue, t) else call('ZREM', key(index, queue), id) end
 end
 
 -- Moves due jobs of a queue. Returns how many ids it handled.

@@ -45,8 +45,8 @@ end
 -- Cancels a job, or tells its worker to end it. Returns its state before, and now; nil if it is
 -- unknown.
 local function cancel_job(id, reason, t)
-  local state, queue, worker, task, round, unique =
-    fields_of(id, 'state', 'queue', 'worker', 'task', 'round', 'unique')
+  local state, queue, worker, task, round, unique, parked =
+    fields_of(id, 'state', 'queue', 'worker', 'task', 'round', 'unique', 'parked')
   if not state then return nil end
   allow_at_maxmemory()
   if state == 'running' then
@@ -56,11 +56,15 @@ local function cancel_job(id, reason, t)
     return state, state
   end
   if state == 'cancelled' then leave_other_indexes(id, queue, state, task) end
-  if is_final(state) then return state, state end
+  if is_final(state) then
+    if parked then leave_key(id, parked, t) end
+    return state, state
+  end
   if round then note_unsettled(id, round, 'cancelled', reason, t) end
   to_final(id, queue, 'cancelled', t, 'reason', reason)
   if unique then leave_lock(id, unique) end
   leave_index(id, queue, state)
+  if parked then leave_key(id, parked, t) end
   note_ended(id, t)
   return state, 'cancelled'
 end
@@ -68,9 +72,10 @@ end
 -- Removes a job with all its keys. A final job leaves its index last, where trim finds it if the
 -- script breaks; another one leaves it first, so that no slot claims what is half gone. Returns
 -- when the window of its lock would have ended; nil if it had none.
-local function delete_job(id, queue, state, task, tags, unique)
+local function delete_job(id, queue, state, task, tags, unique, limits)
   local final = is_final(state)
   if not final then leave_index(id, queue, state) end
+  if limits then leave_limits(id, limits, final) end
   if state == 'failed' and task then leave_failed(id, task) end
   if tags then leave_tags(id, tags) end
   local window = unique and leave_unique(id, unique) or nil

@@ -18,8 +18,8 @@ end
 -- Ends a run, and moves its job. Returns the reply to finish.
 local function end_run(id, queue, fence, worker, outcome, result, reason, error, delay, cached,
   cancel, untold, round, settled, t)
-  local attempts, attempted_at, held_since, score, priority, unique =
-    fields_of(id, 'attempts', 'attempted_at', 'held_since', 'score', 'priority', 'unique')
+  local attempts, attempted_at, held_since, score, priority, unique, limits = fields_of(id,
+    'attempts', 'attempted_at', 'held_since', 'score', 'priority', 'unique', 'limits')
   attempts = tonumber(attempts) or 0
   local fields = {'attempts', int(attempts + (outcome == 'released' and 0 or 1))}
   local reply, is_first = 'ok', string.sub(fence, 1, 2) == '1-'
@@ -47,6 +47,7 @@ local function end_run(id, queue, fence, worker, outcome, result, reason, error,
     if unique then leave_lock(id, unique) end
   end
   call('ZREM', key('leases', queue), id)
+  if limits then leave_places(id, limits, t) end
   append_attempt(id, attempts + 1, fence, worker, attempted_at, t, outcome, error)
   if outcome ~= 'released' and outcome ~= 'cancelled' then count(outcome, queue, t, 1) end
   if settled == 'stale' then count_stale(queue, t) end
@@ -66,9 +67,11 @@ end
 -- Adds what an earlier call of a run may have left out when it broke: the job has left the state
 -- `running` since then.
 local function complete_finish(id, queue, fence, worker, outcome, error, t)
-  local state, attempts, attempted_at = fields_of(id, 'state', 'attempts', 'attempted_at')
+  local state, attempts, attempted_at, limits =
+    fields_of(id, 'state', 'attempts', 'attempted_at', 'limits')
   allow_at_maxmemory()
   call('ZREM', key('leases', queue), id)
+  if limits then leave_places(id, limits, t) end
   if state == 'succeeded' and not attempts then return end -- its run needs no record
   if has_record(id, fence) then return end
   append_attempt(id, math.max(1, tonumber(attempts) or 1), fence, worker, attempted_at, t, outcome,

@@ -6,8 +6,8 @@
 -- that comes late does not take this for its own work. Returns the job's state now.
 local function recover(id, queue, t, lost, reason)
   local recoveries, max_recoveries, score, attempts, fence, worker, attempted_at, priority, cancel,
-    round, unique = fields_of(id, 'recoveries', 'max_recoveries', 'score', 'attempts', 'fence',
-      'worker', 'attempted_at', 'priority', 'cancel', 'round', 'unique')
+    round, unique, limits = fields_of(id, 'recoveries', 'max_recoveries', 'score', 'attempts',
+      'fence', 'worker', 'attempted_at', 'priority', 'cancel', 'round', 'unique', 'limits')
   recoveries = (tonumber(recoveries) or 0) + lost
   local ended = int(run_number(fence)) .. '-'
   local most = tonumber(max_recoveries) or DEFAULT_MAX_RECOVERIES
@@ -23,6 +23,7 @@ local function recover(id, queue, t, lost, reason)
     if unique then leave_lock(id, unique) end
   end
   call('ZREM', key('leases', queue), id)
+  if limits then leave_places(id, limits, t) end
   append_attempt(id, (tonumber(attempts) or 0) + 1, fence, worker, attempted_at, t,
     lost == 1 and 'recovered' or 'released', '-')
   if lost == 1 then

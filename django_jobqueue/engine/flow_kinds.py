@@ -1,0 +1,62 @@
+"""What a kind of key is, and the kinds that limits and rates need beside those of keys.py."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of key, for the reference page and the tests."""
+
+    type: str  # Redis type
+    of: str  # meaning of <name>; empty: the alias has one such key
+    holds: str
+    until: str  # lifetime
+
+
+FLOW_KINDS: dict[str, Kind] = {
+    "parked": Kind(
+        type="ZSET",
+        of="key of a limit",
+        holds="ids of the waiting jobs that found this key full; score as in queued",
+        until="the job is admitted or cancelled",
+    ),
+    "places": Kind(
+        type="ZSET",
+        of="key of a limit",
+        holds="ids of the running jobs of this key; score when they were claimed, in ms",
+        until="the lease of the job is taken away",
+    ),
+    "older": Kind(
+        type="ZSET",
+        of="key of a limit",
+        holds="ids of jobs that the next job of this key cancels; score (a number) in their order",
+        until="a newer one was stored, or the job is trimmed or deleted",
+    ),
+    "awaited": Kind(
+        type="ZSET",
+        of="",
+        holds="keys of limits with waiting jobs; score when maintenance looks next, in ms",
+        until="maintenance finds that none waits",
+    ),
+    "starts": Kind(
+        type="LIST",
+        of="key of a rate",
+        holds=(
+            "the last starts of its jobs, the latest at its end: per entry its last start, when "
+            "the rate would be used evenly until now (ms), and how many starts it stands for"
+        ),
+        until="twice the window of the rate has passed (TTL)",
+    ),
+    "rates": Kind(
+        type="ZSET",
+        of="",
+        holds="keys of rates with waiting jobs; score when the next one is to be admitted, in ms",
+        until="none waits",
+    ),
+    "limits": Kind(
+        type="HASH",
+        of="",
+        holds="path of a task → number and mode of each of its limits, as its workers have them",
+        until="for ever",
+    ),
+}
