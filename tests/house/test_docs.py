@@ -35,7 +35,10 @@ TUTORIAL = DOCS / "tutorial" / "homework.md"
 OTHER_TUTORIAL = DOCS / "tutorial" / "email.md"  # see test_email_tutorial.py
 OTHERS = {  # where pages come from, and what its code imports
     "Celery": {"celery"},
+    "Huey": {"huey"},
+    "RQ": {"django_rq", "rq"},
 }
+OF_BOTH = {"datetime", "django", "functools", "os", "requests", "shop"}
 FOLLOWED = [
     page
     for page in PAGES
@@ -124,19 +127,12 @@ def test_settings_lead_to_the_server(block: Block) -> None:
 @pytest.mark.parametrize("block", every_block("theirs"), ids=str)
 def test_code_for_other_queues_is_python_that_imports_them(block: Block) -> None:
     """It is not run: nobody needs to install them."""
-    names = [
-        module.split(".")[0]
-        for node in ast.walk(ast.parse(block.text))
-        for module in (
-            [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else []
-        )
-    ]
-    assert names
-    assert set(names) <= {*OTHERS[block.what], "django", "shop", "os", "functools", "requests"}
+    nodes = list(ast.walk(ast.parse(block.text)))
+    names = {each.module or "" for each in nodes if isinstance(each, ast.ImportFrom)}
+    names |= {one.name for each in nodes if isinstance(each, ast.Import) for one in each.names}
+    found = {name.partition(".")[0] for name in names} - OF_BOTH
+    assert found <= OTHERS[block.what], block
+    assert names, block
 
 
 def test_each_pattern_of_another_queue_has_ours_beside_it() -> None:
