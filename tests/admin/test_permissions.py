@@ -36,8 +36,9 @@ def posts(made: dict[str, str], schedule: str) -> list[tuple[str, dict[str, Any]
             form = {"action": f"{verb}_selected", "_selected_action": chosen[url], "index": "0"}
             found += [(url, form | YES), (f"{url}?q=a", form | YES | {"select_across": "1"})]
     for job_id in made.values():
-        for view in ("requeue", "run_now", "cancel", "delete", "change"):
+        for view in ("requeue", "run_now", "cancel", "delete", "change", "edit"):
             found.append((page_of("job", job_id, view), YES | {"state": "failed"}))
+    found.append((f"{JOBS}add/?task=tests.project.run_tasks.order", YES | {"arg_name": "x"}))
     found += [(page_of("queue", "default", view), YES) for view in ("pause", "resume", "empty")]
     found += [(page_of("schedule", schedule, view), YES) for view in ("run", "delete", "change")]
     return found

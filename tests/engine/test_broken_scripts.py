@@ -183,6 +183,19 @@ CASES |= {
 
 
 @case
+def edit_to_a_long_payload(engine: Engine) -> Call:
+    job_id = add(engine)
+    return lambda: engine.jobs.edit(job_id, b"payload", b"x" * 100)
+
+
+@case
+def edit_to_a_short_payload(engine: Engine) -> Call:
+    job_id = add(engine)
+    engine.jobs.edit(job_id, b"payload", b"x" * 100)
+    return lambda: engine.jobs.edit(job_id, b"x" * 100, b"short")
+
+
+@case
 def cancellation(engine: Engine) -> Call:
     job_id = add(engine, unique=f"{KEY} done")
     return lambda: engine.jobs.cancel(job_id)

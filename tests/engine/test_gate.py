@@ -23,6 +23,7 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "cancel_tagged": ([], {"tag": "t", "before": "", "limit": 10, "reason": "cancelled"}),
     "claim": (["default"], {"worker": "w", "slot": "s", "nonce": "n", "lease": 1000}),
     "delete": ([], {"id": "x"}),
+    "edit": ([], {"id": "x", "old": b"1.old.{}", "new": b"1.new.{}"}),
     "enqueue": (["y", "default", "a.b", 0, "", b"1.x.{}", 0], {}),
     "fire": (
         ["y", "default", "a.b", 0, "", b"1.x.{}", 0],

@@ -22,6 +22,7 @@ from django_jobqueue.admin.jobs import export, matching
 from django_jobqueue.admin.jobs.rows import JobRows
 from django_jobqueue.admin.links import list_url, page_link, page_url
 from django_jobqueue.admin.live import LiveModelAdmin
+from django_jobqueue.admin.run.edit import edit_view, first_line, may_edit
 from django_jobqueue.admin.run.view import run_url, runnable
 from django_jobqueue.admin.viewer import Viewer
 from django_jobqueue.exceptions import JobNotFound
@@ -156,7 +157,12 @@ class JobActionsMixin(LiveModelAdmin[Job]):
         apply(DELETE, queryset)
 
     def get_urls(self) -> list[URLPattern]:
-        return [*map(self._url, (REQUEUE, RUN_NOW, CANCEL)), *super().get_urls()]
+        edit = path(
+            "<path:object_id>/edit/",
+            self.admin_site.admin_view(self.edit_view),
+            name=f"{self.opts.app_label}_{self.opts.model_name}_edit",
+        )
+        return [edit, *map(self._url, (REQUEUE, RUN_NOW, CANCEL)), *super().get_urls()]
 
     def _url(self, action: JobAction) -> URLPattern:
         return path(
@@ -190,9 +196,36 @@ class JobActionsMixin(LiveModelAdmin[Job]):
 
     def _links(self, request: HttpRequest, row: Job) -> list[dict[str, Any]]:
         """Return the links to the forms with the job's arguments."""
-        if not Viewer(request.user).may("view_payload") or row.task not in runnable(request.user):
-            return []
-        return [{"text": _("Run as new"), "url": run_url(self.admin_site, row.task, row.id)}]
+        viewer, links = Viewer(request.user), []
+        if may_edit(viewer, row.snapshot):
+            text = _("Edit and requeue") if row.snapshot.state.is_final else _("Edit")
+            links.append({"text": text, "url": page_url(self.admin_site, Job, row.pk, "edit")})
+        if viewer.may("view_payload") and row.task in runnable(request.user):
+            url = run_url(self.admin_site, row.task, row.id)
+            links.append({"text": _("Run as new"), "url": url})
+        return links
+
+    def edit_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show the form of one job's arguments; the job's page says why there is none."""
+        job_id = unquote(object_id)
+        if not Viewer(request.user).may("edit_job"):
+            raise PermissionDenied
+        mine = self.for_request(request)
+        try:
+            row = mine.get_object(request, job_id)
+            return self.or_to_list(request, edit_view, self, row)
+        except (ValueError, TypeError, RecursionError) as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return HttpResponseRedirect(page_url(self.admin_site, Job, job_id))
+
+    def history_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show the history; what arguments were before takes the permission to see them."""
+        response = super().history_view(request, *args, **kwargs)
+        context = getattr(response, "context_data", None) or {}
+        if "action_list" in context and not Viewer(request.user).may("view_payload"):
+            for entry in context["action_list"]:
+                vars(entry).update(change_message=first_line(entry.change_message))
+        return response
 
     def _may(self, action: JobAction, request: HttpRequest) -> bool:
         if action in (REQUEUE, RUN_NOW):

@@ -1,0 +1,169 @@
+"""Edit the arguments of a job: who may, what it does, and what the history tells."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.jobs.job import Job, new_id
+from django_jobqueue.jobs.states import State
+from tests.admin.conftest import Seed
+from tests.project import run_tasks
+from tests.support import payloads
+from tests.support.pages import JOBS, page_of, said
+
+CLOSED = run_tasks.closed.module_path
+DISMISS = run_tasks.dismiss.module_path
+ORDER = run_tasks.order.module_path
+CALL = b'{"args":["Ada <b>"],"kwargs":{}}'
+ALL = ("view_job", "edit_job", "view_payload", "requeue_job")
+
+
+def opened(engine: Engine, job_id: str) -> Job:
+    job = engine.inspector.job(job_id)
+    job.open(engine.signer)
+    return job
+
+
+def edit(client: Client, job_id: str, **form: str) -> Any:
+    return client.post(page_of("job", job_id, "edit"), form, follow=True)
+
+
+def test_a_failed_job_runs_again_with_other_arguments(
+    staff: Any, engine: Engine, seed: Seed
+) -> None:
+    """Signed anew; the history has the difference, and the runs are kept."""
+    job_id = seed.failed(task=CLOSED, data=CALL)
+    client = staff(*ALL)
+    page = client.get(page_of("job", job_id)).content.decode()
+    assert f'href="{page_of("job", job_id, "edit")}">Edit and requeue</a>' in page
+    form = client.get(page_of("job", job_id, "edit"))
+    assert 'value="Ada &lt;b&gt;"' in form.content.decode()
+    answer = edit(client, job_id, arg_name="Bea")
+    assert answer.redirect_chain == [(page_of("job", job_id), 302)]
+    assert said(answer) == ["Edited: name"]
+    job = opened(engine, job_id)
+    assert (job.state, job.args, job.kwargs) == (State.QUEUED, [], {"name": "Bea"})
+    assert [run.outcome for run in job.runs] == ["failed", "requeued"]
+    entry = LogEntry.objects.get()
+    assert entry.object_id == job_id
+    assert entry.change_message == 'Edited: name\nname: "Ada <b>" → "Bea"'
+    history = client.get(page_of("job", job_id, "history")).content.decode()
+    assert "Ada &lt;b&gt;" in history
+
+
+@pytest.mark.parametrize("state", ["queued", "scheduled"])
+def test_a_waiting_job_keeps_its_place(staff: Any, engine: Engine, seed: Seed, state: str) -> None:
+    job_id = getattr(seed, state)(task=CLOSED, data=CALL)
+    client = staff("view_job", "edit_job", "view_payload")
+    assert ">Edit</a>" in client.get(page_of("job", job_id)).content.decode()
+    edit(client, job_id, arg_name="Bea")
+    job = opened(engine, job_id)
+    assert (job.state, job.kwargs) == (State(state), {"name": "Bea"})
+
+
+def test_metadata_stay(staff: Any, engine: Engine, seed: Seed) -> None:
+    data = b'{"args":["Ada"],"kwargs":{},"metadata":{"tenant":"7"}}'
+    job_id = seed.failed(task=CLOSED, data=data)
+    edit(staff(*ALL), job_id, arg_name="Bea")
+    assert opened(engine, job_id).metadata == {"tenant": "7"}
+
+
+@pytest.mark.parametrize("lacking", ALL)
+def test_each_permission_is_needed(staff: Any, engine: Engine, seed: Seed, lacking: str) -> None:
+    job_id = seed.failed(task=CLOSED, data=CALL)
+    client = staff(*(name for name in ALL if name != lacking))
+    assert client.get(page_of("job", job_id, "edit")).status_code == 403
+    assert edit(client, job_id, arg_name="Bea").status_code == 403
+    assert opened(engine, job_id).args == ["Ada <b>"]
+    assert not LogEntry.objects.exists()
+
+
+def test_a_running_job_is_not_edited(staff: Any, engine: Engine, seed: Seed) -> None:
+    job_id = seed.running(task=CLOSED, data=CALL)
+    client = staff(*ALL)
+    assert page_of("job", job_id, "edit") not in client.get(page_of("job", job_id)).content.decode()
+    assert edit(client, job_id, arg_name="Bea").status_code == 403
+
+
+def test_a_job_that_starts_meanwhile_keeps_its_arguments(
+    staff: Any, engine: Engine, seed: Seed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = seed.queued(task=CLOSED, data=CALL)
+    client = staff(*ALL)
+    plain = engine.jobs.__class__.edit
+
+    def late(self: Any, *given: Any) -> bool:
+        engine.claims.claim(seed.slot, ["default"])
+        return plain(self, *given)
+
+    monkeypatch.setattr(engine.jobs.__class__, "edit", late)
+    answer = edit(client, job_id, arg_name="Bea")
+    assert "It has begun to run" in answer.content.decode()
+    assert opened(engine, job_id).args == ["Ada <b>"]
+    assert not LogEntry.objects.exists()
+
+
+def test_secrets_are_kept_and_nowhere_told(
+    staff: Any, engine: Engine, make_job: Callable[..., str]
+) -> None:
+    call = {"args": ["Ada", 3, "1", "s"], "kwargs": {"password": "s3cret"}}
+    job_id = make_job(task=ORDER, data=json.dumps(call).encode())
+    client = staff(*ALL)
+    assert "s3cret" not in client.get(page_of("job", job_id, "edit")).content.decode()
+    form = {"arg_name": "Ada", "arg_many": "4", "arg_price": "1", "arg_size": '"s"'}
+    edit(client, job_id, **form)
+    kwargs = opened(engine, job_id).kwargs
+    assert (kwargs["password"], kwargs["many"]) == ("s3cret", 4)
+    edit(client, job_id, **form, arg_password="0ther")
+    assert opened(engine, job_id).kwargs["password"] == "0ther"
+    told = " ".join(LogEntry.objects.values_list("change_message", flat=True))
+    assert "many: 3 → 4" in told
+    assert "password: " in told
+    assert not {"s3cret", "0ther"} & set(told.replace('"', " ").split())
+
+
+def test_the_history_tells_arguments_only_to_who_may_see_them(
+    admin_client: Client, staff: Any, engine: Engine, seed: Seed
+) -> None:
+    job_id = seed.failed(task=CLOSED, data=CALL)
+    edit(admin_client, job_id, arg_name="Bea")
+    history = staff("view_job").get(page_of("job", job_id, "history")).content.decode()
+    assert "Edited: name" in history
+    assert "Ada" not in history
+    assert "Bea" not in history
+
+
+def test_wrong_arguments_are_told(staff: Any, engine: Engine, seed: Seed) -> None:
+    job_id = seed.failed(task=DISMISS, data=b'{"args":[1],"kwargs":{}}')
+    answer = edit(staff(*ALL), job_id, arg_user="x")
+    assert answer.context["form"].errors
+    assert opened(engine, job_id).args == [1]
+
+
+@pytest.mark.parametrize("data", [b'{"args":[1,2,3],"kwargs":{}}', b"[]"])
+def test_a_call_that_does_not_fit_leads_back(staff: Any, seed: Seed, data: bytes) -> None:
+    job_id = seed.failed(task=DISMISS, data=data)
+    answer = staff(*ALL).get(page_of("job", job_id, "edit"), follow=True)
+    assert answer.redirect_chain == [(page_of("job", job_id), 302)]
+    assert said(answer)
+
+
+def test_what_nobody_signed_is_not_edited(staff: Any, engine: Engine, seed: Seed) -> None:
+    job_id = seed.failed(task=CLOSED, data=CALL)
+    kept = payloads.read(engine, job_id)
+    payloads.put(engine, job_id, b"1.forged." + CALL)
+    answer = edit(staff(*ALL), job_id, arg_name="Bea")
+    assert answer.redirect_chain == [(JOBS, 302)]
+    assert said(answer)
+    assert payloads.read(engine, job_id) == b"1.forged." + CALL
+    payloads.put(engine, job_id, kept)
+
+
+def test_a_job_that_is_gone_is_told(admin_client: Client, engine: Engine) -> None:
+    answer = edit(admin_client, new_id(), arg_name="Bea")
+    assert "There is no such job any more." in said(answer)

@@ -1,0 +1,44 @@
+"""A durable job gets other arguments: in Redis and in its row, or in neither."""
+
+from django_jobqueue.engine.claims import Slot
+from django_jobqueue.jobs.states import State
+from django_jobqueue.ledger.record import job_of
+from django_jobqueue.steering.editing import edit_and_requeue
+from django_jobqueue.testing import drain
+from tests.support.ledger import Ledger, tasks
+from tests.support.places import claimed
+
+
+def test_row_is_edited_with_its_job(ledger: Ledger) -> None:
+    """What Redis loses is stored again with the new arguments."""
+    result = tasks.add.enqueue(1, 2)
+    engine = ledger.engine
+    engine.jobs.cancel(result.id)
+    ledger.reconcile()
+    job = engine.inspector.job(result.id)
+    job.open(engine.signer)
+    assert edit_and_requeue(engine, job, tasks.add, [3], {"b": 4})
+    row = ledger.row(result.id)
+    assert (row.state, row.round) == ("open", 2)
+    assert job_of(row).payload == engine.inspector.job(result.id).payload
+    engine.client.redis.flushall()
+    ledger.reconcile()
+    drain()
+    result.refresh()
+    assert (result.state, result.return_value) == (State.SUCCEEDED, 7)
+
+
+def test_row_of_a_job_that_runs_stays(ledger: Ledger) -> None:
+    result = tasks.add.enqueue(1, 2)
+    engine = ledger.engine
+    job = engine.inspector.job(result.id)
+    job.open(engine.signer)
+    before = ledger.row(result.id).record
+    run = claimed(engine, Slot("w", "0"))
+    assert not edit_and_requeue(engine, job, tasks.add, [3], {"b": 4})
+    assert ledger.row(result.id).record == before
+    engine.leases.release_slot(Slot("w", "0"), lost=False, reason="")
+    assert run.id == job.id
+    drain()
+    result.refresh()
+    assert result.return_value == 3
