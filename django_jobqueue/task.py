@@ -82,9 +82,9 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
         for name in ("retry_for", "no_retry_for"):
             object.__setattr__(self, name, task_options.exceptions(name, getattr(self, name)))
         object.__setattr__(self, "tags", task_options.tags(self))
+        object.__setattr__(self, "sensitive", task_options.argument_names(self.sensitive))
         object.__setattr__(self, "concurrency", limits.checked(self, self.concurrency))
         limits.checked_rate(self, self.rate)
-        object.__setattr__(self, "sensitive", task_options.argument_names(self.sensitive))
         if isinstance(self.backoff, list):
             object.__setattr__(self, "backoff", tuple(self.backoff))
         task_options.validate(self)

@@ -38,14 +38,19 @@ def names_in(template: str) -> list[str]:
     return [name for _, name, *_ in Formatter().parse(template) if name is not None]
 
 
-def check_names(template: str, where: str, function: Any, takes_context: bool) -> None:
-    """Raise InvalidTask for a template that names what is no argument of the function."""
-    parameters = signature_of(function, takes_context).parameters
+def check_names(template: str, where: str, task: Any) -> None:
+    """Raise InvalidTask for a template that names no argument of the task, or a sensitive one."""
+    parameters = signature_of(task.func, task.takes_context).parameters
     known = [name for name, one in parameters.items() if one.kind not in _STARRED]
     if missing := [name for name in names_in(template) if name not in known]:
         raise InvalidTask(
             f"{where}: key={template!r} names the argument {missing[0]!r}, which "
-            f"{function.__qualname__} does not have; it has: {', '.join(known) or 'none'}."
+            f"{task.func.__qualname__} does not have; it has: {', '.join(known) or 'none'}."
+        )
+    if hidden := [name for name in names_in(template) if name in task.sensitive]:
+        raise InvalidTask(
+            f"{where}: key={template!r} names the argument {hidden[0]!r}, which is sensitive: keys "
+            "stand in Redis and in the admin as they are."
         )
 
 

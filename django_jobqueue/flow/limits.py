@@ -73,7 +73,7 @@ def checked(task: Any, given: Any) -> tuple[Limit, ...]:
             "of its own."
         )
     for one in found:
-        key_templates.check_names(one.key, name, task.func, task.takes_context)
+        key_templates.check_names(one.key, name, task)
     return found
 
 
@@ -83,7 +83,7 @@ def checked_rate(task: Any, given: Any) -> None:
     if not isinstance(given, Rate | None):
         raise InvalidTask(f'{name}: rate={given!r} must be a Rate, such as Rate("100/m").')
     if given is not None:
-        key_templates.check_names(given.key, name, task.func, task.takes_context)
+        key_templates.check_names(given.key, name, task)
 
 
 def fill(job: Job, task: Any) -> None:

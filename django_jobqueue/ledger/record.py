@@ -29,6 +29,7 @@ FIELDS = (
     "tags",
     "expires",
     "unique",
+    "limits",
 )
 _BLANK = Job("", "")
 
@@ -64,7 +65,7 @@ def job_of(row: "Enqueued") -> Job:
         if name in found:
             setattr(job, name, found[name])
     job.state = State.QUEUED if job.due_at is None else State.SCHEDULED
-    job.tags = tuple(job.tags)
+    job.tags, job.limits = tuple(job.tags), tuple(job.limits)
     job.payload, job.round = found["payload"].encode(), row.round
     if row.round > 1:  # somebody wants it again, after all
         job.expires = ""

@@ -14,6 +14,7 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import NoJob, Slot
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.states import State
+from django_jobqueue.ledger.record import job_of, row_of
 from django_jobqueue.testing import captured_jobs, drain
 from tests.project import keyed_tasks, tasks
 from tests.project.settings import OPTIONS, TASKS
@@ -161,3 +162,13 @@ def test_explanation_of_a_rate(engine: Engine) -> None:
     assert "(in 59 min " in text
     waits.refresh()
     assert waits.state is State.WAITING
+
+
+def test_durable_job_keeps_its_limits() -> None:
+    """When a worker stores it again."""
+    words = ("1w:item:7", "100r60000.10:api")
+    row = row_of(Job("0190a5b2-7c3d-7abc-8def-000000000000", "a.b", limits=words), "default")
+    assert job_of(row).limits == words
+    assert (
+        job_of(row_of(Job("0190a5b2-7c3d-7abc-8def-000000000000", "a.b"), "default")).limits == ()
+    )

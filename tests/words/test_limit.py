@@ -28,6 +28,7 @@ class Task:
 
     func = staticmethod(lend)
     takes_context = False
+    sensitive = ()
 
 
 def test_limit_is_frozen_and_compared_by_value() -> None:
@@ -99,7 +100,16 @@ def test_context_is_no_argument() -> None:
 def test_starred_arguments_are_none(name: str) -> None:
     """Nobody knows what they hold."""
     with pytest.raises(InvalidTask, match=f"names the argument '{name}'"):
-        key_templates.check_names(f"x:{{{name}}}", "lend", lend, takes_context=False)
+        key_templates.check_names(f"x:{{{name}}}", "lend", Task)
+
+
+def test_sensitive_argument_is_in_no_key() -> None:
+    """Keys are shown to whoever may look at jobs."""
+    said = "names the argument 'a', which is sensitive: keys stand in Redis and in the admin"
+    with pytest.raises(InvalidTask, match=said):
+        task(concurrency=Limit(1, key="x:{a}"), sensitive=["a"])(tasks.add.func)
+    with pytest.raises(InvalidTask, match=said):
+        task(rate=Rate("5/m", key="x:{a}"), sensitive=["a"])(tasks.add.func)
 
 
 @pytest.mark.parametrize(
