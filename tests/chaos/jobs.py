@@ -7,7 +7,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from django_jobqueue import Unique
 from django_jobqueue.engine import Engine
+from django_jobqueue.flow import unique
 from django_jobqueue.jobs import payload
 from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.states import State
@@ -61,6 +63,11 @@ class Planned:
         return () if number % 5 else (f"load:{number % 7}", f"{self.kind}:1".replace(" ", "-"))
 
     @property
+    def unique(self) -> Unique | None:
+        """Return the key of each third job: a call that is repeated under another id shares it."""
+        return None if self.number % 3 else Unique("number")
+
+    @property
     def called(self) -> Any:
         """Return the task with all that `using` takes for this job."""
         given: dict[str, Any] = {"queue_name": self.queue, "priority": self.priority}
@@ -70,6 +77,8 @@ class Planned:
             given["expires"] = timedelta(seconds=self.expires)
         if self.tags:
             given["tags"] = self.tags
+        if self.unique is not None:
+            given["unique"] = self.unique
         return self.task.using(**given)
 
 
@@ -125,6 +134,7 @@ def new_job(engine: Engine, planned: Planned) -> Job:
         expires="" if planned.expires is None else f"+{int(planned.expires * 1000)}",
         args=list(planned.arguments),
     )
+    unique.fill(job, planned.called)
     job.seal(engine.signer, engine.options.max_payload)
     return job
 

@@ -103,7 +103,8 @@ class Feeder(threading.Thread):
         """Store jobs under ids of ours, until that is acknowledged."""
         new = [new_job(self._engine, planned) for planned in call]
         if self._until_answered(lambda: self._engine.jobs.enqueue(new)):
-            self._acknowledged({job.id: planned for job, planned in zip(new, call, strict=True)})
+            ids = [job.duplicate.id if job.duplicate else job.id for job in new]
+            self._acknowledged(dict(zip(ids, call, strict=True)))
 
     def _acknowledged(self, jobs: dict[str, Planned]) -> None:
         self.receipts.jobs |= jobs

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import Run
-from django_jobqueue.jobs.states import State
+from django_jobqueue.jobs.states import Reason, State
 from tests.chaos import ends
 from tests.chaos.evidence import INTERRUPTED, Evidence, Violation
 from tests.chaos.jobs import Kind, Planned
@@ -232,6 +233,18 @@ def _never_started(evidence: Evidence) -> Iterator[Violation]:
                 )
 
 
+def _two_of_a_key(evidence: Evidence) -> Iterator[Violation]:
+    """A unique job is stored once the one before it is final, or has expired."""
+    unique = sorted(
+        (job.unique, job.enqueued_at, job.id) for job in evidence.jobs.values() if job.unique
+    )
+    for (key, _, first), (other, stored, second) in pairwise(unique):
+        job = evidence.jobs[first]
+        ended = job.expires_at if job.reason == Reason.EXPIRED else job.finished_at
+        if key == other and (ended is None or stored < ended):
+            yield Violation(second, f"it was stored while {first} had its key")
+
+
 def _bad_ends(evidence: Evidence) -> Iterator[Violation]:
     for text in evidence.complaints:
         yield Violation("", text)
@@ -256,5 +269,6 @@ CHECKS: dict[str, Check] = {
     "kills that hit another run": ends.killed_for_another,
     "runs that broke off though nobody killed them": ends.in_silence,
     "runs that outlived their limit or a cancellation": ends.outlived,
+    "unique jobs stored while another one was open": _two_of_a_key,
     "workers that ended unasked, or not as asked": _bad_ends,
 }

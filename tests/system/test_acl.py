@@ -42,6 +42,7 @@ from tests.support.places import (
     nothing,
 )
 from tests.support.processes import PATIENCE, WorkerProcess, free_port, lines, until
+from tests.support.unique import NEWEST, store, stored
 
 FOREIGN = "cache:1"  # a key of somebody else
 
@@ -157,6 +158,11 @@ def look_after(user: Engine, make_job: Make, slot: Slot) -> None:
     user.jobs.cancel(make_job(queue="old"))
     make_job(queue="old", tags=("t",))
     user.tags.cancel("t")
+    stored(user, NEWEST)
+    call = store(user, NEWEST, told="told")
+    assert call.duplicate is not None
+    assert user.locks.replace(call, call.duplicate.id, call.duplicate.number, b"payload")
+    user.queues.reap(**REAP)
     assert user.queues.has_ended()
     assert user.queues.pop_ended(10)
     keep_ledger(user, make_job)

@@ -472,6 +472,15 @@ def expire_though_it_ran(past: Past) -> None:
     past.write("START", job, "1-x")
 
 
+def store_two_of_a_key(past: Past) -> None:
+    for _ in range(2):
+        past.store(replace(PLAIN, number=3))
+        past.engine.client.redis.delete(past.engine.client.keys("unique"))
+    for _ in range(2):
+        past.start()
+        past.end()
+
+
 def end_unasked(past: Past) -> None:
     past.complaints.append("worker-1 ended with code 1")
 
@@ -509,6 +518,7 @@ DAMAGE: list[tuple[Callable[[Past], None], str]] = [
     (break_off, "runs that broke off though nobody killed them"),
     (run_on_after_its_time, "runs that outlived their limit or a cancellation"),
     (run_on_though_called_off, "runs that outlived their limit or a cancellation"),
+    (store_two_of_a_key, "unique jobs stored while another one was open"),
     (end_unasked, "workers that ended unasked, or not as asked"),
 ]
 
