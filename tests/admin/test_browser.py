@@ -11,7 +11,7 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.states import State
 from tests.admin.conftest import Seed
 from tests.support.browser import browser_of
-from tests.support.pages import JOBS, QUEUES, SCHEDULES, WORKERS, page_of
+from tests.support.pages import FAILURES, JOBS, QUEUES, SCHEDULES, TASKS, WORKERS, page_of
 from tests.support.processes import until
 from tests.support.schedule_rows import row_of
 
@@ -109,6 +109,7 @@ def test_every_page_obeys_the_policy(
     urls = [page_of("job", job_id) for job_id in made.values()]
     urls += [page_of("job", made["failed"], "delete"), page_of("queue", "default")]
     urls += [SCHEDULES, f"{SCHEDULES}add/", page_of("schedule", schedule)]
+    urls += [FAILURES, TASKS]
     for url in (JOBS, f"{JOBS}?q=nothing", QUEUES, WORKERS, page_of("worker", "worker-1"), *urls):
         answer = page.goto(url)
         assert answer.status == 200, url

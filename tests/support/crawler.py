@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import NoReverseMatch
 
 from django_jobqueue.jobs.states import State
-from tests.support.pages import JOBS, QUEUES, SCHEDULES, WORKERS, page_of
+from tests.support.pages import FAILURES, JOBS, QUEUES, SCHEDULES, TASKS, WORKERS, page_of
 
 LISTS = {"job": JOBS, "queue": QUEUES, "worker": WORKERS, "schedule": SCHEDULES}
 MOST = 3  # rows of a list whose pages are read
@@ -24,7 +24,8 @@ class Crawler:
 
     def crawl(self) -> None:
         """Read all lists with their filters, and pages of rows; fail at a page that is an error."""
-        self._get("/admin/")
+        for url in ("/admin/", FAILURES, TASKS):
+            self._get(url)
         rows: dict[str, list[str]] = {}
         for model, url in LISTS.items():
             rows[model] = self._keys(self._get(url))
@@ -41,6 +42,7 @@ class Crawler:
         queries = [{"state": state.value} for state in State]
         queries += [{"queue": queue} for queue in queues[:MOST]]
         queries += [{"state": "failed", "task": "tests.project.tasks.noop"}, {"q": "noop"}]
+        queries += [{"tag": "a"}, {"only": "retrying"}, {"time": "hour"}, {"exception": "x.Bad"}]
         return [*queries, {"order": "oldest"}, {"state": "queued", "queue": "\\xff"}]
 
     def _visit(self, model: str, key: str) -> None:
