@@ -41,22 +41,24 @@ local function store_jobs(words, t)
     -- known id is still told.
     local record, state = key('job', id), nil
     local limits = words[at + 5 + more] == 'limits' and words[at + 6 + more]
+    local newest = limits and string.find(limits, '%do:')
     local added = redis.pcall('HSETNX', record, 'queue', queue)
     if added ~= 1 then state = call('HGET', record, 'state') end
     if added ~= 1 and added ~= 0 and not state then call('HSETNX', record, 'queue', queue) end
     stored[#stored + 1] = t
     if not state and words[at + 7] == 'tags' then add_tags(id, words[at + 8], t) end
-    if not state and limits then note_older(id, limits) end
+    if not state and newest then note_older(id, limits) end
+    local awaited = limits and not state and due == '' and awaited_key(limits)
     if state then
       stored[#stored] = complete(id, state, due, t)
     elseif due ~= '' then
       note_due(queue, due_at(due, t))
       store_record(id, 'scheduled', queue, task, t, payload, unpack(words, at + 7, at + 6 + more))
       call('ZADD', key('scheduled', queue), due_at(due, t), id)
-    elseif limits and awaited_key(limits) then
-      store_record(id, 'waiting', queue, task, t, payload, 'parked', awaited_key(limits),
+    elseif awaited then
+      store_record(id, 'waiting', queue, task, t, payload, 'parked', awaited,
         unpack(words, at + 7, at + 6 + more))
-      add_parked(id, queue, awaited_key(limits), next_score(priority), t)
+      add_parked(id, queue, awaited, next_score(priority), t)
     else
       if queue ~= noted and not call('ZSCORE', PREFIX .. 'work', queue) then note_work(queue, t) end
       noted = queue
@@ -64,7 +66,7 @@ local function store_jobs(words, t)
       call('ZADD', key('queued', queue), int((MAX_PRIORITY - priority) * PRIORITY_STEP
         + call('INCR', PREFIX .. 'sequence')), id)
     end
-    if limits then supersede(id, limits, t) end
+    if newest then supersede(id, limits, t) end
     if not state and queue ~= counted then
       if n > 0 then count('enqueued', counted, t, n) end
       counted, n = queue, 0
