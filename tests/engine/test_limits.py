@@ -452,6 +452,20 @@ def test_jobs_of_one_call_cancel_one_another(engine: Engine, make_job: Make) -> 
     assert engine.inspector.count(State.CANCELLED) == 4
 
 
+@pytest.mark.parametrize("word", ["1w:x1o:k", "1s:1o:k", "=2w:=1o:k", "5r1000.5:1o:k"])
+def test_key_that_looks_like_a_limit_is_none(engine: Engine, make_job: Make, word: str) -> None:
+    """Its text may come from whoever fills in a form."""
+    first = make_job(limits=("1o:k",))
+    second = make_job(limits=(word,))
+    assert state(engine, first) is state(engine, second) is State.QUEUED
+    third = make_job(limits=("1w:place", word))
+    running = [claimed(engine, slot) for slot in slots(2)]
+    assert [job.id for job in running] == [first, second]
+    finish(engine, slots(2)[1], running[1])
+    assert members(engine, "places") == [first]
+    assert claimed(engine, Slot("worker-1", "2.0")).id == third
+
+
 def test_late_repeat_cancels_nothing_newer(engine: Engine, make_job: Make) -> None:
     first = make_job(limits=("1o:k",))
     job = engine.inspector.job(first)

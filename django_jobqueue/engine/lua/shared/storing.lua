@@ -43,6 +43,7 @@ local function store_jobs(words, t)
     -- known id is still told.
     local record, unique = key('job', id), words[at + 7] == 'unique' and words[at + 8]
     local limits = words[at + 5 + more] == 'limits' and words[at + 6 + more]
+    local newest = limits and string.find(limits, '%do:')
     local duplicate = unique and duplicate_of(id, unique, t)
     local state, added = duplicate, duplicate or redis.pcall('HSETNX', record, 'queue', queue)
     if added ~= 1 and not state then state = call('HGET', record, 'state') end
@@ -51,17 +52,18 @@ local function store_jobs(words, t)
     if not state and unique then take_lock(id, unique, t) end
     local first = unique and at + 9 or at + 7
     if not state and words[first] == 'tags' then add_tags(id, words[first + 1], t) end
-    if not state and limits then note_older(id, limits) end
+    if not state and newest then note_older(id, limits) end
+    local awaited = limits and not state and due == '' and awaited_key(limits)
     if state then
       stored[#stored] = duplicate or complete(id, state, due, t)
     elseif due ~= '' then
       note_due(queue, due_at(due, t))
       store_record(id, 'scheduled', queue, task, t, payload, unpack(words, at + 7, at + 6 + more))
       call('ZADD', key('scheduled', queue), due_at(due, t), id)
-    elseif limits and awaited_key(limits) then
-      store_record(id, 'waiting', queue, task, t, payload, 'parked', awaited_key(limits),
+    elseif awaited then
+      store_record(id, 'waiting', queue, task, t, payload, 'parked', awaited,
         unpack(words, at + 7, at + 6 + more))
-      add_parked(id, queue, awaited_key(limits), next_score(priority), t)
+      add_parked(id, queue, awaited, next_score(priority), t)
     else
       if queue ~= noted and not call('ZSCORE', PREFIX .. 'work', queue) then note_work(queue, t) end
       noted = queue
@@ -69,7 +71,7 @@ local function store_jobs(words, t)
       call('ZADD', key('queued', queue), int((MAX_PRIORITY - priority) * PRIORITY_STEP
         + call('INCR', PREFIX .. 'sequence')), id)
     end
-    if limits and not duplicate then supersede(id, limits, t) end
+    if newest and not duplicate then supersede(id, limits, t) end
     if not state and queue ~= counted then
       if n > 0 then count('enqueued', counted, t, n) end
       counted, n = queue, 0

@@ -2,21 +2,21 @@
 
 -- Returns the first key with waiting jobs, behind which a new job with these limits waits.
 local function awaited_key(limits)
-  for mode, name in string.gmatch(limits, '%d(%a)[%d.]*:(%S+)') do
-    if mode ~= 's' and call('EXISTS', key('parked', name)) == 1 then return name end
+  for _, name in ipairs(keys_of(limits, '[wor]')) do
+    if call('EXISTS', key('parked', name)) == 1 then return name end
   end
 end
 
 -- Notes a new job that is to cancel the older ones of a key, and that a newer one will cancel.
 local function note_older(id, limits)
-  for name in string.gmatch(limits, '%do:(%S+)') do
+  for _, name in ipairs(keys_of(limits, 'o')) do
     add_to_set(key('older', name), call('INCR', PREFIX .. 'sequence'), id)
   end
 end
 
 -- Cancels the jobs that are older than this one, and tells those that run to end.
 local function supersede(id, limits, t)
-  for name in string.gmatch(limits, '%do:(%S+)') do
+  for _, name in ipairs(keys_of(limits, 'o')) do
     local older = key('older', name)
     local own = call('ZSCORE', older, id) or '-inf'
     local found = call('ZRANGEBYSCORE', older, '-inf', '(' .. own, 'LIMIT', 0, MAX_PAGE)

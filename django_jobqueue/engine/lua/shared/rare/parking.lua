@@ -12,9 +12,21 @@ local function limits_of(task, words)
   for own, most, mode, extra, name in string.gmatch(words, '(=?)(%d+)(%a)([%d.]*):(%S+)') do
     local current = numbers and (numbers() or '')
     if own == '' and current then
-      most, mode, extra = string.match(current, '^(%d+)(%a)([%d.]*)$')
+      local new_most, new_mode, new_extra = string.match(current, '^(%d+)(%a)([%d.]*)$')
+      if (new_mode == 'r') == (mode == 'r') then most, mode, extra = new_most, new_mode, new_extra
+      else most, mode = nil, 'w' end -- a limit has become a rate
     end
     found[#found + 1] = {name = name, most = tonumber(most), mode = mode or 'w', extra = extra}
+  end
+  return found
+end
+
+-- Returns the keys in the field `limits` of which some modes are, such as '[wso]'. A key may look
+-- like a word itself, so each word is read from its beginning.
+local function keys_of(limits, modes)
+  local found = {}
+  for mode, name in string.gmatch(limits, '%d(%a)[%d.]*:(%S+)') do
+    if string.find(mode, modes) then found[#found + 1] = name end
   end
   return found
 end
@@ -104,7 +116,7 @@ end
 
 -- Takes the places of a run whose lease was taken away, and lets the next jobs of its keys run.
 local function leave_places(id, limits, t)
-  for name in string.gmatch(limits, '%d[wso]:(%S+)') do
+  for _, name in ipairs(keys_of(limits, '[wso]')) do
     if call_or_false('ZREM', key('places', name), id) == 1 then admit(name, 1, t) end
   end
 end
@@ -127,7 +139,7 @@ end
 local function leave_limits(id, limits, is_final)
   local name = not is_final and field_of(id, 'parked')
   if name then leave_key(id, name, now()) end
-  for each in string.gmatch(limits, '%d[wso]:(%S+)') do
+  for _, each in ipairs(keys_of(limits, '[wso]')) do
     call_or_false('ZREM', key('places', each), id)
     call_or_false('ZREM', key('older', each), id)
   end
