@@ -3,7 +3,8 @@
 #
 #   make demo                          make test ARGS="tests/engine -k claim"
 #   make test PYTHON=python3.13 VENV=.venv313
-#   make bench ARGS="--only enqueue,drain --rounds 3"      ARGS=--names      ARGS=--peers
+#   make bench ARGS="--only enqueue,drain --rounds 3"      ARGS=--names      ARGS=--admin
+#   make bench ARGS=--peers            the other queues beside this one
 #   make test SEED=default             with another order and other random calls than always
 #   make test ARGS="-n 0 -s"           in one process: each has a server of its own, and much of the
 #                                      time is spent waiting for leases and failovers

@@ -78,7 +78,22 @@ PEERS = [
     Figure("latency_p50", "enqueue to start, p50", "ms"),
     Figure("latency_p99", "enqueue to start, p99", "ms"),
 ]
-SECTIONS = {"own": OWN, "names": NAMES, "peers": PEERS}
+ADMIN = [
+    Figure("admin_overview", "overview", "ms", most=150),
+    Figure("admin_jobs", "job list", "ms", most=150),
+    Figure("admin_deep", "job list, page 41 at most", "ms", most=150),
+    Figure("admin_state_queue", "queued jobs of a queue, page 41 at most", "ms", most=150),
+    Figure("admin_failed_task", "failed jobs of a task", "ms", most=150),
+    Figure("admin_failed_task_queue", "failed jobs of a task in a queue", "ms", most=150),
+    Figure("admin_search", "search that finds", "ms", most=150),
+    Figure("admin_search_nothing", "search that finds nothing", "ms", most=150),
+    Figure("admin_queues", "queues", "ms", most=150),
+    Figure("admin_workers", "workers", "ms", most=150),
+    Figure("admin_job", "page of a failed job", "ms", most=150),
+    Figure("admin_longest", "longest script meanwhile", "ms", most=10),
+    Figure("admin_walks", "commands that walk all keys (KEYS, SCAN)", most=0),
+]
+SECTIONS = {"own": OWN, "names": NAMES, "admin": ADMIN, "peers": PEERS}
 
 
 @dataclass(frozen=True, slots=True)

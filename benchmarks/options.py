@@ -15,6 +15,8 @@ SMOKE = {
     "memory_jobs": 1000,
     "samples": 5,
     "sizes": (4, 20),
+    "queues": (2, 30),
+    "site_jobs": 3_000,
     "idle": 0.5,
 }
 RESULTS = Path(".bench") / "results"
@@ -34,6 +36,8 @@ class Options:
     memory_jobs: int = 100_000
     samples: int = 200
     sizes: tuple[int, ...] = (10, 1000, 50_000)
+    queues: tuple[int, ...] = (7, 60, 10_000)
+    site_jobs: int = 1_000_000
     idle: float = 10.0
     patience: float = 60.0
     python: str | None = None
@@ -62,8 +66,8 @@ def parse(arguments: list[str] | None = None) -> Options:
 
 def _check_only(given: Namespace) -> None:
     """Refuse names that the section does not have."""
-    if given.only and given.section == "names":
-        _parser().error("--names has one measure: leave --only out.")
+    if given.only and given.section in ("names", "admin"):
+        _parser().error(f"--{given.section} has one measure: leave --only out.")
     known = [*(PEERS if given.section == "peers" else MEASURES)]
     for name in given.only or ():
         if name not in known:
@@ -87,6 +91,7 @@ def _what(parser: ArgumentParser) -> None:
     sections = parser.add_mutually_exclusive_group()
     for section, text in (
         ("names", "measure with few, many and very many queue names instead"),
+        ("admin", "measure the admin's pages on a site with a million jobs instead"),
         ("peers", "measure other queues side by side instead, each in an environment of its own"),
     ):
         sections.add_argument(
@@ -121,6 +126,8 @@ def _how_much(parser: ArgumentParser) -> None:
     add("--memory-jobs", type=_positive, help="queued jobs whose memory is measured (100000)")
     add("--samples", type=_positive, help="jobs of a latency measure (200)")
     add("--sizes", type=_numbers, metavar="N,M", help="numbers of names (10,1000,50000)")
+    add("--site-jobs", type=_positive, help="jobs of the site with the admin (1000000)")
+    add("--queues", type=_numbers, metavar="N,M", help="numbers of its queues (7,60,10000)")
     add("--idle", type=_seconds, help="seconds that an idle worker is watched (10)")
     add("--patience", type=_seconds, help="seconds without a start that end a measure (60)")
     add("--smoke", action="store_true", help="a few jobs: does it run at all?")

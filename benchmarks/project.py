@@ -17,7 +17,8 @@ from benchmarks.request import Request
 @contextmanager
 def bench_of(request: Request) -> Iterator[Any]:
     """Return the bench of a request, on the server that the environment names."""
-    os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
+    settings = "admin_settings" if request.measure == "admin" else "settings"
+    os.environ["DJANGO_SETTINGS_MODULE"] = f"benchmarks.{settings}"
     django.setup()
     with tempfile.TemporaryDirectory(prefix="djq-benchmark-") as folder:
         bench = import_module("benchmarks.bench").Bench(request, Path(folder))

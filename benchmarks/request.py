@@ -21,6 +21,7 @@ class Request:
     idle: float
     patience: float
     names: int = 0
+    site_jobs: int = 0
     client_cores: Sequence[int] = ()
     both_cores: Sequence[int] = ()
 

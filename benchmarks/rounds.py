@@ -45,7 +45,7 @@ def measure(options: Options, cores: Cores) -> Results:
     with ExitStack() as stack:
         servers = _servers(options, cores, stack)
         writer = Writer(options.file, Results(options.section, _about(options, cores, servers)))
-        turns = _by_size if options.section == "names" else _by_parser
+        turns = _TURNS[options.section]
         for number in range(options.rounds):
             for turn in turns(options, cores, servers, number):
                 writer.add(_take(turn, cores))
@@ -79,6 +79,14 @@ def _by_size(options: Options, cores: Cores, servers: Servers, number: int) -> I
         yield Turn(f"{size:,} names", request, readers(options)[0], servers.most)
 
 
+def _by_queues(options: Options, cores: Cores, servers: Servers, number: int) -> Iterator[Turn]:
+    if number > 0:
+        return  # one round asks for each page often enough
+    for queues in options.queues:
+        request = request_of(options, cores, "admin", number, queues)
+        yield Turn(f"{queues:,} queues", request, readers(options)[0], servers.most)
+
+
 def _by_parser(options: Options, cores: Cores, servers: Servers, number: int) -> Iterator[Turn]:
     for name in wanted(options):
         plan = MEASURES[name]
@@ -88,6 +96,9 @@ def _by_parser(options: Options, cores: Cores, servers: Servers, number: int) ->
         server = servers.memory if plan.on_redis else servers.most
         for parser in in_turn(readers(options)[: None if plan.by_parser else 1], number):
             yield Turn(parsers.LABELS[parser], request, parser, server)
+
+
+_TURNS = {"own": _by_parser, "names": _by_size, "admin": _by_queues}
 
 
 def in_turn(items: Sequence[T], number: int) -> Sequence[T]:
@@ -107,6 +118,7 @@ def request_of(options: Options, cores: Cores, name: str, number: int, names: in
         idle=options.idle,
         patience=options.patience,
         names=names,
+        site_jobs=options.site_jobs,
         client_cores=tuple(cores.client),
         both_cores=tuple(cores.both),
     )
@@ -135,6 +147,9 @@ def _about(options: Options, cores: Cores, servers: Servers) -> dict[str, str]:
     about |= {"server": f"{servers.most.name}, {_socket(options)}, no persistence"}
     if servers.memory is not servers.most:
         about |= {"memory measured on": servers.memory.name}
+    if options.section == "admin":
+        about |= {"reply parser": parsers.LABELS[readers(options)[0]]}
+        return about | {"pinning": str(cores), "jobs": f"{options.site_jobs:,}"}
     if options.section == "names":
         about |= {"reply parser": parsers.LABELS[readers(options)[0]]}
     else:

@@ -3,13 +3,13 @@
 No decision of the engine depends on it. Next: admin/rows.py shows what it reads.
 """
 
-import heapq
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from redis.client import Pipeline
 
 from django_jobqueue.engine.client import Client
+from django_jobqueue.engine.merging import merged_ids
 from django_jobqueue.engine.queue_reader import QueueReader
 from django_jobqueue.engine.schedules import ScheduleReader
 from django_jobqueue.engine.tags import TagReader
@@ -148,26 +148,13 @@ class Inspector(QueueReader):
     ) -> list[str]:
         """Return the ids of one index by rank, or of several ones merged by score."""
         if len(indexes) != 1:
-            return self._merged(indexes, start, min(stop, MERGE_DEPTH), newest_first)
+            stop = min(stop, MERGE_DEPTH)
+            return merged_ids(self._read, indexes, start, stop, newest_first=newest_first)
         if stop <= start:
             return []
         key = indexes[0]
         ids = self._read(lambda pipe: pipe.zrange(key, start, stop - 1, desc=newest_first))[0]
         return list(map(text, ids or ()))
-
-    def _merged(
-        self, indexes: Sequence[str | bytes], start: int, stop: int, newest_first: bool
-    ) -> list[str]:
-        if stop <= start:
-            return []
-
-        def ask(pipe: Pipeline) -> None:
-            for index in indexes:
-                pipe.zrange(index, 0, stop - 1, desc=newest_first, withscores=True)
-
-        pages = [[(float(score), i) for i, score in page or ()] for page in self._read(ask)]
-        merged = heapq.merge(*pages, reverse=newest_first)
-        return [text(job_id) for _, job_id in list(merged)[start:stop]]
 
 
 def read_job(job_id: str, reply: Sequence[Any]) -> Job | None:

@@ -125,7 +125,7 @@ def _read_note(member: bytes, at: int) -> Note | None:
     """Read what `note_unsettled` of lua/shared/rare/ending.lua wrote."""
     job_id, round, state, reason = [*member.split(b" ", 3), b"", b"", b""][:4]
     found = STATE_OF.get(state)
-    if not is_id(text(job_id)) or found is None or not round.isdigit():
+    if not is_id(text(job_id)) or not (found and found.is_final) or not round.isdigit():
         return None
     return Note(text(job_id), int(round), found, text(reason), at)
 

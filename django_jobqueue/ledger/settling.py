@@ -85,8 +85,11 @@ class Settling:
 def settle(engine: Engine, note: Note) -> bool:
     """Write an end to its row, or set the job to what the row says; return whether it was written.
 
-    Raises: QueueUnavailable, and what the database or a receiver raises.
+    Raises: ValueError if it is no end; QueueUnavailable, and what the database or a receiver
+    raises.
     """
+    if not note.state.is_final:
+        raise ValueError(f"Job {note.id} has not ended: it is {note.state}.")
     database = engine.options.database
     value = engine.unsettled.value(note.id) if note.state is State.SUCCEEDED else None
     with transaction.atomic(using=database):

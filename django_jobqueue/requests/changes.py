@@ -70,7 +70,8 @@ def _cancel_job(job_request: JobRequest) -> bool:
     except JobNotFound:
         return False
     if state.is_final:
-        if (note := engine.unsettled.held([job_id]).get(job_id)) is not None:
+        note = engine.unsettled.held([job_id]).get(job_id)
+        if note is not None and note.state.is_final:  # it may have been requeued a moment ago
             settling.settle(engine, note)
         _end_with_row(job_request)
     return True

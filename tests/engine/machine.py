@@ -378,16 +378,25 @@ class Machine(ScheduleRules):
         self.move_clock(30 * DAY)
         self.reap("", 500, watched=False, later=0)
         self.runs.clear()
-        self.claim(0, ("*",), lost=False)
+        self.take("claim", {})
         done = {"outcome": "succeeded", "result": "", "reason": "", "error": "-", "delay": 0}
         done |= {"cached": "", "untold": 0, "settled": "succeeded"}
         while 0 in self.runs:
-            (job_id, fence), before = self.runs[0], self.seen
-            reply = self.ask("finish", ("*",), id=job_id, fence=fence, **done, **self.slot(0))
-            self.begin(0, reply, before)
+            job_id, fence = self.runs[0]
+            self.take("finish", {"id": job_id, "fence": fence, **done})
         left = {
             job_id: fields["state"]
             for job_id, fields in self.seen.records().items()
             if job_id not in self.auditor.damaged and fields["state"] not in FINAL
         }
         assert not left, left
+
+    def take(self, script: str, given: dict[str, Any]) -> None:
+        """Let the first slot claim until it has a job or there is none."""
+        before = self.seen
+        reply = self.ask(script, ("*",), **given, **self.slot(0))
+        self.begin(0, reply, before)
+        while "more" in reply:
+            before = self.seen
+            reply = self.ask("claim", ("*",), **self.slot(0))
+            self.begin(0, reply, before)

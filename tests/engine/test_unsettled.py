@@ -174,7 +174,9 @@ def test_notes_are_dropped_one_by_one(engine: Engine, make_job: Make) -> None:
 ID = "01936f2a-7c00-7abc-9def-012345678900"
 
 
-@pytest.mark.parametrize("member", ["nonsense", "", f"{ID} x failed ", f"{ID} 1 odd "])
+@pytest.mark.parametrize(
+    "member", ["nonsense", "", f"{ID} x failed ", f"{ID} 1 odd ", f"{ID} 1 running "]
+)
 def test_note_that_can_not_be_read(engine: Engine, member: str) -> None:
     engine.client.redis.zadd(engine.client.keys("unsettled"), {member: 1})
     assert list(engine.unsettled.read(0, 100).values()) == [None]

@@ -15,7 +15,7 @@ import pytest
 from benchmarks import pages, parsers
 from benchmarks.asking import ask
 from benchmarks.cores import Cores
-from benchmarks.figures import NAMES, OWN, PEERS, SECTIONS
+from benchmarks.figures import ADMIN, NAMES, OWN, PEERS, SECTIONS
 from benchmarks.options import Options, parse
 from benchmarks.peers import catalogue, turn
 from benchmarks.peers.environments import Environment, Unavailable, interpreter, prepare
@@ -111,6 +111,19 @@ def test_names_are_measured_by_size(tmp_path: Path) -> None:
     ]
     assert all(taken.values.keys() == keys(NAMES) for taken in results.taken)
     assert [row[0] for row in rows(text)[2:]] == [figure.label for figure in NAMES]
+
+
+def test_pages_of_the_admin_are_measured_by_queues(tmp_path: Path) -> None:
+    """In one round, in which each page is asked for often enough."""
+    file = tmp_path / "admin.jsonl"
+
+    text = benchmarks("--smoke", "--admin", "--rounds", "2", "--json", str(file)).stdout
+
+    results = load(file)
+    assert [taken.column for taken in results.taken] == ["2 queues", "30 queues"]
+    assert all(taken.values.keys() == keys(ADMIN) for taken in results.taken)
+    assert all(taken.values["admin_walks"] == 0 for taken in results.taken)
+    assert [row[0] for row in rows(text)[2:]] == [figure.label for figure in ADMIN]
 
 
 def test_what_the_code_does_not_do_is_said(tmp_path: Path) -> None:

@@ -14,12 +14,14 @@ from django_jobqueue.diagnosis.explanation import explain
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.jobs import CHUNK
+from django_jobqueue.engine.unsettled import Note
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome, State
 from django_jobqueue.ledger import outbox, rounds
 from django_jobqueue.ledger.reconciling import Reconciliation
+from django_jobqueue.ledger.settling import settle
 from django_jobqueue.ledger.signatures import re_sign_rows
 from django_jobqueue.models import Enqueued
 from django_jobqueue.signals import job_reopened, job_settled
@@ -253,6 +255,16 @@ def test_walk_reads_the_notes_before_it_stores(ledger: Ledger) -> None:
     assert (reconciliation.report.settled, reconciliation.report.stored) == (1, 0)
     assert ledger.row(result.id).state == "cancelled"
     assert ids_in(ledger.engine) == set()
+
+
+@pytest.mark.parametrize("state", [one for one in State if not one.is_final])
+def test_what_is_no_end_is_not_written(ledger: Ledger, state: State) -> None:
+    """A row of such a state could be neither run nor settled."""
+    job_id = tasks.add.enqueue(1, 2).id
+    with pytest.raises(ValueError, match="has not ended"):
+        settle(ledger.engine, Note(job_id, 1, state, "", 0))
+    drain()
+    assert ledger.row(job_id).state == "succeeded"
 
 
 def test_flushed_while_queued(ledger: Ledger) -> None:
