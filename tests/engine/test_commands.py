@@ -22,6 +22,14 @@ def commands_per_job(engine: Engine, call: Callable[[], object]) -> dict[str, in
     return {name: n // JOBS for name, n in ours.items() if n >= JOBS}
 
 
+def test_plain_job_goes_without_a_look_at_locks(engine: Engine) -> None:
+    jobs = [new_job(new_id(), payload=b"x" * 100) for _ in range(JOBS)]
+    engine.jobs.enqueue(jobs)
+    assert commands_per_job(engine, lambda: [engine.jobs.delete(job.id) for job in jobs]) == {
+        "evalsha": 1, "hget": 1, "hmget": 1, "zrem": 2, "zcard": 1, "unlink": 1,
+    }  # fmt: skip
+
+
 def test_unique_job_costs_its_users_alone(engine: Engine) -> None:
     """A lock is read and taken with the job, and freed with its end."""
     jobs = [unique_job(key=f"{n:032x}", payload=b"x" * 100) for n in range(JOBS + 2)]

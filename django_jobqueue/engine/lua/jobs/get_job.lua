@@ -7,10 +7,9 @@
 --     log, id if it is another one}; {} if unknown
 -- Atomic: a state could be shown with the result of another one
 
-local found, other = whole_job(id), nil
-if not unpack(found) then
-  other = pointed_to(id) or nil
-  found = other and whole_job(other) or {}
-end
-if other and unpack(found) then found[#found + 1] = other end
+local found = whole_job(id)
+if unpack(found) then return found end
+local other = pointed_to(id)
+found = other and whole_job(other) or {}
+if unpack(found) then found[#found + 1] = other end
 return found
