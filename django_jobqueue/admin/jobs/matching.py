@@ -77,8 +77,8 @@ def start(
     model_admin: "admin.ModelAdmin[Any]", request: HttpRequest, action: JobAction, rows: JobRows
 ) -> HttpResponse:
     """Enqueue the job that changes all that match, note who asked for it, and lead to it."""
-    given = request.POST.get("spread", "")
-    spread = int(given) if given.isdigit() and int(given) in SPREADS else 0
+    spreads = {str(seconds): seconds for seconds in SPREADS}
+    spread = spreads.get(request.POST.get("spread", ""), 0)
     site, user = model_admin.admin_site, request.user.pk
     results = bulk.start(rows.alias, action, rows.selection(), user, spread)
     flag = DELETION if action is DELETE else CHANGE
