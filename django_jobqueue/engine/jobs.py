@@ -107,6 +107,15 @@ class Jobs:
             raise JobNotFound(f"There is no job {job_id}.")
         return bool(reply[1])
 
+    def prioritize(self, job_id: str, priority: int) -> State | None:
+        """Give a queued or scheduled job a priority; return its state if it is in another one.
+
+        Raises: JobNotFound.
+        """
+        reply = self._run("prioritize", id=job_id, priority=priority)
+        state = self._moved(job_id, [*reply[:1], *reply[:1]])
+        return None if reply[1] else state
+
     def delete(self, job_id: str) -> bool:
         """Remove a job with all its keys unless it is running; return whether it was removed.
 

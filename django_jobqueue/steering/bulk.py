@@ -23,11 +23,10 @@ from django_jobqueue.models import Job
 from django_jobqueue.retry import Exponential
 from django_jobqueue.steering import audit
 from django_jobqueue.steering.job_action import (
-    ACTIONS,
-    CANCEL,
     DELETE,
     ActionReport,
     JobAction,
+    action_named,
     apply,
 )
 from django_jobqueue.steering.matching import Matcher
@@ -56,7 +55,7 @@ def change_matching(
     parts: int,
 ) -> dict[str, int]:
     """Apply an action to the jobs of a selection; return how many this run has changed or not."""
-    return Change(context, ACTIONS[action], Selection.from_json(chosen), part, parts).run(user)
+    return Change(context, action_named(action), Selection.from_json(chosen), part, parts).run(user)
 
 
 def start(
@@ -75,7 +74,7 @@ def start(
     named = change_matching.using(
         backend=alias, queue_name=_queue(get_engine(alias)), priority=URGENT
     )
-    tagged = named.using(tags=[f"{action.name}:{secrets.token_hex(4)}"])
+    tagged = named.using(tags=[f"{action.name.replace(':', '-')}:{secrets.token_hex(4)}"])
     calls = [(action.name, chosen.as_json(), user, part, parts) for part in range(parts)]
     return list(tagged.enqueue_many(calls, spread=spread or None))
 
@@ -157,8 +156,6 @@ class Change:
 
 def _latest(job: Snapshot, action: JobAction) -> int:
     """Return when a job last became what the action is for."""
-    if action is CANCEL:
-        return job.enqueued_at
-    if action is DELETE and not job.state.is_final:
-        return job.enqueued_at
-    return max(job.enqueued_at, job.attempted_at, job.finished_at or 0)
+    if action.script == "requeue" or (action is DELETE and job.state.is_final):
+        return max(job.enqueued_at, job.attempted_at, job.finished_at or 0)
+    return job.enqueued_at

@@ -6,6 +6,7 @@ The scripts decide whether a job may change, because the admin's rows may be out
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy, ngettext_lazy
@@ -175,4 +176,41 @@ DELETE = JobAction(
         "count",
     ),
 )
+PRIORITIZE = "prioritize"  # the name of such an action goes on with a colon and the priority
+
+
+def prioritize(priority: int) -> JobAction:
+    """Return the action that gives jobs this priority."""
+    return JobAction(
+        name=f"{PRIORITIZE}:{priority}",
+        script="promote",
+        run=partial(_prioritize, priority),
+        target=None,
+        log=gettext_lazy("Priority changed."),
+        done=ngettext_lazy(
+            "The priority of %(count)d job was changed.",
+            "The priority of %(count)d jobs was changed.",
+            "count",
+        ),
+        refused=ngettext_lazy(
+            "The priority of %(count)d job was not changed: it is %(state)s.",
+            "The priority of %(count)d jobs was not changed: they are %(state)s.",
+            "count",
+        ),
+    )
+
+
+def _prioritize(priority: int, engine: Engine, job_id: str, _nonce: str) -> State | None:
+    return engine.jobs.prioritize(job_id, priority)
+
+
+def action_named(name: str) -> JobAction:
+    """Return the action of this name.
+
+    Raises: KeyError, ValueError.
+    """
+    kind, _, priority = name.partition(":")
+    return prioritize(int(priority)) if kind == PRIORITIZE else ACTIONS[name]
+
+
 ACTIONS = {action.name: action for action in (REQUEUE, RUN_NOW, CANCEL, DELETE)}

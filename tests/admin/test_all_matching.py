@@ -213,3 +213,33 @@ def test_redis_is_away(admin_client: Client, settings: Any) -> None:
     entry = settings.TASKS["default"]
     settings.TASKS = {"default": entry | {"OPTIONS": {"URL": "unix:///no/such/socket"}}}
     assert "/no/such/socket" in said(confirm(admin_client, "cancel"))[0]
+
+
+def test_the_priority_of_selected_jobs_is_changed(staff: Any, engine: Engine, seed: Seed) -> None:
+    """After a question for the number; a wrong one is asked for again."""
+    failed, queued = seed.failed(), seed.queued()
+    client = staff("view_job", "edit_job")
+    form = {"action": "prioritize_selected", "_selected_action": [queued, failed], "index": 0}
+    page = client.post(JOBS, form).content.decode()
+    assert "Selected jobs: 2." in page
+    assert page.count('name="_selected_action"') == 2
+    wrong = client.post(JOBS, form | {"priority": "101"}).content.decode()
+    assert "less than or equal to 100" in wrong
+    answer = client.post(JOBS, form | {"priority": "7"}, follow=True)
+    assert said(answer) == [
+        "The priority of 1 job was changed.",
+        "The priority of 1 job was not changed: it is failed.",
+    ]
+    assert engine.inspector.job(queued).priority == 7
+    assert LogEntry.objects.get().get_change_message() == "Priority changed."
+
+
+def test_the_priority_of_all_that_match_is_changed(admin_client: Client, engine: Engine) -> None:
+    made = fill(engine, 130, "mail")
+    query = "?queue=mail&state=queued"
+    assert "Selected jobs: 130." in ask(admin_client, "prioritize", query).content.decode()
+    confirm(admin_client, "prioritize", query, priority="-5")
+    drain(queues=["default"])
+    jobs = engine.inspector.page(State.QUEUED, 0, 200, queues=["mail"], newest_first=False)
+    assert [job.id for job in jobs] == made
+    assert {job.priority for job in jobs} == {-5}

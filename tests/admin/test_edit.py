@@ -11,6 +11,7 @@ from django.test import Client
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.states import State
+from django_jobqueue.steering import bulk
 from tests.admin.conftest import Seed
 from tests.project import run_tasks
 from tests.support import payloads
@@ -167,3 +168,14 @@ def test_what_nobody_signed_is_not_edited(staff: Any, engine: Engine, seed: Seed
 def test_a_job_that_is_gone_is_told(admin_client: Client, engine: Engine) -> None:
     answer = edit(admin_client, new_id(), arg_name="Bea")
     assert "There is no such job any more." in said(answer)
+
+
+def test_jobs_of_the_package_itself_are_not_edited(staff: Any, engine: Engine, seed: Seed) -> None:
+    """Else who may edit could do what takes other permissions, such as to delete all that match."""
+    path = bulk.change_matching.module_path
+    data = b'{"args":["requeue",{},1,0,1],"kwargs":{}}'
+    job_id = seed.failed(task=path, data=data)
+    client = staff(*ALL)
+    assert page_of("job", job_id, "edit") not in client.get(page_of("job", job_id)).content.decode()
+    assert edit(client, job_id, arg_action="delete").status_code == 403
+    assert opened(engine, job_id).args[0] == "requeue"

@@ -10,6 +10,7 @@ from django.test import Client
 
 from django_jobqueue.admin.jobs import export
 from django_jobqueue.engine import Engine
+from django_jobqueue.exceptions import QueueUnavailable
 from tests.admin.conftest import Seed, fill
 from tests.support import payloads
 from tests.support.pages import JOBS, said
@@ -102,3 +103,17 @@ def test_a_file_has_a_bounded_number_of_jobs(
         follow=True,
     )
     assert said(answer) == ["6 jobs are selected, and a file has at most 5: narrow the list."]
+
+
+def test_a_file_that_breaks_off_is_no_whole_one(
+    admin_client: Client, engine: Engine, settings: Any
+) -> None:
+    """Redis goes away while it is sent."""
+    fill(engine, 230)
+    answer = take(admin_client, "json", ["-"], select_across="1")
+    lines = iter(answer.streaming_content)
+    next(lines)
+    entry = settings.TASKS["default"]
+    settings.TASKS = {"default": entry | {"OPTIONS": {"URL": "unix:///no/such/socket"}}}
+    with pytest.raises(QueueUnavailable):
+        list(lines)

@@ -14,12 +14,12 @@ from tests.support.schedule_rows import row_of
 
 VIEW = ("view_job", "view_queue", "view_worker", "view_schedule", "view_payload", "view_sensitive")
 ACTIONS = {
-    JOBS: ("requeue", "run_now", "cancel", "delete"),
+    JOBS: ("requeue", "run_now", "cancel", "delete", "prioritize"),
     QUEUES: ("pause", "resume", "empty"),
     SCHEDULES: ("enable", "disable", "run", "delete"),
     WORKERS: ("delete",),
 }
-YES = {"post": "yes", "confirmed": "yes", "spread": "600"}
+YES = {"post": "yes", "confirmed": "yes", "spread": "600", "priority": "7"}
 
 
 def stored(engine: Engine) -> dict[Any, Any]:

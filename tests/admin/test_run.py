@@ -111,6 +111,9 @@ def test_a_row_is_chosen_by_its_key(admin_client: Client, admin_user: Any, engin
     """With the look-up of the admin; further arguments are JSON."""
     page = admin_client.get(ADD, {"task": GREET}).content.decode()
     assert 'class="related-lookup"' in page
+    zelda = User.objects.create_user("zelda")
+    wrong = run(admin_client, GREET, {"arg_user": str(zelda.pk), "arg_words": "{"})
+    assert "zelda" not in wrong.content.decode(), "who may run a task may not see all names"
     more = {"arg_others": "[1, 2]", "arg_words": '{"a": "b"}'}
     run(admin_client, GREET, {"arg_user": str(admin_user.pk)} | more)
     job = newest(engine)

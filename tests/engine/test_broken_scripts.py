@@ -183,6 +183,12 @@ CASES |= {
 
 
 @case
+def another_priority(engine: Engine) -> Call:
+    job_id = add(engine)
+    return lambda: engine.jobs.prioritize(job_id, 7)
+
+
+@case
 def edit_to_a_long_payload(engine: Engine) -> Call:
     job_id = add(engine)
     return lambda: engine.jobs.edit(job_id, b"payload", b"x" * 100)

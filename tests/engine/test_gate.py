@@ -34,6 +34,7 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "record_missed": ([], {"name": "n", "rule": "r", "since": 1, "nominal": 5, "count": 1}),
     "pause": ([], {"queue": "default", "by": ""}),
     "pop_ended": ([], {"limit": 1}),
+    "prioritize": ([], {"id": "x", "priority": 1}),
     "promote": ([], {"limit": 1}),
     "reap": ([], {"first": "", "limit": 1, "interval": 1, "grace": 1, "lease": 1}),
     "refresh_cached": (

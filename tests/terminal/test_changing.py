@@ -16,7 +16,8 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs.job import new_id
-from django_jobqueue.jobs.states import State
+from django_jobqueue.jobs.run import RunResult
+from django_jobqueue.jobs.states import Outcome, State
 from django_jobqueue.models import Schedule
 from tests.project.tasks import noop
 from tests.support.places import FAILED, Make, claimed, finish
@@ -228,3 +229,22 @@ def test_redis_is_away_from_a_shell(engine: Engine) -> None:
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("CommandError: Redis of the alias")
+
+
+def test_jobs_are_chosen_by_tag_and_exception(
+    engine: Engine, told: Told, read: Callable[..., Any], make_job: Make, slot: Slot
+) -> None:
+    made = []
+    for number, exception in enumerate(("app.Bad", "app.Worse", "")):
+        made.append(make_job(tags=(f"t:{number}",)))
+        end = RunResult(Outcome.FAILED, exception=exception, traceback="x")
+        finish(engine, slot, claimed(engine, slot), end)
+    assert [row["id"] for row in read("list", "--tag", "t:1")] == [made[1]]
+    assert [row["id"] for row in read("list", "--exception", "app.Bad")] == [made[0]]
+    assert [row["id"] for row in read("list", "--state", "failed", "--exception", "-")] == [made[2]]
+    told("requeue", "--tag", "t:0", "--all", "--yes")
+    told("delete", "--state", "failed", "--exception", "app.Worse", "--all", "--yes")
+    assert {job.id: job.state.value for job in engine.inspector.jobs(made)} == {
+        made[0]: "queued",
+        made[2]: "failed",
+    }

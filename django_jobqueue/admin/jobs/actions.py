@@ -18,7 +18,7 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_jobqueue.admin.jobs import export, matching
+from django_jobqueue.admin.jobs import export, matching, priority
 from django_jobqueue.admin.jobs.rows import JobRows
 from django_jobqueue.admin.links import list_url, page_link, page_url
 from django_jobqueue.admin.live import LiveModelAdmin
@@ -39,6 +39,7 @@ from django_jobqueue.steering.job_action import (
     ActionReport,
     JobAction,
     apply,
+    prioritize,
 )
 
 INLINE = 1_000  # jobs that are selected one by one, at most
@@ -56,6 +57,7 @@ class JobActionsMixin(LiveModelAdmin[Job]):
         "requeue_selected",
         "run_now_selected",
         "cancel_selected",
+        "prioritize_selected",
         "delete_selected",
         "export_csv",
         "export_json",
@@ -66,6 +68,9 @@ class JobActionsMixin(LiveModelAdmin[Job]):
 
     def has_cancel_job_permission(self, request: HttpRequest) -> bool:
         return Viewer(request.user).may("cancel_job")
+
+    def has_edit_job_permission(self, request: HttpRequest) -> bool:
+        return Viewer(request.user).may("edit_job")
 
     def has_delete_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
         """Return whether the user may delete; a running job can't be deleted."""
@@ -93,6 +98,16 @@ class JobActionsMixin(LiveModelAdmin[Job]):
     )
     def cancel_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
         return self._apply_to_rows(request, CANCEL, queryset)
+
+    @admin.action(
+        permissions=["edit_job"],
+        description=gettext_lazy("Change the priority of selected %(verbose_name_plural)s"),
+    )
+    def prioritize_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        form = priority.form_of(request)
+        if not form.is_valid():
+            return priority.ask(self, request, form, queryset.named())
+        return self._apply_to_rows(request, prioritize(form.cleaned_data["priority"]), queryset)
 
     @admin.action(
         permissions=["delete"],

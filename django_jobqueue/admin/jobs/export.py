@@ -91,7 +91,9 @@ def _json_lines(rows: JobRows, viewer: Viewer) -> Iterator[str]:
 def _records(rows: JobRows, viewer: Viewer) -> Iterator[dict[str, Any]]:
     count = min(MOST, rows.count())
     for start in range(0, count, PAGE):
-        for row in rows.fetch(start, min(count, start + PAGE)):
+        page = rows.fetch(start, min(count, start + PAGE))
+        rows.source.raise_faults()  # a file that breaks off is not taken for a whole one
+        for row in page:
             yield _record(row, viewer)
 
 

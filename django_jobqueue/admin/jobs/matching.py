@@ -20,7 +20,14 @@ from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import one_line
 from django_jobqueue.models import Job
 from django_jobqueue.steering import audit, bulk
-from django_jobqueue.steering.job_action import CANCEL, DELETE, REQUEUE, RUN_NOW, JobAction
+from django_jobqueue.steering.job_action import (
+    CANCEL,
+    DELETE,
+    PRIORITIZE,
+    REQUEUE,
+    RUN_NOW,
+    JobAction,
+)
 
 MANY = 100  # jobs that are changed at once, without a further question
 SPREADS: dict[int, Promise] = {  # seconds
@@ -34,7 +41,12 @@ QUESTIONS: dict[str, Promise] = {
     RUN_NOW.name: gettext_lazy("Run all jobs now that match?"),
     CANCEL.name: gettext_lazy("Cancel all jobs that match?"),
     DELETE.name: gettext_lazy("Delete all jobs that match?"),
+    PRIORITIZE: gettext_lazy("Change the priority of all jobs that match?"),
 }
+
+
+def question(action: JobAction) -> str:
+    return str(QUESTIONS[action.name.partition(":")[0]])
 
 
 def is_many(rows: JobRows) -> bool:
@@ -49,7 +61,7 @@ def ask(
     request.current_app = model_admin.admin_site.name
     context = {
         **model_admin.admin_site.each_context(request),
-        "title": QUESTIONS[action.name],
+        "title": question(action),
         "opts": model_admin.opts,
         "action": request.POST.get("action", ""),
         "filters": list(_filters(rows)),
@@ -65,14 +77,14 @@ def start(
     model_admin: "admin.ModelAdmin[Any]", request: HttpRequest, action: JobAction, rows: JobRows
 ) -> HttpResponse:
     """Enqueue the job that changes all that match, note who asked for it, and lead to it."""
-    given = request.POST.get("spread", "")
-    spread = int(given) if given.isdigit() and int(given) in SPREADS else 0
+    spreads = {str(seconds): seconds for seconds in SPREADS}
+    spread = spreads.get(request.POST.get("spread", ""), 0)
     site, user = model_admin.admin_site, request.user.pk
     results = bulk.start(rows.alias, action, rows.selection(), user, spread)
     flag = DELETION if action is DELETE else CHANGE
     said = "; ".join(f"{label}: {value}" for label, value in _filters(rows))
     text = _("Asked for all that match. %(filters)s") % {"filters": said}
-    shown = str(QUESTIONS[action.name]).rstrip("?")
+    shown = question(action).rstrip("?")
     audit.write(user, results[0].id, shown, text, flag)
     done = _("A job does this in the background. Its page shows how far it is.")
     model_admin.message_user(request, done, messages.SUCCESS)

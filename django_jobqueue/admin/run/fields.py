@@ -25,6 +25,13 @@ ROWS = 4  # of a text area
 Send = Callable[[Any], Any]  # makes JSON of a clean value
 
 
+class KeyWidget(ForeignKeyRawIdWidget):
+    """The key of a row, and a link to look it up; the user may not be allowed to see its name."""
+
+    def label_and_url_for_value(self, value: Any) -> tuple[str, str]:
+        return "", ""
+
+
 class Argument(NamedTuple):
     """One parameter: its field, and how its value is sent."""
 
@@ -87,7 +94,7 @@ def _row(model: type[Model], required: bool, site: AdminSite) -> forms.Field:
     """Return the field of a row, which is chosen by its key."""
     rows: Any = model._default_manager
     relation: Any = ManyToOneRel(None, model, model._meta.pk.name)  # type: ignore[arg-type]
-    widget = ForeignKeyRawIdWidget(relation, site)
+    widget = KeyWidget(relation, site)
     return forms.ModelChoiceField(rows.all(), required=required, widget=widget)
 
 

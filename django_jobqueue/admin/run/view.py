@@ -16,9 +16,9 @@ from django.utils.translation import gettext as _
 from django_jobqueue.admin.links import page_url
 from django_jobqueue.admin.run.form import RunForm
 from django_jobqueue.admin.run.former import Former
+from django_jobqueue.admin.source import aliases
 from django_jobqueue.admin.viewer import Viewer
-from django_jobqueue.backend import JobQueueBackend
-from django_jobqueue.compat import InvalidTask, task_backends
+from django_jobqueue.compat import InvalidTask
 from django_jobqueue.engine import get_engine
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.text import one_line
@@ -40,8 +40,9 @@ def runnable(user: Any) -> dict[str, Any]:
 def is_runnable(task: Any, user: Any) -> bool:
     """Return whether a task may be run by a user who may run tasks."""
     allowed = getattr(task, "runnable", False)
-    has_backend = isinstance(task_backends[task.backend], JobQueueBackend)
-    return has_backend and (user.has_perm(allowed) if isinstance(allowed, str) else bool(allowed))
+    return task.backend in aliases() and (
+        user.has_perm(allowed) if isinstance(allowed, str) else bool(allowed)
+    )
 
 
 def run_url(site: AdminSite, path: str, job_id: str = "") -> str:

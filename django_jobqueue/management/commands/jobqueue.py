@@ -46,7 +46,7 @@ ACTIONS = {
         changing.requeue, "run final jobs again, or scheduled ones now", changing.add_choice
     ),
     "cancel": Action(
-        changing.cancel, "cancel jobs; running ones are told to end", changing.add_cancel
+        changing.cancel, "cancel jobs; running ones are told to end", changing.add_choice
     ),
     "delete": Action(changing.delete, "delete jobs that are not running", changing.add_choice),
     "pause": Action(queues.pause, "claim no jobs of queues", queues.add_names),

@@ -46,20 +46,14 @@ def add_choice(parser: ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="all jobs that match the filters")
 
 
-def add_cancel(parser: ArgumentParser) -> None:
-    add_choice(parser)
-    parser.add_argument("--tag", help="all jobs with this tag")
-
-
 def requeue(terminal: Terminal, options: dict[str, Any]) -> None:
     _change(terminal, REQUEUE, options)
 
 
 def cancel(terminal: Terminal, options: dict[str, Any]) -> None:
-    if options["tag"] is None:
+    others = [name for name in NARROWING if name != "tag" and options[name]]
+    if options["tag"] is None or options["all"] or options["ids"] or others:
         _change(terminal, CANCEL, options)
-    elif options["ids"] or options["all"] or any(options[name] for name in NARROWING):
-        raise CommandError(_("Give ids of jobs, or --all and filters, or --tag and a tag."))
     else:
         _cancel_tagged(terminal, options["tag"])
 

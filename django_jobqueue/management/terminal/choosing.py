@@ -13,7 +13,7 @@ from django_jobqueue.management.terminal.printing import now_ms
 from django_jobqueue.steering.selection import Selection
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-NARROWING = ("state", "queue", "task", "search", "older_than")
+NARROWING = ("state", "queue", "task", "search", "older_than", "tag", "exception")
 
 
 def seconds(text: str) -> float:
@@ -25,6 +25,10 @@ def seconds(text: str) -> float:
 
 
 def add_filters(parser: ArgumentParser) -> None:
+    parser.add_argument("--tag", help="one of the tags")
+    parser.add_argument(
+        "--exception", help="path of the class that the latest run failed with; -: it had none"
+    )
     parser.add_argument(
         "--state",
         action="append",
@@ -52,6 +56,8 @@ def selection(options: Mapping[str, Any], **given: Any) -> Selection:
         "queues": tuple(options["queue"] or ()),
         "tasks": tuple(options["task"] or ()),
         "words": tuple(options["search"] or ()),
+        "tag": options["tag"] or "",
+        "exception": options["exception"] or "",
         "before": None if age is None else now_ms() - round(age * 1000),
     }
     return Selection(**(chosen | given))
