@@ -54,7 +54,7 @@ OPTIONS = {
     "on_success": _SIGNALS,
     "on_failure": _SIGNALS,
     "serializer": "arguments and results are always JSON",
-    "rate_limit": "rates are not there yet",
+    "rate_limit": 'rate=Rate("100/m") counts the starts of all workers',
 }
 CALLS = {
     "delay": "task.enqueue(...) stores a job",
