@@ -58,7 +58,7 @@ OPTIONS = {
     "on_success": _SIGNALS,
     "on_failure": _SIGNALS,
     "serializer": "arguments and results are always JSON",
-    "rate_limit": 'rate=Rate("100/m") counts the starts of all workers together',
+    "rate_limit": 'rate=Rate("100/m") counts the starts of all workers',
 }
 CALLS = {
     "delay": "task.enqueue(...) stores a job",

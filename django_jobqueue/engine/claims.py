@@ -37,7 +37,7 @@ class NoJob:
     """A claim that found no job."""
 
     more: bool = False  # claim again at once: only jobs that can't run were found
-    wait_ms: int | None = None  # until the next scheduled job is due
+    wait_ms: int | None = None  # until the next job is due, or may start by its rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ import pytest
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import NoJob, Slot
 from django_jobqueue.exceptions import JobQueueError
+from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.states import State
 from tests.support.clock import Clock
-from tests.support.places import Make, claimed, everything, finish, nothing, places
+from tests.support.places import Make, claimed, everything, finish, full_memory, nothing, places
 
 ONE = ("1w:k",)
 
@@ -117,3 +118,56 @@ def test_wrong_number_is_refused(engine: Engine, make_job: Make) -> None:
     with pytest.raises(JobQueueError, match='limit is "x"; it must be a whole number'):
         engine.client.run("admit", limit="x")
     assert everything(engine) == before
+
+
+def test_full_server_admits(engine: Engine, clock: Clock, make_job: Make) -> None:
+    first, second = busy(engine, make_job)
+    engine.client.redis.zrem(engine.client.keys("leases", "k"), first)
+    clock.move(1)
+    with full_memory(engine):
+        engine.limits.admit()
+    assert queued(engine) == [second]
+    engine.client.redis.zadd(engine.client.keys("leases", "k"), {first: 1})
+    engine.client.redis.zadd(engine.client.keys("places", "k"), {first: 1})
+
+
+def test_keys_of_another_type_stop_nobody(engine: Engine, clock: Clock, make_job: Make) -> None:
+    """No script wrote them."""
+    client, keys = engine.client.redis, engine.client.keys
+    client.set(keys("awaited"), "x")
+    assert look(engine, clock) == 0
+    for kind in ("parked", "places", "older"):
+        client.set(keys(kind, "k"), "x")
+    for name in ("limits", "rates"):
+        client.set(keys(name), "x")
+    ids = [make_job(queue="k", limits=(word,)) for word in ("1o:k", "1w:k", "1w:k")]
+    assert queued(engine) == []
+    look(engine, clock)
+    assert queued(engine) == ids[:1]
+    engine.jobs.enqueue([engine.inspector.job(ids[0])])
+    claimed(engine, Slot("worker-1", "0.0"), "k")
+    make_job(queue="r", limits=("1r60000.1:r",))
+    waits = make_job(queue="r", limits=("1r60000.1:r",))
+    claimed(engine, Slot("worker-1", "1.0"), "r")
+    assert nothing(engine, Slot("worker-1", "2.0"), "r").wait_ms is not None
+    assert engine.inspector.job(waits).state is State.WAITING
+    engine.limits.set_limits({"a.b": "1w"})
+    engine.client.redis.set(keys("rates"), "x")
+    clock.move(61)
+    look(engine, clock)
+    assert isinstance(engine.claims.claim(Slot("worker-1", "2.0"), ["r"]), Job)
+    engine.leases.release_slot(Slot("worker-1", "0.0"), lost=False, reason="x")
+    client.delete(keys("rates"))
+
+
+def test_place_is_that_of_a_job_of_this_queue(engine: Engine, clock: Clock, make_job: Make) -> None:
+    """A record without a queue holds no place."""
+    first, second = busy(engine, make_job)
+    other = make_job(queue="o", limits=("1w:z",))
+    engine.client.redis.hset(engine.client.keys("job", other), "state", "running")
+    engine.client.redis.zadd(engine.client.keys("places", "k"), {other: 5})
+    look(engine, clock)
+    found = engine.client.redis.zrange(engine.client.keys("places", "k"), 0, -1)
+    assert [job_id.decode() for job_id in found] == [first]
+    engine.client.redis.hset(engine.client.keys("job", other), "state", "queued")
+    assert engine.inspector.job(second).state is State.WAITING

@@ -80,3 +80,29 @@ def test_steady_state_costs_no_command_more(engine: Engine) -> None:
         "evalsha": 1, "time": 1, "hmget": 2, "zadd": 2, "hset": 3, "zrem": 2, "hincrby": 1,
         "zrange": 1, "hgetall": 1, "get": 1,
     }  # fmt: skip
+
+
+def test_key_costs_a_few_commands(engine: Engine) -> None:
+    """Of a limit that lets each job start at once: its number, its place, and who is next."""
+    jobs = [new_job(new_id(), payload=b"x" * 100, limits=(f"1w:{n}",)) for n in range(JOBS + 2)]
+    slot = Slot("worker-1", "0.0")
+    engine.jobs.enqueue(jobs[:2])
+    engine.client.redis.delete(engine.client.keys("wake", "default"))
+    job = engine.claims.claim(slot, ["default"])
+    assert commands_per_job(
+        engine, lambda: [engine.jobs.enqueue([one]) for one in jobs[2:]]
+    ) == {
+        "evalsha": 1, "time": 1, "hget": 1, "hsetnx": 1, "zscore": 1, "set": 1, "hset": 1,
+        "incr": 1, "zadd": 1, "hincrby": 1, "exists": 1,
+    }  # fmt: skip
+
+    def work() -> None:
+        nonlocal job
+        for _ in range(JOBS):
+            assert isinstance(job, Job)
+            job = engine.claims.finish(slot, job, DONE, ["default"]).next
+
+    assert commands_per_job(engine, work) == {
+        "evalsha": 1, "time": 1, "hmget": 2, "zadd": 3, "hset": 3, "zrem": 4, "hincrby": 1,
+        "zrange": 2, "hgetall": 1, "get": 1, "hget": 1, "zcard": 1,
+    }  # fmt: skip

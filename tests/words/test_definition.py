@@ -40,7 +40,7 @@ def test_what_is_no_function_is_refused() -> None:
         ("bind", "takes_context=True"),
         ("queue", "Here, queue_name names the queue."),
         ("max_attemps", "Did you mean 'max_attempts'"),
-        ("zzzzz", "Known: atomic, backend, backoff, durable"),
+        ("zzzzz", "Known: atomic, backend, backoff, concurrency, durable"),
     ],
 )
 def test_options_of_other_queues_lead_to_ours(option: str, says: str) -> None:

@@ -18,7 +18,7 @@
 -- Returns: {'job', id, queue, fence, now, payload unless it is a field, fields and values of the
 --     record before this claim (a repeated call: after it), records of earlier runs}; {'more'} if
 --     the slot is to claim again, because only jobs that can't run were found so far; {'none', ms
---     until the next due job or -1}; error DETACHED
+--     until the next job is due, or may start by its rate, or -1}; error DETACHED
 -- Atomic: two slots could claim the same job
 
 -- Handles the last job of a slot before the slot claims another. The nonces of a slot rise, and it

@@ -83,8 +83,8 @@ end
 
 -- Gives the slot the first job of its queues, tried in order, after promoting jobs that are due;
 -- the name '*' stands for all queues, `default` first. Returns {'job', ...}, or {'more'} after
--- MAX_MOVES ids that can't run, or {'none', ms until the next job is due or -1}; nil if the process
--- is attached to other keys.
+-- MAX_MOVES ids that can't run, or {'none', ms until the next job is due, or may start by its rate,
+-- or -1}; nil if the process is attached to other keys.
 local function claim(epoch, worker, slot, nonce, lease, queues, t)
   local room, paused = MAX_MOVES, {}
   for at, name in ipairs(queues) do

@@ -18,9 +18,9 @@ end
 local function supersede(id, limits, t)
   for _, name in ipairs(keys_of(limits, 'o')) do
     local older = key('older', name)
-    local own = call('ZSCORE', older, id) or '-inf'
-    local found = call('ZRANGEBYSCORE', older, '-inf', '(' .. own, 'LIMIT', 0, MAX_PAGE)
-    for _, other in ipairs(found) do
+    local own = call_or_false('ZSCORE', older, id) or '-inf'
+    local found = call_or_false('ZRANGEBYSCORE', older, '-inf', '(' .. own, 'LIMIT', 0, MAX_PAGE)
+    for _, other in ipairs(found or {}) do
       if cancel_job(other, 'superseded', t) ~= 'running' then call('ZREM', older, other) end
     end
   end
