@@ -41,6 +41,17 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
         ["y", "default", "a.b", 0, "", b"1.x.{}", 0],
         {"digest": "d", "seen": "", "keep": 0},
     ),
+    "replace": (
+        [],
+        {
+            "id": "x",
+            "number": 1,
+            "unique": "a newest,1,1",
+            "expires": "",
+            "payload": b"x",
+            "caller": "",
+        },
+    ),
     "requeue": ([], {"id": "x", "nonce": "n", "round": ""}),
     "re_sign": (["x", b"1.old.", b"1.new."], {}),
     "resume": ([], {"queue": "default"}),
