@@ -15,6 +15,7 @@ from django_jobqueue.conf import Options, is_test_run, load
 from django_jobqueue.engine.cached import CachedResults
 from django_jobqueue.engine.claims import Claims
 from django_jobqueue.engine.client import Client, forget_sockets
+from django_jobqueue.engine.edits import Edits
 from django_jobqueue.engine.inspector import Inspector
 from django_jobqueue.engine.jobs import Jobs
 from django_jobqueue.engine.leases import Leases
@@ -45,6 +46,7 @@ class Engine:
         self.tags = Tags(client)
         self.locks = Locks(client)
         self.limits = Limits(client)
+        self.edits = Edits(client)
         self.inspector = Inspector(client)
 
     def check_test_run(self) -> None:

@@ -97,25 +97,6 @@ class Jobs:
             raise RoundNeeded(job_id, number(reply[2]))
         return self._moved(job_id, reply)
 
-    def edit(self, job_id: str, old: bytes, new: bytes) -> bool:
-        """Give a job that does not run another payload than it had; return whether it has it now.
-
-        Raises: JobNotFound.
-        """
-        reply = self._run("edit", id=job_id, old=old, new=new)
-        if not reply:
-            raise JobNotFound(f"There is no job {job_id}.")
-        return bool(reply[1])
-
-    def prioritize(self, job_id: str, priority: int) -> State | None:
-        """Give a queued or scheduled job a priority; return its state if it is in another one.
-
-        Raises: JobNotFound.
-        """
-        reply = self._run("prioritize", id=job_id, priority=priority)
-        state = self._moved(job_id, [*reply[:1], *reply[:1]])
-        return None if reply[1] else state
-
     def delete(self, job_id: str) -> bool:
         """Remove a job with all its keys unless it is running; return whether it was removed.
 

@@ -17,13 +17,13 @@ def edit(engine: Engine, job: Job, payload: bytes) -> bool:
     """
     old = job.payload or b""
     if not job.round:
-        return engine.jobs.edit(job.id, old, payload)
+        return engine.edits.edit(job.id, old, payload)
     database = engine.options.database
     with transaction.atomic(using=database):
         row = row_of(database, job.id).select_for_update().first()
         if row is not None:
             rows(database).filter(pk=row.pk).update(record=with_payload(row, payload))
-        is_done = engine.jobs.edit(job.id, old, payload)
+        is_done = engine.edits.edit(job.id, old, payload)
         if not is_done:
             transaction.set_rollback(True, using=database)
     return is_done

@@ -17,6 +17,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.formats import localize
 from django.utils.functional import Promise
 from django.utils.html import format_html
@@ -82,7 +83,7 @@ ACTIONS = (CANCEL, RETRY, RESEND)
 class JobRequestAdmin(ModelAdmin):
     """Show requests, which only their people and their jobs change."""
 
-    list_display = ("title", "who", "state_text", "asked", "ended", "mail_state", "short_job")
+    list_display = ("title", "who", "state_text", "asked", "took", "mail_state", "short_job")
     list_filter = ("state", "mail_state", "created_at")
     list_select_related = ("owner",)
     search_fields = ("title", "address", "public_id", "task", "job_id")
@@ -161,11 +162,16 @@ class JobRequestAdmin(ModelAdmin):
 
     @admin.display(description=gettext_lazy("asked for"), ordering="created_at")
     def asked(self, row: JobRequest) -> str:
-        return _short(row.created_at)
+        """Return how long ago that was; the title is the time."""
+        ago = _("%(span)s ago") % {"span": _span(row.created_at, timezone.now())}
+        return _titled(row.created_at, ago)
 
-    @admin.display(description=gettext_lazy("finished"), ordering="finished_at")
-    def ended(self, row: JobRequest) -> str:
-        return "–" if row.finished_at is None else _short(row.finished_at)
+    @admin.display(description=gettext_lazy("took"), ordering="finished_at")
+    def took(self, row: JobRequest) -> str:
+        """Return how long it took; the title is when it finished."""
+        if row.finished_at is None:
+            return "–"
+        return _titled(row.finished_at, _span(row.created_at, row.finished_at))
 
     @admin.display(description=gettext_lazy("address"))
     def recipient(self, row: JobRequest) -> str:
@@ -178,7 +184,7 @@ class JobRequestAdmin(ModelAdmin):
     @admin.display(description=gettext_lazy("job"))
     def short_job(self, row: JobRequest) -> str:
         """Link to the job by the part of its id that tells it from others."""
-        return self._link(row.job_id, slice(24, 34))
+        return self._link(row.job_id, slice(28, 34))
 
     @admin.display(description=gettext_lazy("job of the mail"))
     def mail_job(self, row: JobRequest) -> str:
@@ -284,7 +290,10 @@ class JobRequestAdmin(ModelAdmin):
             self.message_user(request, str(action.refused % {"n": refused}), messages.WARNING)
 
 
-def _short(at: datetime) -> str:
-    """Return a time as short as a column is, with the exact one as title."""
-    shown = phrases.clock(int(at.timestamp() * 1000))
+def _span(start: datetime, end: datetime) -> str:
+    return phrases.span(max(0, round((end - start).total_seconds() * 1000)))
+
+
+def _titled(at: datetime, shown: str) -> str:
+    """Return a text about a time, which is its title."""
     return format_html('<time class="jobqueue-time" title="{}">{}</time>', localize(at), shown)

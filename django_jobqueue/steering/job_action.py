@@ -201,7 +201,7 @@ def prioritize(priority: int) -> JobAction:
 
 
 def _prioritize(priority: int, engine: Engine, job_id: str, _nonce: str) -> State | None:
-    return engine.jobs.prioritize(job_id, priority)
+    return engine.edits.prioritize(job_id, priority)
 
 
 def action_named(name: str) -> JobAction:

@@ -1,13 +1,17 @@
 """The pages beside the lists in a real browser: used as a person does, and read by everybody."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.jobs.states import State
+from django_jobqueue.requests.models import JobRequest, MailState, RequestState
 from django_jobqueue.testing import drain
 from tests.admin.conftest import Seed, fill
 from tests.project import run_tasks
@@ -129,3 +133,29 @@ def test_everybody_can_read_the_pages(
     page.get_by_role("button", name="Empty").click()
     page.locator(".jobqueue-question").wait_for()
     assert violations(page) == []
+
+
+@pytest.fixture
+def asked_for(transactional_db: None) -> None:
+    """Requests in all states, made before the browser starts: then the ORM is not to be used."""
+    for number, state in enumerate(RequestState.values):
+        JobRequest.objects.create(
+            address="somebody.with.a.name@example.com",
+            title="Export of all the homework of the year",
+            job_id=uuid4(),
+            state=state,
+            mail_state=MailState.values[number],
+            created_at=timezone.now() - timedelta(days=3 * number + 1),
+            finished_at=timezone.now() if number else None,
+        )
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_all_columns_of_the_list_of_requests_are_in_sight(
+    asked_for: None, open_page: Callable[..., Any], engine: Engine, width: int
+) -> None:
+    page = open_page(width=width)
+    page.goto("/admin/django_jobqueue_requests/jobrequest/")
+    hidden = "e => e.closest('.results').scrollWidth - e.closest('.results').clientWidth"
+    assert page.locator("#result_list").evaluate(hidden) == 0
+    assert page.locator(".jobqueue-state", has_text="✖ failed").count() == 1

@@ -185,20 +185,20 @@ CASES |= {
 @case
 def another_priority(engine: Engine) -> Call:
     job_id = add(engine)
-    return lambda: engine.jobs.prioritize(job_id, 7)
+    return lambda: engine.edits.prioritize(job_id, 7)
 
 
 @case
 def edit_to_a_long_payload(engine: Engine) -> Call:
     job_id = add(engine)
-    return lambda: engine.jobs.edit(job_id, b"payload", b"x" * 100)
+    return lambda: engine.edits.edit(job_id, b"payload", b"x" * 100)
 
 
 @case
 def edit_to_a_short_payload(engine: Engine) -> Call:
     job_id = add(engine)
-    engine.jobs.edit(job_id, b"payload", b"x" * 100)
-    return lambda: engine.jobs.edit(job_id, b"x" * 100, b"short")
+    engine.edits.edit(job_id, b"payload", b"x" * 100)
+    return lambda: engine.edits.edit(job_id, b"x" * 100, b"short")
 
 
 @case

@@ -25,7 +25,7 @@ def give(engine: Engine, job_id: str, payload: bytes) -> None:
     """Let a job that is there have this payload."""
     held = engine.inspector.job(job_id).payload
     assert held is not None
-    assert engine.jobs.edit(job_id, held, payload)
+    assert engine.edits.edit(job_id, held, payload)
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.RUNNING])
@@ -38,7 +38,7 @@ def test_job_has_the_new_payload_where_its_size_belongs(
     job_id = job_in(state)
     give(engine, job_id, before)
     indexes = places(engine)
-    assert engine.jobs.edit(job_id, before, after)
+    assert engine.edits.edit(job_id, before, after)
     assert engine.inspector.job(job_id).payload == after
     assert stored(engine, job_id) == ((after, None) if len(after) <= 64 else (None, after))
     assert places(engine) == indexes
@@ -47,9 +47,9 @@ def test_job_has_the_new_payload_where_its_size_belongs(
 def test_same_call_again_changes_nothing(engine: Engine, job_in: Make) -> None:
     job_id = job_in(State.QUEUED)
     give(engine, job_id, SHORT)
-    assert engine.jobs.edit(job_id, SHORT, LONG)
+    assert engine.edits.edit(job_id, SHORT, LONG)
     before = everything(engine)
-    assert engine.jobs.edit(job_id, SHORT, LONG)
+    assert engine.edits.edit(job_id, SHORT, LONG)
     assert everything(engine) == before
 
 
@@ -57,7 +57,7 @@ def test_running_job_keeps_its_arguments(engine: Engine, slot: Slot, make_job: M
     job_id = make_job()
     job = claimed(engine, slot)
     before = everything(engine)
-    assert not engine.jobs.edit(job_id, job.payload or b"", OTHER)
+    assert not engine.edits.edit(job_id, job.payload or b"", OTHER)
     assert everything(engine) == before
 
 
@@ -65,13 +65,13 @@ def test_job_that_somebody_else_has_edited_stays(engine: Engine, job_in: Make) -
     job_id = job_in(State.FAILED)
     give(engine, job_id, LONG)
     before = everything(engine)
-    assert not engine.jobs.edit(job_id, SHORT, OTHER)
+    assert not engine.edits.edit(job_id, SHORT, OTHER)
     assert everything(engine) == before
 
 
 def test_unknown_job_is_told(engine: Engine) -> None:
     with pytest.raises(JobNotFound):
-        engine.jobs.edit(new_id(), SHORT, OTHER)
+        engine.edits.edit(new_id(), SHORT, OTHER)
     assert not places(engine)
 
 
@@ -80,5 +80,5 @@ def test_full_memory_refuses_it_and_the_job_keeps_what_it_had(engine: Engine, jo
     held = engine.inspector.job(job_id).payload
     assert held is not None
     with full_memory(engine), pytest.raises(QueueUnavailable):
-        engine.jobs.edit(job_id, held, LONGER)
+        engine.edits.edit(job_id, held, LONGER)
     assert engine.inspector.job(job_id).payload == held
