@@ -45,7 +45,7 @@ FLOW_KINDS: dict[str, Kind] = {
             "the last starts of its jobs, the latest at its end: per entry its last start, when "
             "the rate would be used evenly until now (ms), and how many starts it stands for"
         ),
-        until="twice the window of the rate has passed (TTL)",
+        until="twice the window of the rate, and a minute (TTL)",
     ),
     "rates": Kind(
         type="ZSET",

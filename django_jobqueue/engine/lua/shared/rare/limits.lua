@@ -115,7 +115,8 @@ end
 -- Looks at the queues and rates that are limited, before a claim. Returns how many ids it handled.
 local function look_at_limits(limited, rated, queues, flags, t)
   if limited then mark_full(limited, queues, flags, t) end
-  return tonumber(rated or t + 1) <= tonumber(t) and admit_rates(t) or 0
+  local at = tonumber(rated or nil)
+  return at and at <= tonumber(t) and admit_rates(t) or 0
 end
 
 -- Returns when the next job is due, or may start by its rate.

@@ -14,9 +14,9 @@ local function limits_of(task, words)
     if own == '' and current then
       local new_most, new_mode, new_extra = string.match(current, '^(%d+)(%a)([%d.]*)$')
       if (new_mode == 'r') == (mode == 'r') then most, mode, extra = new_most, new_mode, new_extra
-      else most, mode = nil, 'w' end -- a limit has become a rate
+      else most, mode = nil, nil end -- a limit has become a rate
     end
-    found[#found + 1] = {name = name, most = tonumber(most), mode = mode or 'w', extra = extra}
+    found[#found + 1] = {name = name, most = tonumber(most), mode = mode, extra = extra}
   end
   return found
 end

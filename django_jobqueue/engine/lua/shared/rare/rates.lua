@@ -31,7 +31,7 @@ local function next_start(limit, t)
     call('UNLINK', starts)
     local entry = t .. ' ' .. t .. ' ' .. int(size)
     for _ = 1, entries do call('RPUSH', starts, entry) end
-    call('EXPIRE', starts, int(window / 500 + 1))
+    call('EXPIRE', starts, int(window / 500 + 60))
   end
   local first = many >= size and entry_of(starts, entries)
   if first then free = first + window + 1 end
@@ -54,7 +54,7 @@ local function note_start(limit, t)
     call('RPUSH', starts, t .. ' ' .. even .. ' 1')
     call('LTRIM', starts, int(-entries), '-1')
   end
-  call('EXPIRE', starts, int(window / 500 + 1)) -- twice the window
+  call('EXPIRE', starts, int(window / 500 + 60)) -- twice the window, and a minute
 end
 
 -- Notes that a job waits for a rate and may start then, unless an earlier time is noted.
