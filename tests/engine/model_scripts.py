@@ -93,7 +93,7 @@ class Model(WorkerScripts):
     def complete(self, job_id: str, state: str, due: str) -> str:
         job = self.fields(job_id)
         queue = job.get("queue", "")
-        waits = queue and state in ("queued", "scheduled")
+        waits = queue and state in ("queued", "scheduled", "waiting")
         if waits and job_id not in self.keys.get(f"{state}:{queue}", {}):
             if self.full:
                 raise Refused("maxmemory")

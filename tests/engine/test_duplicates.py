@@ -29,7 +29,7 @@ def test_id_that_a_caller_has_leads_to_the_job(engine: Engine, slot: Slot, told:
     found = engine.inspector.job(call.id)
     assert (found.id, found.task) == (job_id, "a.b")
     assert found.duplicate is not None
-    finish(engine, slot, claimed(engine, slot))
+    finish(engine, slot, claimed(engine, slot), DONE._replace(settled=State.SUCCEEDED))
     stored(engine)
     engine.jobs.enqueue([call])
     assert call.duplicate == (job_id, State.SUCCEEDED, 0)
