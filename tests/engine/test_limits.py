@@ -130,6 +130,12 @@ def test_repeated_claim_takes_one_place(engine: Engine, make_job: Make) -> None:
     assert members(engine, "places") == [first.id]
 
 
+def test_place_that_a_broken_claim_took_is_the_job_s_own(engine: Engine, make_job: Make) -> None:
+    job_id = make_job(limits=ONE)
+    engine.client.redis.zadd(engine.client.keys("places", "k"), {job_id: 1})
+    assert claimed(engine, Slot("worker-1", "0.0")).id == job_id
+
+
 def test_any_queue(engine: Engine, make_job: Make) -> None:
     """A slot that serves all queues, and a key that two of them share."""
     make_job("a.b", "x", limits=ONE)

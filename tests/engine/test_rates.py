@@ -296,9 +296,9 @@ def test_limit_that_became_a_rate_holds_nobody(engine: Engine, still: Still) -> 
     for words, now in (("1w:k", "1r60000.1"), ("1r60000.1:k", "1w")):
         store(engine, 2, words)
         engine.limits.set_limits({"a.b": now})
-        for number in range(2):
-            slot = Slot("worker-1", f"{number}.0")
-            finish(engine, slot, claimed(engine, slot))
+        running = [(slot, claimed(engine, slot)) for slot in (Slot("w", "0"), Slot("w", "1"))]
+        for slot, job in running:
+            finish(engine, slot, job)
     assert engine.client.redis.exists(engine.client.keys("places", "k")) == 0
 
 

@@ -36,7 +36,7 @@ end
 local function is_full(limit, id, more, t)
   if limit.mode == 'r' then return more > 0 or next_start(limit, t) > tonumber(t) end
   local places = key('places', limit.name)
-  local held = limit.most and call_or_false('ZCARD', places) or 0
+  local held = call_or_false('ZCARD', places) or 0
   return limit.most and held + more >= limit.most and not call_or_false('ZSCORE', places, id)
 end
 
