@@ -7,6 +7,7 @@ import pytest
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import ALL_QUEUES, NoJob, Slot
+from django_jobqueue.exceptions import QueueUnavailable
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.states import State
 from tests.support.clock import Clock
@@ -470,6 +471,18 @@ def test_key_that_looks_like_a_limit_is_none(engine: Engine, make_job: Make, wor
     finish(engine, slots(2)[1], running[1])
     assert members(engine, "places") == [first]
     assert claimed(engine, Slot("worker-1", "2.0")).id == third
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["", "w:k", "1w:", "0w:k", "-1w:k", "1x:k", "1w5:k", "==1w:k", "12345678w:k", "1r:k", "1r5:k",
+     "1r0.1:k", f"5r{10**9}.1:k", f"5r1000.{10**8}:k", "1w:a nonsense", "1w:k " * 7],
+)  # fmt: skip
+def test_bad_words_are_named(engine: Engine, make_job: Make, word: str) -> None:
+    """Another client's mistake parks no job for ever, and breaks no claim."""
+    with pytest.raises(QueueUnavailable, match=r"limits is .*it must be at most 6 words such as"):
+        make_job(limits=(word or " ",))
+    assert places(engine) == {}
 
 
 def test_late_repeat_cancels_nothing_newer(engine: Engine, make_job: Make) -> None:

@@ -332,9 +332,10 @@ def test_full_server_keeps_to_the_rate(engine: Engine, still: Still) -> None:
         assert engine.claims.finish(slot, job, DONE, ["default"]).next == NoJob(wait_ms=1001)
 
 
-@pytest.mark.parametrize("word", ["5r:k", "5rx.1:k", "0r1000.1:k"])
+@pytest.mark.parametrize("word", ["5r:k", "5rx.1:k", "0r1000.1:k", f"5r{10**22}.1:k"])
 def test_damaged_words_limit_nothing(engine: Engine, still: Still, word: str) -> None:
-    store(engine, 3, word)
+    for job_id in store(engine, 3, "1r1000.1:k"):
+        engine.client.redis.hset(engine.client.keys("job", job_id), "limits", word)
     for number in range(3):
         claimed(engine, Slot("worker-1", f"{number}.0"))
 

@@ -22,8 +22,8 @@ end
 
 local wrong = bad_word('nonce', nonce) or round ~= '' and bad_number('round', round)
 if wrong then return wrong end
-local state, queue, task, priority, requeued, known, unique =
-  fields_of(id, 'state', 'queue', 'task', 'priority', 'requeued', 'round', 'unique')
+local state, queue, task, priority, requeued, known, unique, limits =
+  fields_of(id, 'state', 'queue', 'task', 'priority', 'requeued', 'round', 'unique', 'limits')
 if not state then return {} end
 local is_repeated = requeued == nonce or round ~= '' and round == known
 if is_repeated and state == 'queued' then leave_other_indexes(id, queue, state, task) end
@@ -42,6 +42,7 @@ if holder and holder ~= id then return {state, state, '', holder} end
 if known and not is_newer and state ~= 'scheduled' then return {state, state, known} end
 write_first_run(id, state)
 if unique then take_lock(id, unique, t) end
+if limits and is_final(state) then note_older(id, limits) end
 to_queued(id, queue, t, next_score(priority), 'requeued', nonce,
   unpack(is_newer and forget_runs(state, 'round', round) or forget_runs(state)))
 leave_index(id, queue, state, task)

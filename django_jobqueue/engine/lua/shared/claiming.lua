@@ -65,14 +65,16 @@ local function take(queue, room, worker, slot, nonce, lease, t)
   return {'more'}, corrected, true
 end
 
--- Gives the slot a job of the queues that have one, in turn. Returns the reply, nil if there is no
--- job; and how many ids could not run.
-local function claim_any(room, worker, slot, nonce, lease, t)
+-- Gives the slot a job of the queues that have one, and are not `full`, in turn. Returns the reply,
+-- nil if there is no job; and how many ids could not run.
+local function claim_any(full, room, worker, slot, nonce, lease, t)
   local moves = 0
   local names = call('ZRANGE', PREFIX .. 'work', '0', MAX_NAMES - 1)
   for _, queue in ipairs(names) do
-    local reply, corrected, left = take(queue, math.max(1, room - moves), worker, slot, nonce,
-      lease, t)
+    local reply, corrected, left = nil, 0
+    if not full[queue] then
+      reply, corrected, left = take(queue, math.max(1, room - moves), worker, slot, nonce, lease, t)
+    end
     if reply and left then call('ZADD', PREFIX .. 'work', t, queue) end
     if reply then return reply, moves end
     call('ZREM', PREFIX .. 'work', queue)
@@ -109,7 +111,7 @@ local function claim(epoch, worker, slot, nonce, lease, queues, t)
       room = room - moves
     end
     if not reply and name == '*' then
-      reply, moves = claim_any(math.max(1, room), worker, slot, nonce, lease, t)
+      reply, moves = claim_any(flags, math.max(1, room), worker, slot, nonce, lease, t)
       room = room - moves
     end
     if reply then return reply end

@@ -14,6 +14,7 @@ local MAX_LOOKED_AT = 200 -- queues of which people see the state of this instan
 local MAX_FORGOTTEN = 100 -- workers forgotten by one call
 local LOOK_AFTER = 1000 -- ms, between two looks of the maintenance at a key
 local ADMIT_AFTER = 10000 -- ms, the same if it admitted jobs there, which take their time
+local MAX_LIMITS = 6 -- of a job, with its rate
 local MAX_STARTS = 1000 -- entries of the starts of a rate
 local CLOCK_TOLERANCE = 1000 -- ms, by which a clock may be set back unnoticed
 local MAX_ENDED = 10000 -- jobs whose end nobody was told of yet

@@ -15,6 +15,7 @@ local function bad_job(words)
       return bad_word_of_job(id, queue, task, priority, due, 'odd')
     end
     local wrong = words[at + 7] == 'unique' and bad_unique(words[at + 8])
+      or words[at + 5 + more] == 'limits' and bad_limits(words[at + 6 + more])
     if wrong then return wrong end
     at = at + 7 + more
   end

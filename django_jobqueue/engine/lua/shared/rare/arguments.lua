@@ -48,6 +48,21 @@ local function bad_word_of_job(id, queue, task, priority, due, more)
     'even, and as many words must follow')
 end
 
+-- Returns the error about the word `limits` of a new job.
+local function bad_limits(limits)
+  local many, wrong = 0, false
+  for word in string.gmatch(limits, '%S+') do
+    local most, mode, extra = string.match(word, '^=?(%d+)([wsor])([%d.]*):')
+    local window, burst = string.match(extra or '', '^(%d+)%.(%d+)$')
+    wrong = wrong or not most or #most > 7 or tonumber(most) < 1 or string.find(word, ':$')
+      or mode ~= 'r' and extra ~= ''
+      or mode == 'r' and not (burst and #burst < 8 and #window < 9 and tonumber(window) > 0)
+    many = many + 1
+  end
+  if many > 0 and many <= MAX_LIMITS and not wrong then return nil end
+  return bad_argument('limits', limits, 'at most MAX_LIMITS words such as 1w:key')
+end
+
 -- Returns the error about a claim of which a word is wrong.
 local function bad_word_of_claim(worker, slot, nonce, lease)
   return bad_number('lease', lease) or bad_word('worker', worker, 'slot', slot, 'nonce', nonce)

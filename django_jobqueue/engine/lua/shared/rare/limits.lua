@@ -26,14 +26,27 @@ local function supersede(id, limits, t)
   end
 end
 
+-- Frees the places of a key that no lease holds: a script broke.
+local function free_lost_places(name)
+  local places = key('places', name)
+  for _, id in ipairs(call_or_false('ZRANGE', places, '0', '99') or {}) do
+    local state, queue = fields_of(id, 'state', 'queue')
+    local holds = state == 'running' and queue and call('ZSCORE', key('leases', queue), id)
+    if not holds then call('ZREM', places, id) end
+  end
+end
+
 -- Takes a place on each key of the job at the head of a queue, on all or on none. If one is full,
--- the job waits there, or ends: `skip` ends one that has not run yet. Returns whether it did not
--- get its places. `job` has the fields of its record.
+-- the job waits there, or ends: `skip` ends one that has not run yet, after lost places are freed,
+-- because maintenance looks only where jobs wait. Returns whether it did not get its places. `job`
+-- has the fields of its record.
 local function lacks_place(id, queue, score, job, t)
   local limits = limits_of(job.task, job.limits)
   for _, limit in ipairs(limits) do
+    local skips = limit.mode == 's' and not job.fence
+    if skips and is_full(limit, id, 0, t) then free_lost_places(limit.name) end
     if is_full(limit, id, 0, t) then
-      if limit.mode == 's' and not job.fence then
+      if skips then
         end_unrun(id, queue, job, 'limit', t)
         return true
       end
@@ -62,11 +75,12 @@ local function has_work(queues)
 end
 
 -- Takes the queues that run as many jobs as they may out of `work`, and marks them among the flags
--- of a claim as if they were paused; puts those that may run more back. `limited` has their names
--- and numbers.
+-- of a claim as if they were paused, also by name: what the claim promotes or admits may put them
+-- into `work` again. Puts those that may run more back. `limited` has their names and numbers.
 local function mark_full(limited, queues, flags, t)
   for queue, most in string.gmatch(limited, '(%S+) (%d+)') do
     local has_room = (call_or_false('ZCARD', key('leases', queue)) or 0) < tonumber(most)
+    flags[queue] = not has_room
     if not has_room then call('ZREM', PREFIX .. 'work', queue)
     elseif call('ZCARD', key('queued', queue)) > 0 then note_work(queue, t) end
     for at, name in ipairs(queues) do
@@ -123,14 +137,4 @@ end
 local function soonest_of(due)
   local rated = tonumber(call('HGET', PREFIX .. 'meta', 'rated') or nil)
   return rated and math.min(rated, due or rated) or due
-end
-
--- Frees the places of a key that no lease holds: a script broke.
-local function free_lost_places(name)
-  local places = key('places', name)
-  for _, id in ipairs(call_or_false('ZRANGE', places, '0', '99') or {}) do
-    local state, queue = fields_of(id, 'state', 'queue')
-    local holds = state == 'running' and queue and call('ZSCORE', key('leases', queue), id)
-    if not holds then call('ZREM', places, id) end
-  end
 end

@@ -7,7 +7,7 @@
 -- entries a window has; nil if the words are damaged.
 local function rate_of(limit)
   local window, burst = string.match(limit.extra, '^(%d+)%.(%d+)$')
-  if not window or limit.most < 1 then return nil end
+  if not window or #window > 8 or limit.most < 1 then return nil end -- a day has 8 digits
   local size = math.ceil(limit.most / MAX_STARTS)
   return tonumber(window), tonumber(burst), size, math.floor(limit.most / size)
 end
