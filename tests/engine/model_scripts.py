@@ -225,7 +225,7 @@ class Model(WorkerScripts):
         fence = job.get("fence", "")
         if state == "succeeded" and "attempts" not in job:
             times = job.get("attempted_at", "0"), job.get("finished_at", "0")
-            self.append_attempt(id, 1, fence, job.get("worker", "-"), *times, "succeeded")
+            self.append_attempt(id, 1, fence or "-", job.get("worker", "-"), *times, "succeeded")
         self.drop(f"{state}:{queue}", id)
         self.drop_ended(id)
         if state == "failed" and "task" in job:
