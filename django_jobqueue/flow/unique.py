@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from django_jobqueue.compat import InvalidTask
 from django_jobqueue.exceptions import YEAR
+from django_jobqueue.flow import key_templates
 from django_jobqueue.jobs import envelope, payload
 from django_jobqueue.jobs.signature import arguments_of, signature_of
 
@@ -117,6 +118,19 @@ def check(name: str, task: Any) -> None:
             f"{name}: refresh_after={task.refresh_after!r} with Unique(debounce=…): give one of "
             "them, because a refresh that is put off leaves the value stale."
         )
+    if spec.debounce is not None and spec.names:
+        _check_keys(name, task)
+
+
+def _check_keys(name: str, task: Any) -> None:
+    """Raise InvalidTask if a later call could leave a debounced job with another one's key."""
+    for limit in (*task.concurrency, *([task.rate] if task.rate else [])):
+        for one in key_templates.names_in(limit.key):
+            if one not in task.unique.names:
+                raise InvalidTask(
+                    f"{name}: key={limit.key!r} names the argument {one!r}, which a later call of "
+                    "the debounced job may change: name it in Unique(…), too."
+                )
 
 
 def fill(job: "Job", task: Any) -> None:

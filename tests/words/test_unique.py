@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from django_jobqueue import Unique, compat, schedule, task
+from django_jobqueue import Limit, Rate, Unique, compat, schedule, task
 from django_jobqueue.engine import Engine
 from django_jobqueue.flow.unique import key_of
-from tests.project import tasks
+from tests.project import tasks, unique_tasks
 
 SECOND = timedelta(seconds=1)
 
@@ -76,6 +76,22 @@ def test_what_is_no_unique_is_refused(given: Any) -> None:
 def test_refresh_can_not_be_put_off() -> None:
     with pytest.raises(compat.InvalidTask, match=r"refresh_after=60 with Unique\(debounce=…\)"):
         task(unique=Unique(debounce=SECOND), keep_latest=True, refresh_after=60)(tasks.add.func)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"concurrency": Limit(1, key="site:{version}")}, {"rate": Rate("1/s", key="site:{version}")}],
+)
+def test_debounced_job_keeps_its_key(given: Any) -> None:
+    """A later call gives it other arguments, and it would run beside those of their key."""
+    with pytest.raises(
+        compat.InvalidTask, match=r"'site:\{version\}' names the argument 'version'"
+    ):
+        unique_tasks.reindex.using(**given)
+    for unique in (Unique("page_id", "version", debounce=SECOND), Unique("page_id"), Unique()):
+        assert unique_tasks.reindex.using(unique=unique, **given).unique == unique
+    own = Limit(1, key="page:{page_id}")
+    assert unique_tasks.reindex.using(concurrency=own).concurrency == (own,)
 
 
 def test_using_changes_it() -> None:
