@@ -18,6 +18,8 @@ def edit_and_requeue(
     A final job is then requeued; one that waits keeps its place.
     Raises: TypeError, PayloadTooLarge if the call can't be stored; JobNotFound, QueueUnavailable.
     """
+    if job.flow:
+        raise TypeError("the job belongs to a workflow, whose results are among its arguments.")
     check_call(task, args, kwargs)
     payload = _sealed(engine.signer, job, args, kwargs, engine.options.max_payload)
     if not edit(engine, job, payload):
