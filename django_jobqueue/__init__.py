@@ -15,8 +15,10 @@ from django_jobqueue.exceptions import (
 )
 from django_jobqueue.flow.limits import Limit
 from django_jobqueue.flow.rates import Rate
+from django_jobqueue.flow.signatures import chain, group
 from django_jobqueue.flow.tagged import cancel_tagged
 from django_jobqueue.flow.unique import Unique
+from django_jobqueue.flow.workflow import Workflow
 from django_jobqueue.jobs.context import JobContext
 from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.jobs.text import LogLine, Progress
@@ -45,8 +47,11 @@ __all__ = [
     "Retry",
     "Task",
     "Unique",
+    "Workflow",
     "__version__",
     "cancel_tagged",
+    "chain",
+    "group",
     "schedule",
     "task",
     "track",

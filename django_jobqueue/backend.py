@@ -24,6 +24,9 @@ from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.engine.tags import Cancelled
 from django_jobqueue.exceptions import BadSignature, JobNotFound, QueueUnavailable, TaskUnknown
 from django_jobqueue.flow import debounce, limits, unique
+from django_jobqueue.flow.backend import WorkflowBackend
+from django_jobqueue.flow.membership import Place
+from django_jobqueue.flow.signatures import Signature
 from django_jobqueue.jobs import envelope
 from django_jobqueue.jobs.job import QUEUE_PATTERN, Job, is_id, new_id
 from django_jobqueue.jobs.payload import pure_call, pure_metadata
@@ -37,7 +40,7 @@ from django_jobqueue.retry import Seconds
 from django_jobqueue.task import Task, as_called
 
 
-class JobQueueBackend(compat.BaseTaskBackend):
+class JobQueueBackend(WorkflowBackend, compat.BaseTaskBackend):
     """Store jobs in Redis or Valkey, for `manage.py jobworker` to run."""
 
     task_class = Task
@@ -207,6 +210,9 @@ class JobQueueBackend(compat.BaseTaskBackend):
             )
         ]
 
+    def prepare_member(self, call: Signature, args: Any, place: Place) -> Prepared:
+        return prepare(call.task, args, call.kwargs, *self.ways(), place=place)
+
     def _engine_for(self, task: Any) -> Engine:
         """Return the engine after validating the task, which is done once for each engine.
 
@@ -262,14 +268,15 @@ def prepare(
     *,
     schedule: str = "",
     nominal_at: int | None = None,
+    place: Place | None = None,
 ) -> Prepared:
-    """Make a signed job of a call, or of a fire of `schedule`.
+    """Make a signed job of a call, or of a fire of `schedule`, or of a `place` in a workflow.
 
     Raises: InvalidTask, TypeError, PayloadTooLarge, and whatever middleware raises.
     """
     path = task.module_path
     paths.check_findable(path)
-    check_call(task, args, kwargs)
+    check_call(task, [None, *args] if place and place.takes_result else args, kwargs)
     job = Job(new_id(), path)
     job.queue, job.priority = task.queue_name, task.priority
     job.args, job.kwargs = pure_call(args, kwargs)
@@ -281,7 +288,7 @@ def prepare(
     job.max_recoveries = options.max_recoveries if recoveries is None else recoveries
     job.schedule, job.nominal_at = schedule, nominal_at
     envelope.fill(job, task)
-    if outbox.is_wanted(task, options):
+    if place is None and outbox.is_wanted(task, options):
         job.round = 1
     if task.run_after is not None:
         envelope.defer(job, task.run_after)
@@ -291,5 +298,6 @@ def prepare(
     unique.fill(job, task)  # and changed its arguments
     if getattr(task, "concurrency", ()) or getattr(task, "rate", None):
         limits.fill(job, task)
-    job.seal(signer, options.max_payload)
+    seal = job.seal if place is None else partial(place.seal, job)
+    seal(signer, options.max_payload)
     return Prepared(job, task)

@@ -24,6 +24,7 @@ from django.utils import timezone
 
 from django_jobqueue import compat, conf, foreign_words, paths, retry, task_options
 from django_jobqueue.flow import limits, rates
+from django_jobqueue.flow.signatures import Signature
 from django_jobqueue.flow.unique import Unique
 from django_jobqueue.task_options import Exceptions, TaskOptions
 
@@ -155,6 +156,14 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
         """Enqueue a job when the caller's transaction commits, whatever the task's default is."""
         found: JobResult[P, R] = self.using(on_commit=True).enqueue(*args, **kwargs)
         return found
+
+    def s(self, *args: Any, **kwargs: Any) -> Signature:
+        """Return a call for a workflow; the result of what precedes it there comes first."""
+        return Signature(task=self, args=args, kwargs=kwargs)
+
+    def si(self, *args: P.args, **kwargs: P.kwargs) -> Signature:
+        """Return a call for a workflow that takes no result."""
+        return Signature(task=self, args=args, kwargs=kwargs, takes_result=False)
 
     def enqueue_many(
         self,

@@ -69,6 +69,7 @@ class Explanation:
     def __init__(self, situation: Situation, engine: Engine) -> None:
         self._seen = situation
         self._job = situation.job
+        self._engine = engine
         self._lease_ms = engine.options.lease_ms
         self._held_ms = int(engine.options.unknown_task_grace * 1000)
         self._queue = one_line(situation.job.queue)
@@ -131,7 +132,9 @@ class Explanation:
 
     def _wait(self) -> list[str]:
         """Tell for which key it waits, who runs instead, and who comes first."""
-        if (key := self._seen.key) is None:
+        if (key := self._seen.key) is None and self._job.flow:
+            return [self._parents()]
+        if key is None:
             return [_("It waits for something other than a time.")]
         found = [self._rate(key) if key.free_at else _holders(key)]
         if key.before:
@@ -142,6 +145,14 @@ class Explanation:
             )
             found.append(text % {"count": phrases.count(key.before)})
         return found
+
+    def _parents(self) -> str:
+        """Tell for which members of its workflow it waits."""
+        ids = self._engine.workflows.waits_for(self._job)
+        if not ids:
+            return _("It waits for its workflow, which is not stored whole yet.")
+        values = {"ids": ", ".join(map(one_line, ids)), "flow": self._job.flow.partition(" ")[0]}
+        return _("It waits for its parents in workflow %(flow)s, such as %(ids)s.") % values
 
     def _rate(self, key: KeyStats) -> str:
         text = _("It waits for the rate of the key %(key)s: the next job starts at %(time)s.")

@@ -1,7 +1,7 @@
 """Own all access to Redis: one Engine per process and alias.
 
 The writers (jobs, claims, leases, queues, schedules, cached results, tags, locks, limits,
-unsettled) have one method per transition; the inspector reads for people.
+unsettled, workflows) have one method per transition; the inspector reads for people.
 """
 
 import os
@@ -25,6 +25,7 @@ from django_jobqueue.engine.queues import Queues
 from django_jobqueue.engine.schedules import Schedules
 from django_jobqueue.engine.tags import Tags
 from django_jobqueue.engine.unsettled import Unsettled
+from django_jobqueue.engine.workflows import Workflows
 from django_jobqueue.jobs.signing import Signer
 
 
@@ -47,6 +48,7 @@ class Engine:
         self.locks = Locks(client)
         self.limits = Limits(client)
         self.edits = Edits(client)
+        self.workflows = Workflows(client)
         self.inspector = Inspector(client)
 
     def check_test_run(self) -> None:

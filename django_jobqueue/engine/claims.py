@@ -132,6 +132,7 @@ class Claims:
             cached=result.cache,
             untold=int(untold),
             settled=result.settled,
+            signed=result.signed,
             **self._begin_claim(slot),
         )
         said = _REPLIES[reply[0]]

@@ -1,4 +1,4 @@
-"""What a kind of key is, and the kinds that limits and rates need beside those of keys.py."""
+"""What a kind of key is, and the kinds that limits, rates and workflows need."""
 
 from dataclasses import dataclass
 
@@ -52,6 +52,62 @@ FLOW_KINDS: dict[str, Kind] = {
         of="",
         holds="keys of rates with waiting jobs; score when the next one is to be admitted, in ms",
         until="none waits",
+    ),
+    "workflow": Kind(
+        type="HASH",
+        of="workflow id",
+        holds=(
+            "state: staged until it is sealed, then running, succeeded, failed or cancelled; "
+            "total: members; if_failed; keep (ms); output: whose results are its own, signed; "
+            "created_at, ended_at (ms); cancel: why it is being cancelled; checked: at which open "
+            "member maintenance looks next"
+        ),
+        until="the longest retention after its end",
+    ),
+    "workflow-members": Kind(
+        type="HASH",
+        of="workflow id",
+        holds="number of a member, or name of a callback → id of its job",
+        until="the workflow goes",
+    ),
+    "workflow-steps": Kind(
+        type="HASH",
+        of="workflow id",
+        holds="number of a step → numbers of its first and its last member",
+        until="the workflow goes",
+    ),
+    "workflow-open": Kind(
+        type="ZSET",
+        of="workflow id",
+        holds="numbers of the members that have not ended; score the step that each one feeds",
+        until="the workflow goes, or all have ended",
+    ),
+    "workflow-failed": Kind(
+        type="ZSET",
+        of="workflow id",
+        holds="numbers of the members that ended without success; score the step that each feeds",
+        until="the workflow goes",
+    ),
+    "workflow-results": Kind(
+        type="HASH",
+        of="workflow id",
+        holds="number of a member that succeeded → version, signature and JSON of its result",
+        until="the workflow goes",
+    ),
+    "workflow-notes": Kind(
+        type="ZSET",
+        of="",
+        holds=(
+            "what is left to do for workflows: kind, workflow id and what the kind takes, joined "
+            "by spaces; score when noted, in ms"
+        ),
+        until="it is done",
+    ),
+    "workflows": Kind(
+        type="ZSET",
+        of="",
+        holds="ids of workflows; score when maintenance looks next, in ms",
+        until="the workflow goes",
     ),
     "limits": Kind(
         type="HASH",

@@ -6,7 +6,7 @@ than its task begins with "=": its own number counts. For the others the number 
 code of the workers has, see `numbers_of`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
@@ -94,7 +94,9 @@ def fill(job: Job, task: Any) -> None:
     limits = _limits_of(task)
     if not limits:
         return
-    arguments = key_templates.arguments_of(task, job.args, job.kwargs)
+    arguments: Mapping[str, Any] = {}
+    if any(key_templates.names_in(one.key) for one in limits):
+        arguments = key_templates.arguments_of(task, job.args, job.kwargs)
     own = "=" if _limits_of(paths.find(job.task)) != limits else ""
     keys = [
         key_templates.render(one.key, job.task, arguments) if one.key else job.task

@@ -23,6 +23,11 @@ def new_record(job: Job) -> list[str | int]:
         pairs += "round", job.round
     if job.expires:
         pairs += "expires", job.expires
-    if job.limits:
-        pairs += "limits", " ".join(job.limits)
+    if job.flow or job.limits:
+        pairs += _words_of_flow(job)
     return pairs
+
+
+def _words_of_flow(job: Job) -> list[str]:
+    given = ("flow", job.flow), ("limits", " ".join(job.limits))
+    return [word for name, value in given if value for word in (name, value)]

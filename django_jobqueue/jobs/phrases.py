@@ -39,6 +39,8 @@ REASONS: dict[str, "_StrPromise"] = {
     "expired": gettext_lazy("it was not started in time"),
     "limit": gettext_lazy("as many jobs of its key ran as may"),
     "superseded": gettext_lazy("a newer job of its key was stored"),
+    "not_called": gettext_lazy("its workflow ended in another way"),
+    "unsealed": gettext_lazy("its workflow was never stored whole"),
     "cancelled": gettext_lazy("cancelled by hand"),
     "bad_signature": gettext_lazy("its record is not signed by this project; it was not run"),
     "task_unknown": gettext_lazy("the worker's code has no such task"),
@@ -59,9 +61,13 @@ NUMBERED: dict[str, "_StrPromise"] = {
 
 def reason(code: str) -> str:
     """Return a reason's code in words; an unknown code unchanged."""
-    kind, _, number = code.partition("_")
+    if code.startswith("parent:"):
+        return _("job %(id)s, for which it waited, did not succeed") % {
+            "id": one_line(code.removeprefix("parent:"))
+        }
+    kind, *rest = code.partition("_")
     if kind in NUMBERED:
-        return NUMBERED[kind] % one_line(number)
+        return NUMBERED[kind] % one_line(rest[-1])
     return str(REASONS.get(code, one_line(code)))
 
 

@@ -40,6 +40,15 @@ _STORED = (
     _ADMITTED,
 )
 
+# Of a script that follows what is noted of workflows.
+_FOLLOWED = (
+    (State.WAITING, State.QUEUED),
+    (State.SCHEDULED, State.CANCELLED),
+    (State.QUEUED, State.CANCELLED),
+    (State.WAITING, State.CANCELLED),
+    (State.CANCELLED, State.WAITING),
+)
+
 # The moves from state to state that each script makes. None: the job is not stored.
 TRANSITIONS: dict[str, tuple[tuple[State | None, State | None], ...]] = {
     "enqueue": _STORED,
@@ -63,7 +72,7 @@ TRANSITIONS: dict[str, tuple[tuple[State | None, State | None], ...]] = {
         (State.RUNNING, State.CANCELLED),
         (State.RUNNING, State.SCHEDULED),
         (State.RUNNING, State.QUEUED),
-        _ADMITTED,
+        *_FOLLOWED,
     ),
     "release_slot": (
         (State.RUNNING, State.QUEUED),
@@ -95,8 +104,13 @@ TRANSITIONS: dict[str, tuple[tuple[State | None, State | None], ...]] = {
         (State.FAILED, State.QUEUED),
         (State.CANCELLED, State.QUEUED),
         (State.SCHEDULED, State.QUEUED),
+        *_FOLLOWED,
     ),
     "admit": (_ADMITTED,),
+    "stage": ((None, State.WAITING),),
+    "seal": _FOLLOWED,
+    "advance": _FOLLOWED,
+    "cancel_workflow": _FOLLOWED,
     "settle": (
         *(
             (before, after)
@@ -188,6 +202,21 @@ class Reason(StrEnum):
         "another run of the durable job holds its row: this one was rolled back",
     )
     DELETED = "deleted", "cancelled", "only in the ledger: somebody deleted the job before its end"
+    PARENT = (
+        "parent:<id>",
+        "cancelled",
+        "the job with that id did not succeed, and its workflow stops then; it was not run",
+    )
+    NOT_CALLED = (
+        "not_called",
+        "cancelled",
+        "it is a callback, and its workflow ended in another way; it was not run",
+    )
+    UNSEALED = (
+        "unsealed",
+        "cancelled",
+        "the caller that stored its workflow never completed that; it was not run",
+    )
     EXPIRED = "expired", "cancelled", "it was not started by the time in `expires`; it was not run"
     LIMIT = (
         "limit",

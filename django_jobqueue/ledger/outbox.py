@@ -42,6 +42,15 @@ def is_wanted(task: Any, options: Options) -> bool:
     return bool(wanted)
 
 
+def refuse(task: Any, options: Options) -> None:
+    """Raise InvalidTask if the jobs of the task are durable: no workflow is in the ledger."""
+    if is_wanted(task, options):
+        raise InvalidTask(
+            f"{task.module_path}: durable jobs can't be in a workflow, which is not in the ledger: "
+            "use .using(durable=False), or let a durable job enqueue the workflow."
+        )
+
+
 def check(task: Any, options: Options) -> None:
     """Raise InvalidTask if the end of the task's jobs is to be atomic without a row to write."""
     if getattr(task, "atomic", False) and not task.durable and not options.durable:

@@ -21,6 +21,8 @@ def edit_and_requeue(
     Raises: TypeError, PayloadTooLarge, InvalidTask if the call can't be stored; JobNotFound,
         QueueUnavailable.
     """
+    if job.flow:
+        raise TypeError("the job belongs to a workflow, whose results are among its arguments.")
     check_call(task, args, kwargs)
     _check_keys(job, task, args, kwargs)
     payload = _sealed(engine.signer, job, args, kwargs, engine.options.max_payload)

@@ -12,6 +12,9 @@ from django_jobqueue.backend import JobQueueBackend, prepare
 from django_jobqueue.bulk import Call, TaskCall, expand_calls
 from django_jobqueue.conf import load
 from django_jobqueue.engine.tags import Cancelled
+from django_jobqueue.flow.signatures import Flow
+from django_jobqueue.flow.staging import Staged
+from django_jobqueue.flow.workflow import Workflow
 from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.prepared import Prepared
 from django_jobqueue.jobs.result import JobResult
@@ -23,6 +26,7 @@ from django_jobqueue.retry import Seconds
 from django_jobqueue.task import Task
 from django_jobqueue.testing.locks import LocalLocks, as_duplicate
 from django_jobqueue.testing.run import LocalResults, now_ms, run_now
+from django_jobqueue.testing.workflows import LocalWorkflows
 from django_jobqueue.worker.executor import Executor
 
 
@@ -36,12 +40,23 @@ class CapturedJobs(list[JobResult[..., Any]]):
         self.by_id: dict[str, JobResult[..., Any]] = {}  # in their current state
         self.cached = LocalResults()
         self.locks = LocalLocks()
+        self.workflows = LocalWorkflows()
+        self._staged: list[tuple[Staged, str]] = []
 
     def add(self, prepared: Prepared) -> None:
         prepared.note_stored(now_ms())
         self._prepared.append(prepared)
         self.by_id[prepared.job.id] = prepared.result
         self.append(prepared.result)
+
+    def add_workflow(self, staged: Staged, if_failed: str) -> None:
+        """Capture a workflow: its members are among the jobs, and run in their order."""
+        self.workflows.add(staged.workflow)
+        self._staged.append((staged, if_failed))
+        for prepared in staged.members:
+            prepared.note_stored(now_ms())
+            self.by_id[prepared.job.id] = prepared.result
+            self.append(prepared.result)
 
     def stand_in(self, prepared: Prepared, signer: Signer) -> JobResult[..., Any] | None:
         """Return the result of the job that stands for a new one, which has its arguments then."""
@@ -59,9 +74,17 @@ class CapturedJobs(list[JobResult[..., Any]]):
     def run(self) -> list[JobResult[..., Any]]:
         """Run the captured jobs that have not run yet; return their results."""
         options = load(self._alias)
-        executor = Executor(self._alias, options, Signer(options.signing_keys), JobQueueBackend)
+        signer = Signer(options.signing_keys)
+        executor = Executor(self._alias, options, signer, JobQueueBackend)
         prepared, self._prepared = self._prepared, []
-        ended = [self.cached.note(run_now(executor, job)) for job in prepared]
+        workflows, self._staged = self._staged, []
+
+        def run(job: Prepared) -> JobResult[..., Any]:
+            return self.cached.note(run_now(executor, job))
+
+        ended = [run(job) for job in prepared]
+        for staged, if_failed in workflows:
+            ended += self.workflows.run(staged, if_failed, signer, run)
         self.by_id |= {result.id: result for result in ended}
         return ended
 
@@ -96,6 +119,20 @@ class _CapturingBackend(JobQueueBackend):
                 result = prepared.result
             results.append(result)
         return results
+
+    def enqueue_workflow(self, flow: Flow, if_failed: str) -> Workflow:
+        staged = self.prepare_workflow(flow)
+        self.jobs.add_workflow(staged, if_failed)
+        return staged.workflow
+
+    def refresh_workflow(self, workflow: Workflow) -> None:
+        self.jobs.workflows.refresh(workflow)
+
+    def workflow_result(self, workflow: Workflow) -> Any:
+        return self.jobs.workflows.result(workflow)
+
+    def cancel_workflow(self, workflow_id: str) -> None:
+        self.jobs.workflows.cancel(workflow_id)
 
     def get_result(self, result_id: str) -> Any:
         if result := self.jobs.by_id.get(result_id):

@@ -11,13 +11,17 @@ from django_jobqueue.backend import JobQueueBackend, prepare
 from django_jobqueue.bulk import Call, expand_calls
 from django_jobqueue.conf import Options, load
 from django_jobqueue.engine.tags import Cancelled
+from django_jobqueue.flow.signatures import Flow
+from django_jobqueue.flow.workflow import Workflow
 from django_jobqueue.jobs import phrases
+from django_jobqueue.jobs.prepared import Prepared
 from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.ledger import outbox
 from django_jobqueue.retry import Seconds
 from django_jobqueue.testing.locks import LocalLocks, as_duplicate
 from django_jobqueue.testing.run import LocalResults, now_ms, run_now
+from django_jobqueue.testing.workflows import LocalWorkflows
 from django_jobqueue.worker.executor import Executor
 
 
@@ -31,6 +35,7 @@ class EagerBackend(JobQueueBackend):
     _results: dict[str, JobResult[..., Any]] = {}
     _cached = LocalResults()
     _locks = LocalLocks()
+    _workflows = LocalWorkflows()
 
     @property
     def engine(self) -> Any:
@@ -45,6 +50,32 @@ class EagerBackend(JobQueueBackend):
     ) -> list[JobResult[..., Any]]:
         return [self.enqueue(*call) for call in expand_calls(task, calls, spread)]
 
+    def enqueue_workflow(self, flow: Flow, if_failed: str) -> Workflow:
+        """Run the members in their order, then the callbacks."""
+        staged = self.prepare_workflow(flow)
+        options = load(self.alias)
+        signer = Signer(options.signing_keys)
+
+        def run(prepared: Prepared) -> JobResult[..., Any]:
+            self._results[prepared.job.id] = prepared.result
+            self.note_stored([prepared], [now_ms()])
+            result = run_now(Executor(self.alias, options, signer, type(self)), prepared)
+            self._results[result.id] = result
+            return self._cached.note(result)
+
+        self._workflows.add(staged.workflow)
+        self._workflows.run(staged, if_failed, signer, run)
+        return staged.workflow
+
+    def refresh_workflow(self, workflow: Workflow) -> None:
+        self._workflows.refresh(workflow)
+
+    def workflow_result(self, workflow: Workflow) -> Any:
+        return self._workflows.result(workflow)
+
+    def cancel_workflow(self, workflow_id: str) -> None:
+        self._workflows.cancel(workflow_id)
+
     def latest(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         self.validate_task(task)
         return self._cached.latest(self, task, args, kwargs)
@@ -55,6 +86,7 @@ class EagerBackend(JobQueueBackend):
         cls._results.clear()
         cls._cached = LocalResults()
         cls._locks = LocalLocks()
+        cls._workflows = LocalWorkflows()
 
     def get_result(self, result_id: str) -> Any:
         """Return a result of this process.

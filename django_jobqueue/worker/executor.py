@@ -20,6 +20,7 @@ from django_jobqueue.exceptions import (
     JobTimeout,
     TaskUnknown,
 )
+from django_jobqueue.flow.membership import arguments_of, check_membership
 from django_jobqueue.jobs import payload
 from django_jobqueue.jobs.context import JobContext, Report, reporting
 from django_jobqueue.jobs.job import Job
@@ -79,6 +80,8 @@ class Executor:
         Raises: BadSignature, ValueError, TaskUnknown.
         """
         job.open(self._signer)
+        if job.flow:
+            check_membership(job)
         return paths.find(job.task)
 
     def row_of(self, job: Job) -> LedgerRun:
@@ -133,12 +136,12 @@ class Executor:
         started = compat.signals.task_started
         heard = compat.is_heard(started, logging.INFO)
         if not heard and not task.takes_context and not self._around:
-            return self._call(job, task, job.args, interrupt, row)
+            return self._call(job, task, arguments_of(job), interrupt, row)
         result = self.result(job, task)
         if heard:
             self._send([(started, {})], result)
         context = JobContext(task_result=result, fence=job.fence, _report=report)
-        args = [context, *job.args] if task.takes_context else job.args
+        args = [context, *arguments_of(job)] if task.takes_context else arguments_of(job)
         value = None  # if a middleware suppresses the exception
         with ExitStack() as stack:
             for around in self._around:
@@ -165,7 +168,8 @@ class Executor:
         if getattr(task, "keep_latest", False):
             job.open(self._signer)  # the function may have changed its arguments
             cache = cache_key(task, job.args, job.kwargs)
-        return RunResult(Outcome.SUCCEEDED, value=data, cache=cache)
+        signed = b"" if job.member is None else job.member.sign(data)
+        return RunResult(Outcome.SUCCEEDED, value=data, cache=cache, signed=signed)
 
     def _limits(self, job: Job, task: Any) -> Limits:
         """Return the limits of a run that starts now."""

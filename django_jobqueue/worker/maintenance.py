@@ -10,6 +10,7 @@ from django_jobqueue.engine.queues import PROMOTED, Page
 from django_jobqueue.worker.ticks import Tick
 
 ADMIT_EVERY = 1.0  # seconds
+ADVANCE_EVERY = 1.0  # seconds
 REAP_EVERY = 5.0  # seconds; a sixth of the lease if that is shorter
 # Bounds, in seconds, of the reaper's wait after an outage (engine/lua/jobs/reap.lua).
 REAP_GRACE = (2.0, 12.0)
@@ -35,6 +36,7 @@ class Maintenance:
         self.ticks = [
             Tick(1.0, self.promote),
             Tick(ADMIT_EVERY, self._admit),
+            Tick(ADVANCE_EVERY, self._advance),
             self._reap,
             self._trim,
             self._sum,
@@ -47,6 +49,9 @@ class Maintenance:
 
     def _admit(self) -> None:
         self._engine.limits.admit()
+
+    def _advance(self) -> bool:
+        return self._engine.workflows.advance() > 0
 
     def reap(self) -> bool:
         # After a failure the walk begins again: the first page decides whether to wait.

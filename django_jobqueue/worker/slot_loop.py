@@ -20,6 +20,7 @@ from django_jobqueue.engine import Engine, close_engines
 from django_jobqueue.engine.claims import ALL_QUEUES, FinishReply, NoJob, Slot
 from django_jobqueue.engine.jobs import Jobs
 from django_jobqueue.exceptions import JobQueueError
+from django_jobqueue.flow.membership import open_membership
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome
@@ -139,6 +140,8 @@ class SlotLoop:
         before = copy_context()
         report = ProgressReporter(self._report_jobs, job, self._report_pause)
         self._state.mark_busy()
+        if job.flow:
+            job.member = self._patiently(lambda: open_membership(self._engine, job), None)
         row = self._executor.row_of(job) if job.round else None
         if row is None:
             execution = self._executor.execute(job, report, self.interrupt)

@@ -116,6 +116,7 @@ class WorkerScripts(UniqueMoves):
         cached: str,
         untold: int,
         settled: str,
+        signed: str = "",
     ) -> None:
         queue, attempts, held = job["queue"], int(job.get("attempts", 0)), job.get("held_since", "")
         started, first = job.get("attempted_at", "0"), fence.startswith("1-")

@@ -19,6 +19,7 @@ FINISH: dict[str, Any] = {
     "cached": "",
     "untold": 0,
     "settled": "",
+    "signed": "",
     "worker": "worker-1",
     "slot": "0.0",
     "nonce": "0000000000000000009000000000000",

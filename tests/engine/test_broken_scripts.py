@@ -25,6 +25,7 @@ from django_jobqueue.jobs.states import FINAL, Outcome, State
 from tests.support.breaker import breaker
 from tests.support.clock import TEST_CLOCK, Clock
 from tests.support.consistency import assert_consistent
+from tests.support.flows import members, stage, steps
 from tests.support.jobs import new_job
 from tests.support.places import (
     DONE,
@@ -41,7 +42,7 @@ from tests.support.places import (
 from tests.support.unique import KEY, NEWEST, OTHER_KEY, unique_job
 
 BREAKER = breaker("tonumber(real.call('GET', KEYS[1] .. 'clock:breaks_at') or '0')")
-MOST_COMMANDS = 80
+MOST_COMMANDS = 300
 DAY = 86_400  # seconds
 UNTIL = ("done", "start", "+60000", NEWEST)
 WINDOW = f"{KEY} +60000"
@@ -180,6 +181,81 @@ CASES |= {
     "release": ends(RELEASED),
     "release_with_the_next_claim": ends(RELEASED, queues=("default",)),
 }
+
+
+SHAPE = [(0, 1), (0, 1), (1, 2), (2, 0)]
+EVENTS = ("on_success", "on_failure", "on_done")
+
+
+@case
+def workflow_staged(engine: Engine) -> Call:
+    workflow = new_id()
+    jobs = members(workflow, SHAPE, EVENTS, tags=("t",))
+    return lambda: engine.workflows.stage(
+        workflow, jobs, total=len(SHAPE), steps=steps(SHAPE), output=b"1.x.1"
+    )
+
+
+@case
+def workflow_sealed(engine: Engine) -> Call:
+    workflow, _ = stage(engine, SHAPE, EVENTS)
+    return lambda: engine.workflows.seal(workflow)
+
+
+@case
+def workflow_cancelled(engine: Engine) -> Call:
+    workflow, _ = stage(engine, SHAPE, EVENTS)
+    engine.workflows.seal(workflow)
+    return lambda: engine.workflows.cancel(workflow)
+
+
+def member_ends(result: RunResult, before: int) -> Case:
+    """Return the case of a member of a workflow that ends so after others have succeeded."""
+
+    def prepare(engine: Engine) -> Call:
+        workflow, _ = stage(engine, SHAPE, EVENTS)
+        engine.workflows.seal(workflow)
+        for _ in range(before):
+            slot = Slot("worker-1", "0.0")
+            finish(engine, slot, claimed(engine, slot), DONE)
+        slot = Slot("worker-1", "0.0")
+        job = claimed(engine, slot)
+        return again(slot, lambda slot: engine.claims.finish(slot, job, result, []))
+
+    return prepare
+
+
+SIGNED = DONE._replace(value=b"7", signed=b"1.signature")
+CASES |= {
+    "member_succeeds": member_ends(SIGNED, 1),
+    "last_member_succeeds": member_ends(SIGNED, 3),
+    "member_fails": member_ends(FAILED, 0),
+    "last_member_fails": member_ends(FAILED, 3),
+}
+
+
+@case
+def requeue_of_a_member(engine: Engine) -> Call:
+    workflow, jobs = stage(engine, SHAPE, EVENTS)
+    engine.workflows.seal(workflow)
+    for result in (FAILED, DONE):
+        slot = Slot("worker-1", "0.0")
+        finish(engine, slot, claimed(engine, slot), result)
+    return lambda: engine.jobs.requeue(jobs[0].id, nonce="n")
+
+
+@case
+def deletion_of_a_member(engine: Engine) -> Call:
+    workflow, jobs = stage(engine, SHAPE, EVENTS)
+    engine.workflows.seal(workflow)
+    return lambda: engine.jobs.delete(jobs[1].id)
+
+
+@case
+def advance_to_the_end_of_a_retention(engine: Engine) -> Call:
+    stage(engine, SHAPE, EVENTS)
+    Clock(engine).move(3601)
+    return lambda: [engine.workflows.advance() for _ in range(9)]
 
 
 @case
@@ -505,7 +581,9 @@ STORE = {
     "fire",
     "run_now",
     "refresh",
+    "workflow_staged",
 }  # a broken one has accepted nothing
+GONE = {"deletion", "deletion_of_a_member", "trim"}
 
 
 @pytest.fixture
@@ -548,17 +626,21 @@ def states(engine: Engine, job_ids: set[str]) -> dict[str, str | None]:
 def test_the_same_call_again_completes_a_broken_one(fragile: Engine, name: str) -> None:
     call, before = begin(fragile, name)
     call()
+    while fragile.workflows.advance():
+        pass
     wanted = [sorted(states(fragile, before).values(), key=str), _shape(fragile)]
     for at in range(1, MOST_COMMANDS):
         call, before = begin(fragile, name)
         if not breaks(fragile, call, at):
             break
         call()
-        if name == "deletion":  # what is half gone is found when its retention ends
+        if name.startswith("deletion"):  # what is half gone is found when its retention ends
             trim_all(fragile)
         if "waiting" in name or "admitted" in name:  # a place that nobody took: see maintenance
             Clock(fragile).move(2)
             fragile.limits.admit()
+        while fragile.workflows.advance():
+            pass
         found = [sorted(states(fragile, before).values(), key=str), _shape(fragile)]
         assert found == wanted, f"broken at command {at}"
         fragile.queues.reap(**REAP)  # drops locks that nobody holds any more
@@ -573,7 +655,7 @@ def _shape(engine: Engine) -> dict[str, dict[str, int]]:
             for index, queues in found.items()}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", sorted(set(CASES) - STORE - {"deletion", "trim"}))
+@pytest.mark.parametrize("name", sorted(set(CASES) - STORE - GONE))
 def test_no_job_is_lost_if_nobody_repeats_a_broken_call(fragile: Engine, name: str) -> None:
     """Time, the reaper and other slots bring every job to its end."""
     for at in range(1, MOST_COMMANDS):
@@ -602,9 +684,12 @@ def end_all(engine: Engine) -> None:
         Clock(engine).move(1800)
         engine.queues.reap(**REAP)
         engine.limits.admit()
+        while engine.workflows.advance():
+            pass
         slot = Slot("worker-9", "0.0")
         while isinstance(job := engine.claims.claim(slot, [ALL_QUEUES]), Job):
             finish(engine, slot, job, FAILED)
+            engine.workflows.advance()
 
 
 def trim_all(engine: Engine) -> None:

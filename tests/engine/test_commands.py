@@ -5,6 +5,7 @@ from collections.abc import Callable
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.jobs.job import Job, new_id
+from tests.support.flows import run_all, started
 from tests.support.jobs import new_job
 from tests.support.places import DONE
 from tests.support.unique import unique_job
@@ -106,3 +107,10 @@ def test_key_costs_a_few_commands(engine: Engine) -> None:
         "evalsha": 1, "time": 1, "hmget": 2, "zadd": 3, "hset": 3, "zrem": 4, "hincrby": 1,
         "zrange": 2, "hgetall": 1, "get": 1, "hget": 1, "zcard": 1,
     }  # fmt: skip
+
+
+def test_member_of_a_workflow_costs_its_users_alone(engine: Engine) -> None:
+    """Its end is noted and followed; a job beside it costs what it did before."""
+    started(engine, [(0, 0)] * 3)
+    assert run_all(engine, DONE) == ["m1", "m2", "m3"]
+    test_steady_state_costs_no_command_more(engine)

@@ -19,8 +19,10 @@ OTHERS = {"acl_missing", "attach", "forget_worker"}
 # Arguments that would work if the script were not refused.
 GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "admit": ([], {"limit": 1}),
+    "advance": ([], {"limit": 1}),
     "cancel": ([], {"id": "x", "reason": "cancelled"}),
     "cancel_tagged": ([], {"tag": "t", "before": "", "limit": 10, "reason": "cancelled"}),
+    "cancel_workflow": ([], {"workflow": "x", "reason": "cancelled"}),
     "claim": (["default"], {"worker": "w", "slot": "s", "nonce": "n", "lease": 1000}),
     "delete": ([], {"id": "x"}),
     "edit": ([], {"id": "x", "old": b"1.old.{}", "new": b"1.new.{}"}),
@@ -48,7 +50,7 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
             "number": 1,
             "unique": "a newest,1,1",
             "expires": "",
-            "payload": b"x",
+            "payload": b"1.x.{}",
             "caller": "",
         },
     ),
@@ -56,6 +58,11 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "re_sign": (["x", b"1.old.", b"1.new."], {}),
     "resume": ([], {"queue": "default"}),
     "run_now": (["y", "default", "a.b", 0, "", b"1.x.{}", 0], {"name": "n"}),
+    "seal": ([], {"workflow": "x"}),
+    "stage": (
+        [],
+        {"workflow": "x", "total": 0, "if_failed": "stop", "keep": 1, "steps": "", "output": ""},
+    ),
     "settle": ([], {"id": "x", "round": 1, "state": "failed", "result": "", "reason": ""}),
     "set_limits": (["a.b", "1w"], {"queues": "mail 1 "}),
     "sum": ([], {"interval": 1}),

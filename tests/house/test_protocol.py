@@ -120,6 +120,7 @@ def test_every_script_has_its_method(name: str) -> None:
     """One transition, one script, one method."""
     others = {
         "cancel_tagged": "cancel",
+        "cancel_workflow": "cancel",
         "forget_schedule": "forget",
         "forget_worker": "forget",
         "get_cached": "latest",

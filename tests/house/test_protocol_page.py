@@ -19,8 +19,10 @@ from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import Outcome
+from tests.support import flows
 from tests.support.docs import ROOT, blocks, table_rows
 from tests.support.jobs import new_job
+from tests.support.places import DONE, FAILED
 from tests.support.unique import KEY, NEWEST, store
 
 PAGE = ROOT / "docs" / "reference" / "protocol.md"
@@ -33,6 +35,21 @@ READS = {
     "GET": "STRING",
     "LRANGE": "LIST",
 }
+
+
+def workflow(engine: Engine) -> None:
+    """Store a workflow of which one member has succeeded and one has failed."""
+    shape, slot = [(0, 1), (0, 1), (1, 0)], Slot("w5", "0.0")
+    jobs = flows.members(new_id(), shape, queue="flow")
+    name = jobs[0].flow.partition(" ")[0]
+    engine.workflows.stage(name, jobs, total=3, steps=flows.steps(shape))
+    engine.workflows.seal(name)
+    for result in (DONE._replace(signed=b"1.x"), FAILED):
+        job = engine.claims.claim(slot, ["flow"])
+        assert isinstance(job, Job)
+        engine.claims.finish(slot, job, result, [])
+    started, _ = flows.stage(engine, shape)
+    engine.client.redis.zadd(engine.client.keys("workflow-notes"), {f"end {started} 1 1 x": 1})
 
 
 @pytest.fixture
@@ -83,6 +100,7 @@ def lived(engine: Engine, make_job: Callable[..., str], slot: Slot) -> Engine:
     for _ in range(2):
         make_job("a.d", "rated", limits=("1r60000.1:api",))
         workers.claim(Slot("w4", "0.0"), ["rated"])
+    workflow(engine)
     engine.queues.pause("default")
     engine.jobs.cancel(make_job(due=timedelta(hours=1), expires="+7200000", tags=("t",)))
     engine.jobs.cancel(make_job(due=timedelta(hours=1), round=1))

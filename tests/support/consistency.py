@@ -80,6 +80,7 @@ def _jobs(engine: Engine, names: dict[str, list[str]], remains: bool) -> Iterato
     yield from _tagged(engine, names, records, remains)
     yield from _locked(engine, names, records, remains)
     yield from limited(engine, names, records, remains)
+    yield from _workflows(engine, names, records, remains)
 
 
 def _is_in_place(found: list[tuple[str, str]], state: str, queue: str, remains: bool) -> bool:
@@ -196,3 +197,31 @@ def _slots(engine: Engine, names: dict[str, list[str]]) -> Iterator[str]:
             if job_id in holders:
                 yield f"job {job_id} is held by {holders[job_id]} and {worker} {slot.decode()}"
             holders[job_id] = f"{worker} {slot.decode()}"
+
+
+def _workflows(
+    engine: Engine,
+    names: dict[str, list[str]],
+    records: dict[str, dict[str, str]],
+    remains: bool,
+) -> Iterator[str]:
+    """Nothing is left of a workflow that is gone; a member is open until its end was seen."""
+    client, keys = engine.client.redis, engine.client.keys
+    for kind in ("members", "steps", "open", "failed", "results"):
+        for name in set(names[f"workflow-{kind}"]) - set(names["workflow"]):
+            if not remains:
+                yield f"workflow-{kind}:{name} belongs to no workflow"
+    looked_at = {one.decode() for one in client.zrange(keys("workflows"), 0, -1)}
+    if looked_at != set(names["workflow"]):
+        yield f"workflows lists {looked_at}, records are of {set(names['workflow'])}"
+    noted = {one.decode().split(" ")[1] for one in client.zrange(keys("workflow-notes"), 0, -1)}
+    for name in set(names["workflow"]) - noted:
+        state = (client.hget(keys("workflow", name), "state") or b"").decode()
+        left = {one.decode() for one in client.zrange(keys("workflow-open", name), 0, -1)}
+        if (not left and state == "running") or (left and state in ("succeeded", "failed")):
+            yield f"workflow {name} is {state}, and {len(left)} members are open"
+        for number, job_id in client.hgetall(keys("workflow-members", name)).items():
+            found = records.get(job_id.decode(), {}).get("state")
+            is_open = number.decode() in left
+            if number.isdigit() and found and is_open == (State(found) in FINAL):
+                yield f"member {number.decode()} of {name} is {found}; open: {is_open}"

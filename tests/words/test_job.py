@@ -110,7 +110,7 @@ def test_each_state_has_one_index() -> None:
 
 
 def test_transitions_leave_no_state_without_a_way() -> None:
-    """Each state is entered, and each can be left."""
+    """Each state is entered; each can be left."""
     moves = [move for moves in TRANSITIONS.values() for move in moves]
     assert {after for _, after in moves} == {None, *State}
     assert {before for before, _ in moves} == {None, *State}
@@ -118,11 +118,16 @@ def test_transitions_leave_no_state_without_a_way() -> None:
 
 
 def test_final_states_are_left_by_people_and_time_alone() -> None:
-    """No slot's script touches a job that has ended; the row of a durable one decides."""
+    """No slot's script touches its own job once it has ended; the row of a durable one decides.
+
+    What a workflow has stopped waits again if its parent is made good: whoever follows the notes
+    does that.
+    """
     scripts = {
         name for name, moves in TRANSITIONS.items() if any(before in FINAL for before, _ in moves)
     }
-    assert scripts == {"requeue", "delete", "settle", "trim"}
+    notes = {"finish", "seal", "advance", "cancel_workflow"}
+    assert scripts == {"requeue", "delete", "settle", "trim", *notes}
 
 
 def test_run_is_read_from_its_record() -> None:

@@ -9,14 +9,18 @@
 --     error DETACHED
 -- Atomic: a claim in between would run a job without its arguments
 
-local state, queue, task, round, tags, unique, limits =
-  fields_of(id, 'state', 'queue', 'task', 'round', 'tags', 'unique', 'limits')
+local state, queue, task, round, tags, unique, limits, flow =
+  fields_of(id, 'state', 'queue', 'task', 'round', 'tags', 'unique', 'limits', 'flow')
 if not state then return {} end
 if state == 'running' then return {state, state} end
 if is_value_unsettled(id, state, round) then return {state, 'unsettled'} end
 if round and not is_final(state) then
   allow_at_maxmemory()
   note_unsettled(id, round, 'cancelled', 'deleted', now())
+end
+if flow and not is_final(state) then
+  allow_at_maxmemory()
+  note_member(id, flow, now())
 end
 delete_job(id, queue, state, task, tags, unique, limits)
 return {state, ''}

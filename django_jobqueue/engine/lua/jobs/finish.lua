@@ -1,6 +1,6 @@
 -- Finish a run, and claim the slot's next job in the same call.
 -- Moves: running -> succeeded, failed, cancelled, scheduled (retry, delayed release), queued;
---   waiting -> queued (admitted to the place of the run)
+--   waiting -> queued; of workflows: scheduled, queued, waiting -> cancelled -> waiting
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
 --   epoch      name of the keys that the process is attached to; with another, nothing is claimed
@@ -11,10 +11,10 @@
 --   reason     short code, or ''
 --   error      dotted path of the exception's class, newline, traceback; or '-'
 --   delay      ms until the job may run again (retried, released)
---   cached     if the result is to be the cached value of its task: digest, a space, and the
---              seconds that it is kept without a newer one (0: for ever); else ''
+--   cached     of a cached value: its digest, a space, seconds that it is kept (0: ever); else ''
 --   untold     1: the caller is no slot, and tells nobody that the job has ended; else 0
 --   settled    state that the row of a durable job has got; stale: another run holds it; else ''
+--   signed     of a member of a workflow: version and signature of its result; else ''
 --   worker     id of the worker
 --   slot       name of the slot in its worker
 --   nonce      name of this call's claim, as in claim
@@ -32,9 +32,14 @@ local wrong = not is_first_success and bad_end(outcome, delay, error)
   or not is_claim(worker, slot, nonce, lease) and bad_word_of_claim(worker, slot, nonce, lease)
 if wrong then return wrong end
 local t, reply = now(), 'ok'
-local state, current, queue, cancel, round, unique, limits =
-  fields_of(id, 'state', 'fence', 'queue', 'cancel', 'round', 'unique', 'limits')
-if state ~= 'running' or current ~= fence then
+local state, current, queue, cancel, round, unique, limits, flow =
+  fields_of(id, 'state', 'fence', 'queue', 'cancel', 'round', 'unique', 'limits', 'flow')
+local holds = state == 'running' and current == fence
+if holds and flow and outcome == 'succeeded' then
+  allow_at_maxmemory()
+  pass_on(flow, signed, result)
+end
+if not holds then
   reply = refuse(id, fence, worker, nonce, outcome, error, t)
 elseif is_first_success then
   -- The record of such a run is not written: it would tell what the job's own fields tell.
@@ -42,6 +47,7 @@ elseif is_first_success then
   if cached ~= '' then keep_cached(cached, result, id, t) end
   call_at_maxmemory('ZADD', key('succeeded', queue), t, id)
   if round and settled ~= outcome then note_unsettled(id, round, outcome, '', t) end
+  if flow then note_member(id, flow, t) end
   call('HSET', key('job', id), 'state', 'succeeded', 'finished_at', t, 'score', '')
   if unique then leave_lock(id, unique) end
   call('ZREM', key('leases', queue), id)
@@ -51,6 +57,7 @@ else
   reply = end_run(id, queue, fence, worker, outcome, result, reason, error, delay, cached, cancel,
     untold, round, settled, t)
 end
+if flow then follow_notes(MAX_MOVES, t) end
 local is_ended = reply == 'ok' or reply == 'cancelled'
 local claimed = is_ended and queues[1]
   and claim(epoch, worker, slot, nonce, lease, queues, t)

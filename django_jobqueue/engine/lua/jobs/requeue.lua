@@ -1,5 +1,6 @@
 -- Run a final job again from the start, or a scheduled one now.
--- Moves: succeeded, failed, cancelled, scheduled -> queued
+-- Moves: succeeded, failed, cancelled, scheduled -> queued; members of workflows:
+--   cancelled -> waiting; waiting -> queued; scheduled, queued, waiting -> cancelled
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
 --   epoch  name of the keys that the process is attached to
@@ -22,8 +23,8 @@ end
 
 local wrong = bad_word('nonce', nonce) or round ~= '' and bad_number('round', round)
 if wrong then return wrong end
-local state, queue, task, priority, requeued, known, unique, limits =
-  fields_of(id, 'state', 'queue', 'task', 'priority', 'requeued', 'round', 'unique', 'limits')
+local state, queue, task, priority, requeued, known, unique, limits, flow = fields_of(id, 'state',
+  'queue', 'task', 'priority', 'requeued', 'round', 'unique', 'limits', 'flow')
 if not state then return {} end
 local is_repeated = requeued == nonce or round ~= '' and round == known
 if is_repeated and state == 'queued' then leave_other_indexes(id, queue, state, task) end
@@ -43,6 +44,7 @@ if known and not is_newer and state ~= 'scheduled' then return {state, state, kn
 write_first_run(id, state)
 if unique then take_lock(id, unique, t) end
 if limits and is_final(state) then note_older(id, limits) end
+if flow then note_again(id, flow, t) end
 to_queued(id, queue, t, next_score(priority), 'requeued', nonce,
   unpack(is_newer and forget_runs(state, 'round', round) or forget_runs(state)))
 leave_index(id, queue, state, task)
@@ -53,4 +55,5 @@ if state ~= 'scheduled' then
     'attempted_at', 'held_since', 'cancel', 'expires')
   append_attempt(id, 0, nil, nil, t, t, 'requeued', '-')
 end
+if flow then follow_notes(MAX_MOVES, t) end
 return {state, 'queued'}

@@ -28,6 +28,9 @@ local MAX_MINUTES = 10 -- added to their hours by one call
 local MAX_PRIORITY = 100
 local SMALL_PAYLOAD = 64 -- bytes; a longer value would double the memory of the record
 local PRIORITY_STEP = 1e13 -- between the scores of two priorities
+local SEAL_WITHIN = 3600000 -- ms, in which the last call of a new workflow is to come
+local FLOW_LOOK = 60000 -- ms, between two looks of the maintenance at a workflow
+local DAY = 86400000 -- ms
 local DEFAULT_MAX_RECOVERIES = 2 -- of a record without the field
 
 -- Formats a whole number; Redis and Lua format numbers as fractions, which costs far more.

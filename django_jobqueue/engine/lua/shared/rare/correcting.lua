@@ -10,13 +10,14 @@ end
 -- the two, or the record is damaged. The id leaves the index once the right one holds it. A record
 -- without a known state becomes failed, where people see it.
 local function correct_index(id, index, queue, t)
-  local state, own_queue, enqueued_at, round =
-    fields_of(id, 'state', 'queue', 'enqueued_at', 'round')
+  local state, own_queue, enqueued_at, round, flow =
+    fields_of(id, 'state', 'queue', 'enqueued_at', 'round', 'flow')
   if is_known(state) and own_queue then
     ensure_index(id, own_queue, state, t)
   else
     ensure_hash(key('job', id))
     if round then note_unsettled(id, round, 'failed', 'damaged', t) end
+    if flow then note_member(id, flow, t) end
     to_final(id, queue, 'failed', t, 'queue', queue, 'reason', 'damaged', 'enqueued_at',
       enqueued_at or t)
     count_total('damaged')

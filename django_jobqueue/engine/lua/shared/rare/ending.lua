@@ -45,8 +45,8 @@ end
 -- Cancels a job, or tells its worker to end it. Returns its state before, and now; nil if it is
 -- unknown.
 local function cancel_job(id, reason, t)
-  local state, queue, worker, task, round, unique, parked =
-    fields_of(id, 'state', 'queue', 'worker', 'task', 'round', 'unique', 'parked')
+  local state, queue, worker, task, round, unique, parked, flow =
+    fields_of(id, 'state', 'queue', 'worker', 'task', 'round', 'unique', 'parked', 'flow')
   if not state then return nil end
   allow_at_maxmemory()
   if state == 'running' then
@@ -61,6 +61,7 @@ local function cancel_job(id, reason, t)
     return state, state
   end
   if round then note_unsettled(id, round, 'cancelled', reason, t) end
+  if flow then note_member(id, flow, t) end
   to_final(id, queue, 'cancelled', t, 'reason', reason)
   if unique then leave_lock(id, unique) end
   leave_index(id, queue, state)

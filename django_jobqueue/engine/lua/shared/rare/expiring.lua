@@ -3,6 +3,7 @@
 -- Cancels a queued job that is not to be started. `job` has the fields of its record.
 local function end_unrun(id, queue, job, reason, t)
   if job.round then note_unsettled(id, job.round, 'cancelled', reason, t) end
+  if job.flow then note_member(id, job.flow, t) end
   to_final(id, queue, 'cancelled', t, 'reason', reason)
   if job.unique then leave_lock(id, job.unique) end
   call('ZREM', key('queued', queue), id)

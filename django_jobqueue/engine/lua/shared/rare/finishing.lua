@@ -18,8 +18,8 @@ end
 -- Ends a run, and moves its job. Returns the reply to finish.
 local function end_run(id, queue, fence, worker, outcome, result, reason, error, delay, cached,
   cancel, untold, round, settled, t)
-  local attempts, attempted_at, held_since, score, priority, unique, limits = fields_of(id,
-    'attempts', 'attempted_at', 'held_since', 'score', 'priority', 'unique', 'limits')
+  local attempts, attempted_at, held_since, score, priority, unique, limits, flow = fields_of(id,
+    'attempts', 'attempted_at', 'held_since', 'score', 'priority', 'unique', 'limits', 'flow')
   attempts = tonumber(attempts) or 0
   local fields = {'attempts', int(attempts + (outcome == 'released' and 0 or 1))}
   local reply, is_first = 'ok', string.sub(fence, 1, 2) == '1-'
@@ -43,6 +43,7 @@ local function end_run(id, queue, fence, worker, outcome, result, reason, error,
     if result ~= '' then call('SET', key('result', id), result)
     elseif not is_first then call('UNLINK', key('result', id)) end
     if cached ~= '' and outcome == 'succeeded' then keep_cached(cached, result, id, t) end
+    if flow then note_member(id, flow, t) end
     to_final(id, queue, outcome, t, unpack(fields))
     if unique then leave_lock(id, unique) end
   end

@@ -6,8 +6,8 @@
 -- that comes late does not take this for its own work. Returns the job's state now.
 local function recover(id, queue, t, lost, reason)
   local recoveries, max_recoveries, score, attempts, fence, worker, attempted_at, priority, cancel,
-    round, unique, limits = fields_of(id, 'recoveries', 'max_recoveries', 'score', 'attempts',
-      'fence', 'worker', 'attempted_at', 'priority', 'cancel', 'round', 'unique', 'limits')
+    round, unique, limits, flow = fields_of(id, 'recoveries', 'max_recoveries', 'score', 'attempts',
+      'fence', 'worker', 'attempted_at', 'priority', 'cancel', 'round', 'unique', 'limits', 'flow')
   recoveries = (tonumber(recoveries) or 0) + lost
   local ended = int(run_number(fence)) .. '-'
   local most = tonumber(max_recoveries) or DEFAULT_MAX_RECOVERIES
@@ -18,6 +18,7 @@ local function recover(id, queue, t, lost, reason)
       'fence', ended)
   else
     if round then note_unsettled(id, round, state, cancel or reason, t) end
+    if flow then note_member(id, flow, t) end
     to_final(id, queue, state, t, 'recoveries', int(recoveries), 'reason', cancel or reason,
       'fence', ended)
     if unique then leave_lock(id, unique) end

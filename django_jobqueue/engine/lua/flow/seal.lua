@@ -1,0 +1,23 @@
+-- Let the members of a workflow run that wait for no other, once all of them are stored.
+-- Moves: waiting -> queued; scheduled, queued, waiting -> cancelled; cancelled -> waiting
+-- KEYS: the prefix of all keys of the alias
+-- ARGV:
+--   epoch     name of the keys that the process is attached to
+--   workflow  id of the workflow
+-- Returns: {state of the workflow, number of members that are missing, notes that are left to
+--     follow}; {} if there is no such workflow; error DETACHED
+-- Atomic: maintenance could cancel the workflow in between
+
+local record, t = key('workflow', workflow), now()
+local state, total, cancel = hash_fields(record, 'state', 'total', 'cancel')
+if not state then return {} end
+local missing = total - (call_or_false('ZCARD', key('workflow-open', workflow)) or 0)
+if state == 'staged' and missing > 0 and not cancel then return {state, missing, 0} end
+allow_at_maxmemory()
+if state == 'staged' and not cancel then
+  note_flow('release ' .. workflow .. ' 0 1 -', t)
+  call('HSET', record, 'state', 'running')
+  call('ZADD', PREFIX .. 'workflows', int(t + FLOW_LOOK), workflow)
+end
+local left = follow_notes(MAX_PAGE, t)
+return {hash_fields(record, 'state'), 0, left}

@@ -1,0 +1,144 @@
+-- Functions that do what is left to do for workflows. It stands in `workflow-notes`, oldest first:
+-- a note is written before what it is about, and goes when all of it is done, so that the next
+-- script makes good for one that broke.
+
+-- Looks at a member that has ended: what it feeds goes on, or is stopped.
+local function note_end(flow, number, feeds, id, stops, t)
+  local state, reason = fields_of(id, 'state', 'reason')
+  if state and not is_final(state) then return end
+  -- One that was trimmed before anybody looked has left its result.
+  if not state and hash_fields(key('workflow-results', flow), number) then state = 'succeeded' end
+  if state ~= 'succeeded' then add_to_set(key('workflow-failed', flow), feeds, number) end
+  local open = key('workflow-open', flow)
+  call_or_false('ZREM', open, number)
+  local failed = stops and failed_before(flow, feeds) or 0
+  if feeds == '0' then return end
+  if failed == 1 and state ~= 'succeeded' then
+    local parent = string.sub(reason or '', 1, 7) == 'parent:' and reason or 'parent:' .. id
+    note_step('stop', flow, feeds, parent, t)
+  elseif failed == 0 and call_or_false('ZCOUNT', open, feeds, feeds) == 0 then
+    note_step('release', flow, feeds, '-', t)
+  end
+end
+
+-- Counts a member again that was requeued, and lets those wait again that its failure has stopped.
+local function reopen(flow, number, feeds, id, t)
+  local record, members = key('workflow', flow), key('workflow-members', flow)
+  add_to_set(key('workflow-open', flow), feeds, number)
+  call_or_false('ZREM', key('workflow-failed', flow), number)
+  call_or_false('HDEL', key('workflow-results', flow), number)
+  for _, name in ipairs(callbacks) do
+    local callback = hash_fields(members, name)
+    if callback then restage_member(callback, t) end
+  end
+  if feeds ~= '0' and failed_before(flow, feeds) == 0 then
+    note_step('restage', flow, feeds, '-', t)
+  end
+  call('HSET', record, 'state', 'running') -- first: an ended one is removed when it is looked at
+  call('ZADD', PREFIX .. 'workflows', int(t + FLOW_LOOK), flow)
+  call('HDEL', record, 'ended_at', 'cancel')
+  -- The requeue broke: no other end follows.
+  local state = field_of(id, 'state')
+  if not state or is_final(state) then note_flow(
+    'end ' .. flow .. ' ' .. number .. ' ' .. feeds .. ' ' .. id, t) end
+end
+
+-- Ends a workflow before it is sealed: nothing of it has run, and nobody is told.
+local function end_unsealed(flow, t)
+  local record = key('workflow', flow)
+  for _, name in ipairs(callbacks) do
+    local id = hash_fields(key('workflow-members', flow), name)
+    if id then stop_member(id, 'not_called', t) end
+  end
+  call('ZADD', PREFIX .. 'workflows', int(t + (hash_fields(record, 'keep') or DAY)), flow)
+  call('HSET', record, 'state', 'cancelled', 'ended_at', t)
+end
+
+-- Does what a note says with at most `room` members. Returns with how many it did.
+local function follow_note(note, room, t)
+  local kind, flow, first, second, extra = string.match(note, '^(%l+) (%S+) (%d+) (%d+) (%S+)$')
+  local state, if_failed, cancel, total =
+    hash_fields(key('workflow', flow or '-'), 'state', 'if_failed', 'cancel', 'total')
+  if not state or state == 'staged' and not cancel then return 1 end
+  if state == 'staged' then end_unsealed(flow, t) end
+  if kind == 'end' then
+    note_end(flow, first, second, extra, cancel or if_failed ~= 'continue', t)
+  elseif kind == 'again' then
+    reopen(flow, first, second, extra, t)
+  else
+    local _, last = members_of_step(flow, first)
+    if kind == 'cancel' then last = tonumber(total) end
+    local ids, following = members_from(flow, tonumber(second), last, room)
+    for _, id in ipairs(ids) do
+      local is = id and field_of(id, 'state')
+      if is and kind == 'release' then release_member(id, t)
+      elseif is and kind == 'restage' then restage_member(id, t)
+      elseif kind == 'stop' then stop_member(id, extra, t)
+      elseif is and (is == 'cancelled' or not is_final(is)) then cancel_job(id, extra, t) end
+    end
+    if following then
+      note_flow(kind .. ' ' .. flow .. ' ' .. first .. ' ' .. following .. ' ' .. extra, t)
+    end
+    room = math.max(1, #ids)
+  end
+  end_workflow(flow, t)
+  return kind ~= 'end' and kind ~= 'again' and room or 1
+end
+
+-- Does what is noted, with at most so many members. Returns how many notes are left.
+local function follow_notes(limit, t)
+  local notes, moved = PREFIX .. 'workflow-notes', 0
+  for _ = 1, limit do
+    local note = unpack(call_or_false('ZRANGE', notes, '0', '0') or {})
+    if not note or moved >= limit then break end
+    moved = moved + follow_note(note, limit - moved, t)
+    call('ZREM', notes, note)
+  end
+  return call_or_false('ZCARD', notes) or 0
+end
+
+-- Cancels what has not run of a workflow, and tells what runs to end.
+local function cancel_workflow(flow, reason, t)
+  local record = key('workflow', flow)
+  local state = hash_fields(record, 'state')
+  if state ~= 'running' and state ~= 'staged' then return end
+  call('HSET', record, 'cancel', reason)
+  note_flow('cancel ' .. flow .. ' 0 1 ' .. reason, t)
+end
+
+-- Notes the end of members of which a script has not told: nobody knows how that may be.
+local function check_members(flow, t)
+  local record = key('workflow', flow)
+  local from = tonumber((hash_fields(record, 'checked'))) or 0
+  local numbers = call_or_false('ZRANGEBYSCORE', key('workflow-open', flow), '-inf', 'inf',
+    'WITHSCORES', 'LIMIT', int(from), '100') or {}
+  for at = 1, #numbers, 2 do
+    local number, feeds = unpack(numbers, at, at + 1)
+    local id = hash_fields(key('workflow-members', flow), number)
+    local state = id and field_of(id, 'state')
+    if not state or is_final(state) then
+      note_flow('end ' .. flow .. ' ' .. number .. ' ' .. feeds .. ' ' .. (id or '-'), t)
+    end
+  end
+  call('HSET', record, 'checked', int(#numbers == 200 and from + 100 or 0))
+  call('ZADD', PREFIX .. 'workflows', int(t + FLOW_LOOK), flow)
+  end_workflow(flow, t)
+end
+
+-- Looks at workflows whose time has come: cancels one that its caller did not seal, checks one that
+-- runs, and removes one that has ended long ago.
+local function look_at_workflows(t)
+  local workflows = PREFIX .. 'workflows'
+  for _, flow in ipairs(call_or_false('ZRANGEBYSCORE', workflows, '-inf', t, 'LIMIT', '0', '10')
+    or {}) do
+    local state = hash_fields(key('workflow', flow), 'state')
+    if state == 'staged' then cancel_workflow(flow, 'unsealed', t)
+    elseif state == 'running' then check_members(flow, t)
+    else
+      call('UNLINK', key('workflow', flow), key('workflow-members', flow),
+        key('workflow-open', flow), key('workflow-failed', flow), key('workflow-steps', flow),
+        key('workflow-results', flow))
+      call('ZREM', workflows, flow)
+    end
+  end
+end

@@ -1,0 +1,144 @@
+"""What binds a job to its workflow: a part of its signed payload, and signed results.
+
+The payload names the workflow, the member, and whose results the job takes. A result is signed by
+the worker over workflow, member and JSON, and verified before it is passed on.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.exceptions import BadSignature
+from django_jobqueue.flow.plan import NOTHING, Member, as_numbers, filled, numbers_in
+from django_jobqueue.jobs import payload
+from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.signing import Signer
+
+RESULT = "workflow-result"  # stands in a signature where that of a call has its task
+OUTPUT = "workflow-output"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The place of a new job in its workflow."""
+
+    workflow: str
+    member: str  # its number, or the name of a callback
+    takes: Any = NOTHING
+    feeds: str = ""
+
+    @classmethod
+    def of(cls, workflow: str, member: Member) -> "Place":
+        return cls(workflow, str(member.number), member.takes, str(member.feeds))
+
+    @property
+    def takes_result(self) -> bool:
+        return self.takes is not NOTHING
+
+    def seal(self, job: Job, signer: Signer, cap: int) -> None:
+        """Make the signed payload of a member. Raises: PayloadTooLarge."""
+        job.flow = f"{self.workflow} {self.member} {self.feeds}".strip()
+        part: dict[str, Any] = {"workflow": self.workflow, "member": self.member}
+        if self.takes_result:
+            part["takes"] = as_numbers(self.takes)
+        call = payload.dump_call(job.args, job.kwargs, job.metadata, cap)
+        comma = b"" if call == b"{}" else b","
+        data = call[:-1] + comma + b'"flow":' + _dumps(part) + b"}"
+        job.payload = signer.sign(job.id, job.task, data)
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """What a run of a member gets from its parents, and how it signs what it passes on."""
+
+    signer: Signer
+    workflow: str = ""
+    member: str = ""
+    given: Sequence[Any] = ()  # the parents' result, if the job takes it
+    error: Exception | None = None  # the job can't be run
+
+    def check(self) -> None:
+        """Raise BadSignature or ValueError if the job can't be run."""
+        if self.error is not None:
+            raise self.error
+
+    def sign(self, value: bytes) -> bytes:
+        """Return version and signature of a result."""
+        data = value or b"null"
+        signed = self.signer.sign(f"{self.workflow} {self.member}", RESULT, data)
+        return signed[: -len(data) - 1]
+
+
+def check_membership(job: Job) -> None:
+    """Raise BadSignature or ValueError unless a member of a workflow can be run."""
+    if job.member is None:
+        raise ValueError("it belongs to a workflow, whose results were not read")
+    job.member.check()
+
+
+def arguments_of(job: Job) -> list[Any]:
+    """Return the arguments of a call; the result of its parents comes first."""
+    return job.args if job.member is None else [*job.member.given, *job.args]
+
+
+def open_membership(engine: Engine, job: Job) -> Membership:
+    """Verify a member, and read the results of its parents.
+
+    Raises: QueueUnavailable.
+    """
+    signer = engine.signer
+    try:
+        if job.payload is None:
+            raise ValueError("its arguments are gone from Redis")
+        part = json.loads(signer.verify(job.id, job.task, job.payload)).get("flow")
+        if not isinstance(part, dict):
+            raise ValueError("its payload does not say that it belongs to a workflow")
+        workflow, member = str(part["workflow"]), str(part["member"])
+        given = []
+        if "takes" in part:
+            values = read_results(engine, workflow, list(numbers_in(part["takes"])))
+            given = [filled(part["takes"], values)]
+    except (BadSignature, ValueError, KeyError, AttributeError) as error:
+        return Membership(signer, error=_as_value_error(error))
+    return Membership(signer, workflow, member, given)
+
+
+def _as_value_error(error: Exception) -> Exception:
+    return error if isinstance(error, BadSignature | ValueError) else ValueError(str(error))
+
+
+def read_results(engine: Engine, workflow: str, numbers: Sequence[int]) -> dict[int, Any]:
+    """Return the verified results of members by number; of a failed one, there is none.
+
+    Raises: BadSignature, ValueError if some are gone though they should be there.
+    """
+    stored = engine.workflows.results(workflow, numbers)
+    missing = [number for number in numbers if number not in stored]
+    if missing:
+        record = engine.workflows.read(workflow)
+        if record is None or record.if_failed != "continue":
+            raise ValueError(f"the result of member {missing[0]} of its workflow is gone")
+    return {
+        number: json.loads(engine.signer.verify(f"{workflow} {number}", RESULT, value))
+        for number, value in stored.items()
+    }
+
+
+def sign_output(signer: Signer, workflow: str, output: Any) -> bytes:
+    """Return whose results are the workflow's own, signed."""
+    return signer.sign(workflow, OUTPUT, _dumps(as_numbers(output)))
+
+
+def read_output(engine: Engine, workflow: str) -> Any:
+    """Return the result of a workflow.
+
+    Raises: BadSignature, ValueError.
+    """
+    takes = json.loads(engine.signer.verify(workflow, OUTPUT, engine.workflows.output(workflow)))
+    return filled(takes, read_results(engine, workflow, list(numbers_in(takes))))
+
+
+def _dumps(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

@@ -1,0 +1,74 @@
+"""seal: the first members may run once all are stored."""
+
+import pytest
+
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.workflows import WorkflowRefused
+from django_jobqueue.jobs.job import new_id
+from tests.support.consistency import assert_consistent
+from tests.support.flows import (
+    CHAIN,
+    EVENTS,
+    members,
+    run,
+    run_all,
+    started,
+    states,
+    steps,
+)
+from tests.support.places import DONE, record
+
+
+def test_chain_runs_in_order(engine: Engine) -> None:
+    workflow, jobs = started(engine, CHAIN, EVENTS)
+    assert run(engine, DONE) == "m1"
+    assert states(engine, jobs[:3]) == ["succeeded", "queued", "waiting"]
+    assert run_all(engine, DONE) == ["m2", "m3", "on_success", "on_done"]
+    assert states(engine, jobs) == ["succeeded"] * 4 + ["cancelled", "succeeded"]
+    assert record(engine, jobs[4].id)["reason"] == "not_called"
+    found = engine.workflows.read(workflow)
+    assert found
+    assert (found.state, found.done, found.members, found.failed) == (
+        "succeeded", 3, 3, 0,
+    )  # fmt: skip
+    assert_consistent(engine)
+
+
+def test_workflow_without_members(engine: Engine) -> None:
+    workflow, _ = started(engine, [], EVENTS)
+    assert run_all(engine, DONE) == ["on_success", "on_done"]
+    assert engine.workflows.read(workflow).state == "succeeded"
+    assert_consistent(engine)
+
+
+def test_many_members_are_moved_in_pages(engine: Engine) -> None:
+    """One call moves at most 500; the caller goes on at once."""
+    count = 1_200
+    shape = [(0, 1)] * count + [(1, 0)]
+    workflow, jobs = new_id(), []
+    jobs = members(workflow, shape)
+    for start in range(0, len(jobs), 100):
+        begun = steps(shape) if not start else ""
+        engine.workflows.stage(workflow, jobs[start : start + 100], total=len(shape), steps=begun)
+    assert int(engine.workflows._run("seal", workflow=workflow)[2]) == 1
+    queued = engine.client.keys("queued", "default")
+    assert engine.client.redis.zcard(queued) == 500
+    while engine.workflows.advance():
+        pass
+    assert engine.client.redis.zcard(queued) == count
+    engine.workflows.cancel(workflow)
+    assert engine.client.redis.zcard(queued) == 0
+    assert engine.workflows.read(workflow).state == "cancelled"
+    assert_consistent(engine)
+
+
+def test_incomplete_workflow_is_not_sealed(engine: Engine) -> None:
+    workflow, jobs = new_id(), []
+    jobs = members(workflow, CHAIN)
+    engine.workflows.stage(workflow, jobs[:2], total=3, steps=steps(CHAIN))
+    with pytest.raises(WorkflowRefused, match="1 members are missing"):
+        engine.workflows.seal(workflow)
+    assert run(engine, DONE) == ""
+    with pytest.raises(WorkflowRefused, match="gone"):
+        engine.workflows.seal(new_id())
+    assert_consistent(engine)
