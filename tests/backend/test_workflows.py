@@ -11,12 +11,14 @@ from django.test import override_settings
 
 from django_jobqueue import Limit, Unique, Workflow, chain, compat, group
 from django_jobqueue.backend import JobQueueBackend
+from django_jobqueue.diagnosis.explanation import explain
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.flow.membership import open_membership
 from django_jobqueue.flow.plan import as_numbers, filled, make_plan, numbers_in
 from django_jobqueue.flow.workflow import WorkflowNotFound
 from django_jobqueue.jobs.states import State
+from django_jobqueue.steering.editing import edit_and_requeue
 from django_jobqueue.testing import assert_enqueued, captured_jobs, drain
 from django_jobqueue.worker.executor import Executor
 from tests.project import flow_tasks as flow
@@ -332,3 +334,22 @@ def test_captured_workflow() -> None:
         assert [result.return_value for result in jobs.run()] == [1, 2]
         assert workflow.result() == 2
         assert dropped.state == "cancelled"
+
+
+def test_explain_names_the_parents(engine: Engine) -> None:
+    """And the failed one, once it is known."""
+    workflow = chain(flow.broken.s(), flow.echo.s()).enqueue()
+    parent, child = engine.workflows.members(workflow.id)
+    (said, *_) = explain(engine, child.id)
+    assert said == f"It waits for its parents in workflow {workflow.id}, such as {parent.id}."
+    drain()
+    (said,) = explain(engine, child.id)
+    assert f"job {parent.id}, for which it waited, did not succeed" in said
+
+
+def test_arguments_of_a_member_are_not_edited(engine: Engine) -> None:
+    """The results that it takes stand beside them, in what is signed."""
+    workflow = chain(flow.number.s(1), flow.echo.s()).enqueue()
+    job = engine.inspector.job(engine.workflows.members(workflow.id)[1].id)
+    with pytest.raises(TypeError, match="belongs to a workflow"):
+        edit_and_requeue(engine, job, flow.echo, [1], {})

@@ -203,6 +203,7 @@ class Machine(ScheduleRules):
         job_id, fence = self.runs[number]
         error = "builtins.OSError\nTraceback" if end["outcome"] == "retried" else "-"
         before, slot = self.seen, self.slot(number)
+        end["signed"] = ""
         reply = self.ask("finish", queues, id=job_id, fence=fence, error=error, **end, **slot)
         again = self.arrived(lost, reply)
         known = "repeated" if reply[0] in ("ok", "cancelled") else reply[0]
@@ -418,7 +419,7 @@ class Machine(ScheduleRules):
         done |= {"cached": "", "untold": 0, "settled": "succeeded"}
         while 0 in self.runs:
             job_id, fence = self.runs[0]
-            self.take("finish", {"id": job_id, "fence": fence, **done})
+            self.take("finish", {"id": job_id, "fence": fence, "signed": "", **done})
         left = {
             job_id: fields["state"]
             for job_id, fields in self.seen.records().items()

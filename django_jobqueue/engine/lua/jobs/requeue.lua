@@ -37,12 +37,11 @@ end
 local is_under_way = state == 'queued' or state == 'running' or state == 'waiting'
 if is_repeated or is_under_way then return {state, state} end
 local t = now()
-unique = is_final(state) and unique
-local holder = unique and holder_of(words_of_unique(unique), t)
+local holder = is_final(state) and unique and holder_of(words_of_unique(unique), t)
 if holder and holder ~= id then return {state, state, '', holder} end
 if known and not is_newer and state ~= 'scheduled' then return {state, state, known} end
 write_first_run(id, state)
-if unique then take_lock(id, unique, t) end
+if unique and is_final(state) then take_lock(id, unique, t) end
 if limits and is_final(state) then note_older(id, limits) end
 if flow then note_again(id, flow, t) end
 to_queued(id, queue, t, next_score(priority), 'requeued', nonce,
