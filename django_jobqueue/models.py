@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from django_jobqueue.engine.queue_reader import QueueStats
 from django_jobqueue.engine.workers import WorkerStats
@@ -204,7 +205,7 @@ class Job(models.Model):
     id = models.CharField(_("ID"), primary_key=True, max_length=36)
     alias = models.CharField(_("alias"), max_length=100)
     task = models.CharField(_("task"), max_length=500)
-    queue = models.CharField(_("queue"), max_length=64)
+    queue = models.CharField(pgettext_lazy("column", "queue"), max_length=64)
     state = models.CharField(_("state"), max_length=10)
     priority = models.SmallIntegerField(_("priority"))
 

@@ -17,7 +17,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
+from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy, pgettext_lazy
 
 from django_jobqueue.admin.links import list_url, page_url
 from django_jobqueue.admin.live import LiveModelAdmin
@@ -142,7 +142,7 @@ class QueueActionsMixin(LiveModelAdmin[Queue]):
             switch = RESUME if row.paused else PAUSE
             buttons.append((switch.name, switch.button))
         if self.has_empty_queue_permission(request) and _waiting(row):
-            buttons.append(("empty", gettext_lazy("Empty")))
+            buttons.append(("empty", pgettext_lazy("button", "Empty")))
         context["buttons"] = [
             {"text": text, "url": page_url(self.admin_site, Queue, row.pk, name)}
             for name, text in buttons

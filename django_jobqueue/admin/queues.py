@@ -10,7 +10,7 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext
 
 from django_jobqueue.admin import display
 from django_jobqueue.admin.links import list_link
@@ -128,7 +128,7 @@ class QueueAdmin(QueueActionsMixin, LiveModelAdmin[Queue]):
         if pause := row.stats.pause:
             symbol, text = "‖", _paused(pause)
         else:
-            symbol, text = "▶", _("active")
+            symbol, text = "▶", pgettext("queue", "active")
         return format_html('<span aria-hidden="true">{}</span> {}', symbol, text)
 
     @admin.display(description=gettext_lazy("oldest queued"))

@@ -77,7 +77,7 @@ def span(ms: int) -> str:
     if seconds < 1:
         return _("%(ms)d ms") % {"ms": ms}
     if seconds < 60:
-        return _("%(seconds).1f s") % {"seconds": seconds}
+        return _("%(seconds)s s") % {"seconds": number_format(f"{seconds:.1f}", 1)}
     minutes = int(seconds // 60)
     if minutes < 60:
         return _("%(minutes)d min %(seconds)d s") % {

@@ -15,6 +15,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from cronsim import CronSim, CronSimError
 from django.conf import settings
+from django.utils.formats import number_format
+from django.utils.translation import get_language, ngettext_lazy
+from django.utils.translation import gettext as _
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -34,7 +37,13 @@ _ALLOWED = (
     "month (1-12 or JAN-DEC), day of the week (0-7 or SUN-SAT), such as '0 3 * * *'; or one of "
     f"{', '.join(ALIASES)}."
 )
-_UNITS = (("week", 604_800), ("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
+_UNITS = (
+    (604_800, ngettext_lazy("Every week", "Every %(count)d weeks", "count")),
+    (86_400, ngettext_lazy("Every day", "Every %(count)d days", "count")),
+    (3600, ngettext_lazy("Every hour", "Every %(count)d hours", "count")),
+    (60, ngettext_lazy("Every minute", "Every %(count)d minutes", "count")),
+    (1, ngettext_lazy("Every second", "Every %(count)d seconds", "count")),
+)
 
 
 class Times(Protocol):
@@ -97,7 +106,10 @@ class Cron:
         return (at for at in self._in_order(walls, -1) if at <= moment)
 
     def describe(self) -> str:
-        return f"{_parse(self.text).explain()}, {self.timezone}"
+        # CronSim's words are English only.
+        is_english = (get_language() or "en").startswith("en")
+        words = _parse(self.text).explain() if is_english else self.text
+        return f"{words}, {self.timezone}"
 
     def _local(self, moment: datetime) -> datetime:
         return moment.astimezone(_zone(self.timezone))
@@ -147,11 +159,11 @@ class Every:
         return self._from(self._last(moment), -self._step)
 
     def describe(self) -> str:
-        for unit, length in _UNITS:
+        for length, text in _UNITS:
             count, rest = divmod(self._step, length * 1000)
             if not rest:
-                return f"Every {unit}" if count == 1 else f"Every {count} {unit}s"
-        return f"Every {self._step / 1000} seconds"
+                return str(text % {"count": count})
+        return _("Every %(count)s seconds") % {"count": number_format(str(self._step / 1000))}
 
     @property
     def _step(self) -> int:

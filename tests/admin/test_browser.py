@@ -178,27 +178,33 @@ def test_a_telephone_shows_what_is_wrong_with_a_worker(
 LONG = "app.tasks.send_the_monthly_statement_to_all"
 
 
+@pytest.mark.parametrize("language", ["en-us", "de"])
 def test_all_columns_of_the_job_list_are_in_sight(
-    open_page: Callable[..., Any], seed: Seed
+    open_page: Callable[..., Any], seed: Seed, settings: Any, language: str
 ) -> None:
-    """With a long name, which is not broken within."""
+    """With a long name, which is not broken within, and in a language of long words."""
+    settings.LANGUAGE_CODE = language
     seed.succeeded(task=LONG, queue="a-queue-with-a-long-name")
+    seed.failed()
     seed.running()
     page = open_page()
     page.set_viewport_size({"width": 1280, "height": 800})
     page.goto(JOBS)
-    picture(page, "jobs-1280")
+    picture(page, f"jobs-1280-{language}")
     assert page.locator("#result_list").evaluate(HIDDEN) == 0
     name = page.locator("th.field-task_name .jobqueue-task", has_text="send")
     assert name.evaluate(LINES) <= 3
-    short = page.locator("th.field-task_name .jobqueue-task", has_text="noop")
+    short = page.locator("th.field-task_name .jobqueue-task", has_text="noop").first
     assert short.evaluate(LINES) == 1
 
 
+@pytest.mark.parametrize("language", ["en-us", "de"])
 def test_a_telephone_shows_what_state_a_job_is_in(
-    open_page: Callable[..., Any], seed: Seed
+    open_page: Callable[..., Any], seed: Seed, settings: Any, language: str
 ) -> None:
     """Task, state, queue and time are in sight, without scrolling sideways."""
+    settings.LANGUAGE_CODE = language
+    seed.failed()
     seed.running()
     seed.succeeded(queue="mail")
     page = open_page("dark")

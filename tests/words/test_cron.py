@@ -7,6 +7,7 @@ from random import Random
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import translation
 
 from django_jobqueue.schedules.cron import ALIASES, EPOCH, Cron, Every
 from tests.support.wallclock import Spec, fires, transitions, utc
@@ -239,6 +240,21 @@ def test_rules_tell_times_apart() -> None:
 )
 def test_description(times: Cron | Every, wanted: str) -> None:
     assert times.describe() == wanted
+
+
+@pytest.mark.parametrize(
+    ("times", "wanted"),
+    [
+        (Every(600), "Alle 10 Minuten"),
+        (Every(1.5), "Alle 1,5 Sekunden"),
+        (Every(7 * 86_400), "Jede Woche"),
+        (Cron("0 3 * * *", "Europe/Berlin"), "0 3 * * *, Europe/Berlin"),
+    ],
+)
+def test_description_in_german(times: Cron | Every, wanted: str) -> None:
+    """What nobody has translated is not mixed with what is: a cron expression stays as it is."""
+    with translation.override("de"):
+        assert times.describe() == wanted
 
 
 def test_all_times_are_in_utc() -> None:

@@ -9,7 +9,7 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from django_jobqueue.admin import display, pages
 from django_jobqueue.admin.failures import failures_view
@@ -104,11 +104,11 @@ class JobAdmin(JobPageMixin, JobActionsMixin, LiveModelAdmin[Job]):
     def task_name(self, row: Job) -> SafeString:
         return display.short_task(row.task)
 
-    @admin.display(description=gettext_lazy("enqueued"))
+    @admin.display(description=pgettext_lazy("column", "enqueued"))
     def enqueued(self, row: Job) -> SafeString | str:
         return display.age_of(row.snapshot.enqueued_at)
 
-    @admin.display(description=gettext_lazy("wait"))
+    @admin.display(description=pgettext_lazy("column", "wait"))
     def wait(self, row: Job) -> SafeString | str:
         """Return the time until it began, ended, or is now."""
         job = row.snapshot
@@ -124,7 +124,7 @@ class JobAdmin(JobPageMixin, JobActionsMixin, LiveModelAdmin[Job]):
         percent = Progress(*row.snapshot.progress).percent
         return format_html("{} <bdi>{}</bdi>", badge, _("%(percent)d %%") % {"percent": percent})
 
-    @admin.display(description=gettext_lazy("run time"))
+    @admin.display(description=pgettext_lazy("column", "run time"))
     def run_time(self, row: Job) -> SafeString | str:
         """Return the duration of the latest run, until now if it is still running."""
         job = row.snapshot
@@ -134,7 +134,7 @@ class JobAdmin(JobPageMixin, JobActionsMixin, LiveModelAdmin[Job]):
         end = display.now_ms() if running else job.finished_at
         return display.duration(max(0, end - job.attempted_at)) if end else display.NOTHING
 
-    @admin.display(description=gettext_lazy("attempts"))
+    @admin.display(description=pgettext_lazy("column", "attempts"))
     def tries(self, row: Job) -> SafeString | str:
         """Return the begun and allowed attempts, and the recoveries if there were any."""
         job = row.snapshot

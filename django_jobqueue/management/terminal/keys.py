@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
 
 from django_jobqueue.engine import handshake
 from django_jobqueue.engine.key_rotation import KeyRotation
@@ -21,39 +22,56 @@ def add_adopt(parser: ArgumentParser) -> None:
 def adopt(terminal: Terminal, options: dict[str, Any]) -> None:
     if not (options["noinput"] or terminal.yes):
         terminal.tell(
-            "Processes of the former owner will be refused, and jobs that were not signed "
-            "with a key of this project will fail without being run."
+            _(
+                "Processes of the former owner will be refused, and jobs that were not signed "
+                "with a key of this project will fail without being run."
+            )
         )
-        if answer('Type "adopt" to go on: ') != "adopt":
-            raise CommandError("Nothing was changed.")
+        if answer(_('Type "adopt" to go on:') + " ") != "adopt":
+            raise CommandError(_("Nothing was changed."))
     former = handshake.adopt(terminal.engine.client.run, terminal.engine.options)
-    terminal.succeed(f"Adopted; the former owner was {former or 'nobody'}.")
+    if former:
+        terminal.succeed(_("Adopted; the former owner was %(owner)s.") % {"owner": former})
+    else:
+        terminal.succeed(_("Adopted; the former owner was nobody."))
 
 
 def re_sign(terminal: Terminal, options: dict[str, Any]) -> None:
     for latest in KeyRotation(terminal.engine.client).sweep():
         if latest.is_done or options["verbosity"] > 1:
             terminal.tell(
-                f"Pass {latest.number}: {latest.seen} jobs seen, {latest.changed} signed anew, "
-                f"{latest.foreign} signed with none of the keys."
+                _(
+                    "Pass %(number)d: %(seen)d jobs seen, %(changed)d signed anew, %(foreign)d "
+                    "signed with none of the keys."
+                )
+                % {
+                    "number": latest.number,
+                    "seen": latest.seen,
+                    "changed": latest.changed,
+                    "foreign": latest.foreign,
+                }
             )
     if latest.found:
         raise CommandError(
-            "Jobs signed with an older key keep coming: give all processes the newest key "
-            "first, then run this again."
+            _(
+                "Jobs signed with an older key keep coming: give all processes the newest key "
+                "first, then run this again."
+            )
         )
     rows = re_sign_rows(terminal.engine)
     if rows:
-        terminal.tell(f"{rows} rows of durable jobs signed anew.")
+        terminal.tell(_("%(count)d rows of durable jobs signed anew.") % {"count": rows})
     if latest.foreign:
-        terminal.tell("What none of the keys has signed is left alone; it fails if it runs.")
+        terminal.tell(_("What none of the keys has signed is left alone; it fails if it runs."))
     if latest.number > 1:
         terminal.tell(
-            "Run this again until its first pass signs none: a job that was claimed and given "
-            "back meanwhile may have been missed."
+            _(
+                "Run this again until its first pass signs none: a job that was claimed and given "
+                "back meanwhile may have been missed."
+            )
         )
     else:
-        terminal.succeed("No job needs an older key any more.")
+        terminal.succeed(_("No job needs an older key any more."))
 
 
 def reconcile(terminal: Terminal, options: dict[str, Any]) -> None:
@@ -61,11 +79,13 @@ def reconcile(terminal: Terminal, options: dict[str, Any]) -> None:
     reconciliation.run_all()
     report, left = reconciliation.report, lag(terminal.engine)
     terminal.tell(
-        f"Ends written: {report.settled}. Jobs stored: {report.stored}. "
-        f"Old rows removed: {report.purged}."
+        _("Ends written: %(settled)d. Jobs stored: %(stored)d. Old rows removed: %(purged)d.")
+        % {"settled": report.settled, "stored": report.stored, "purged": report.purged}
     )
     terminal.tell(
-        f"Left: jobs that wait for Redis: {left.waiting}, ends for their rows: {left.unsettled}."
+        _("Left: jobs that wait for Redis: %(waiting)d, ends for their rows: %(unsettled)d.")
+        % {"waiting": left.waiting, "unsettled": left.unsettled}
     )
     if left.waiting or left.unsettled:
-        raise CommandError(f"The oldest has waited for {left.seconds:.0f} s: the log says why.")
+        text = _("The oldest has waited for %(seconds).0f s: the log says why.")
+        raise CommandError(text % {"seconds": left.seconds})
