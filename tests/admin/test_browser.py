@@ -216,3 +216,19 @@ def test_a_telephone_shows_what_state_a_job_is_in(
         assert box is not None
         assert box["x"] + box["width"] <= 400, column
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_buttons_do_not_cover_the_name_of_a_job(
+    open_page: Callable[..., Any], seed: Seed, settings: Any
+) -> None:
+    """In a language of long words they reach above it."""
+    settings.LANGUAGE_CODE = "de"
+    failed = seed.failed()
+    page = open_page()
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(page_of("job", failed))
+    lowest = page.locator(".object-tools :is(a, button)").evaluate_all(
+        "found => Math.max(...found.map(e => e.getBoundingClientRect().bottom))"
+    )
+    name = page.locator("#content > h2").evaluate("e => e.getBoundingClientRect().top")
+    assert lowest <= name + 2, "2 px of a line are above its letters"
