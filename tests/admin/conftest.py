@@ -9,11 +9,9 @@ from django.test import Client
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
-from django_jobqueue.engine.jobs import CHUNK
-from django_jobqueue.jobs.job import Job, new_id
+from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome
-from tests.support.jobs import new_job
 
 TASK = "tests.project.tasks.noop"
 
@@ -67,14 +65,6 @@ class Seed:
         claimed = self._claim(self.slot, **given)
         self.engine.claims.finish(self.slot, claimed, settled, [])
         return claimed.id
-
-
-def fill(engine: Engine, count: int, queue: str = "default", task: str = "a.b") -> list[str]:
-    """Store many queued jobs; return their ids, oldest first."""
-    jobs = [new_job(new_id(), queue, task, b"-") for _ in range(count)]
-    for at in range(0, count, CHUNK):
-        engine.jobs.enqueue(jobs[at : at + CHUNK])
-    return [job.id for job in jobs]
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,9 @@ from django_jobqueue.engine.claims import Slot
 from django_jobqueue.jobs.states import State
 from django_jobqueue.steering import bulk
 from django_jobqueue.testing import drain
-from tests.admin.conftest import Seed, fill
+from tests.admin.conftest import Seed
 from tests.support.clock import Clock
+from tests.support.jobs import fill
 from tests.support.pages import JOBS, page_of, said
 from tests.support.places import FAILED, claimed, finish
 

@@ -11,8 +11,9 @@ from django.test import Client
 from django_jobqueue.admin.jobs import export
 from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import QueueUnavailable
-from tests.admin.conftest import Seed, fill
+from tests.admin.conftest import Seed
 from tests.support import payloads
+from tests.support.jobs import fill
 from tests.support.pages import JOBS, said
 
 SPILL = "tests.project.elsewhere.spill"

@@ -10,7 +10,8 @@ from django_jobqueue.admin.jobs import actions
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.states import State
-from tests.admin.conftest import Seed, fill
+from tests.admin.conftest import Seed
+from tests.support.jobs import fill
 from tests.support.pages import JOBS, offered, page_of, said
 
 VERBS = [("requeue", State.FAILED, State.QUEUED), ("cancel", State.QUEUED, State.CANCELLED)]

@@ -10,9 +10,9 @@ from django_jobqueue.engine import Engine, get_engine, inspector
 from django_jobqueue.engine.claims import ALL_QUEUES, Slot
 from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.states import State
-from tests.admin.conftest import Seed, fill
+from tests.admin.conftest import Seed
 from tests.support.clock import Clock
-from tests.support.jobs import new_job
+from tests.support.jobs import fill, new_job
 from tests.support.pages import JOBS, ids
 from tests.support.places import FAILED
 

@@ -10,7 +10,8 @@ from django_jobqueue.diagnosis.overview import read_overview
 from django_jobqueue.diagnosis.problems import problems
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs import phrases
-from tests.admin.conftest import Seed, fill
+from tests.admin.conftest import Seed
+from tests.support.jobs import fill
 from tests.support.pages import JOBS, QUEUES, WORKERS, page_of, said
 
 FRONT = "/admin/django_jobqueue/"

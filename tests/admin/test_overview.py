@@ -17,9 +17,10 @@ from django_jobqueue.diagnosis.problems import problems
 from django_jobqueue.engine import Engine, queue_reader
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.models import Enqueued, Queue, Schedule
-from tests.admin.conftest import Seed, fill
+from tests.admin.conftest import Seed
 from tests.project.tasks import noop
 from tests.support.clock import Clock
+from tests.support.jobs import fill
 from tests.support.pages import QUEUES
 from tests.support.places import DONE, FAILED, Make, claimed, finish
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from django_jobqueue.engine import Engine
-from tests.admin.conftest import Seed, fill
+from tests.admin.conftest import Seed
 from tests.support.browser import Browser, browser_of, violations
+from tests.support.jobs import fill
 
 pytestmark = pytest.mark.e2e
 

@@ -13,9 +13,10 @@ from django_jobqueue.engine.claims import Slot
 from django_jobqueue.jobs.states import State
 from django_jobqueue.requests.models import JobRequest, MailState, RequestState
 from django_jobqueue.testing import drain
-from tests.admin.conftest import Seed, fill
+from tests.admin.conftest import Seed
 from tests.project import run_tasks
 from tests.support.browser import browser_of, violations
+from tests.support.jobs import fill
 from tests.support.pages import FAILURES, JOBS, TASKS, page_of
 from tests.support.places import FAILED, claimed, finish
 

@@ -8,7 +8,8 @@ from django.test import Client
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.states import State
-from tests.admin.conftest import Seed, fill
+from tests.admin.conftest import Seed
+from tests.support.jobs import fill
 from tests.support.pages import JOBS, QUEUES, SCHEDULES, WORKERS, page_of
 from tests.support.schedule_rows import row_of
 

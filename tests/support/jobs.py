@@ -3,7 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
-from django_jobqueue.jobs.job import Job
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.jobs import CHUNK
+from django_jobqueue.jobs.job import Job, new_id
 
 
 def new_job(
@@ -21,3 +23,11 @@ def new_job(
     elif due is not None:
         fields["due_at"] = due
     return Job(id=id, queue=queue, task=task, payload=payload, **fields)
+
+
+def fill(engine: Engine, count: int, queue: str = "default", task: str = "a.b") -> list[str]:
+    """Store many queued jobs; return their ids, oldest first."""
+    jobs = [new_job(new_id(), queue, task, b"-") for _ in range(count)]
+    for at in range(0, count, CHUNK):
+        engine.jobs.enqueue(jobs[at : at + CHUNK])
+    return [job.id for job in jobs]

@@ -10,7 +10,7 @@ from django_jobqueue.jobs.states import State
 from django_jobqueue.steering import bulk
 from django_jobqueue.steering.job_action import REQUEUE
 from django_jobqueue.steering.selection import Selection
-from tests.admin.conftest import fill
+from tests.support.jobs import fill
 from tests.support.places import FAILED, claimed, finish
 from tests.support.processes import PATIENCE, WorkerProcess, until
 
