@@ -28,6 +28,7 @@ from django_jobqueue.management.commands.jobqueue import Command
 from embedded.server import EmbeddedServer
 from tests.project import tasks
 from tests.support import acl, payloads
+from tests.support.flows import started
 from tests.support.jobs import new_job
 from tests.support.pages import JOBS, QUEUES, WORKERS, page_of
 from tests.support.places import (
@@ -103,6 +104,7 @@ def test_every_script_runs(user: Engine, guarded: Guarded, make_job: Make, slot:
     user.client.check_rights()
     run_writers(user, make_job, slot)
     look_after(user, make_job, slot)
+    edit_and_flow(user, make_job)
     fire_and_refresh(user)
     adopt(user.client.run, user.client.options)
     scripts = standard().all
@@ -171,6 +173,18 @@ def look_after(user: Engine, make_job: Make, slot: Slot) -> None:
     for each in (resigned, make_job(queue="old", data=100 * b"x")):
         head = payloads.read(user, each)[:9]
         KeyRotation(user.client).re_sign([(each, head, head)])
+
+
+def edit_and_flow(user: Engine, make_job: Make) -> None:
+    """Change jobs, limit them, and let them wait for each other."""
+    job_id = make_job(queue="edited")
+    user.edits.edit(job_id, payloads.read(user, job_id), b"1.x.{}")
+    assert user.edits.prioritize(job_id, 7) is None
+    user.limits.set_limits({"a.b": "1w"})
+    user.limits.admit()
+    workflow, _ = started(user, [(0, 1), (1, 0)])
+    user.workflows.advance()
+    assert user.workflows.cancel(workflow)
 
 
 def keep_ledger(user: Engine, make_job: Make) -> None:

@@ -23,7 +23,7 @@ from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.jobs.states import Outcome, State
 from tests.project import fault_tasks, tasks
-from tests.support import payloads
+from tests.support import flows, payloads
 from tests.support.jobs import new_job
 from tests.support.places import (
     DONE,
@@ -406,6 +406,62 @@ def lasting(engine: Engine) -> dict[str, Any]:
         elif name.startswith("leases:"):
             found[name] = [job_id for job_id, _ in found[name]]
     return found
+
+
+@case("edit")
+def edit(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    job_id = make_job()
+    old = payloads.read(engine, job_id)
+    return lambda far: far.edits.edit(job_id, old, b"1.x.{}"), True.__eq__
+
+
+@case("prioritize")
+def prioritize(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    job_id = make_job()
+    return lambda far: far.edits.prioritize(job_id, 7), lambda state: state is None
+
+
+@case("set_limits")
+def set_limits(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    return lambda far: far.limits.set_limits({"a.b": "1w"}), lambda nothing: nothing is None
+
+
+@case("admit")
+def admit(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    for _ in range(2):
+        make_job(limits=("1w:k",))
+    claimed(engine, Slot("worker-1", "0.0"))
+    engine.claims.claim(Slot("worker-1", "0.1"), ["default"])  # parks the second one
+    engine.limits.set_limits({"a.b": "9w"})
+    engine.client.redis.zadd(engine.client.keys("awaited"), {"k": 0})
+    return lambda far: far.limits.admit(), lambda left: left is not None
+
+
+@case("stage")
+def stage_workflow(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    workflow = new_id()
+    given: Any = {"total": len(flows.CHAIN), "steps": flows.steps(flows.CHAIN), "if_failed": "stop"}
+    jobs = flows.members(workflow, flows.CHAIN)
+    return lambda far: far.workflows.stage(workflow, jobs, **given), lambda nothing: nothing is None
+
+
+@case("seal")
+def seal_workflow(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    workflow, _ = flows.stage(engine, flows.CHAIN)
+    return lambda far: far.workflows.seal(workflow), lambda nothing: nothing is None
+
+
+@case("advance")
+def advance_workflows(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    _, jobs = flows.started(engine, flows.CHAIN)
+    engine.jobs.cancel(jobs[0].id)
+    return lambda far: far.workflows.advance(), (0).__eq__
+
+
+@case("cancel_workflow")
+def cancel_workflow(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    workflow, _ = flows.started(engine, flows.CHAIN)
+    return lambda far: far.workflows.cancel(workflow), lambda answer: answer is not None
 
 
 def test_there_is_a_case_for_each_script() -> None:

@@ -33,9 +33,11 @@ end
 if wrong then return wrong end
 local state = hash_fields(record, 'state')
 if state and state ~= 'staged' then return state end
-call('ZADD', PREFIX .. 'workflows', int(t + SEAL_WITHIN), workflow)
-call('HSET', record, 'state', 'staged', 'created_at', t, 'total', total, 'if_failed', if_failed,
-  'keep', keep)
+if not state then
+  call('ZADD', PREFIX .. 'workflows', int(t + SEAL_WITHIN), workflow)
+  call('HSET', record, 'state', 'staged', 'created_at', t, 'total', total, 'if_failed', if_failed,
+    'keep', keep)
+end
 if output ~= '' then call('HSET', record, 'output', output) end
 for step, bounds in string.gmatch(steps, '(%d+) (%d+ %d+)') do
   call('HSET', key('workflow-steps', workflow), step, bounds)
