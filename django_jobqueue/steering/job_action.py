@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.exceptions import JobNotFound, JobQueueError, LockHeld
 from django_jobqueue.jobs.phrases import STATES
-from django_jobqueue.jobs.states import TRANSITIONS, State
+from django_jobqueue.jobs.states import FINAL, TRANSITIONS, State
 from django_jobqueue.ledger import rounds
 from django_jobqueue.models import Job
 
@@ -123,6 +123,7 @@ REQUEUE = JobAction(
     script="requeue",
     run=rounds.requeue,
     target=State.QUEUED,
+    only=FINAL | {State.SCHEDULED},  # the script also moves others, of the same workflow
     log=gettext_lazy("Requeued."),
     done=ngettext_lazy("%(count)d job requeued.", "%(count)d jobs requeued.", "count"),
     refused=ngettext_lazy(
