@@ -476,6 +476,7 @@ def store_two_of_a_key(past: Past) -> None:
     for _ in range(2):
         past.store(replace(PLAIN, number=3))
         past.engine.client.redis.delete(past.engine.client.keys("unique"))
+    past.wait(0.01)  # times are whole milliseconds, and an end at that of the storing is none
     for _ in range(2):
         past.start()
         past.end()
