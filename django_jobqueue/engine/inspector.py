@@ -1,4 +1,4 @@
-"""Read jobs, pages, workers and counters for people; write nothing. See queue_reader.py for queues.
+"""Read jobs, pages and workers for people; write nothing. See queue_reader.py for queues.
 
 No decision of the engine depends on it. Next: admin/rows.py shows what it reads.
 """
@@ -17,7 +17,7 @@ from django_jobqueue.engine.workers import WorkerReader, WorkerStats
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.states import State
-from django_jobqueue.jobs.text import ms_in, text
+from django_jobqueue.jobs.text import text
 
 MERGE_DEPTH = 5_000  # rank up to which several queues or tasks are merged into pages
 MOST_TASKS = 500  # tasks with failed jobs that are named
@@ -123,24 +123,6 @@ class Inspector(QueueReader):
     def workers(self) -> list[WorkerStats]:
         """Return all workers that have a record."""
         return WorkerReader(self._client).all()
-
-    def totals(self) -> dict[str, int]:
-        """Return the counts of rare events: stale, damaged, untold and the like."""
-        reply = self._read(lambda pipe: pipe.hgetall(self._keys("totals")))[0]
-        return {text(name): ms_in(reply, name) for name in reply or ()}
-
-    def minute(self, number: int) -> dict[tuple[str, str], int]:
-        """Return the counts of one minute by (event, queue); `number` is in minutes since 1970."""
-        return self._counts("minute", number)
-
-    def hour(self, number: int) -> dict[tuple[str, str], int]:
-        """Return the counts of one hour, but for its last minute; `number` is in hours."""
-        return self._counts("hour", number)
-
-    def _counts(self, kind: str, number: int) -> dict[tuple[str, str], int]:
-        reply = self._read(lambda pipe: pipe.hgetall(self._keys(kind, str(number))))[0]
-        rows = ((text(name).partition(":"), ms_in(reply, name)) for name in reply or ())
-        return {(event, queue): count for (event, _, queue), count in rows}
 
     def _ids(
         self, indexes: Sequence[str | bytes], start: int, stop: int, newest_first: bool

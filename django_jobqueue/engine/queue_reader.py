@@ -1,4 +1,4 @@
-"""Read queues for people: names, stats and counts, of 200 queues at most in one call.
+"""Read queues for people: names, stats and counters, of 200 queues at most in one call.
 
 There may be any number of queues, so nothing here reads all their names.
 """
@@ -135,8 +135,26 @@ class QueueReader:
         counts = self._read(lambda pipe: [pipe.zcard(self._index(state, name)) for name in names])
         return sum(filter(None, counts))
 
+    def totals(self) -> dict[str, int]:
+        """Return the counts of rare events: stale, damaged, untold and the like."""
+        reply = self._read(lambda pipe: pipe.hgetall(self._keys("totals")))[0]
+        return {text(name): ms_in(reply, name) for name in reply or ()}
+
+    def minute(self, number: int) -> dict[tuple[str, str], int]:
+        """Return the counts of one minute by (event, queue); `number` is in minutes since 1970."""
+        return self._counts("minute", number)
+
+    def hour(self, number: int) -> dict[tuple[str, str], int]:
+        """Return the counts of one hour, but for its last minute; `number` is in hours."""
+        return self._counts("hour", number)
+
     def _index(self, state: State, queue: str) -> str | bytes:
         return self._keys(INDEX_OF[state], queue)
+
+    def _counts(self, kind: str, number: int) -> dict[tuple[str, str], int]:
+        reply = self._read(lambda pipe: pipe.hgetall(self._keys(kind, str(number))))[0]
+        rows = ((text(name).partition(":"), ms_in(reply, name)) for name in reply or ())
+        return {(event, queue): count for (event, _, queue), count in rows}
 
     def _heads(self, heads: Sequence[Sequence[bytes]]) -> list[int | None]:
         """Return when the first job of each list of ids was enqueued, in ms."""
