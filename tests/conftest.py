@@ -17,7 +17,6 @@ from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.client import Client
-from django_jobqueue.engine.scripts import Scripts
 from django_jobqueue.jobs.job import new_id
 from django_jobqueue.schedules import spec
 from django_jobqueue.schedules.stored import enter_after_migrate
@@ -26,7 +25,7 @@ from tests.support.jobs import new_job
 
 from .project.settings import SOCKET
 from .support import acl
-from .support.clock import TEST_CLOCK, Clock
+from .support.clock import TEST_CLOCK, Clock, scripts_with
 from .support.consistency import assert_consistent
 from .support.mail_server import MailServer, running_mail_server
 from .support.processes import SchedulerProcess, WorkerProcess, alive
@@ -77,7 +76,7 @@ def engine(redis_server: EmbeddedServer) -> Iterator[Engine]:
 @pytest.fixture
 def clock(engine: Engine) -> Clock:
     """A clock to move: from here on the default engine's scripts use it."""
-    moved = Client("default", load("default"), scripts=Scripts(clock=TEST_CLOCK))
+    moved = Client("default", load("default"), scripts=scripts_with(TEST_CLOCK))
     moved.attach()
     vars(engine).update(vars(Engine(moved)))  # the same object, on the other scripts
     return Clock(engine)

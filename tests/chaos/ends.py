@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import Run
+from tests.chaos import kept
 from tests.chaos.evidence import INTERRUPTED, Evidence, Violation, supervisor_of
 from tests.chaos.jobs import Kind
 from tests.chaos.tasks import KILL_GRACE, TIMEOUT, UNSTOPPABLE
@@ -96,6 +97,8 @@ def _may_end(evidence: Evidence, job: Job, fence: str, what: str, at: float) -> 
     planned, claimed_at = evidence.planned.get(job.id), _claimed_at(evidence, job, fence)
     if planned is None or claimed_at is None:
         return False
+    if what != "TIMEOUT" and any(newer / 1000 <= at + MS for newer in kept.newer(evidence, job)):
+        return True
     if what != "CANCEL" and planned.kind is Kind.OVERRUN:
         return at >= claimed_at / 1000 + TIMEOUT
     if what != "TIMEOUT" and (call := evidence.receipts.called_off.get(job.id)):

@@ -12,6 +12,7 @@ from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import Run
 from tests.chaos.faults import KINDS
+from tests.chaos.flows_seen import FlowSeen, read_flows
 from tests.chaos.jobs import Kind, Planned, number_of
 from tests.chaos.load import Receipts
 from tests.chaos.oracle import Line, Oracle
@@ -48,7 +49,9 @@ class Evidence:
     indexed: frozenset[str]  # ids that stand in any index
     totals: dict[str, int]
     counted: dict[str, int]  # event → how often, by the counters of all minutes
+    flows: list[FlowSeen]
     inconsistent: list[str]
+    strays: list[str]  # locks, places and parked entries without their jobs
     complaints: list[str]  # of workers
     kills: list[Kill]  # by supervisors, for what was run
     lease: float  # seconds
@@ -138,6 +141,7 @@ def gather(
     oracle: Oracle,
     *,
     inconsistent: list[str],
+    strays: list[str],
     complaints: list[str],
     kills: list[Kill],
     lease: float,
@@ -164,7 +168,9 @@ def gather(
         indexed=indexed,
         totals=engine.inspector.totals(),
         counted=_counted(engine, jobs.values()),
+        flows=read_flows(engine),
         inconsistent=inconsistent,
+        strays=strays,
         complaints=complaints,
         kills=kills,
         lease=lease,

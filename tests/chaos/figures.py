@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from django_jobqueue.jobs.run import Run
 from tests.chaos.evidence import DEAD_SLOT, INTERRUPTED, Evidence
 from tests.chaos.faults import KINDS
+from tests.chaos.kept import paces
 from tests.chaos.oracle import Line
 from tests.chaos.spent import Spent
 
@@ -26,13 +27,23 @@ def figures(
     noted = Counter(line.what for line in evidence.oracle.lines)
     killed = Counter(kill.reason for kill in evidence.kills)
     called_off = Counter(str(call.state) for call in receipts.called_off.values())
+    features = Counter(f.value for one in receipts.jobs.values() for f in one.features)
+    reasons = Counter(job.reason for job in evidence.jobs.values())
+    ends = Counter(flow.record.state for flow in evidence.flows)
+    used = ", ".join(f"{key}: {share:.1%}" for key, share in sorted(paces(evidence).items()))
     final = sum(job.state.is_final for job in evidence.jobs.values())
     extra = sum(causes.values())
     return {
         "acknowledged jobs": f"{len(receipts.jobs):,}",
+        "of these by what they have": _counts(features).strip("()"),
         "jobs stored by calls that ended with an error": (
             f"{len(evidence.jobs.keys() - receipts.jobs.keys()):,} of {receipts.unknown:,}"
         ),
+        "jobs skipped, superseded, expired": (
+            f"{reasons['limit']:,}, {reasons['superseded']:,}, {reasons['expired']:,}"
+        ),
+        "workflows by their end": f"{ends.total():,} {_counts(ends)}".strip(),
+        "use of rates while slots were free": used or "-",
         "cancelled before their start": f"{len(receipts.cancelled):,}",
         "enqueue errors": f"{receipts.errors:,} {_counts(receipts.refusals)}".strip(),
         "longest time without a successful enqueue": f"{receipts.longest_gap:.1f} s",

@@ -1,19 +1,20 @@
 """The load: which jobs there are, drawn from the seed, and what must become of each."""
 
 import random
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from django_jobqueue import Unique
 from django_jobqueue.engine import Engine
-from django_jobqueue.flow import unique
+from django_jobqueue.flow import limits, unique
 from django_jobqueue.jobs import payload
 from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.states import State
 from tests.chaos import tasks
+from tests.chaos.features import NARROW, OF_JOBS, Feature, options_of, tags_of
 from tests.chaos.options import Options
 
 QUEUES = ("default", "mail", "reports", "nightly")
@@ -21,6 +22,7 @@ PRIORITIES = (0, 0, 0, -10, 10, 50)
 POISON = 0.005  # share of the jobs
 HORIZON = 20.0  # seconds; the latest time for which a job is scheduled
 ENDLESS = 30.0  # seconds of a run that is not meant to reach its end
+SEVERAL = 0.2  # share of the calls whose jobs have two features
 
 
 class Kind(StrEnum):
@@ -32,7 +34,6 @@ class Kind(StrEnum):
     OVERRUN = "overrun"  # takes as long as its time-out, or longer
     CALLED_OFF = "called off"  # cancelled while it runs
     POISON = "poison"
-    EXPIRING = "expiring"  # worthless after a while
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,8 @@ class Planned:
     expires: float | None = None  # seconds from its enqueue
     state: State = State.SUCCEEDED  # its final one
     attempts: int = 1  # at the end
+    features: frozenset[Feature] = frozenset()
+    lane: int = 0  # names its keys
 
     @property
     def arguments(self) -> tuple[Any, ...]:
@@ -58,14 +61,7 @@ class Planned:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """Return two tags for each fifth job, which it shares with others."""
-        number = self.number
-        return () if number % 5 else (f"load:{number % 7}", f"{self.kind}:1".replace(" ", "-"))
-
-    @property
-    def unique(self) -> Unique | None:
-        """Return the key of each third job: a call that is repeated under another id shares it."""
-        return None if self.number % 3 else Unique("number")
+        return tags_of(self.lane, self.kind) if Feature.TAGS in self.features else ()
 
     @property
     def called(self) -> Any:
@@ -73,44 +69,59 @@ class Planned:
         given: dict[str, Any] = {"queue_name": self.queue, "priority": self.priority}
         if self.after is not None:
             given["run_after"] = timedelta(seconds=self.after)
-        if self.expires is not None:
-            given["expires"] = timedelta(seconds=self.expires)
-        if self.tags:
-            given["tags"] = self.tags
-        if self.unique is not None:
-            given["unique"] = self.unique
+        given |= options_of(self.features, self.lane, self.kind, self.expires)
         return self.task.using(**given)
 
 
-def plan(options: Options, rng: random.Random) -> list[list[Planned]]:
-    """Return the load as calls, each of one job or of several no-ops."""
+def plan(jobs: int, options: Options, rng: random.Random) -> list[list[Planned]]:
+    """Return so many jobs as calls, each of one job or of several no-ops."""
     calls: list[list[Planned]] = []
-    number = 0
-    for kind, count in shares(options.jobs).items():
+    number, given = 0, Counter[Feature]()
+    details: dict[str, Any]
+    for kind, count in shares(jobs).items():
         while count > 0:
             size = min(count, rng.choice((1, 1, 3, 20))) if kind is Kind.NOOP else 1
-            queue, priority = rng.choice(QUEUES), rng.choice(PRIORITIES)
-            details = _details(kind, options, rng)
-            calls.append(
-                [
-                    Planned(number=number + n, kind=kind, queue=queue, priority=priority, **details)
-                    for n in range(size)
-                ]
-            )
+            details = {"queue": rng.choice(QUEUES), "priority": rng.choice(PRIORITIES)}
+            details |= _details(kind, options, rng) | _features(given, size, options, rng)
+            if "expires" in details:  # after its time
+                details["expires"] += details.get("after", 0)
+            calls.append([Planned(number=number + n, kind=kind, **details) for n in range(size)])
             number, count = number + size, count - size
-    rng.shuffle(calls)
     return calls
+
+
+def _features(
+    given: Counter[Feature], size: int, options: Options, rng: random.Random
+) -> dict[str, Any]:
+    """Return what fewest jobs have been given so far, sometimes with another feature."""
+    rarest = min(OF_JOBS, key=lambda one: given[one])
+    found = frozenset([rarest])
+    if rarest is not Feature.PLAIN and rng.random() < SEVERAL:
+        found |= {rng.choice(OF_JOBS[1:])}
+    given.update(dict.fromkeys(found, size))
+    details: dict[str, Any] = {"features": found, "lane": rng.randrange(lanes(options))}
+    if Feature.NARROW in found:
+        details["queue"] = NARROW
+    if Feature.EXPIRES in found:
+        details["expires"] = rng.uniform(0.001, horizon(options) / 4)
+    return details
+
+
+def lanes(options: Options) -> int:
+    return max(2, options.jobs // 200)
+
+
+def horizon(options: Options) -> float:
+    return min(HORIZON, options.seconds / 2)
 
 
 def shares(jobs: int) -> dict[Kind, int]:
     """Return how many jobs there are of each kind.
 
-    A fifth each; half of the long ones are to be ended; poison and those that expire are taken from
-    the no-ops.
+    A fifth each; half of the long ones are to be ended, and poison is taken from the no-ops.
     """
     counts = dict.fromkeys(Kind, jobs // 5)
     counts |= {Kind.LONG: jobs // 10, Kind.OVERRUN: jobs // 20, Kind.CALLED_OFF: jobs // 20}
-    counts[Kind.EXPIRING] = jobs // 20
     counts[Kind.POISON] = max(1, round(jobs * POISON))
     counts[Kind.NOOP] = 0
     counts[Kind.NOOP] = max(0, jobs - sum(counts.values()))
@@ -135,40 +146,35 @@ def new_job(engine: Engine, planned: Planned) -> Job:
         args=list(planned.arguments),
     )
     unique.fill(job, planned.called)
+    limits.fill(job, planned.called)
     job.seal(engine.signer, engine.options.max_payload)
     return job
 
 
 def number_of(engine: Engine, job_id: str, path: str, data: bytes) -> int:
     """Return the number of the planned job that a stored one came from."""
-    return int(payload.load_call(engine.signer.verify(job_id, path, data))[0][0])
+    arguments = payload.load_call(engine.signer.verify(job_id, path, data))[0]
+    return number_in(arguments)
 
 
-def by_number(calls: list[list[Planned]]) -> dict[int, Planned]:
-    return {planned.number: planned for planned in _all(calls)}
+def number_in(arguments: Sequence[Any]) -> int:
+    """Return the number among the arguments of a call; what a callback is told stands before it."""
+    return next(one for one in arguments if isinstance(one, int))
 
 
-def _all(calls: list[list[Planned]]) -> Iterator[Planned]:
-    for call in calls:
-        yield from call
+def by_number(calls: Iterable[Iterable[Planned]]) -> dict[int, Planned]:
+    return {planned.number: planned for call in calls for planned in call}
 
 
 def _details(kind: Kind, options: Options, rng: random.Random) -> dict[str, Any]:
-    horizon = min(HORIZON, options.seconds / 2)
+    latest = horizon(options)
     if kind is Kind.RETRY:
-        fails = rng.choice((1, 1, 1, 2, 2, 99))
-        failed = fails >= (tasks.stumble.max_attempts or 1)
-        return {
-            "task": tasks.stumble,
-            "argument": fails,
-            "state": State.FAILED if failed else State.SUCCEEDED,
-            "attempts": tasks.stumble.max_attempts if failed else fails + 1,
-        }
+        return stumbling(tasks.stumble, rng.choice((1, 1, 1, 2, 2, 99)))
     if kind is Kind.SCHEDULED:
-        return {"task": tasks.quick, "after": rng.uniform(0.1, horizon)}
+        return {"task": tasks.quick, "after": rng.uniform(0.1, latest)}
     if kind is Kind.CANCELLED:
         # As far ahead as a fault may keep the call to cancel away, and further.
-        after, cancel_after = horizon + rng.uniform(0, horizon), rng.uniform(0, horizon / 4)
+        after, cancel_after = latest + rng.uniform(0, latest), rng.uniform(0, latest / 4)
         return {"task": tasks.quick, "after": after, "cancel_after": cancel_after}
     if kind in (Kind.LONG, Kind.OVERRUN, Kind.CALLED_OFF):
         return _long(kind, options, rng)
@@ -179,8 +185,19 @@ def _details(kind: Kind, options: Options, rng: random.Random) -> dict[str, Any]
             "state": State.FAILED,
             "attempts": 0,
         }
-    expires = rng.uniform(0.001, horizon / 4) if kind is Kind.EXPIRING else None
-    return {"task": tasks.quick, "expires": expires}
+    return {"task": tasks.quick}
+
+
+def stumbling(task: Any, fails: int) -> dict[str, Any]:
+    """Return what becomes of a job that fails in so many attempts."""
+    most = task.max_attempts or 1
+    failed = fails >= most
+    return {
+        "task": task,
+        "argument": fails,
+        "state": State.FAILED if failed else State.SUCCEEDED,
+        "attempts": most if failed else fails + 1,
+    }
 
 
 def _long(kind: Kind, options: Options, rng: random.Random) -> dict[str, Any]:

@@ -7,12 +7,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from django_jobqueue import compat
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
+from django_jobqueue.flow import staging
 from django_jobqueue.jobs.states import State
-from tests.chaos.jobs import Planned, new_job
+from tests.chaos.flows import Call, PlannedFlow
+from tests.chaos.jobs import Planned, by_number, new_job, number_in
 
 T = TypeVar("T")
 
@@ -46,7 +49,7 @@ class Receipts:
 class Feeder(threading.Thread):
     """Store the load: a part at once, the rest evenly over the time of the faults."""
 
-    def __init__(self, calls: list[list[Planned]], rng: random.Random, seconds: float) -> None:
+    def __init__(self, calls: list[Call], rng: random.Random, seconds: float) -> None:
         super().__init__(name="feeder", daemon=True)
         self.receipts = Receipts()
         self.done_ahead = threading.Event()
@@ -87,7 +90,10 @@ class Feeder(threading.Thread):
             self._cancel(*heapq.heappop(self._to_cancel))
         self.stopped.wait(max(0.0, moment - time.monotonic()))
 
-    def _store(self, call: list[Planned]) -> None:
+    def _store(self, call: Call) -> None:
+        if isinstance(call, PlannedFlow):
+            self._store_flow(call)
+            return
         if self._rng.random() < REPEATED:
             self._store_repeatedly(call)
             return
@@ -105,6 +111,34 @@ class Feeder(threading.Thread):
         if self._until_answered(lambda: self._engine.jobs.enqueue(new)):
             ids = [job.duplicate.id if job.duplicate else job.id for job in new]
             self._acknowledged(dict(zip(ids, call, strict=True)))
+
+    def _store_flow(self, flow: PlannedFlow) -> None:
+        """Store a workflow; after an error another one, whose calls are repeated."""
+        staged, jobs = self._prepare(flow)
+        if self._rng.random() >= REPEATED:
+            try:
+                self._observed(lambda: staging.enqueue(self._engine, staged, flow.if_failed))
+            except QueueUnavailable:
+                self.receipts.unknown += len(flow)
+                staged, jobs = self._prepare(flow)
+            else:
+                self._acknowledged(jobs)
+                return
+
+        def store() -> bool:
+            staging.store(self._engine, staged, flow.if_failed)
+            return True
+
+        if self._until_answered(store):
+            self._acknowledged(jobs)
+
+    def _prepare(self, flow: PlannedFlow) -> tuple[staging.Staged, dict[str, Planned]]:
+        """Return a new workflow, and its jobs by id."""
+        backend: Any = compat.task_backends["default"]
+        staged = backend.prepare_workflow(flow.build())
+        planned = by_number([flow])
+        new = [one.job for one in (*staged.members, *staged.callbacks.values())]
+        return staged, {job.id: planned[number_in(job.args)] for job in new}
 
     def _acknowledged(self, jobs: dict[str, Planned]) -> None:
         self.receipts.jobs |= jobs

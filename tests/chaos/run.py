@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from embedded.server import ServerNotFound
-from tests.chaos import faults, jobs, report
-from tests.chaos.aftermath import Rest, inconsistencies, trim_all
+from tests.chaos import faults, flows, jobs, pace, report
+from tests.chaos.aftermath import Rest, inconsistencies, strays, trim_all
 from tests.chaos.canceller import Canceller
 from tests.chaos.evidence import BREAKS, Evidence, gather
 from tests.chaos.figures import figures
@@ -19,6 +19,8 @@ from tests.chaos.oracle import Oracle
 from tests.chaos.scene import Scene, can_sleep, direct_engine
 from tests.chaos.storm import Storm
 from tests.chaos.verdict import judge
+
+HEALED = 30.0  # seconds after which maintenance has removed what broken scripts left of keys
 
 
 def run(options: Options) -> int:
@@ -53,7 +55,7 @@ def _folder(options: Options) -> Path:
 
 def _run(options: Options, folder: Path) -> int:
     rng = random.Random(options.seed)
-    calls = jobs.plan(options, rng)
+    calls = flows.plan(options, rng)
     with Scene(options, folder, random.Random(rng.random())) as scene:
         engine = direct_engine(scene.server.url)
         kinds = [name for name in faults.KINDS if name != "sleep" or can_sleep(scene.server)]
@@ -69,16 +71,19 @@ def _run(options: Options, folder: Path) -> int:
             feeder.stopped.set()
             canceller.end()
         seconds = time.monotonic() - began
+        storm.wait(lambda: not strays(engine), HEALED)
+        left, paced = strays(engine), pace.run(engine, storm, options)
         storm.end()
         scene.spent.add(scene.server)
         broken = any(event.kind in BREAKS for event in storm.events)
         evidence = gather(
             engine,
             feeder.receipts,
-            jobs.by_number(calls),
+            jobs.by_number([*calls, paced]),
             storm.events,
             Oracle(scene.oracle),
             inconsistent=inconsistencies(engine, broken=broken),
+            strays=left,
             complaints=scene.complaints,
             kills=scene.kills(),
             lease=options.lease,

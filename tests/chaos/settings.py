@@ -20,6 +20,7 @@ TASKS = {
             "LEASE": float(os.environ.get("CHAOS_LEASE", "30")),
             "MAX_RECOVERIES": 1000,  # the storm may hit one job as often as it likes
             "RETENTION_COUNT": 10_000_000,
+            "LIMITS": {"narrow": 5},
             **json.loads(os.environ.get("CHAOS_OPTIONS", "{}")),
         },
     }

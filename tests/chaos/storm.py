@@ -70,13 +70,25 @@ class Storm:
 
     def drain(self, seconds: float) -> bool:
         """Wait until all of the load is stored and final; tell whether that came in time."""
+        return self.wait(lambda: not self._feeder.is_alive() and not self._left(), seconds)
+
+    def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Wait until something is so while workers live; tell whether that came in time."""
         deadline = time.monotonic() + seconds
-        while self._feeder.is_alive() or self.open_jobs():
+        while not condition():
             if time.monotonic() > deadline:
                 return False
             self._look_around()
             time.sleep(0.1)
         return True
+
+    def _left(self) -> int:
+        """Return how many jobs are not final, after the hour that a workflow may be unsealed."""
+        client, keys = self._engine.client.redis, self._engine.client.keys
+        for name in [one.decode() for one in client.zrange(keys("workflows"), 0, -1)]:
+            if client.hget(keys("workflow", name), "state") == b"staged":
+                client.zadd(keys("workflows"), {name: 0})
+        return self.open_jobs()
 
     def end(self) -> None:
         """Stop all workers in order: what still runs there, its job long final, may be cut off."""

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django_jobqueue import JobContext, task
 from django_jobqueue.exceptions import JobInterrupt, JobTimeout
@@ -95,6 +96,33 @@ def stumble(context: JobContext, number: int, fails: int) -> str:
         if context.attempt <= fails:
             raise ConnectionError(f"attempt {context.attempt} of {fails} that fail")
         return context.fence
+
+
+@task(takes_context=True, max_attempts=3, backoff=[0.1, 0.5])
+def relay(context: JobContext, given: Any, number: int, fails: int) -> str:
+    """Go on from the results of others, which name their runs; fail in the first attempts."""
+    with noted(context):
+        if context.attempt <= fails:
+            raise ConnectionError(f"attempt {context.attempt} of {fails} that fail")
+        if not _are_results(given):
+            raise ValueError(f"these are no results: {given!r}")
+        return context.fence
+
+
+@task(takes_context=True)
+def hear(context: JobContext, told: Any, number: int, members: int) -> str:
+    """Hear of the end of a workflow, as its callback."""
+    with noted(context):
+        if isinstance(told, dict) and told["members"] != members:
+            raise ValueError(f"{told!r} is told of {members} members")
+        return context.fence
+
+
+def _are_results(given: Any) -> bool:
+    """Return whether these are fences; None stands for a member that failed."""
+    if isinstance(given, list):
+        return bool(given) and all(map(_are_results, given))
+    return given is None or (isinstance(given, str) and "-" in given)
 
 
 @task(takes_context=True, max_recoveries=2)

@@ -16,11 +16,11 @@ from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import ALL_QUEUES, NoJob, Slot
 from django_jobqueue.engine.client import Client
-from django_jobqueue.engine.scripts import Scripts
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import FINAL, Outcome, State
+from tests.support.clock import scripts_with
 from tests.support.consistency import assert_consistent
 from tests.support.jobs import new_job
 from tests.support.places import REAP
@@ -225,7 +225,7 @@ STEPS = (
 
 @pytest.fixture
 def still(engine: Engine) -> Engine:
-    client = Client("default", load("default"), scripts=Scripts(clock=STILL_CLOCK))
+    client = Client("default", load("default"), scripts=scripts_with(STILL_CLOCK))
     engine.client.redis.set(engine.client.keys("clock"), 1_700_000_000_000)
     vars(engine).update(vars(Engine(client)))
     return engine

@@ -18,8 +18,8 @@ from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.keys import INDEXES
-from django_jobqueue.engine.scripts import Scripts
 from django_jobqueue.jobs.states import State
+from tests.support.clock import scripts_with
 
 from .invariants import Auditor
 from .machine import Machine
@@ -119,7 +119,7 @@ class DamagedMachine(Machine):
 @pytest.fixture
 def still(engine: Engine) -> Iterator[Engine]:
     """The engine of the alias "default" with a clock that only the test moves."""
-    connection = Client("default", load("default"), scripts=Scripts(clock=STILL_CLOCK))
+    connection = Client("default", load("default"), scripts=scripts_with(STILL_CLOCK))
     yield Engine(connection)
     connection.close()
 

@@ -9,10 +9,9 @@ from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import ALL_QUEUES, NoJob, Slot
 from django_jobqueue.engine.client import Client
-from django_jobqueue.engine.scripts import Scripts
 from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.states import State
-from tests.support.clock import Clock
+from tests.support.clock import Clock, scripts_with
 from tests.support.jobs import new_job
 from tests.support.places import (
     DONE,
@@ -48,7 +47,7 @@ class Still:
 
 @pytest.fixture
 def still(engine: Engine) -> Still:
-    client = Client("default", load("default"), scripts=Scripts(clock=STILL_CLOCK))
+    client = Client("default", load("default"), scripts=scripts_with(STILL_CLOCK))
     clock = Still(engine)
     client.attach()
     vars(engine).update(vars(Engine(client)))

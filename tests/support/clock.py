@@ -1,6 +1,9 @@
 """A server's clock that a test may move."""
 
+from functools import cache
+
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.scripts import Scripts
 
 TEST_CLOCK = """
 local function now()
@@ -9,6 +12,12 @@ local function now()
     + (redis.call('GET', KEYS[1] .. 'clock') or 0))
 end
 """
+
+
+@cache
+def scripts_with(clock: str) -> Scripts:
+    """Return the scripts with another clock, loaded once per process: to load them takes long."""
+    return Scripts(clock=clock)
 
 
 class Clock:

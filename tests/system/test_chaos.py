@@ -5,22 +5,29 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from django_jobqueue import Rate, compat
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import NoJob, Slot
+from django_jobqueue.flow import staging
+from django_jobqueue.flow.signatures import EVENTS
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome, State
 from embedded.tether import tethered
-from tests.chaos import ends, faults, jobs, tasks
-from tests.chaos.aftermath import inconsistencies, trim_all
+from tests.chaos import ends, faults, flows, tasks
+from tests.chaos.aftermath import inconsistencies, strays, trim_all
 from tests.chaos.evidence import gather
+from tests.chaos.features import NARROW, Feature
+from tests.chaos.flows import PlannedFlow
 from tests.chaos.jobs import Kind, Planned, new_job
 from tests.chaos.load import CallOff, Receipts
 from tests.chaos.options import Options
@@ -69,8 +76,10 @@ def test_the_seed_decides_load_and_faults(chaos_seed: int) -> None:
     """The same seed gives the same plan; faults end in time, one at a time on the road."""
     for number in range(chaos_seed, chaos_seed + 50):
         options = Options(jobs=100, seed=number, minutes=0.3)
-        one, two = (jobs.plan(options, random.Random(number)) for _ in range(2))
+        one, two = (flows.plan(options, random.Random(number)) for _ in range(2))
         assert one == two
+        features = Counter(feature for call in one for job in call for feature in job.features)
+        assert min(features[feature] for feature in Feature) >= 5
         kinds = list(faults.KINDS)
         found = faults.plan(options, random.Random(number), kinds)
         assert found == faults.plan(options, random.Random(number), kinds)
@@ -104,14 +113,47 @@ class Past:
         self.receipts.jobs[job.id] = planned
         return job.id
 
-    def start(self, *, silently: bool = False) -> tuple[str, str]:
+    def start(self, *, silently: bool = False, queue: str = "default") -> tuple[str, str]:
         """Claim a job and start it, as the process 99 does; return id and fence."""
-        found = self.engine.claims.claim(self.slot, ["default"])
-        assert not isinstance(found, NoJob)
+        found = self.engine.claims.claim(self.slot, [queue])
+        assert not isinstance(found, NoJob), found
         self.claimed = found
         if not silently:
             self.write("START", found.id, found.fence)
         return found.id, found.fence
+
+    def run(self, *, takes: float = 0.01) -> str:
+        """Run the next job with success; return its id."""
+        job, _ = self.start()
+        self.wait(takes)
+        self.end()
+        return job
+
+    def run_flow(self, *, fails: bool = False) -> tuple[str, dict[str, str]]:
+        """Run a chain of two with all callbacks; return its id, and those of its jobs by name."""
+        first = PLAIN
+        if fails:
+            first = replace(PLAIN, kind=Kind.RETRY, state=State.FAILED)
+        events = zip(EVENTS, (3, 4, 5), strict=True)
+        flow = PlannedFlow(
+            feature=Feature.CHAIN,
+            members=(
+                replace(first, task=tasks.stumble, argument=1),
+                replace(PLAIN, number=2, task=tasks.relay, argument=0),
+            ),
+            callbacks={one: replace(PLAIN, number=n, task=tasks.hear) for one, n in events},
+            if_failed="stop",
+        )
+        staged = backend_of("default").prepare_workflow(flow.build())
+        staging.store(self.engine, staged, "stop")
+        names = ("first", "second", *staged.callbacks)
+        jobs = [one.job for one in (*staged.members, *staged.callbacks.values())]
+        self.receipts.jobs |= {job.id: p for job, p in zip(jobs, flow, strict=True)}
+        for number in range(3 if fails else 4):
+            self.start()
+            self.wait(0.01)
+            self.end(*(("failed", "FAIL", "exception") if fails and not number else ()))
+        return staged.workflow.id, {name: job.id for name, job in zip(names, jobs, strict=True)}
 
     def end(self, outcome: str = "succeeded", line: str = "END", reason: str = "") -> None:
         """Settle what was started last."""
@@ -187,6 +229,7 @@ class Past:
             self.events,
             oracle,
             inconsistent=inconsistencies(self.engine),
+            strays=strays(self.engine),
             complaints=self.complaints,
             kills=self.kills,
             lease=self.engine.options.lease,
@@ -198,7 +241,36 @@ class Past:
 PLAIN = Planned(number=1, kind=Kind.NOOP, queue="default", priority=0, task=tasks.quick)
 
 
-EXPIRING = replace(PLAIN, kind=Kind.EXPIRING, expires=30)
+EXPIRING = replace(PLAIN, features=frozenset([Feature.EXPIRES]), expires=30)
+
+
+def having(*features: Feature, **given: Any) -> Planned:
+    return replace(PLAIN, features=frozenset(features), **given)
+
+
+def backend_of(alias: str) -> Any:
+    return compat.task_backends[alias]
+
+
+def limited_past(past: Past) -> None:
+    """Jobs that waited for a key, a rate or a queue, a skipped one, and one for a newer one."""
+    for feature in (Feature.WAIT, Feature.RATE, Feature.RATE):
+        past.store(having(feature))
+        past.store(having(feature))
+        past.run()
+        past.run()
+        past.wait(1)
+    past.store(having(Feature.SKIP))
+    past.store(having(Feature.SKIP))
+    past.start()
+    past.slot, slot = Slot("host:4711:aaaa", "0.1"), past.slot
+    assert isinstance(past.engine.claims.claim(past.slot, ["default"]), NoJob)
+    past.slot = slot
+    past.end()
+    past.store(having(Feature.CANCEL_OLDER))
+    past.wait(0.01)
+    past.store(having(Feature.CANCEL_OLDER))
+    past.run()
 
 
 @pytest.fixture
@@ -231,6 +303,9 @@ def past(engine: Engine, clock: Clock, tmp_path: Path) -> Iterator[Past]:
     past.end("failed", "", "timed_out")
     past.call_off()
     past.call_off(dies=True)
+    limited_past(past)
+    past.run_flow()
+    past.run_flow(fails=True)
     past.store(PLAIN)
     past.start()
     past.die()
@@ -474,12 +549,131 @@ def expire_though_it_ran(past: Past) -> None:
 
 def store_two_of_a_key(past: Past) -> None:
     for _ in range(2):
-        past.store(replace(PLAIN, number=3))
+        past.store(having(Feature.UNIQUE, number=3))
         past.engine.client.redis.delete(past.engine.client.keys("unique"))
     past.wait(0.01)  # times are whole milliseconds, and an end at that of the storing is none
     for _ in range(2):
         past.start()
         past.end()
+
+
+def hold_a_key_twice(past: Past) -> None:
+    past.store(having(Feature.WAIT))
+    past.store(having(Feature.WAIT))
+    past.start()
+    past.wait(0.01)
+    for name in ("wait:0", "wide:0"):
+        past.engine.client.redis.delete(past.engine.client.keys("places", name))
+    first, past.slot = (past.slot, past.claimed), Slot("host:4711:aaaa", "0.1")
+    past.run()
+    past.slot, past.claimed = first
+    past.end()
+
+
+def fill_a_queue(past: Past) -> None:
+    """The limit is that of the storm's workers; here none counts."""
+    runs = []
+    for number in range(6):
+        past.store(having(Feature.NARROW, queue=NARROW))
+        past.slot = Slot("host:4711:aaaa", f"0.{number}")
+        past.start(queue=NARROW)
+        runs.append((past.slot, past.claimed))
+    past.wait(0.01)
+    for past.slot, past.claimed in runs:
+        past.end()
+
+
+def start_too_often(past: Past) -> None:
+    for _ in range(6):
+        past.store(having(Feature.RATE))
+        past.run()
+        past.engine.client.redis.delete(past.engine.client.keys("starts", "api:0"))
+
+
+def use_little_of_a_rate(past: Past) -> None:
+    task = tasks.quick.using(rate=Rate("10/s", key="pace:10/s", burst=1))
+    for _ in range(3):
+        past.store(replace(PLAIN, task=task))
+        past.run()
+        past.wait(0.2)
+
+
+def skip_for_nothing(past: Past) -> None:
+    job = past.store(having(Feature.SKIP, lane=1))
+    assert past.engine.jobs.cancel(job, "limit") == State.CANCELLED
+
+
+def supersede_for_nothing(past: Past) -> None:
+    job = past.store(having(Feature.CANCEL_OLDER, lane=1))
+    assert past.engine.jobs.cancel(job, "superseded") == State.CANCELLED
+
+
+def start_an_older_one(past: Past) -> None:
+    for _ in range(2):
+        past.store(having(Feature.CANCEL_OLDER, lane=1))
+        past.engine.client.redis.delete(past.engine.client.keys("older", "newest:1"))
+        past.wait(0.01)
+    past.run()
+    past.run()
+
+
+def leave_a_lock(past: Past) -> None:
+    job = past.store(having(Feature.UNIQUE))
+    past.run()
+    digest = past.engine.inspector.job(job).unique.split()[0]
+    past.engine.client.redis.hset(past.engine.client.keys("unique"), digest, job)
+
+
+def leave_a_place(past: Past) -> None:
+    past.engine.client.redis.zadd(past.engine.client.keys("places", "wait:0"), {"unknown": 1})
+
+
+def leave_a_parked_entry(past: Past) -> None:
+    past.engine.client.redis.zadd(past.engine.client.keys("parked", "x"), {past.claimed.id: 1})
+
+
+def end_a_workflow_wrongly(past: Past) -> None:
+    flow, _ = past.run_flow()
+    past.engine.client.redis.hset(past.engine.client.keys("workflow", flow), "state", "cancelled")
+
+
+def count_a_failure_twice(past: Past) -> None:
+    flow, _ = past.run_flow(fails=True)
+    past.engine.client.redis.zadd(past.engine.client.keys("workflow-failed", flow), {"9": 0})
+
+
+def run_unsealed(past: Past) -> None:
+    flow, _ = past.run_flow(fails=True)
+    key = past.engine.client.keys("workflow", flow)
+    past.engine.client.redis.hset(key, mapping={"state": "cancelled", "cancel": "unsealed"})
+
+
+def begin_before_its_parent_ends(past: Past) -> None:
+    _, jobs = past.run_flow()
+    key = past.engine.client.keys("job", jobs["second"])
+    past.engine.client.redis.hset(key, "attempted_at", "1")
+
+
+def run_after_a_failure(past: Past) -> None:
+    _, jobs = past.run_flow(fails=True)
+    past.write("START", jobs["second"], "1-x")
+
+
+def stop_for_nothing(past: Past) -> None:
+    _, jobs = past.run_flow()
+    key = past.engine.client.keys("job", jobs["second"])
+    past.engine.client.redis.hset(key, "reason", "parent:x")
+
+
+def miss_a_callback(past: Past) -> None:
+    _, jobs = past.run_flow()
+    key = past.engine.client.keys("job", jobs["on_done"])
+    past.engine.client.redis.hset(key, "state", "failed")
+
+
+def call_in_vain(past: Past) -> None:
+    _, jobs = past.run_flow()
+    past.write("START", jobs["on_failure"], "1-x")
 
 
 def end_unasked(past: Past) -> None:
@@ -520,6 +714,24 @@ DAMAGE: list[tuple[Callable[[Past], None], str]] = [
     (run_on_after_its_time, "runs that outlived their limit or a cancellation"),
     (run_on_though_called_off, "runs that outlived their limit or a cancellation"),
     (store_two_of_a_key, "unique jobs stored while another one was open"),
+    (hold_a_key_twice, "keys and queues of which more jobs held leases than may"),
+    (fill_a_queue, "keys and queues of which more jobs held leases than may"),
+    (start_too_often, "windows with more starts than their rate"),
+    (use_little_of_a_rate, "rates not used though jobs waited and slots were free"),
+    (skip_for_nothing, "jobs skipped or superseded without reason, or not"),
+    (supersede_for_nothing, "jobs skipped or superseded without reason, or not"),
+    (start_an_older_one, "jobs skipped or superseded without reason, or not"),
+    (leave_a_lock, "locks, places and entries of keys without their jobs"),
+    (leave_a_place, "locks, places and entries of keys without their jobs"),
+    (leave_a_parked_entry, "locks, places and entries of keys without their jobs"),
+    (end_a_workflow_wrongly, "workflows with a wrong end"),
+    (count_a_failure_twice, "workflows with a wrong end"),
+    (run_unsealed, "workflows with a wrong end"),
+    (begin_before_its_parent_ends, "members of workflows out of their turn"),
+    (run_after_a_failure, "members of workflows out of their turn"),
+    (stop_for_nothing, "members of workflows out of their turn"),
+    (miss_a_callback, "callbacks missing, or called in vain"),
+    (call_in_vain, "callbacks missing, or called in vain"),
     (end_unasked, "workers that ended unasked, or not as asked"),
 ]
 

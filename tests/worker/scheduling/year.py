@@ -16,7 +16,6 @@ from typing import Any
 from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.client import Client
-from django_jobqueue.engine.scripts import Scripts
 from django_jobqueue.exceptions import QueueUnavailable
 from django_jobqueue.schedules.cron import Cron, Every, to_ms
 from django_jobqueue.schedules.spec import ScheduleSpec
@@ -24,6 +23,7 @@ from django_jobqueue.schedules.stored import Listing
 from django_jobqueue.schedules.timetable import Timetable
 from django_jobqueue.worker.scheduling.firing import SchedulePass
 from tests.project.tasks import noop
+from tests.support.clock import scripts_with
 from tests.support.wallclock import Spec, fires, transitions, utc
 
 BEGIN, END = utc(2027, 9, 1), utc(2028, 9, 1)  # with a leap day
@@ -113,7 +113,7 @@ class Unlucky(Client):
     """A road on which calls get lost, come twice, or come late."""
 
     def __init__(self, random: Random) -> None:
-        super().__init__("default", load("default"), scripts=Scripts(clock=STILL_CLOCK))
+        super().__init__("default", load("default"), scripts=scripts_with(STILL_CLOCK))
         self._random = random
         self.late: list[tuple[str, Sequence[Any], dict[str, Any]]] = []
 
