@@ -21,7 +21,7 @@ from tests.chaos.workers import Kill
 
 MINUTE = 60_000  # ms
 SLACK = 0.5  # seconds between a fault and what it does to a call that is under way
-REPEAT = 1.5  # seconds in which a claim without reply has surely been repeated
+REPEAT = 2.5  # seconds in which a claim without reply has surely been repeated
 CUTS = {kind.name for kind in KINDS.values() if kind.cuts}
 BREAKS = {kind.name for kind in KINDS.values() if kind.breaks}
 DEAD_SLOT = ("slot_kill", "poison")

@@ -86,7 +86,7 @@ class Storm:
         """Return how many jobs are not final, after the hour that a workflow may be unsealed."""
         client, keys = self._engine.client.redis, self._engine.client.keys
         for name in [one.decode() for one in client.zrange(keys("workflows"), 0, -1)]:
-            if client.hget(keys("workflow", name), "state") == b"staged":
+            if client.hget(keys("workflow", name), "state") in (b"staged", None):
                 client.zadd(keys("workflows"), {name: 0})
         return self.open_jobs()
 

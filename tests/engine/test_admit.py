@@ -171,3 +171,44 @@ def test_place_is_that_of_a_job_of_this_queue(engine: Engine, clock: Clock, make
     assert [job_id.decode() for job_id in found] == [first]
     engine.client.redis.hset(engine.client.keys("job", other), "state", "queued")
     assert engine.inspector.job(second).state is State.WAITING
+
+
+def test_full_server_admits_to_a_free_key(engine: Engine, clock: Clock, make_job: Make) -> None:
+    """Nothing is to be freed before, which a full server allows."""
+    first, second = busy(engine, make_job)
+    engine.client.redis.delete(engine.client.keys("places", "k"))
+    clock.move(1)
+    with full_memory(engine):
+        engine.limits.admit()
+    assert queued(engine) == [second]
+    engine.client.redis.zadd(engine.client.keys("places", "k"), {first: 1})
+
+
+def test_keys_of_a_clock_that_went_back_count_too(
+    engine: Engine, clock: Clock, make_job: Make
+) -> None:
+    """One call looks at so many keys, whatever their times say."""
+    for key in "abc":
+        busy(engine, make_job, key=key)
+    clock.move(1)
+    awaited = engine.client.keys("awaited")
+    engine.client.redis.zadd(awaited, {"b": 10**15, "c": 10**15})
+    assert [engine.limits.admit(limit=2), engine.limits.admit(limit=2)] == [2, 1]
+
+
+def test_rest_of_a_long_line_is_admitted_at_once(
+    engine: Engine, clock: Clock, make_job: Make
+) -> None:
+    """A call moves 50 jobs of a key; the next one need not wait."""
+    rest = [make_job(limits=("99w:k",)) for _ in range(61)][1:]
+    client, keys = engine.client.redis, engine.client.keys
+    for score, job_id in enumerate(rest, 1):
+        client.zrem(keys("queued", "default"), job_id)
+        client.hset(keys("job", job_id), mapping={"state": "waiting", "parked": "k"})
+        client.zadd(keys("waiting", "default"), {job_id: score})
+        client.zadd(keys("parked", "k"), {job_id: score})
+    client.zadd(keys("awaited"), {"k": 1})
+    engine.limits.admit()
+    assert len(queued(engine)) == 51
+    engine.limits.admit()
+    assert len(queued(engine)) == 61

@@ -195,6 +195,20 @@ def test_member_whose_end_nobody_noted_is_found(engine: Engine, clock: Clock) ->
     assert states(engine, jobs)[1] == "queued"
 
 
+def test_members_that_were_never_stored_stop_nobody(engine: Engine, clock: Clock) -> None:
+    """The caller died between two calls, and a step begins with what it had stored."""
+    workflow = new_id()
+    jobs = members(workflow, CHAIN)
+    engine.workflows.stage(workflow, jobs[:1], total=3, steps=steps(CHAIN))
+    clock.move(3601)
+    while engine.workflows.advance():
+        pass
+    assert states(engine, jobs[:1]) == ["cancelled"]
+    record_of = engine.workflows.read(workflow)
+    assert record_of is not None
+    assert record_of.state == "cancelled"
+
+
 def test_tree(engine: Engine) -> None:
     workflow, jobs = started(engine, FAN)
     found = engine.workflows.members(workflow)

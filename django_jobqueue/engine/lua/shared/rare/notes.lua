@@ -73,7 +73,7 @@ local function follow_note(note, room, t)
       local is = id and field_of(id, 'state')
       if is and kind == 'release' then release_member(id, t)
       elseif is and kind == 'restage' then restage_member(id, t)
-      elseif kind == 'stop' then stop_member(id, extra, t)
+      elseif is and kind == 'stop' then stop_member(id, extra, t)
       elseif is and (is == 'cancelled' or not is_final(is)) then cancel_job(id, extra, t) end
     end
     if following then
