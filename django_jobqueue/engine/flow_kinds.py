@@ -59,8 +59,9 @@ FLOW_KINDS: dict[str, Kind] = {
         holds=(
             "state: staged until it is sealed, then running, succeeded, failed or cancelled; "
             "total: members; if_failed; keep (ms); output: whose results are its own, signed; "
-            "created_at, ended_at (ms); cancel: why it is being cancelled; checked: at which open "
-            "member maintenance looks next"
+            "created_at, ended_at (ms); cancel: why it is being cancelled; early: a member ended "
+            "before the seal; unsealed: it ended without one; checked: at which open member the "
+            "maintenance looks next"
         ),
         until="the longest retention after its end",
     ),

@@ -141,7 +141,7 @@ class Workflows:
             id=workflow,
             state=text(state),
             members=number(total or b"0"),
-            done=number(total or b"0") - (left or 0),
+            done=0 if state == STAGED.encode() else number(total or b"0") - (left or 0),
             failed=failed or 0,
             if_failed=text(if_failed),
             created_at=ms(created_at) if created_at else 0,

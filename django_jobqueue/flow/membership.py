@@ -28,10 +28,11 @@ class Place:
     member: str  # its number, or the name of a callback
     takes: Any = NOTHING
     feeds: str = ""
+    step: int = 0
 
     @classmethod
     def of(cls, workflow: str, member: Member) -> "Place":
-        return cls(workflow, str(member.number), member.takes, str(member.feeds))
+        return cls(workflow, str(member.number), member.takes, str(member.feeds), member.step)
 
     @property
     def takes_result(self) -> bool:
@@ -40,6 +41,7 @@ class Place:
     def seal(self, job: Job, signer: Signer, cap: int) -> None:
         """Make the signed payload of a member. Raises: PayloadTooLarge."""
         job.flow = f"{self.workflow} {self.member} {self.feeds}".strip()
+        job.step = self.step
         part: dict[str, Any] = {"workflow": self.workflow, "member": self.member}
         if self.takes_result:
             part["takes"] = as_numbers(self.takes)

@@ -245,6 +245,23 @@ def requeue_of_a_member(engine: Engine) -> Call:
 
 
 @case
+def requeue_of_a_member_that_has_to_wait(engine: Engine) -> Call:
+    workflow, jobs = stage(engine, SHAPE, EVENTS)
+    engine.workflows.seal(workflow)
+    engine.jobs.cancel(jobs[2].id)
+    engine.workflows.advance()
+    return lambda: engine.jobs.requeue(jobs[2].id, nonce="n")
+
+
+@case
+def workflow_sealed_after_a_member_ended(engine: Engine) -> Call:
+    workflow, jobs = stage(engine, SHAPE, EVENTS)
+    engine.jobs.cancel(jobs[1].id)
+    engine.workflows.advance()
+    return lambda: engine.workflows.seal(workflow)
+
+
+@case
 def deletion_of_a_member(engine: Engine) -> Call:
     workflow, jobs = stage(engine, SHAPE, EVENTS)
     engine.workflows.seal(workflow)

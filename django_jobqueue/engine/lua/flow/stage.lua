@@ -34,7 +34,7 @@ if wrong then return wrong end
 local state = hash_fields(record, 'state')
 if state and state ~= 'staged' then return state end
 if not state then
-  call('ZADD', PREFIX .. 'workflows', int(t + SEAL_WITHIN), workflow)
+  note_look(workflow, t + SEAL_WITHIN)
   call('HSET', record, 'state', 'staged', 'created_at', t, 'total', total, 'if_failed', if_failed,
     'keep', keep)
 end
