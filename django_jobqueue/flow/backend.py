@@ -18,6 +18,7 @@ class WorkflowBackend:
         engine: Any
         validate_task: Any
         prepare_member: staging.Prepare
+        note_stored: staging.Tell
 
     def ways(self) -> tuple[Options, Signer]:
         """Return what a member is prepared with; no engine is needed for it."""
@@ -26,15 +27,17 @@ class WorkflowBackend:
 
     def enqueue_workflow(self, flow: Flow, if_failed: str) -> Workflow:
         """Store the jobs of a workflow; see flow/staging.py."""
-        return staging.enqueue(self.engine, self.prepare_workflow(flow), if_failed)
+        return staging.enqueue(
+            self.engine, self.prepare_workflow(flow, if_failed), self.note_stored
+        )
 
-    def prepare_workflow(self, flow: Flow) -> staging.Staged:
+    def prepare_workflow(self, flow: Flow, if_failed: str) -> staging.Staged:
         """Make the jobs of a workflow. Raises: InvalidTask, TypeError, PayloadTooLarge."""
         options = load(self.alias)
         for call in flow.signatures():
             self.validate_task(call.task)
             outbox.refuse(call.task, options)
-        return staging.prepare_workflow(flow, self.alias, self.prepare_member)
+        return staging.prepare_workflow(flow, self.alias, self.prepare_member, if_failed)
 
     def refresh_workflow(self, workflow: Workflow) -> None:
         staging.refresh(self.engine, workflow)

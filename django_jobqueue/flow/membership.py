@@ -29,10 +29,12 @@ class Place:
     takes: Any = NOTHING
     feeds: str = ""
     step: int = 0
+    goes_on: bool = False  # it runs with None in the place of results that are missing
 
     @classmethod
-    def of(cls, workflow: str, member: Member) -> "Place":
-        return cls(workflow, str(member.number), member.takes, str(member.feeds), member.step)
+    def of(cls, workflow: str, member: Member, goes_on: bool = False) -> "Place":
+        number, feeds = str(member.number), str(member.feeds)
+        return cls(workflow, number, member.takes, feeds, member.step, goes_on)
 
     @property
     def takes_result(self) -> bool:
@@ -45,6 +47,8 @@ class Place:
         part: dict[str, Any] = {"workflow": self.workflow, "member": self.member}
         if self.takes_result:
             part["takes"] = as_numbers(self.takes)
+            if self.goes_on:
+                part["if_failed"] = "continue"
         call = payload.dump_call(job.args, job.kwargs, job.metadata, cap)
         comma = b"" if call == b"{}" else b","
         data = call[:-1] + comma + b'"flow":' + _dumps(part) + b"}"
@@ -100,7 +104,8 @@ def open_membership(engine: Engine, job: Job) -> Membership:
         workflow, member = str(part["workflow"]), str(part["member"])
         given = []
         if "takes" in part:
-            values = read_results(engine, workflow, list(numbers_in(part["takes"])))
+            goes_on = part.get("if_failed") == "continue"
+            values = read_results(engine, workflow, list(numbers_in(part["takes"])), goes_on)
             given = [filled(part["takes"], values)]
     except (BadSignature, ValueError, KeyError, AttributeError) as error:
         return Membership(signer, error=_as_value_error(error))
@@ -111,17 +116,17 @@ def _as_value_error(error: Exception) -> Exception:
     return error if isinstance(error, BadSignature | ValueError) else ValueError(str(error))
 
 
-def read_results(engine: Engine, workflow: str, numbers: Sequence[int]) -> dict[int, Any]:
+def read_results(
+    engine: Engine, workflow: str, numbers: Sequence[int], goes_on: bool
+) -> dict[int, Any]:
     """Return the verified results of members by number; of a failed one, there is none.
 
-    Raises: BadSignature, ValueError if some are gone though they should be there.
+    Raises: BadSignature, ValueError if some are missing, unless the workflow goes on without.
     """
     stored = engine.workflows.results(workflow, numbers)
     missing = [number for number in numbers if number not in stored]
-    if missing:
-        record = engine.workflows.read(workflow)
-        if record is None or record.if_failed != "continue":
-            raise ValueError(f"the result of member {missing[0]} of its workflow is gone")
+    if missing and not goes_on:
+        raise ValueError(f"the result of member {missing[0]} of its workflow is gone")
     return {
         number: json.loads(engine.signer.verify(f"{workflow} {number}", RESULT, value))
         for number, value in stored.items()
@@ -133,13 +138,13 @@ def sign_output(signer: Signer, workflow: str, output: Any) -> bytes:
     return signer.sign(workflow, OUTPUT, _dumps(as_numbers(output)))
 
 
-def read_output(engine: Engine, workflow: str) -> Any:
+def read_output(engine: Engine, workflow: str, goes_on: bool) -> Any:
     """Return the result of a workflow.
 
     Raises: BadSignature, ValueError.
     """
     takes = json.loads(engine.signer.verify(workflow, OUTPUT, engine.workflows.output(workflow)))
-    return filled(takes, read_results(engine, workflow, list(numbers_in(takes))))
+    return filled(takes, read_results(engine, workflow, list(numbers_in(takes)), goes_on))
 
 
 def _dumps(value: Any) -> bytes:

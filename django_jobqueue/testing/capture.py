@@ -41,7 +41,7 @@ class CapturedJobs(list[JobResult[..., Any]]):
         self.cached = LocalResults()
         self.locks = LocalLocks()
         self.workflows = LocalWorkflows()
-        self._staged: list[tuple[Staged, str]] = []
+        self._staged: list[Staged] = []
 
     def add(self, prepared: Prepared) -> None:
         prepared.note_stored(now_ms())
@@ -49,10 +49,10 @@ class CapturedJobs(list[JobResult[..., Any]]):
         self.by_id[prepared.job.id] = prepared.result
         self.append(prepared.result)
 
-    def add_workflow(self, staged: Staged, if_failed: str) -> None:
+    def add_workflow(self, staged: Staged) -> None:
         """Capture a workflow: its members are among the jobs, and run in their order."""
         self.workflows.add(staged.workflow)
-        self._staged.append((staged, if_failed))
+        self._staged.append(staged)
         for prepared in staged.members:
             prepared.note_stored(now_ms())
             self.by_id[prepared.job.id] = prepared.result
@@ -83,8 +83,8 @@ class CapturedJobs(list[JobResult[..., Any]]):
             return self.cached.note(run_now(executor, job))
 
         ended = [run(job) for job in prepared]
-        for staged, if_failed in workflows:
-            ended += self.workflows.run(staged, if_failed, signer, run)
+        for staged in workflows:
+            ended += self.workflows.run(staged, signer, run)
         self.by_id |= {result.id: result for result in ended}
         return ended
 
@@ -121,8 +121,8 @@ class _CapturingBackend(JobQueueBackend):
         return results
 
     def enqueue_workflow(self, flow: Flow, if_failed: str) -> Workflow:
-        staged = self.prepare_workflow(flow)
-        self.jobs.add_workflow(staged, if_failed)
+        staged = self.prepare_workflow(flow, if_failed)
+        self.jobs.add_workflow(staged)
         return staged.workflow
 
     def refresh_workflow(self, workflow: Workflow) -> None:

@@ -52,7 +52,7 @@ class EagerBackend(JobQueueBackend):
 
     def enqueue_workflow(self, flow: Flow, if_failed: str) -> Workflow:
         """Run the members in their order, then the callbacks."""
-        staged = self.prepare_workflow(flow)
+        staged = self.prepare_workflow(flow, if_failed)
         options = load(self.alias)
         signer = Signer(options.signing_keys)
 
@@ -64,7 +64,7 @@ class EagerBackend(JobQueueBackend):
             return self._cached.note(result)
 
         self._workflows.add(staged.workflow)
-        self._workflows.run(staged, if_failed, signer, run)
+        self._workflows.run(staged, signer, run)
         return staged.workflow
 
     def refresh_workflow(self, workflow: Workflow) -> None:

@@ -30,11 +30,9 @@ class LocalWorkflows:
         workflow.state = WorkflowState.RUNNING
         self._known[workflow.id] = workflow, None
 
-    def run(
-        self, staged: Staged, if_failed: str, signer: Signer, run: Run
-    ) -> list[JobResult[..., Any]]:
+    def run(self, staged: Staged, signer: Signer, run: Run) -> list[JobResult[..., Any]]:
         """Run the members, then the callbacks; return the results of those that ran."""
-        workflow, plan = staged.workflow, staged.plan
+        workflow, plan, if_failed = staged.workflow, staged.plan, staged.if_failed
         if workflow.state.is_final:  # it was cancelled
             return []
         values: dict[int, Any] = {}
