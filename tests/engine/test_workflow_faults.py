@@ -201,3 +201,29 @@ def test_damaged_key_stops_no_worker(engine: Engine, clock: Clock, kind: str, en
     settle(engine)
     assert engine.workflows.read(other).state == "succeeded"
     engine.client.redis.flushall()  # a damaged record is no consistent one
+
+
+def test_note_that_is_due_no_longer_is_dropped(engine: Engine) -> None:
+    """Of a wide step the rest is noted anew, and comes after what has changed meanwhile."""
+    workflow, jobs = started(engine, FAN)
+    notes = engine.client.keys("workflow-notes")
+    engine.client.redis.zadd(notes, {f"stop {workflow} 1 4 parent:{jobs[0].id}": 1})
+    settle(engine)
+    assert states(engine, jobs[3:]) == ["waiting"]
+    run(engine, FAILED)
+    engine.client.redis.zadd(notes, {f"restage {workflow} 1 4 -": 1})
+    settle(engine)
+    assert states(engine, jobs[3:]) == ["cancelled"]
+    assert_consistent(engine)
+
+
+def test_restage_that_comes_after_the_release_lets_members_run(engine: Engine) -> None:
+    workflow, jobs = started(engine, [(0, 1), (0, 1), (0, 0), (1, 0)])
+    assert run(engine, FAILED) == "m1"
+    engine.client.redis.zrem(engine.client.keys("workflow-failed", workflow), "1")
+    assert run(engine, DONE) == "m2"  # the release passes what is still cancelled
+    notes = engine.client.keys("workflow-notes")
+    engine.client.redis.zadd(notes, {f"restage {workflow} 1 4 -": 1})
+    settle(engine)
+    assert states(engine, jobs[3:]) == ["queued"]
+    assert_consistent(engine)

@@ -40,6 +40,12 @@ def read(path: str) -> str:
 
 
 @task
+def unfit(value: str) -> object:
+    """Return what can't be a result: too large, or no JSON."""
+    return "x" * 10_000_000 if value == "large" else float("inf")
+
+
+@task
 def broken(*args: object) -> None:
     raise ValueError("broken")
 
