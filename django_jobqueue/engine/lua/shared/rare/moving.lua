@@ -63,7 +63,7 @@ local function next_score(priority)
     + call('INCR', PREFIX .. 'sequence'))
 end
 
--- The next three functions write the new index of a job and its state; `...` are further fields and
+-- The next two functions write the new index of a job and its state; `...` are further fields and
 -- values. The caller then removes the job from its old index.
 local function to_queued(id, queue, t, score, ...)
   note_work(queue, t)
@@ -76,11 +76,6 @@ local function to_scheduled(id, queue, due, ...)
   note_due(queue, due)
   call('ZADD', key('scheduled', queue), due, id)
   call('HSET', key('job', id), 'state', 'scheduled', ...)
-end
-
-local function to_waiting(id, queue, score, ...)
-  call('ZADD', key('waiting', queue), score, id)
-  call('HSET', key('job', id), 'state', 'waiting', ...)
 end
 
 -- Adds a member to a sorted set that all queues share. A key of another type goes: no script wrote
@@ -140,20 +135,4 @@ local function append_attempt(id, attempt, fence, worker, started, t, outcome, e
   elseif length > MAX_ATTEMPT_RECORDS then
     call('LTRIM', records, -MAX_ATTEMPT_RECORDS, -1)
   end
-end
-
--- Returns the fields that tell of earlier runs, and the time in which the first one was to start:
--- emptied by the write that requeues the job, then removed.
-local function forget_runs(state, ...)
-  if state == 'scheduled' then return {} end
-  return {'attempts', '0', 'recoveries', '0', 'reason', '', 'finished_at', '', 'started_at', '',
-    'attempted_at', '', 'held_since', '', 'cancel', '', 'expires', '', ...}
-end
-
--- Drops what earlier runs of a requeued job have left, and notes that it was requeued.
-local function drop_runs(id, t)
-  call('UNLINK', key('result', id), key('progress', id))
-  call('HDEL', key('job', id), 'attempts', 'recoveries', 'reason', 'finished_at', 'started_at',
-    'attempted_at', 'held_since', 'cancel', 'expires')
-  append_attempt(id, 0, nil, nil, t, t, 'requeued', '-')
 end
