@@ -68,7 +68,10 @@ FLOW_KINDS: dict[str, Kind] = {
     "workflow-members": Kind(
         type="HASH",
         of="workflow id",
-        holds="number of a member, or name of a callback → id of its job",
+        holds=(
+            "number of a member, or name of a callback → id of its job; name of an added member → "
+            "its number"
+        ),
         until="the workflow goes",
     ),
     "workflow-steps": Kind(
@@ -92,7 +95,16 @@ FLOW_KINDS: dict[str, Kind] = {
     "workflow-results": Kind(
         type="HASH",
         of="workflow id",
-        holds="number of a member that succeeded → version, signature and JSON of its result",
+        holds=(
+            "number of a member that succeeded → version, signature and JSON of its result; added: "
+            "there is a list of added members"
+        ),
+        until="the workflow goes",
+    ),
+    "workflow-added": Kind(
+        type="LIST",
+        of="workflow id",
+        holds="added members, in their order: number of a group, number and name of the member",
         until="the workflow goes",
     ),
     "workflow-notes": Kind(

@@ -1,11 +1,16 @@
 """What a backend does for workflows."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django_jobqueue.conf import Options, load
-from django_jobqueue.flow import staging
+from django_jobqueue.flow import adding, staging
+from django_jobqueue.flow.membership import Place
 from django_jobqueue.flow.signatures import Flow
 from django_jobqueue.flow.workflow import Workflow
+from django_jobqueue.jobs.context import JobContext
+from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.prepared import Prepared
 from django_jobqueue.jobs.signing import Signer
 from django_jobqueue.ledger import outbox
 
@@ -38,6 +43,23 @@ class WorkflowBackend:
             self.validate_task(call.task)
             outbox.refuse(call.task, options)
         return staging.prepare_workflow(flow, self.alias, self.prepare_member, if_failed)
+
+    def add_to_group(self, context: JobContext, member: Any, calls: Sequence[Any]) -> None:
+        """See JobContext.add_to_group."""
+        engine = self.engine
+        jobs = [prepared for _, prepared in self.prepare_added(member, calls)]
+        run = Job(context.task_result.id, context.task_result.task.module_path)
+        run.fence = context.fence
+        adding.add(engine, run, member, [one.job for one in jobs])
+
+    def prepare_added(self, member: Any, calls: Sequence[Any]) -> list[tuple[Place, Prepared]]:
+        """Make the jobs that a run adds. Raises: InvalidTask, TypeError, PayloadTooLarge."""
+        options = load(self.alias)
+        given = adding.given_calls(member, calls, self.alias, options)
+        for call in given:
+            self.validate_task(call.task)
+            outbox.refuse(call.task, options)
+        return adding.prepare_added(member, given, self.prepare_member)
 
     def refresh_workflow(self, workflow: Workflow) -> None:
         staging.refresh(self.engine, workflow)

@@ -58,7 +58,7 @@ def prepare_workflow(flow: Flow, alias: str, prepare: Prepare, if_failed: str) -
     workflow.progress = WorkflowProgress(0, len(plan.members), 0)
     goes_on = if_failed == "continue"
     members = [
-        prepare(one.call, one.call.args, Place.of(workflow.id, one, goes_on))
+        prepare(one.call, one.call.args, Place.of(workflow.id, plan, one, goes_on))
         for one in plan.members
     ]
     callbacks = {

@@ -16,6 +16,7 @@ from django_jobqueue.flow.signatures import Flow
 from django_jobqueue.flow.staging import Staged
 from django_jobqueue.flow.workflow import Workflow
 from django_jobqueue.jobs import phrases
+from django_jobqueue.jobs.context import JobContext
 from django_jobqueue.jobs.prepared import Prepared
 from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.jobs.result_changes import set_state
@@ -124,6 +125,9 @@ class _CapturingBackend(JobQueueBackend):
         staged = self.prepare_workflow(flow, if_failed)
         self.jobs.add_workflow(staged)
         return staged.workflow
+
+    def add_to_group(self, context: JobContext, member: Any, calls: Sequence[Any]) -> None:
+        self.jobs.workflows.add_members(member, self.prepare_added(member, calls))
 
     def refresh_workflow(self, workflow: Workflow) -> None:
         self.jobs.workflows.refresh(workflow)

@@ -14,6 +14,7 @@ from django_jobqueue.engine.tags import Cancelled
 from django_jobqueue.flow.signatures import Flow
 from django_jobqueue.flow.workflow import Workflow
 from django_jobqueue.jobs import phrases
+from django_jobqueue.jobs.context import JobContext
 from django_jobqueue.jobs.prepared import Prepared
 from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.jobs.signing import Signer
@@ -66,6 +67,9 @@ class EagerBackend(JobQueueBackend):
         self._workflows.add(staged.workflow)
         self._workflows.run(staged, signer, run)
         return staged.workflow
+
+    def add_to_group(self, context: JobContext, member: Any, calls: Sequence[Any]) -> None:
+        self._workflows.add_members(member, self.prepare_added(member, calls))
 
     def refresh_workflow(self, workflow: Workflow) -> None:
         self._workflows.refresh(workflow)

@@ -235,6 +235,17 @@ CASES |= {
 
 
 @case
+def addition_of_members(engine: Engine) -> Call:
+    """The member that adds them runs on."""
+    workflow, _ = stage(engine, SHAPE, EVENTS)
+    engine.workflows.seal(workflow)
+    job = claimed(engine, Slot("worker-1", "0.0"))
+    more = [new_job(new_id(), flow=f"{workflow} 1.{number} 1") for number in (1, 2)]
+    given = {"group": 1, "feeds": 1, "most": 99}
+    return lambda: engine.workflows.add_members(workflow, job, more, **given)
+
+
+@case
 def requeue_of_a_member(engine: Engine) -> Call:
     workflow, jobs = stage(engine, SHAPE, EVENTS)
     engine.workflows.seal(workflow)

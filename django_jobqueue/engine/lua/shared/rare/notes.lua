@@ -145,10 +145,10 @@ local function check_members(flow, t)
   for at = 1, #numbers, 2 do
     local number, feeds = unpack(numbers, at, at + 1)
     local id = hash_fields(key('workflow-members', flow), number)
-    local state = id and field_of(id, 'state')
+    local state, step = fields_of(id or '-', 'state', 'step')
     if not state or is_final(state) then
       note_flow('end ' .. flow .. ' ' .. number .. ' ' .. feeds .. ' ' .. (id or '-'), t)
-    end
+    elseif not step then release_member(id, t) end -- a call that added it broke
   end
   call('HSET', record, 'checked', int(#numbers == 200 and from + 100 or 0))
   note_look(flow, t + FLOW_LOOK)
@@ -169,7 +169,7 @@ local function look_at_workflows(t)
     else
       call('UNLINK', key('workflow', flow), key('workflow-members', flow),
         key('workflow-open', flow), key('workflow-failed', flow), key('workflow-steps', flow),
-        key('workflow-results', flow))
+        key('workflow-results', flow), key('workflow-added', flow))
       call('ZREM', workflows, flow)
     end
   end
