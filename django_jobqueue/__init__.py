@@ -10,6 +10,7 @@ from django_jobqueue.exceptions import (
     JobQueueError,
     JobTimeout,
     LockHeld,
+    MemberHeld,
     QueueUnavailable,
     Retry,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "Limit",
     "LockHeld",
     "LogLine",
+    "MemberHeld",
     "Progress",
     "QueueUnavailable",
     "Rate",

@@ -3,6 +3,7 @@
     JobQueueError
     ├── JobNotFound          no such job, or it was trimmed after its retention
     ├── LockHeld             a unique job can't be requeued: another one holds its lock
+    ├── MemberHeld           a member of a workflow can't be requeued before its parent
     ├── PayloadTooLarge      arguments or result above the size cap
     ├── BadSignature         a stored job that this project did not sign
     ├── TaskUnknown          this code has no task at a stored path
@@ -47,6 +48,16 @@ class LockHeld(JobQueueError):
             "that one lets it go, or cancel it."
         )
         self.holder = holder  # id of the other job
+
+
+class MemberHeld(JobQueueError):
+    """A member of a workflow can't run again, because something before it is missing."""
+
+    def __init__(self, job_id: str, parent: str) -> None:
+        why = f"job {parent} has not succeeded, for which it waited: requeue job {parent}."
+        if parent == "unsealed":
+            why = "its workflow was not stored whole. Enqueue the workflow again."
+        super().__init__(f"Job {job_id} can't be requeued: {why}")
 
 
 class PayloadTooLarge(JobQueueError, ValueError):

@@ -12,7 +12,6 @@ _SIGNALS = "django_jobqueue.signals and middleware tell how a job ended"
 _CONTEXT = "takes_context=True gives the function a JobContext, as its first argument `context`"
 _QUEUE = "queue_name names the queue"
 _UNIQUE = "unique=Unique(...) says which calls are the same, and until when"
-_PATH = "a task is called by the path of its function"
 
 OPTIONS = {
     "max_retries": "max_attempts counts all runs, the first one too",
@@ -37,8 +36,7 @@ OPTIONS = {
     "acks_on_failure_or_timeout": _LOST,
     "bind": _CONTEXT,
     "context": _CONTEXT,
-    "name": _PATH,
-    "actor_name": _PATH,
+    "actor_name": "name is the name of its jobs; without one it is the path of the function",
     "queue": _QUEUE,
     "routing_key": _QUEUE,
     "time_limit": _LIMIT,

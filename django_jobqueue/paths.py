@@ -24,13 +24,22 @@ _functions: WeakSet[Any] = WeakSet()  # of all tasks
 _definers: WeakValueDictionary[str, ModuleType] = WeakValueDictionary()  # by path
 
 
+def path_of(name: str, func: Any) -> str:
+    """Return the path under which the jobs of a task are stored: its own name, or its function's.
+
+    A name has a dot; that of a function has none.
+    """
+    return name if "." in name else f"{func.__module__}.{func.__qualname__}"
+
+
 def note(task: "compat.Task[..., Any]") -> None:
     """Note a task that this process has defined.
 
-    Raises: InvalidTask if its module has defined another one of this name.
+    Raises: InvalidTask if its module, or for a name of its own any, has defined another one of it.
     """
     path = task.module_path
     if task.func not in _functions:  # else it is a copy with other defaults
+        _refuse_other(path, task.func)
         _refuse_second(task)
         _functions.add(task.func)
         _tasks.pop(path, None)  # a module that is reloaded has another function now
@@ -38,7 +47,8 @@ def note(task: "compat.Task[..., Any]") -> None:
     _tasks.setdefault(path, task)
     # Workers start with the imports that this process starts with; and a worker that imports the
     # path's module finds what the module defines, under whatever name.
-    if (not apps.ready or _is_defined_by_module(task.func)) and not path.startswith(_MAIN):
+    is_own = path == path_of("", task.func)
+    if (not apps.ready or (is_own and _is_defined_by_module(task.func))) and not _is_main(task):
         _findable.add(path)
 
 
@@ -67,7 +77,7 @@ def check_findable(path: str) -> None:
     """Raise InvalidTask if no worker would find a task at this path."""
     if path in _findable:
         return
-    if path.startswith(_MAIN):
+    if path in _tasks and _is_main(_tasks[path]):
         raise compat.InvalidTask(
             f"Task {path!r} is in the script that was started, which no worker imports: move it "
             "to a module, such as `tasks` of an app."
@@ -80,6 +90,23 @@ def check_findable(path: str) -> None:
             "module, or in the module `tasks` of an installed app, which all workers import."
         ) from error
     _findable.add(path)
+
+
+def _is_main(task: "compat.Task[..., Any]") -> bool:
+    return f"{task.func.__module__}.".startswith(_MAIN)
+
+
+def _refuse_other(path: str, func: Any) -> None:
+    """Raise InvalidTask if another function has the path of this one, because one has a name."""
+    _forget_half_imported()
+    known = _tasks.get(path)
+    if known is None or path_of("", known.func) == path_of("", func):
+        return
+    if known.module_path == path:
+        raise compat.InvalidTask(
+            f"Two tasks are named {path!r}: {path_of('', known.func)} and {path_of('', func)}. A "
+            "worker finds a task by this name, so it could run only one of them. Rename one."
+        )
 
 
 def _refuse_second(task: "compat.Task[..., Any]") -> None:

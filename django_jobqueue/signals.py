@@ -7,7 +7,7 @@ the ledger differ, because their receivers take part in its transaction.
 from django.dispatch import Signal
 
 # Redis refused an enqueue after the transaction had committed.
-# Sender: the Task. Arguments: result, exception.
+# Sender: the Task. Arguments: result, exception; of a member of a workflow also workflow.
 enqueue_failed = Signal()
 
 # An attempt failed in a worker, and Redis has stored that. Not sent if the run's process died.

@@ -55,6 +55,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
     takes_context: bool = False
 
     # The fields of this package.
+    name: str = ""  # dotted, of its jobs, so that the function can move; else that of the function
     max_attempts: int | None = None  # attempts before the job fails; None: as in OPTIONS
     max_recoveries: int | None = None  # runs that may be lost with a worker; None: as in OPTIONS
     backoff: retry.Backoff = retry.DEFAULT_BACKOFF
@@ -80,6 +81,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
     rate: rates.Rate | None = None  # how many of them may start in a time
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or getattr(self.func, "__name__", ""))
         for name in ("retry_for", "no_retry_for"):
             object.__setattr__(self, name, task_options.exceptions(name, getattr(self, name)))
         object.__setattr__(self, "tags", task_options.tags(self))
@@ -94,6 +96,10 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
             object.__setattr__(self, "run_after", timezone.now() + self.run_after)
         _Base.__post_init__(self)
         paths.note(self)
+
+    @property
+    def module_path(self) -> str:
+        return paths.path_of(self.name, self.func)
 
     def get_backend(self) -> Any:
         return compat.task_backends[self.backend]  # Django's imports it anew at each call
@@ -214,7 +220,6 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
             raise AttributeError(foreign_words.about_attribute(name, dir(type(self))))
 
     if TYPE_CHECKING:
-        module_path: str
 
         def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobResult[P, R]: ...
         async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobResult[P, R]: ...

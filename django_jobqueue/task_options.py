@@ -37,6 +37,7 @@ Exceptions = tuple[type[BaseException], ...]
 class TaskOptions(TypedDict, total=False):
     """The options of `@task`, for type checkers; see the fields of Task."""
 
+    name: str
     priority: int
     queue_name: str
     backend: str
@@ -138,6 +139,9 @@ class Patchable:
         return cls
 
 
+_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+", re.ASCII)
+
+
 def check_names(where: str, given: Iterable[str], known: Iterable[str]) -> None:
     """Raise TypeError, with a hint, for options that `where` does not have."""
     if unknown := set(given) - set(known):
@@ -160,6 +164,7 @@ def check_function(func: Any) -> None:
 def validate(task: Any) -> None:
     """Raise InvalidTask for an option out of its bounds."""
     name = getattr(task.func, "__qualname__", repr(task.func))
+    _validate_name(name, task.name, getattr(task.func, "__name__", ""))
     for option, kinds, wanted in _KINDS:
         value = getattr(task, option)
         if isinstance(value, bool) or not isinstance(value, kinds) or value != value:  # NaN
@@ -195,6 +200,15 @@ def validate(task: Any) -> None:
         retry.validate(task.backoff)
     except (TypeError, ValueError) as error:
         raise compat.InvalidTask(f"{name}: {error}") from error
+
+
+def _validate_name(function: str, name: object, own: str) -> None:
+    fits = isinstance(name, str) and len(name) <= 200 and _NAME.fullmatch(name)
+    if name != own and not fits:
+        raise compat.InvalidTask(
+            f"{function}: name={name!r} must be words with dots between them, such as "
+            '"billing.send_invoice", of letters, digits and "_", at most 200 characters.'
+        )
 
 
 def merged(own: Mapping[str, Any] | None, more: Mapping[str, Any] | None) -> Any:

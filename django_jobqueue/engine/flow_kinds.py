@@ -59,15 +59,19 @@ FLOW_KINDS: dict[str, Kind] = {
         holds=(
             "state: staged until it is sealed, then running, succeeded, failed or cancelled; "
             "total: members; if_failed; keep (ms); output: whose results are its own, signed; "
-            "created_at, ended_at (ms); cancel: why it is being cancelled; checked: at which open "
-            "member maintenance looks next"
+            "created_at, ended_at (ms); cancel: why it is being cancelled; early: a member ended "
+            "before the seal; unsealed: it ended without one; checked: at which open member the "
+            "maintenance looks next"
         ),
         until="the longest retention after its end",
     ),
     "workflow-members": Kind(
         type="HASH",
         of="workflow id",
-        holds="number of a member, or name of a callback → id of its job",
+        holds=(
+            "number of a member, or name of a callback → id of its job; name of an added member → "
+            "its number"
+        ),
         until="the workflow goes",
     ),
     "workflow-steps": Kind(
@@ -91,7 +95,16 @@ FLOW_KINDS: dict[str, Kind] = {
     "workflow-results": Kind(
         type="HASH",
         of="workflow id",
-        holds="number of a member that succeeded → version, signature and JSON of its result",
+        holds=(
+            "number of a member that succeeded → version, signature and JSON of its result; added: "
+            "there is a list of added members"
+        ),
+        until="the workflow goes",
+    ),
+    "workflow-added": Kind(
+        type="LIST",
+        of="workflow id",
+        holds="added members, in their order: number of a group, number and name of the member",
         until="the workflow goes",
     ),
     "workflow-notes": Kind(

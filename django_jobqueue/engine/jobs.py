@@ -10,7 +10,7 @@ from functools import partial
 
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.scripts import Argument
-from django_jobqueue.exceptions import JobNotFound, JobQueueError, LockHeld
+from django_jobqueue.exceptions import JobNotFound, JobQueueError, LockHeld, MemberHeld
 from django_jobqueue.jobs.duplicate import stored_at
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.new_record import new_record
@@ -87,10 +87,12 @@ class Jobs:
 
         A caller that repeats the call passes the same nonce, so that the job runs only once.
         `round` is that of a durable job's row; see ledger/rounds.py.
-        Raises: JobNotFound, RoundNeeded, LockHeld.
+        Raises: JobNotFound, RoundNeeded, LockHeld, MemberHeld.
         """
         nonce = nonce or os.urandom(8).hex()
         reply = self._run("requeue", id=job_id, nonce=nonce, round=round or "")
+        if len(reply) > 4:
+            raise MemberHeld(job_id, text(reply[4]))
         if len(reply) > 3:
             raise LockHeld(job_id, text(reply[3]))
         if len(reply) > 2 and not round:

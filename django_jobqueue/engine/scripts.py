@@ -28,7 +28,7 @@ _NAME = re.compile(r"^--   (\w+)(\.\.\.)?(?: |$)", re.MULTILINE)
 SHARED = (
     "now", "prelude",
     "rare/arguments", "rare/moving", "rare/noting", "rare/rates", "rare/parking", "rare/tagging",
-    "rare/unique",
+    "rare/unique", "rare/requeueing",
     "rare/ending", "rare/correcting", "rare/recovering", "rare/completing", "rare/duplicates",
     "rare/expiring", "rare/limits",
     "rare/finishing", "rare/workflows", "rare/notes",

@@ -88,6 +88,19 @@ class Workflows:
         )
         self._check(workflow, text(reply))
 
+    def add_members(
+        self, workflow: str, run: Job, jobs: Sequence[Job], *, group: int, feeds: int, most: int
+    ) -> str:
+        """Add up to 100 members for a member that runs; see lua/flow/add_members.lua.
+
+        Return "ok", or why none was added: "stale", "ended" or "full". Raises: QueueUnavailable.
+        """
+        given = {"group": group, "feeds": feeds, "most": most}
+        words = new_jobs_words(jobs)
+        return text(
+            self._run("add_members", words, workflow=workflow, id=run.id, fence=run.fence, **given)
+        )
+
     def seal(self, workflow: str) -> None:
         """Let the members run, once all are stored. Raises: WorkflowRefused, QueueUnavailable."""
         reply = self._run("seal", workflow=workflow)
@@ -141,7 +154,7 @@ class Workflows:
             id=workflow,
             state=text(state),
             members=number(total or b"0"),
-            done=number(total or b"0") - (left or 0),
+            done=0 if state == STAGED.encode() else number(total or b"0") - (left or 0),
             failed=failed or 0,
             if_failed=text(if_failed),
             created_at=ms(created_at) if created_at else 0,
@@ -155,9 +168,19 @@ class Workflows:
         (found,) = self._client.read(lambda pipe: pipe.hget(key, "output"))
         return found or b""
 
-    def results(self, workflow: str, numbers: Sequence[int]) -> dict[int, bytes]:
-        """Return the results of members as they are stored: signed, and not verified."""
-        found: dict[int, bytes] = {}
+    def added(self, workflow: str) -> list[tuple[int, int, str]]:
+        """Return the members that were added, in their order: group, number and name of each."""
+        key = self._client.keys("workflow-added", workflow)
+        (found,) = self._client.read(lambda pipe: pipe.lrange(key, 0, -1))
+        words = (text(one).split(" ") for one in found or ())
+        return [(int(group), int(member), name) for group, member, name in words]
+
+    def results(self, workflow: str, numbers: Sequence[int | str]) -> dict[int | str, bytes]:
+        """Return the results of members as they are stored: signed, and not verified.
+
+        With "added" among the numbers, tell by a value for it whether members were added.
+        """
+        found: dict[int | str, bytes] = {}
         key = self._client.keys("workflow-results", workflow)
         for start in range(0, len(numbers), PAGE):
             page = numbers[start : start + PAGE]
@@ -231,7 +254,7 @@ class Workflows:
         return found
 
 
-def _read_fields(pipe: Pipeline, key: str | bytes, names: Sequence[int]) -> None:
+def _read_fields(pipe: Pipeline, key: str | bytes, names: Sequence[int | str]) -> None:
     pipe.hmget(key, list(map(str, names)))
 
 

@@ -4,7 +4,7 @@ A step is a set of members that may run once all that feed it have ended. The me
 numbers in a row.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -24,6 +24,14 @@ class Member:
     takes: Any = NOTHING  # the member whose result it takes, or a list of such; or NOTHING
     number: int = 0
     feeds: int = 0  # the step that its end feeds; 0: none
+    group: int = 0  # the innermost group around it; 0: none
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """The place in a group's result for those of members that are added while it runs."""
+
+    group: int
 
 
 @dataclass(slots=True)
@@ -33,6 +41,11 @@ class Plan:
     members: list[Member] = field(default_factory=list)
     output: Any = None  # as `Member.takes`
     steps: dict[int, tuple[int, int]] = field(default_factory=dict)  # first and last member
+    ends: dict[int, Member] = field(default_factory=dict)  # one that ends each group, by number
+
+    def feeds_of(self, group: int) -> int:
+        """Return the step that a group feeds."""
+        return self.ends[group].feeds
 
     def steps_that_begin(self, first: int, last: int) -> str:
         """Return the steps whose first member is one of these, as lua/flow/stage.lua reads them."""
@@ -46,45 +59,56 @@ def make_plan(flow: Flow) -> Plan:
     Raises: InvalidTask, TypeError for a call that its function can't take.
     """
     plan, alias = Plan(), ""
-    last = 0
+    last = groups = 0
 
-    def add(part: Flow, step: int, given: Any) -> tuple[list[Member], Any]:
+    def add(part: Flow, step: int, given: Any, group: int) -> tuple[list[Member], Any]:
         """Add a part that begins with a step; return the members that end it, and its result."""
-        nonlocal last
+        nonlocal last, groups
         if isinstance(part, Signature):
-            member = Member(part, step, given if part.takes_result else NOTHING)
+            member = Member(part, step, given if part.takes_result else NOTHING, group=group)
             plan.members.append(member)
             return [member], member
         exits: list[Member] = []
         if isinstance(part, Group):
-            found = [add(each, step, given) for each in part.parts]
-            return [one for ends, _ in found for one in ends], [result for _, result in found]
+            groups += 1
+            number = groups
+            found = [add(each, step, given, number) for each in part.parts]
+            exits = [one for ends, _ in found for one in ends]
+            if not exits:
+                return [], [result for _, result in found]
+            plan.ends[number] = exits[0]
+            return exits, [*(result for _, result in found), Added(number)]
         for each in cast(Chain, part).parts:
             if exits and each.size:
                 last += 1
                 step = last
                 for one in exits:
                     one.feeds = step
-            ends, given = add(each, step, given)
+            ends, given = add(each, step, given, group)
             exits = ends or exits
         return exits, given
 
-    _, plan.output = add(flow, 0, NOTHING)
+    _, plan.output = add(flow, 0, NOTHING, 0)
     plan.members.sort(key=lambda member: member.step)
     for number, member in enumerate(plan.members, 1):
         member.number = number
         first, _ = plan.steps.get(member.step, (number, number))
         plan.steps[member.step] = first, number
-        alias = _check(member.call, alias, takes=member.takes is not NOTHING)
+        alias = check_member(member.call, alias, takes=member.takes is not NOTHING)
     for callback in (flow.callbacks or {}).values():
-        alias = _check(callback, alias, takes=callback.takes_result)
+        alias = check_member(callback, alias, takes=callback.takes_result)
     return plan
 
 
 def as_numbers(takes: Any) -> Any:
-    """Return whose results are taken as JSON: numbers, lists, and texts for numbers in a row."""
+    """Return whose results are taken as JSON: numbers, lists, and texts for numbers in a row.
+
+    A text such as "+3" stands for members that are added to group 3.
+    """
     if isinstance(takes, Member):
         return takes.number
+    if isinstance(takes, Added):
+        return f"+{takes.group}"
     found: list[Any] = []
     begin = 0  # of numbers in a row at the end of `found`
     for one in map(as_numbers, takes):
@@ -109,27 +133,38 @@ def numbers_in(takes: Any) -> Iterator[int]:
     if isinstance(takes, list):
         for one in takes:
             yield from numbers_in(one)
-    elif isinstance(takes, str):
+    elif isinstance(takes, str) and takes[:1] != "+":
         first, _, last = takes.partition("-")
         yield from range(int(first), int(last) + 1)
-    else:
+    elif not isinstance(takes, str):
         yield int(takes)
 
 
-def filled(takes: Any, values: dict[int, Any]) -> Any:
+def groups_in(takes: Any) -> Iterator[int]:
+    """Yield the numbers of the groups in what `as_numbers` returned. Raises: ValueError."""
+    if isinstance(takes, list):
+        for one in takes:
+            yield from groups_in(one)
+    elif isinstance(takes, str) and takes[:1] == "+":
+        yield int(takes)
+
+
+def filled(takes: Any, values: Mapping[int | str, Any]) -> Any:
     """Return the results for what `as_numbers` returned; None for one that there is none of."""
     if not isinstance(takes, list):
         return values.get(takes)
     found: list[Any] = []
     for one in takes:
-        if isinstance(one, str):
+        if isinstance(one, str) and one[:1] == "+":
+            found += values.get(one, ())
+        elif isinstance(one, str):
             found += [values.get(number) for number in numbers_in(one)]
         else:
             found.append(filled(one, values))
     return found
 
 
-def _check(call: Signature, alias: str, *, takes: bool) -> str:
+def check_member(call: Signature, alias: str, *, takes: bool) -> str:
     """Check one call; return the alias of all.
 
     Raises: InvalidTask, TypeError.

@@ -15,7 +15,8 @@ from django_jobqueue import compat
 from django_jobqueue.compat import InvalidTask
 from django_jobqueue.flow.workflow import Workflow
 
-MOST_MEMBERS = 10_000  # of a workflow, without callbacks
+MOST_OF_GROUP = 10_000  # members
+MOST_MEMBERS = 11_000  # of a workflow, without callbacks: what follows a full group has room
 MOST_LEVELS = 50  # of groups and chains in each other
 EVENTS = ("on_success", "on_failure", "on_done")
 IfFailed = Literal["stop", "continue"]
@@ -31,8 +32,10 @@ class Flow:
 
     def then(self, following: "Flow") -> "Chain":
         """Return a chain of this and what follows it; callbacks go over to the chain."""
-        found = chain(replace(self, callbacks=None), following)
-        return replace(found, callbacks=self.callbacks)
+        parts: tuple[Flow, ...] = (replace(self, callbacks=None),)
+        if isinstance(self, Chain):
+            parts = self.parts  # not a level more for each
+        return replace(chain(*parts, following), callbacks=self.callbacks)
 
     def on_success(self, callback: "Signature") -> Self:
         """Call a task once when all members have succeeded, with the workflow's result first."""
@@ -135,7 +138,7 @@ def chain(*parts: Flow) -> Chain:
     """
     if not parts:
         raise InvalidTask("chain() needs at least one part, such as fetch.s(url).")
-    size, levels = _measure("chain", parts)
+    size, levels = _measure("chain", parts, MOST_MEMBERS)
     return Chain(parts=parts, size=size, levels=levels)
 
 
@@ -148,12 +151,12 @@ def group(*parts: Flow | Iterable[Flow]) -> Group:
     if len(parts) == 1 and not isinstance(parts[0], Flow):
         if isinstance(parts[0], str | bytes | Mapping) or not isinstance(parts[0], Iterable):
             raise InvalidTask(f"group({parts[0]!r}): give calls of tasks, such as thumb.s(pk).")
-        found = tuple(islice(parts[0], MOST_MEMBERS + 1))
-    size, levels = _measure("group", found)
+        found = tuple(islice(parts[0], MOST_OF_GROUP + 1))
+    size, levels = _measure("group", found, MOST_OF_GROUP)
     return Group(parts=found, size=size, levels=levels)
 
 
-def _measure(name: str, parts: tuple[Any, ...]) -> tuple[int, int]:
+def _measure(name: str, parts: tuple[Any, ...], most: int) -> tuple[int, int]:
     """Return the members and the levels of new parts, after checking them."""
     for part in parts:
         if not isinstance(part, Flow):
@@ -167,10 +170,10 @@ def _measure(name: str, parts: tuple[Any, ...]) -> tuple[int, int]:
                 "whole workflow; give them to the outermost chain or group."
             )
     size, levels = sum(part.size for part in parts), 1 + max([0, *(one.levels for one in parts)])
-    if size > MOST_MEMBERS or len(parts) > MOST_MEMBERS:
+    if size > most or len(parts) > most:
         raise InvalidTask(
-            f"{name}: a workflow has at most {MOST_MEMBERS:,} members: give each of them more to "
-            "do, or enqueue several."
+            f"{name}: a group has at most {MOST_OF_GROUP:,} members, and a workflow "
+            f"{MOST_MEMBERS:,}: give each of them more to do, or enqueue several."
         )
     if levels > MOST_LEVELS:
         raise InvalidTask(f"{name}: chains and groups may be nested {MOST_LEVELS} levels deep.")

@@ -47,7 +47,10 @@ class Workflow:
     progress: WorkflowProgress = field(default_factory=lambda: WorkflowProgress(0, 0, 0))
     reason: str = ""  # why it was cancelled
     is_pending: bool = field(default=False, repr=False)  # it waits for the commit
-    is_dropped: bool = field(default=False, repr=False)  # cancelled before the commit
+    # There is none and there will be none: a rollback, or cancelled before the commit.
+    is_dropped: bool = field(default=False, repr=False)
+    # The commit is over, and Redis did not confirm it: `refresh()` tells whether there is one.
+    store_failed: bool = field(default=False, repr=False)
 
     @classmethod
     def get(cls, id: str, backend: str = compat.DEFAULT_TASK_BACKEND_ALIAS) -> "Workflow":
@@ -70,6 +73,10 @@ class Workflow:
         Of a workflow that went on after failures, None stands in the place of what is missing.
         Raises: ValueError unless it has ended, and if it failed or was cancelled; BadSignature.
         """
+        if self.is_dropped:
+            raise ValueError(
+                f"Workflow {self.id} was never stored: it was cancelled, or rolled back."
+            )
         self.refresh()
         if not self.state.is_final:
             raise ValueError(f"Workflow {self.id} is {self.state}: it has no result yet.")
@@ -88,7 +95,8 @@ class Workflow:
         while not self.state.is_final:
             if deadline is not None and time.monotonic() >= deadline:
                 raise TimeoutError(f"Workflow {self.id} is {self.state} after {timeout} s.")
-            time.sleep(pause)
+            left = longest if deadline is None else max(0.0, deadline - time.monotonic())
+            time.sleep(min(pause, left))
             pause = min(pause * 1.5, longest)
             self.refresh()
         return self.result()
@@ -99,12 +107,16 @@ class Workflow:
         Raises: WorkflowNotFound, QueueUnavailable.
         """
         if self.is_pending:
-            self.is_pending, self.is_dropped = False, True
-            self.state = WorkflowState.CANCELLED
+            self.drop()
             return
         if not self.is_dropped:
             self._backend.cancel_workflow(self.id)
             self.refresh()
+
+    def drop(self) -> None:
+        """Note that the workflow will never be stored."""
+        self.is_pending, self.is_dropped = False, True
+        self.state = WorkflowState.CANCELLED
 
     @property
     def _backend(self) -> Any:

@@ -42,6 +42,7 @@ class JobContext(_ContextBase):  # type: ignore[misc]
 
     fence: str  # the token of this run; each run of the job has its own
     _report: Report = field(repr=False)
+    _flow: Any = field(default=None, repr=False)  # of a member: see flow/membership.py
 
     if TYPE_CHECKING:
         task_result: JobResult[..., Any]
@@ -74,6 +75,17 @@ class JobContext(_ContextBase):  # type: ignore[misc]
         A `current` that is not between 0 and `total` counts as the nearer of these, and NaN as 0.
         """
         send_progress(self._report, current, total, text)
+
+    def add_to_group(self, *calls: Any) -> None:
+        """Add jobs to the group of a workflow in which this job is: `thumb.s(pk)`, or an iterable.
+
+        They run at once, whatever follows the group waits for them, and their results come after
+        those of its members, in their order. The n-th job that this one adds is stored once,
+        however often this one runs.
+        Raises: InvalidTask, TypeError, PayloadTooLarge, QueueUnavailable; WorkflowRefused if the
+        workflow is being cancelled or full, or another run has this job.
+        """
+        self.task_result.task.get_backend().add_to_group(self, self._flow, calls)
 
     def log(self, text: str) -> None:
         """Add a line to the job's log. Best effort: see `progress`."""

@@ -79,6 +79,7 @@ class Job:
     duplicate: Duplicate | None = field(default=None, compare=False)  # the job that stands for it
     limits: tuple[str, ...] = ()  # of its keys: see flow/limits.py
     flow: str = ""  # of a member of a workflow: its id, number and next step
+    step: int = 0  # of such a member: its members run once all that feed it have ended
     member: Any = None  # while such a job runs: see flow/membership.py
     parked: str = ""  # the key for which it waits, or was admitted last
     round: int = 0  # of a durable job: 1, and one more for each requeue; 0: it is not durable

@@ -29,5 +29,6 @@ def new_record(job: Job) -> list[str | int]:
 
 
 def _words_of_flow(job: Job) -> list[str]:
-    given = ("flow", job.flow), ("limits", " ".join(job.limits))
+    step = str(job.step or "")
+    given = ("step", step), ("flow", job.flow), ("limits", " ".join(job.limits))
     return [word for name, value in given if value for word in (name, value)]

@@ -46,6 +46,7 @@ RECORD_FIELDS: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
     b"expires": ("expires", _expiry),
     b"limits": ("limits", lambda value: tuple(text(value).split())),
     b"flow": ("flow", text),
+    b"step": ("step", number),
     b"parked": ("parked", text),
     b"worker": ("worker", text),
     b"fence": ("fence", text),

@@ -11,6 +11,7 @@ from django_jobqueue import compat
 from django_jobqueue.jobs import payload
 from django_jobqueue.jobs.job import DEFAULT_MAX_ATTEMPTS, Job
 from django_jobqueue.jobs.moments import in_zone, moment
+from django_jobqueue.jobs.reraise import reraise_error
 from django_jobqueue.jobs.result_changes import STATUS_OF, set_created, set_dropped, set_state
 from django_jobqueue.jobs.run import Run
 from django_jobqueue.jobs.states import State
@@ -136,12 +137,12 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
         """Return sentences of now: why the job is not running, where it runs, or how it ended."""
         return list(self.task.get_backend().explain(self))
 
-    def wait(self, timeout: float | None = None) -> R:
+    def wait(self, timeout: float | None = None, *, reraise: bool = False) -> R:
         """Wait until the job is final and return its value.
 
         Raises: as `refresh` does; TimeoutError after `timeout` seconds; RuntimeError at once before
-        the commit; ValueError if the job failed, was cancelled or was dropped, as `return_value`
-        does.
+        the commit; as `return_value`, ValueError if the job failed, was cancelled or was dropped.
+        With `reraise`, the task's own exception if it can be made: see jobs/reraise.py.
         """
         if self.is_dropped:
             raise ValueError(f"Job {self.id} was never stored: it was cancelled, or rolled back.")
@@ -159,6 +160,8 @@ class JobResult(_ResultBase, Generic[P, R]):  # type: ignore[misc]
             time.sleep(min(pause, left))
             pause = min(pause * 1.5, longest)
             self.refresh()
+        if reraise:
+            reraise_error(self)
         return self.return_value
 
 

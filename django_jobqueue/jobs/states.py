@@ -108,6 +108,7 @@ TRANSITIONS: dict[str, tuple[tuple[State | None, State | None], ...]] = {
     ),
     "admit": (_ADMITTED,),
     "stage": ((None, State.WAITING),),
+    "add_members": ((None, State.WAITING), (State.WAITING, State.QUEUED)),
     "seal": _FOLLOWED,
     "advance": _FOLLOWED,
     "cancel_workflow": _FOLLOWED,

@@ -32,7 +32,7 @@ def requeue(engine: Engine, job_id: str, nonce: str = "") -> State:
     A caller that repeats the call passes the same nonce: see `Jobs.requeue`. A durable job can be
     requeued after Redis has trimmed or lost it, as long as its row is kept. A duplicate leads to
     the job that stands for it.
-    Raises: JobNotFound, LockHeld, QueueUnavailable.
+    Raises: JobNotFound, LockHeld, MemberHeld, QueueUnavailable.
     """
     known = 0
     try:

@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from django_jobqueue.engine import Engine, get_engine
-from django_jobqueue.exceptions import JobNotFound, JobQueueError, LockHeld
+from django_jobqueue.exceptions import JobNotFound, JobQueueError, LockHeld, MemberHeld
 from django_jobqueue.jobs.phrases import STATES
 from django_jobqueue.jobs.states import FINAL, TRANSITIONS, State
 from django_jobqueue.ledger import rounds
@@ -95,7 +95,7 @@ def apply(
             state = action.run(get_engine(row.alias), row.id, nonce)
         except JobNotFound:
             report.missing += 1
-        except LockHeld as error:
+        except (LockHeld, MemberHeld) as error:
             report.held.append(str(error))
         except JobQueueError as error:
             report.fault = str(error)

@@ -16,6 +16,7 @@ from django_jobqueue.flow.signatures import Flow
 from django_jobqueue.flow.staging import Staged
 from django_jobqueue.flow.workflow import Workflow
 from django_jobqueue.jobs import phrases
+from django_jobqueue.jobs.context import JobContext
 from django_jobqueue.jobs.prepared import Prepared
 from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.jobs.result_changes import set_state
@@ -41,7 +42,7 @@ class CapturedJobs(list[JobResult[..., Any]]):
         self.cached = LocalResults()
         self.locks = LocalLocks()
         self.workflows = LocalWorkflows()
-        self._staged: list[tuple[Staged, str]] = []
+        self._staged: list[Staged] = []
 
     def add(self, prepared: Prepared) -> None:
         prepared.note_stored(now_ms())
@@ -49,10 +50,10 @@ class CapturedJobs(list[JobResult[..., Any]]):
         self.by_id[prepared.job.id] = prepared.result
         self.append(prepared.result)
 
-    def add_workflow(self, staged: Staged, if_failed: str) -> None:
+    def add_workflow(self, staged: Staged) -> None:
         """Capture a workflow: its members are among the jobs, and run in their order."""
         self.workflows.add(staged.workflow)
-        self._staged.append((staged, if_failed))
+        self._staged.append(staged)
         for prepared in staged.members:
             prepared.note_stored(now_ms())
             self.by_id[prepared.job.id] = prepared.result
@@ -83,8 +84,8 @@ class CapturedJobs(list[JobResult[..., Any]]):
             return self.cached.note(run_now(executor, job))
 
         ended = [run(job) for job in prepared]
-        for staged, if_failed in workflows:
-            ended += self.workflows.run(staged, if_failed, signer, run)
+        for staged in workflows:
+            ended += self.workflows.run(staged, signer, run)
         self.by_id |= {result.id: result for result in ended}
         return ended
 
@@ -121,9 +122,12 @@ class _CapturingBackend(JobQueueBackend):
         return results
 
     def enqueue_workflow(self, flow: Flow, if_failed: str) -> Workflow:
-        staged = self.prepare_workflow(flow)
-        self.jobs.add_workflow(staged, if_failed)
+        staged = self.prepare_workflow(flow, if_failed)
+        self.jobs.add_workflow(staged)
         return staged.workflow
+
+    def add_to_group(self, context: JobContext, member: Any, calls: Sequence[Any]) -> None:
+        self.jobs.workflows.add_members(member, self.prepare_added(member, calls))
 
     def refresh_workflow(self, workflow: Workflow) -> None:
         self.jobs.workflows.refresh(workflow)

@@ -39,7 +39,12 @@ def drain(alias: str = "default", queues: Sequence[str] | None = None) -> int:
         tidy=tidy,
     )
     with compat.framework_silenced():
-        loop.run()
+        before = -1
+        while before != loop.jobs_done:  # what ended without a run may let others run
+            before = loop.jobs_done
+            loop.run()
+            while engine.workflows.advance():
+                pass
         ended = EndedJobs(engine, tidy)
         while ended.tell_next():
             pass

@@ -14,6 +14,7 @@ from django_jobqueue.engine.tags import Cancelled
 from django_jobqueue.flow.signatures import Flow
 from django_jobqueue.flow.workflow import Workflow
 from django_jobqueue.jobs import phrases
+from django_jobqueue.jobs.context import JobContext
 from django_jobqueue.jobs.prepared import Prepared
 from django_jobqueue.jobs.result import JobResult
 from django_jobqueue.jobs.signing import Signer
@@ -52,7 +53,7 @@ class EagerBackend(JobQueueBackend):
 
     def enqueue_workflow(self, flow: Flow, if_failed: str) -> Workflow:
         """Run the members in their order, then the callbacks."""
-        staged = self.prepare_workflow(flow)
+        staged = self.prepare_workflow(flow, if_failed)
         options = load(self.alias)
         signer = Signer(options.signing_keys)
 
@@ -64,8 +65,11 @@ class EagerBackend(JobQueueBackend):
             return self._cached.note(result)
 
         self._workflows.add(staged.workflow)
-        self._workflows.run(staged, if_failed, signer, run)
+        self._workflows.run(staged, signer, run)
         return staged.workflow
+
+    def add_to_group(self, context: JobContext, member: Any, calls: Sequence[Any]) -> None:
+        self._workflows.add_members(member, self.prepare_added(member, calls))
 
     def refresh_workflow(self, workflow: Workflow) -> None:
         self._workflows.refresh(workflow)

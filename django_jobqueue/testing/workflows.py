@@ -1,9 +1,10 @@
 """Run workflows that are not in Redis, in this process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from django_jobqueue.flow.membership import Membership
+from django_jobqueue.flow.membership import Membership, Place
 from django_jobqueue.flow.plan import NOTHING, as_numbers, filled
 from django_jobqueue.flow.staging import Staged
 from django_jobqueue.flow.workflow import (
@@ -25,48 +26,29 @@ class LocalWorkflows:
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[Workflow, Any]] = {}  # with their results
+        self._runs: dict[str, _LocalRun] = {}  # of those that run now
 
     def add(self, workflow: Workflow) -> None:
         workflow.state = WorkflowState.RUNNING
         self._known[workflow.id] = workflow, None
 
-    def run(
-        self, staged: Staged, if_failed: str, signer: Signer, run: Run
-    ) -> list[JobResult[..., Any]]:
+    def run(self, staged: Staged, signer: Signer, run: Run) -> list[JobResult[..., Any]]:
         """Run the members, then the callbacks; return the results of those that ran."""
-        workflow, plan = staged.workflow, staged.plan
+        workflow = staged.workflow
         if workflow.state.is_final:  # it was cancelled
             return []
-        values: dict[int, Any] = {}
-        failed: dict[int, int] = {}  # the step that each feeds, by number
-        ended = []
-
-        def give(prepared: Prepared, name: str, takes: Any) -> JobResult[..., Any]:
-            given = () if takes is NOTHING else (filled(as_numbers(takes), values),)
-            prepared.job.member = Membership(signer, workflow.id, name, given)
-            ended.append(run(prepared))
-            return ended[-1]
-
-        for member, prepared in zip(plan.members, staged.members, strict=True):
-            if if_failed == "stop" and member.step and member.step in failed.values():
-                failed[member.number] = member.feeds
-                continue
-            result = give(prepared, str(member.number), member.takes)
-            if result.state is State.SUCCEEDED:
-                values[member.number] = result.return_value
-            else:
-                failed[member.number] = member.feeds
-        workflow.state = WorkflowState.FAILED if failed else WorkflowState.SUCCEEDED
-        count = len(plan.members)
-        workflow.progress = WorkflowProgress(count, count, len(failed))
-        output = filled(as_numbers(plan.output), values)
-        has_result = not failed or if_failed == "continue"
+        found = self._runs[workflow.id] = _LocalRun(staged, signer, run)
+        output = found.run_members()
+        has_result = not found.failed or staged.if_failed == "continue"
         self._known[workflow.id] = workflow, (output,) if has_result else None
-        for event in ("on_failure" if failed else "on_success", "on_done"):
-            if (callback := staged.callbacks.get(event)) is not None:
-                takes = plan.output if event in staged.taking else NOTHING
-                give(callback, event, takes)
-        return ended
+        found.call()
+        del self._runs[workflow.id]
+        return found.ended
+
+    def add_members(self, member: Membership, jobs: Sequence[tuple[Place, Prepared]]) -> None:
+        """Run what a member adds to its group."""
+        for place, prepared in jobs:
+            self._runs[member.workflow].add(member, place, prepared)
 
     def refresh(self, workflow: Workflow) -> None:
         """Copy what is known of a workflow. Raises: WorkflowNotFound."""
@@ -91,3 +73,63 @@ class LocalWorkflows:
         if workflow_id not in self._known:
             raise WorkflowNotFound(f"There is no workflow {workflow_id}, or it was removed.")
         return self._known[workflow_id]
+
+
+class _LocalRun:
+    """One run of a workflow."""
+
+    def __init__(self, staged: Staged, signer: Signer, run: Run) -> None:
+        self._staged = staged
+        self._signer = signer
+        self._run = run
+        self._values: dict[int | str, Any] = {}  # by number; of added members lists, by group
+        self.failed: dict[int | str, int] = {}  # the step that each feeds, by number or name
+        self._added = 0
+        self.ended: list[JobResult[..., Any]] = []
+
+    def run_members(self) -> Any:
+        """Run the members, and return the workflow's result."""
+        plan, stops = self._staged.plan, self._staged.if_failed == "stop"
+        for member, prepared in zip(plan.members, self._staged.members, strict=True):
+            if stops and member.step and member.step in self.failed.values():
+                self.failed[member.number] = member.feeds
+                continue
+            place = Place.of(self._staged.workflow.id, plan, member)
+            result = self._give(prepared, place)
+            if result.state is State.SUCCEEDED:
+                self._values[member.number] = result.return_value
+            else:
+                self.failed[member.number] = member.feeds
+        count = len(plan.members) + self._added
+        workflow = self._staged.workflow
+        workflow.state = WorkflowState.FAILED if self.failed else WorkflowState.SUCCEEDED
+        workflow.progress = WorkflowProgress(count, count, len(self.failed))
+        return filled(as_numbers(plan.output), self._values)
+
+    def call(self) -> None:
+        """Run the callbacks."""
+        for event in ("on_failure" if self.failed else "on_success", "on_done"):
+            if (callback := self._staged.callbacks.get(event)) is not None:
+                takes = self._staged.plan.output if event in self._staged.taking else NOTHING
+                self._give(callback, Place(self._staged.workflow.id, event, takes))
+
+    def add(self, member: Membership, place: Place, prepared: Prepared) -> None:
+        """Run a member that another one adds."""
+        self._added += 1
+        number, feeds = member.group
+        results = self._values.setdefault(f"+{number}", [])
+        at = len(results)
+        results.append(None)  # in the order in which they are added, if one of them adds more
+        result = self._give(prepared, place)
+        if result.state is State.SUCCEEDED:
+            results[at] = result.return_value
+        else:
+            self.failed[place.member] = feeds
+
+    def _give(self, prepared: Prepared, place: Place) -> JobResult[..., Any]:
+        takes = place.takes
+        given = () if takes is NOTHING else (filled(as_numbers(takes), self._values),)
+        found = Membership(self._signer, place.workflow, place.member, given)
+        prepared.job.member = replace(found, group=place.group, is_added=place.is_added)
+        self.ended.append(result := self._run(prepared))
+        return result

@@ -140,7 +140,7 @@ class Executor:
         result = self.result(job, task)
         if heard:
             self._send([(started, {})], result)
-        context = JobContext(task_result=result, fence=job.fence, _report=report)
+        context = JobContext(task_result=result, fence=job.fence, _report=report, _flow=job.member)
         args = [context, *arguments_of(job)] if task.takes_context else arguments_of(job)
         value = None  # if a middleware suppresses the exception
         with ExitStack() as stack:

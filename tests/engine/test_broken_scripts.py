@@ -235,6 +235,17 @@ CASES |= {
 
 
 @case
+def addition_of_members(engine: Engine) -> Call:
+    """The member that adds them runs on."""
+    workflow, _ = stage(engine, SHAPE, EVENTS)
+    engine.workflows.seal(workflow)
+    job = claimed(engine, Slot("worker-1", "0.0"))
+    more = [new_job(new_id(), flow=f"{workflow} 1.{number} 1") for number in (1, 2)]
+    given = {"group": 1, "feeds": 1, "most": 99}
+    return lambda: engine.workflows.add_members(workflow, job, more, **given)
+
+
+@case
 def requeue_of_a_member(engine: Engine) -> Call:
     workflow, jobs = stage(engine, SHAPE, EVENTS)
     engine.workflows.seal(workflow)
@@ -242,6 +253,23 @@ def requeue_of_a_member(engine: Engine) -> Call:
         slot = Slot("worker-1", "0.0")
         finish(engine, slot, claimed(engine, slot), result)
     return lambda: engine.jobs.requeue(jobs[0].id, nonce="n")
+
+
+@case
+def requeue_of_a_member_that_has_to_wait(engine: Engine) -> Call:
+    workflow, jobs = stage(engine, SHAPE, EVENTS)
+    engine.workflows.seal(workflow)
+    engine.jobs.cancel(jobs[2].id)
+    engine.workflows.advance()
+    return lambda: engine.jobs.requeue(jobs[2].id, nonce="n")
+
+
+@case
+def workflow_sealed_after_a_member_ended(engine: Engine) -> Call:
+    workflow, jobs = stage(engine, SHAPE, EVENTS)
+    engine.jobs.cancel(jobs[1].id)
+    engine.workflows.advance()
+    return lambda: engine.workflows.seal(workflow)
 
 
 @case

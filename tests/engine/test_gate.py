@@ -22,6 +22,10 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "advance": ([], {"limit": 1}),
     "cancel": ([], {"id": "x", "reason": "cancelled"}),
     "cancel_tagged": ([], {"tag": "t", "before": "", "limit": 10, "reason": "cancelled"}),
+    "add_members": (
+        [],
+        {"workflow": "x", "id": "y", "fence": "1-z", "group": 1, "feeds": 0, "most": 1},
+    ),
     "cancel_workflow": ([], {"workflow": "x", "reason": "cancelled"}),
     "claim": (["default"], {"worker": "w", "slot": "s", "nonce": "n", "lease": 1000}),
     "delete": ([], {"id": "x"}),

@@ -21,6 +21,7 @@ WANTED = {
     "Limit",
     "LockHeld",
     "LogLine",
+    "MemberHeld",
     "Progress",
     "QueueUnavailable",
     "Rate",

@@ -70,6 +70,7 @@ BESIDE = {
     "admin/": "finds the row of a page, asks what its viewer may, and words what is shown",
     "requests/admin.py": "is named in the menu beside the page",
     "models.py": "gives the admin a row to show",
+    "engine/workflows.py": "finds, as maintenance, that there is none",
     "testing/": "runs the slot inside this test",
 }
 

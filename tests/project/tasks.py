@@ -352,3 +352,9 @@ def ask_until(context: JobContext, most: int) -> None:
     if context.attempt > most:
         raise ValueError(f"{context.attempt} is enough")
     raise Retry(after=0)
+
+
+@task(name="old_place.tasks.moved")
+def moved(value: int) -> int:
+    """Stand here since a short time."""
+    return value + 1

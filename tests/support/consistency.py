@@ -207,7 +207,7 @@ def _workflows(
 ) -> Iterator[str]:
     """Nothing is left of a workflow that is gone; a member is open until its end was seen."""
     client, keys = engine.client.redis, engine.client.keys
-    for kind in ("members", "steps", "open", "failed", "results"):
+    for kind in ("members", "steps", "open", "failed", "results", "added"):
         for name in set(names[f"workflow-{kind}"]) - set(names["workflow"]):
             if not remains:
                 yield f"workflow-{kind}:{name} belongs to no workflow"

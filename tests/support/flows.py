@@ -20,8 +20,10 @@ def members(
 ) -> list[Job]:
     """Return the jobs of a workflow: per member its step and what it feeds; then the callbacks."""
     jobs = [
-        new_job(new_id(), task=f"a.m{number}", flow=f"{workflow} {number} {feeds}", **fields)
-        for number, (_, feeds) in enumerate(shape, 1)
+        new_job(
+            new_id(), task=f"a.m{number}", flow=f"{workflow} {number} {feeds}", step=step, **fields
+        )
+        for number, (step, feeds) in enumerate(shape, 1)
     ]
     return [*jobs, *(new_job(new_id(), task=f"a.{e}", flow=f"{workflow} {e}") for e in events)]
 

@@ -451,6 +451,15 @@ def seal_workflow(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     return lambda far: far.workflows.seal(workflow), lambda nothing: nothing is None
 
 
+@case("add_members")
+def add_members(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    workflow, _ = flows.started(engine, flows.FAN)
+    job = claimed(engine, Slot("worker-1", "0.0"))
+    more = [new_job(new_id(), flow=f"{workflow} 1.{number} 1") for number in (1, 2)]
+    given = {"group": 1, "feeds": 1, "most": 99}
+    return lambda far: far.workflows.add_members(workflow, job, more, **given), "ok".__eq__
+
+
 @case("advance")
 def advance_workflows(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     _, jobs = flows.started(engine, flows.CHAIN)

@@ -9,15 +9,16 @@
 -- Atomic: maintenance could cancel the workflow in between
 
 local record, t = key('workflow', workflow), now()
-local state, total, cancel = hash_fields(record, 'state', 'total', 'cancel')
+local state, total, cancel, early = hash_fields(record, 'state', 'total', 'cancel', 'early')
 if not state then return {} end
 local missing = total - (call_or_false('ZCARD', key('workflow-open', workflow)) or 0)
 if state == 'staged' and missing > 0 and not cancel then return {state, missing, 0} end
 allow_at_maxmemory()
 if state == 'staged' and not cancel then
   note_flow('release ' .. workflow .. ' 0 1 -', t)
+  if early then note_flow('check ' .. workflow .. ' 0 1 -', t) end -- for what ended meanwhile
   call('HSET', record, 'state', 'running')
-  call('ZADD', PREFIX .. 'workflows', int(t + FLOW_LOOK), workflow)
+  note_look(workflow, t + FLOW_LOOK)
 end
 local left = follow_notes(MAX_PAGE, t)
 return {hash_fields(record, 'state'), 0, left}

@@ -16,25 +16,17 @@
 -- Returns: the state of the workflow: staged, else nothing was stored; error DETACHED
 -- Atomic: maintenance could cancel the workflow in between
 
-local wrong = bad_job(jobs) or bad_word('workflow', workflow)
+local wrong = bad_job(jobs) or bad_place(jobs) or bad_word('workflow', workflow)
   or bad_number('total', total, 'keep', keep)
   or if_failed ~= 'stop' and if_failed ~= 'continue'
   and bad_argument('if_failed', if_failed, 'stop or continue')
   or string.find(steps, '[^%d ]') and bad_argument('steps', steps, 'numbers')
-local at, t, record = 1, now(), key('workflow', workflow)
-for _ = 1, #jobs / 7 do
-  local more = tonumber((unpack(jobs, at + 6, at + 6)))
-  if wrong or not more then break end
-  if not place_of(unpack(jobs, at + 7, at + 6 + more)) then
-    wrong = bad_argument('flow', '', 'in the words of each job')
-  end
-  at = at + 7 + more
-end
 if wrong then return wrong end
+local at, t, record = 1, now(), key('workflow', workflow)
 local state = hash_fields(record, 'state')
 if state and state ~= 'staged' then return state end
 if not state then
-  call('ZADD', PREFIX .. 'workflows', int(t + SEAL_WITHIN), workflow)
+  note_look(workflow, t + SEAL_WITHIN)
   call('HSET', record, 'state', 'staged', 'created_at', t, 'total', total, 'if_failed', if_failed,
     'keep', keep)
 end

@@ -21,6 +21,7 @@ end
 if flow and not is_final(state) then
   allow_at_maxmemory()
   note_member(id, flow, now())
+  drop_result(flow)
 end
 delete_job(id, queue, state, task, tags, unique, limits)
 return {state, ''}

@@ -8,15 +8,17 @@ local function note_end(flow, number, feeds, id, stops, t)
   if state and not is_final(state) then return end
   -- One that was trimmed before anybody looked has left its result.
   if not state and hash_fields(key('workflow-results', flow), number) then state = 'succeeded' end
-  if state ~= 'succeeded' then add_to_set(key('workflow-failed', flow), feeds, number) end
-  local open = key('workflow-open', flow)
-  call_or_false('ZREM', open, number)
+  if state ~= 'succeeded' then
+    add_to_set(key('workflow-failed', flow), feeds, number)
+    drop_result(flow .. ' ' .. number)
+  end
+  call_or_false('ZREM', key('workflow-open', flow), number)
   local failed = stops and failed_before(flow, feeds) or 0
   if feeds == '0' then return end
   if failed == 1 and state ~= 'succeeded' then
     local parent = string.sub(reason or '', 1, 7) == 'parent:' and reason or 'parent:' .. id
     note_step('stop', flow, feeds, parent, t)
-  elseif failed == 0 and call_or_false('ZCOUNT', open, feeds, feeds) == 0 then
+  elseif failed == 0 and open_before(flow, feeds) == 0 then
     note_step('release', flow, feeds, '-', t)
   end
 end
@@ -26,7 +28,6 @@ local function reopen(flow, number, feeds, id, t)
   local record, members = key('workflow', flow), key('workflow-members', flow)
   add_to_set(key('workflow-open', flow), feeds, number)
   call_or_false('ZREM', key('workflow-failed', flow), number)
-  call_or_false('HDEL', key('workflow-results', flow), number)
   for _, name in ipairs(callbacks) do
     local callback = hash_fields(members, name)
     if callback then restage_member(callback, t) end
@@ -35,7 +36,7 @@ local function reopen(flow, number, feeds, id, t)
     note_step('restage', flow, feeds, '-', t)
   end
   call('HSET', record, 'state', 'running') -- first: an ended one is removed when it is looked at
-  call('ZADD', PREFIX .. 'workflows', int(t + FLOW_LOOK), flow)
+  note_look(flow, t + FLOW_LOOK)
   call('HDEL', record, 'ended_at', 'cancel')
   -- The requeue broke: no other end follows.
   local state = field_of(id, 'state')
@@ -50,15 +51,57 @@ local function end_unsealed(flow, t)
     local id = hash_fields(key('workflow-members', flow), name)
     if id then stop_member(id, 'not_called', t) end
   end
-  call('ZADD', PREFIX .. 'workflows', int(t + (hash_fields(record, 'keep') or DAY)), flow)
-  call('HSET', record, 'state', 'cancelled', 'ended_at', t)
+  note_look(flow, t + (hash_fields(record, 'keep') or DAY))
+  call('HSET', record, 'state', 'cancelled', 'ended_at', t, 'unsealed', '1')
+end
+
+-- Returns whether what a note says of a step still holds: until all its pages are done, a member
+-- that feeds the step may have been requeued, or have failed again.
+local function is_due(kind, flow, step)
+  if kind == 'stop' then return failed_before(flow, step) > 0 end
+  return kind ~= 'restage' or failed_before(flow, step) == 0
+end
+
+-- Does what a note says with one member.
+local function move_member(kind, flow, number, id, extra, t)
+  local state = id and field_of(id, 'state')
+  if kind == 'check' then
+    local feeds = call_or_false('ZSCORE', key('workflow-open', flow), number)
+    if feeds and (not state or is_final(state)) then
+      note_flow('end ' .. flow .. ' ' .. number .. ' ' .. feeds .. ' ' .. (id or '-'), t)
+    end
+  elseif kind == 'release' and state then release_member(id, t)
+  elseif kind == 'restage' and state then restage_member(id, t)
+  elseif kind == 'stop' and state then stop_member(id, extra, t)
+  elseif kind == 'cancel' and state and (state == 'cancelled' or not is_final(state)) then
+    cancel_job(id, extra, t)
+  end
+end
+
+-- Does what a note says with at most `room` members of a step, or of all; notes the rest. Returns
+-- with how many it did.
+local function follow_page(kind, flow, step, first, extra, room, t)
+  if not is_due(kind, flow, step) then return 1 end
+  local _, last = members_of_step(flow, step)
+  if kind == 'cancel' or kind == 'check' then
+    last = tonumber((hash_fields(key('workflow', flow), 'total'))) or 0
+  end
+  local ids, following = members_from(flow, first, last, room)
+  for at, id in ipairs(ids) do move_member(kind, flow, int(first + at - 1), id, extra, t) end
+  if following then
+    note_flow(kind .. ' ' .. flow .. ' ' .. step .. ' ' .. following .. ' ' .. extra, t)
+  elseif kind == 'restage' and open_before(flow, step) == 0 then
+    note_step('release', flow, step, '-', t) -- an earlier one may have passed those cancelled then
+  end
+  return math.max(1, #ids)
 end
 
 -- Does what a note says with at most `room` members. Returns with how many it did.
 local function follow_note(note, room, t)
   local kind, flow, first, second, extra = string.match(note, '^(%l+) (%S+) (%d+) (%d+) (%S+)$')
-  local state, if_failed, cancel, total =
-    hash_fields(key('workflow', flow or '-'), 'state', 'if_failed', 'cancel', 'total')
+  local record, moved = key('workflow', flow or '-'), 1
+  local state, if_failed, cancel = hash_fields(record, 'state', 'if_failed', 'cancel')
+  if state == 'staged' and not cancel then call('HSET', record, 'early', '1') end -- see seal.lua
   if not state or state == 'staged' and not cancel then return 1 end
   if state == 'staged' then end_unsealed(flow, t) end
   if kind == 'end' then
@@ -66,23 +109,10 @@ local function follow_note(note, room, t)
   elseif kind == 'again' then
     reopen(flow, first, second, extra, t)
   else
-    local _, last = members_of_step(flow, first)
-    if kind == 'cancel' then last = tonumber(total) end
-    local ids, following = members_from(flow, tonumber(second), last, room)
-    for _, id in ipairs(ids) do
-      local is = id and field_of(id, 'state')
-      if is and kind == 'release' then release_member(id, t)
-      elseif is and kind == 'restage' then restage_member(id, t)
-      elseif is and kind == 'stop' then stop_member(id, extra, t)
-      elseif is and (is == 'cancelled' or not is_final(is)) then cancel_job(id, extra, t) end
-    end
-    if following then
-      note_flow(kind .. ' ' .. flow .. ' ' .. first .. ' ' .. following .. ' ' .. extra, t)
-    end
-    room = math.max(1, #ids)
+    moved = follow_page(kind, flow, first, tonumber(second), extra, room, t)
   end
   end_workflow(flow, t)
-  return kind ~= 'end' and kind ~= 'again' and room or 1
+  return moved
 end
 
 -- Does what is noted, with at most so many members. Returns how many notes are left.
@@ -115,29 +145,31 @@ local function check_members(flow, t)
   for at = 1, #numbers, 2 do
     local number, feeds = unpack(numbers, at, at + 1)
     local id = hash_fields(key('workflow-members', flow), number)
-    local state = id and field_of(id, 'state')
+    local state, step = fields_of(id or '-', 'state', 'step')
     if not state or is_final(state) then
       note_flow('end ' .. flow .. ' ' .. number .. ' ' .. feeds .. ' ' .. (id or '-'), t)
-    end
+    elseif not step then release_member(id, t) end -- a call that added it broke
   end
   call('HSET', record, 'checked', int(#numbers == 200 and from + 100 or 0))
-  call('ZADD', PREFIX .. 'workflows', int(t + FLOW_LOOK), flow)
+  note_look(flow, t + FLOW_LOOK)
   end_workflow(flow, t)
 end
 
 -- Looks at workflows whose time has come: cancels one that its caller did not seal, checks one that
 -- runs, and removes one that has ended long ago.
 local function look_at_workflows(t)
-  local workflows = PREFIX .. 'workflows'
-  for _, flow in ipairs(call_or_false('ZRANGEBYSCORE', workflows, '-inf', t, 'LIMIT', '0', '10')
+  local workflows, room = PREFIX .. 'workflows', 100 -- removals; a check counts for ten
+  for _, flow in ipairs(call_or_false('ZRANGEBYSCORE', workflows, '-inf', t, 'LIMIT', '0', room)
     or {}) do
+    if room <= 0 then break end
     local state = hash_fields(key('workflow', flow), 'state')
+    room = room - ((state == 'staged' or state == 'running') and 10 or 1)
     if state == 'staged' then cancel_workflow(flow, 'unsealed', t)
     elseif state == 'running' then check_members(flow, t)
     else
       call('UNLINK', key('workflow', flow), key('workflow-members', flow),
         key('workflow-open', flow), key('workflow-failed', flow), key('workflow-steps', flow),
-        key('workflow-results', flow))
+        key('workflow-results', flow), key('workflow-added', flow))
       call('ZREM', workflows, flow)
     end
   end

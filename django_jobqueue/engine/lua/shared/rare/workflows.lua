@@ -32,6 +32,11 @@ local function failed_before(flow, step)
   return call_or_false('ZCOUNT', key('workflow-failed', flow), step, step) or 0
 end
 
+-- Returns how many members that feed a step have not ended.
+local function open_before(flow, step)
+  return call_or_false('ZCOUNT', key('workflow-open', flow), step, step) or 0
+end
+
 -- Queues a member, or a callback, that waits for its parents.
 local function release_member(id, t)
   local state, queue, priority, parked = fields_of(id, 'state', 'queue', 'priority', 'parked')
@@ -58,8 +63,7 @@ local function restage_member(id, t)
       note_step('restage', name, feeds, '-', t)
     end
   end
-  call('ZADD', key('waiting', queue), next_score(priority), id)
-  call('HSET', key('job', id), 'state', 'waiting', 'reason', '', 'finished_at', '')
+  to_waiting(id, queue, next_score(priority), 'reason', '', 'finished_at', '')
   call('ZREM', key('cancelled', queue), id)
   drop_ended(id)
   call('HDEL', key('job', id), 'reason', 'finished_at')
@@ -88,7 +92,7 @@ local function end_workflow(flow, t)
     if id and called[name] then release_member(id, t)
     elseif id then stop_member(id, 'not_called', t) end
   end
-  call('ZADD', PREFIX .. 'workflows', int(t + (hash_fields(record, 'keep') or DAY)), flow)
+  note_look(flow, t + (hash_fields(record, 'keep') or DAY))
   call('HSET', record, 'state', ended, 'ended_at', t)
 end
 
@@ -96,8 +100,34 @@ end
 local function pass_on(flow, signed, result)
   local name, number = string.match(flow, '^(%S+) (%d+) %d+$')
   if not name or signed == '' or call('EXISTS', key('workflow', name)) == 0 then return end
-  call('HSET', key('workflow-results', name), number,
-    signed .. '.' .. (result ~= '' and result or 'null'))
+  local results, value = key('workflow-results', name), signed .. '.'
+    .. (result ~= '' and result or 'null')
+  if call_or_false('HSET', results, number, value) then return end
+  call('UNLINK', results)
+  call('HSET', results, number, value)
+end
+
+-- Drops the result of an earlier run of a member, because it does not succeed this time.
+local function drop_result(flow)
+  local name, number = string.match(flow, '^(%S+) (%d+)')
+  if number then call_or_false('HDEL', key('workflow-results', name), number) end
+end
+
+-- Returns what keeps a final member, or a callback, from running again: 'unsealed' if its workflow
+-- was not stored whole, the id of a parent that did not succeed, 'open' if it is to wait; else
+-- false.
+local function bar_of(flow, step)
+  local name, number = string.match(flow, '^(%S+) (%S+)')
+  local state, if_failed, unsealed =
+    hash_fields(key('workflow', name or '-'), 'state', 'if_failed', 'unsealed')
+  if state == 'staged' or unsealed then return 'unsealed' end
+  if not tonumber(number) then return state == 'running' and 'open' end
+  if not step then return false end
+  local failed = if_failed ~= 'continue' and unpack(call_or_false('ZRANGEBYSCORE',
+    key('workflow-failed', name), step, step, 'LIMIT', '0', '1') or {})
+  local parent = failed and hash_fields(key('workflow-members', name), failed)
+  if parent then return string.match(field_of(parent, 'reason') or '', '^parent:(.*)') or parent end
+  return open_before(name, step) > 0 and 'open'
 end
 
 -- Notes that a member that has ended is about to run again.
