@@ -220,7 +220,7 @@ class Job(models.Model):
             ("requeue_job", "Can requeue job"),
             ("cancel_job", "Can cancel job"),
             ("run_job", "Can run tasks that allow it"),
-            ("edit_job", "Can edit arguments and priority of job"),
+            ("edit_job", "Can edit arguments, priority and queue of job"),
             ("view_payload", "Can see arguments and results"),
             ("view_sensitive", "Can see sensitive arguments and results"),
         ]

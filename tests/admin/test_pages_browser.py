@@ -126,6 +126,7 @@ def test_everybody_can_read_the_pages(
     fill(engine, 120, "mail")
     page = open_page(scheme, width)
     jobs = [page_of("job", failed), page_of("job", running), page_of("job", failed, "edit")]
+    jobs.append(page_of("job", seed.queued(), "move"))
     urls = [JOBS, f"{JOBS}?tag=a:1", FAILURES, TASKS, RUN, f"{JOBS}add/", *jobs]
     for url in (*urls, page_of("queue", "mail")):
         page.goto(url)

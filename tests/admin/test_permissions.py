@@ -15,12 +15,12 @@ from tests.support.schedule_rows import row_of
 
 VIEW = ("view_job", "view_queue", "view_worker", "view_schedule", "view_payload", "view_sensitive")
 ACTIONS = {
-    JOBS: ("requeue", "run_now", "cancel", "delete", "prioritize"),
+    JOBS: ("requeue", "run_now", "cancel", "delete", "prioritize", "move"),
     QUEUES: ("pause", "resume", "empty"),
     SCHEDULES: ("enable", "disable", "run", "delete"),
     WORKERS: ("delete",),
 }
-YES = {"post": "yes", "confirmed": "yes", "spread": "600", "priority": "7"}
+YES = {"post": "yes", "confirmed": "yes", "spread": "600", "priority": "7", "queue": "b"}
 
 
 def stored(engine: Engine) -> dict[Any, Any]:
@@ -37,7 +37,7 @@ def posts(made: dict[str, str], schedule: str) -> list[tuple[str, dict[str, Any]
             form = {"action": f"{verb}_selected", "_selected_action": chosen[url], "index": "0"}
             found += [(url, form | YES), (f"{url}?q=a", form | YES | {"select_across": "1"})]
     for job_id in made.values():
-        for view in ("requeue", "run_now", "cancel", "delete", "change", "edit"):
+        for view in ("requeue", "run_now", "cancel", "delete", "change", "edit", "move"):
             found.append((page_of("job", job_id, view), YES | {"state": "failed"}))
     found.append((f"{JOBS}add/?task=tests.project.run_tasks.order", YES | {"arg_name": "x"}))
     found += [(page_of("queue", "default", view), YES) for view in ("pause", "resume", "empty")]

@@ -34,6 +34,7 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "forget_schedule": ([], {"name": "n", "unseen": 1, "gone": 1}),
     "register_schedules": (["n", "r"], {"scheduler": "s"}),
     "record_missed": ([], {"name": "n", "rule": "r", "since": 1, "nominal": 5, "count": 1}),
+    "move": ([], {"id": "x", "queue": "b"}),
     "pause": ([], {"queue": "default", "by": ""}),
     "pop_ended": ([], {"limit": 1}),
     "prioritize": ([], {"id": "x", "priority": 1}),

@@ -180,6 +180,7 @@ def edit_and_flow(user: Engine, make_job: Make) -> None:
     job_id = make_job(queue="edited")
     user.edits.edit(job_id, payloads.read(user, job_id), b"1.x.{}")
     assert user.edits.prioritize(job_id, 7) is None
+    assert user.edits.move(job_id, "moved") is None
     user.limits.set_limits({"a.b": "1w"})
     user.limits.admit()
     workflow, _ = started(user, [(0, 1), (1, 0)])
@@ -333,6 +334,8 @@ def test_commands(user: Engine, make_job: Make, settings: Any) -> None:
         "tasks": [],
         "schedules": [],
         "run": ["tests.project.tasks.noop"],
+        "move": [job_id, "--to", "mail"],
+        "run-now": ["--queue", "mail", "--all", "--yes"],
         "cancel": [job_id],
         "requeue": [job_id],
         "failures": [],

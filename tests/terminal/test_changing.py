@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -91,6 +92,31 @@ def test_cancel_all_of_a_queue(engine: Engine, read: Read, make_job: Make, slot:
     found = read("cancel", "--queue", "mail", "--all", "--yes")
     assert (found["done"], found["told_to_end"]) == ([waits], [runs])
     assert states(engine, [runs, waits, other]) == [State.RUNNING, State.CANCELLED, State.QUEUED]
+
+
+def test_jobs_are_moved(
+    engine: Engine, told: Told, make_job: Make, slot: Slot, typed: Typed
+) -> None:
+    """By id, and all that match: without a state, those that wait."""
+    failed = fail(engine, make_job, slot)
+    first, second, third = make_job(), make_job(), make_job(due=timedelta(hours=1))
+    assert told("move", first, "--to", "mail") == "1 job moved.\n"
+    asked = typed("y")
+    assert told("move", "--queue", "default", "--all", "--to", "mail") == "2 jobs moved.\n"
+    assert asked == ["Move 2 jobs? [y/N] "]
+    jobs = engine.inspector.jobs([first, second, third, failed])
+    assert [job.queue for job in jobs] == ["mail", "mail", "mail", "default"]
+    with pytest.raises(CommandError, match="1 job was not moved: it is failed"):
+        told("move", failed, "--to", "mail")
+    with pytest.raises(CommandError, match="can't be named “my queue”"):
+        told("move", first, "--to", "my queue")
+
+
+def test_scheduled_jobs_are_run_now(engine: Engine, told: Told, make_job: Make) -> None:
+    waits, other = make_job(due=timedelta(hours=1)), make_job()
+    found = told("run-now", "--queue", "default", "--all", "--yes")
+    assert found == "1 job is run now.\n"
+    assert states(engine, [waits, other]) == [State.QUEUED] * 2
 
 
 @pytest.mark.parametrize(

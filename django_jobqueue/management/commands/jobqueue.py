@@ -45,6 +45,8 @@ ACTIONS = {
     "requeue": Action(
         changing.requeue, "run final jobs again, or scheduled ones now", changing.add_choice
     ),
+    "run-now": Action(changing.run_now, "run scheduled jobs now", changing.add_choice),
+    "move": Action(changing.move, "put jobs that wait into another queue", changing.add_move),
     "cancel": Action(
         changing.cancel, "cancel jobs; running ones are told to end", changing.add_choice
     ),
@@ -63,7 +65,7 @@ ACTIONS = {
     ),
     "reconcile": Action(keys.reconcile, "bring Redis and the ledger of durable jobs together"),
 }
-ASKING = {"requeue", "cancel", "delete", "adopt"}
+ASKING = {"requeue", "run-now", "move", "cancel", "delete", "adopt"}
 PLAIN = {"adopt", "re-sign", "reconcile"}  # these print no JSON
 
 

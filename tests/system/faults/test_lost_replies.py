@@ -421,6 +421,12 @@ def prioritize(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     return lambda far: far.edits.prioritize(job_id, 7), lambda state: state is None
 
 
+@case("move")
+def move(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    job_id = make_job()
+    return lambda far: far.edits.move(job_id, "b"), lambda state: state is None
+
+
 @case("set_limits")
 def set_limits(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     return lambda far: far.limits.set_limits({"a.b": "1w"}), lambda nothing: nothing is None
