@@ -291,6 +291,7 @@ class Worker(models.Model):
         managed = False
         base_manager_name = "objects"
         default_permissions = ("view",)
+        permissions = [("manage_workers", "Can quiet and stop worker, and see its stacks")]
         verbose_name = _("worker")
         verbose_name_plural = _("workers")
 

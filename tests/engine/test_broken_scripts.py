@@ -17,6 +17,7 @@ from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import ALL_QUEUES, NoJob, Slot
 from django_jobqueue.engine.client import Client
+from django_jobqueue.engine.remote_control import Word
 from django_jobqueue.engine.scripts import Scripts
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
 from django_jobqueue.jobs.job import Job, new_id
@@ -385,6 +386,12 @@ def renewal(engine: Engine) -> Call:
     add(engine)
     claimed(engine, Slot("worker-1", "0.0"))
     return lambda: engine.leases.renew("worker-1", {"pid": 1})
+
+
+@case
+def word_to_a_worker(engine: Engine) -> Call:
+    engine.leases.renew("worker-1", {"pid": 1})
+    return lambda: engine.remote_control.tell("worker-1", Word.STACKS)
 
 
 @case
