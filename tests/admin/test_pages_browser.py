@@ -17,6 +17,7 @@ from django_jobqueue.testing import drain
 from tests.admin.conftest import Seed
 from tests.project import run_tasks
 from tests.support.browser import browser_of, violations
+from tests.support.flows import started
 from tests.support.jobs import fill
 from tests.support.pages import FAILURES, JOBS, TASKS, WORKERS, page_of
 from tests.support.places import FAILED, claimed, finish
@@ -128,6 +129,8 @@ def test_everybody_can_read_the_pages(
     page = open_page(scheme, width)
     jobs = [page_of("job", failed), page_of("job", running), page_of("job", failed, "edit")]
     jobs.append(page_of("job", seed.queued(), "move"))
+    _, members = started(engine, [(0, 1)] * 30 + [(1, 2), (2, 0)])
+    jobs.append(page_of("job", members[30].id))
     urls = [JOBS, f"{JOBS}?tag=a:1", FAILURES, TASKS, RUN, f"{JOBS}add/", *jobs]
     worker = engine.inspector.job(running).worker
     engine.leases.renew(worker, {"host": "mill", "pid": 7, "jobs": 1234, "memory": 9**9})

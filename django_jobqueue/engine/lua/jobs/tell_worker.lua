@@ -1,5 +1,5 @@
--- Tell a worker what somebody wants of it: the reply to its next renewal has the word, and it renews
--- at once.
+-- Tell a worker what somebody wants of it: the reply to its next renewal, which comes at once, has
+-- the word.
 -- Moves: nothing
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
