@@ -16,6 +16,8 @@ from typing import (
     overload,
 )
 
+from django.forms import BaseForm
+
 from django_jobqueue import compat, foreign_words, retry
 from django_jobqueue.exceptions import YEAR
 from django_jobqueue.flow import unique
@@ -59,6 +61,7 @@ class TaskOptions(TypedDict, total=False):
     expires: datetime | timedelta | None
     unique: Unique | None
     runnable: bool | str
+    form: type[BaseForm] | str | None
     concurrency: Limits
     rate: Rate | None
 
@@ -189,12 +192,28 @@ def validate(task: Any) -> None:
             f"{name}: runnable={task.runnable!r} must be True, False or a permission, such as "
             '"app.codename".'
         )
+    _validate_form(name, task.form, task.runnable)
     _validate_latest(name, task.keep_latest, task.refresh_after)
     unique.check(name, task)
     try:
         retry.validate(task.backoff)
     except (TypeError, ValueError) as error:
         raise compat.InvalidTask(f"{name}: {error}") from error
+
+
+def _validate_form(name: str, form: Any, runnable: bool | str) -> None:
+    """Raise InvalidTask for what can be no form; a path is imported when the form is shown."""
+    is_path = isinstance(form, str) and re.fullmatch(r"\w+(\.\w+)+", form)
+    is_class = isinstance(form, type) and issubclass(form, BaseForm)
+    if form is not None and not (is_path or is_class):
+        raise compat.InvalidTask(
+            f"{name}: form={form!r} must be a form class, or its path, such as "
+            '"shop.forms.OrderForm".'
+        )
+    if form is not None and not runnable:
+        raise compat.InvalidTask(
+            f"{name}: form=… is for the admin, which may not run the task: add runnable=True."
+        )
 
 
 def merged(own: Mapping[str, Any] | None, more: Mapping[str, Any] | None) -> Any:
