@@ -220,7 +220,7 @@ class Job(models.Model):
             ("requeue_job", "Can requeue job"),
             ("cancel_job", "Can cancel job"),
             ("run_job", "Can run tasks that allow it"),
-            ("edit_job", "Can edit arguments and priority of job"),
+            ("edit_job", "Can edit arguments, priority and queue of job"),
             ("view_payload", "Can see arguments and results"),
             ("view_sensitive", "Can see sensitive arguments and results"),
         ]
@@ -291,6 +291,7 @@ class Worker(models.Model):
         managed = False
         base_manager_name = "objects"
         default_permissions = ("view",)
+        permissions = [("manage_workers", "Can quiet and stop worker, and see its stacks")]
         verbose_name = _("worker")
         verbose_name_plural = _("workers")
 

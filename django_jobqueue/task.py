@@ -77,6 +77,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
     expires: datetime | timedelta | None = None  # a job not started by then is cancelled
     unique: Unique | None = None  # one job at a time stands for all calls with the same arguments
     runnable: bool | str = False  # from the admin; a text is the permission that this takes
+    form: Any = None  # class, or its path, of the form for that; None: made of the signature
     concurrency: limits.Limits = ()  # how many jobs with the same key may run at once
     rate: rates.Rate | None = None  # how many of them may start in a time
 

@@ -16,6 +16,8 @@ from typing import (
     overload,
 )
 
+from django.forms import BaseForm
+
 from django_jobqueue import compat, foreign_words, retry
 from django_jobqueue.exceptions import YEAR
 from django_jobqueue.flow import unique
@@ -60,6 +62,7 @@ class TaskOptions(TypedDict, total=False):
     expires: datetime | timedelta | None
     unique: Unique | None
     runnable: bool | str
+    form: type[BaseForm] | str | None
     concurrency: Limits
     rate: Rate | None
 
@@ -194,6 +197,7 @@ def validate(task: Any) -> None:
             f"{name}: runnable={task.runnable!r} must be True, False or a permission, such as "
             '"app.codename".'
         )
+    _validate_form(name, task.form, task.runnable)
     _validate_latest(name, task.keep_latest, task.refresh_after)
     unique.check(name, task)
     try:
@@ -208,6 +212,21 @@ def _validate_name(function: str, name: object, own: str) -> None:
         raise compat.InvalidTask(
             f"{function}: name={name!r} must be words with dots between them, such as "
             '"billing.send_invoice", of letters, digits and "_", at most 200 characters.'
+        )
+
+
+def _validate_form(name: str, form: Any, runnable: bool | str) -> None:
+    """Raise InvalidTask for what can be no form; a path is imported when the form is shown."""
+    is_path = isinstance(form, str) and re.fullmatch(r"\w+(\.\w+)+", form)
+    is_class = isinstance(form, type) and issubclass(form, BaseForm)
+    if form is not None and not (is_path or is_class):
+        raise compat.InvalidTask(
+            f"{name}: form={form!r} must be a form class, or its path, such as "
+            '"shop.forms.OrderForm".'
+        )
+    if form is not None and not runnable:
+        raise compat.InvalidTask(
+            f"{name}: form=… is for the admin, which may not run the task: add runnable=True."
         )
 
 

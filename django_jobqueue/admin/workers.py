@@ -1,9 +1,10 @@
 """The list of workers, with their health and the jobs that they run."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -11,12 +12,15 @@ from django.utils.translation import gettext_lazy
 
 from django_jobqueue.admin import display
 from django_jobqueue.admin.links import page_link
-from django_jobqueue.admin.live import LiveModelAdmin
 from django_jobqueue.admin.rows import ListedRows
+from django_jobqueue.admin.worker_actions import WorkerActionsMixin
 from django_jobqueue.engine import get_engine
 from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.text import one_line
 from django_jobqueue.models import Job, Worker
+
+MEBIBYTE = 2**20
+MOST_SLOTS = 500  # on a page
 
 
 class WorkerRows(ListedRows[Worker]):
@@ -30,8 +34,10 @@ class WorkerRows(ListedRows[Worker]):
         ]
 
 
-class WorkerAdmin(LiveModelAdmin[Worker]):
-    """Show the workers, read-only."""
+class WorkerAdmin(WorkerActionsMixin):
+    """Show the workers, and what they run."""
+
+    change_form_template = "admin/django_jobqueue/worker/change_form.html"
 
     rows = WorkerRows
     list_display = (
@@ -42,6 +48,8 @@ class WorkerAdmin(LiveModelAdmin[Worker]):
         "queues",
         "slots",
         "running",
+        "memory",
+        "jobs",
         "started",
         "seen",
     )
@@ -59,6 +67,8 @@ class WorkerAdmin(LiveModelAdmin[Worker]):
             return display.failure(one_line(row.stats.fault))
         if row.stats.stopping:
             symbol, text = "■", _("stopping")
+        elif row.stats.quiet:
+            symbol, text = "◐", _("quiet")
         else:
             symbol, text = "▶", _("live")
         return format_html('<span aria-hidden="true">{}</span> {}', symbol, text)
@@ -76,6 +86,15 @@ class WorkerAdmin(LiveModelAdmin[Worker]):
         links = [(page_link(self.admin_site, Job, i, i[24:34] or i),) for i in row.stats.running]
         return format_html_join(" ", "{}", links) or display.NOTHING
 
+    @admin.display(description=gettext_lazy("memory"))
+    def memory(self, row: Worker) -> str:
+        size = phrases.count(row.stats.memory // MEBIBYTE)
+        return _("%(size)s MiB") % {"size": size} if row.stats.memory else display.NOTHING
+
+    @admin.display(description=gettext_lazy("jobs run"))
+    def jobs(self, row: Worker) -> str:
+        return phrases.count(row.stats.jobs)
+
     @admin.display(description=gettext_lazy("started"))
     def started(self, row: Worker) -> SafeString | str:
         return display.time_and_age(row.stats.started_at, short=True)
@@ -87,3 +106,35 @@ class WorkerAdmin(LiveModelAdmin[Worker]):
     @admin.display(description=gettext_lazy("version"))
     def version(self, row: Worker) -> str:
         return one_line(row.stats.version) or display.NOTHING
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Add the slots."""
+        row = context["original"]
+        stacks = None
+        if self.has_manage_workers_permission(request):
+            stacks = get_engine(row.alias).remote_control.stacks(row.pk)
+        context["slots"] = list(self._slots(row, stacks))
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _slots(
+        self, row: Worker, stacks: Mapping[str, str | None] | None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield each slot with what it runs, and if that was asked, where it is."""
+        runs = dict(row.stats.runs)
+        jobs = {one.id: one for one in get_engine(row.alias).inspector.jobs(row.stats.running)}
+        for name in sorted({*runs, *(stacks or ())}, key=_by_number)[:MOST_SLOTS]:
+            stack = (stacks or {}).get(name)
+            job = jobs.get(runs.get(name, ""))
+            yield {
+                "name": one_line(name),
+                "job": job and page_link(self.admin_site, Job, job.id, one_line(job.task)),
+                "since": job and display.time_and_age(job.attempted_at, short=True),
+                "is_told": name in (stacks or ()),
+                "stack": display.block(display.cut(stack)) if stack is not None else None,
+            }
+
+
+def _by_number(slot: str) -> tuple[int, str]:
+    return len(slot), slot

@@ -22,6 +22,7 @@ from django_jobqueue.engine.leases import Leases
 from django_jobqueue.engine.limits import Limits
 from django_jobqueue.engine.locks import Locks
 from django_jobqueue.engine.queues import Queues
+from django_jobqueue.engine.remote_control import RemoteControl
 from django_jobqueue.engine.schedules import Schedules
 from django_jobqueue.engine.tags import Tags
 from django_jobqueue.engine.unsettled import Unsettled
@@ -49,6 +50,7 @@ class Engine:
         self.limits = Limits(client)
         self.edits = Edits(client)
         self.workflows = Workflows(client)
+        self.remote_control = RemoteControl(client)
         self.inspector = Inspector(client)
 
     def check_test_run(self) -> None:

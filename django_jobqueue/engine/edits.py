@@ -1,4 +1,4 @@
-"""Change a stored job that does not run: its arguments, its priority."""
+"""Change a stored job that does not run: its arguments, its priority, its queue."""
 
 from typing import Any
 
@@ -25,11 +25,22 @@ class Edits:
 
         Raises: JobNotFound.
         """
-        state, done = _found(job_id, self._run("prioritize", id=job_id, priority=priority))
-        return None if done else STATE_OF.get(state, State.FAILED)
+        return _refusal(_found(job_id, self._run("prioritize", id=job_id, priority=priority)))
+
+    def move(self, job_id: str, queue: str) -> State | None:
+        """Put a job that waits into another queue; return its state if it does not wait.
+
+        Raises: JobNotFound.
+        """
+        return _refusal(_found(job_id, self._run("move", id=job_id, queue=queue)))
 
 
 def _found(job_id: str, reply: Any) -> Any:
     if not reply:
         raise JobNotFound(f"There is no job {job_id}.")
     return reply
+
+
+def _refusal(reply: Any) -> State | None:
+    state, done = reply
+    return None if done else STATE_OF.get(state, State.FAILED)

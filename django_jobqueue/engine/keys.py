@@ -262,16 +262,24 @@ KINDS: dict[str, Kind] = {
         type="HASH",
         of="worker id",
         holds=(
-            "host, pid, queues, processes, threads, version, started_at, seen_at, stopping; "
-            "weights: of the queues, if they have some; fault: what is wrong with it"
+            "host, pid, queues, processes, threads, version, started_at, seen_at, stopping, quiet, "
+            "memory (bytes), jobs (so many were run); weights: of the queues, if they have some; "
+            "fault: what is wrong with it; told: quiet or stop, which somebody wants of it; "
+            "stacks: 1 if somebody wants to see those"
         ),
         until="10 minutes after it was last seen",
     ),
     "renew_now": Kind(
         type="STRING",
         of="worker id",
-        holds="1: the worker is to renew at once, one of its jobs was cancelled",
+        holds="1: the worker is to renew at once: its job was cancelled, or it was told a word",
         until="the worker has read it",
+    ),
+    "stacks": Kind(
+        type="STRING",
+        of="worker id",
+        holds="JSON: slot → where its stack stood, or null if its process did not answer",
+        until="a minute after somebody wanted it (TTL)",
     ),
     "slots": Kind(
         type="HASH",

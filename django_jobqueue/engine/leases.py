@@ -3,6 +3,8 @@
 Next: worker/heartbeat.py renews.
 """
 
+from typing import NamedTuple
+
 from redis.exceptions import RedisError
 
 from django_jobqueue.engine.claims import Lease, Slot
@@ -10,6 +12,14 @@ from django_jobqueue.engine.client import Client
 from django_jobqueue.jobs.text import text
 
 UNSEEN_MS = 600_000  # a worker unseen for this long is forgotten
+STACKS_TTL = 60  # seconds
+
+
+class Renewal(NamedTuple):
+    """The reply to a renewal."""
+
+    held: list[Lease]  # of all busy slots, also lost ones
+    told: frozenset[str]  # what somebody wants of the worker: see tell_worker.lua
 
 
 class Leases:
@@ -20,16 +30,26 @@ class Leases:
         self._run = client.run
         self._lease_ms = client.options.lease_ms
 
-    def renew(self, worker: str, info: dict[str, str | int]) -> list[Lease]:
-        """Extend the leases of a worker; return those of all busy slots, also lost ones."""
+    def renew(self, worker: str, info: dict[str, str | int]) -> Renewal:
+        """Extend the leases of a worker."""
         pairs = [word for pair in info.items() for word in pair]
         reply = self._run("renew", pairs, worker=worker, lease=self._lease_ms)
         words = [text(word) for word in reply]
-        slots = zip(words[::4], words[1::4], words[2::4], words[3::4], strict=True)
-        return [
+        rows = list(zip(words[::4], words[1::4], words[2::4], words[3::4], strict=True))
+        held = [
             Lease(slot, job, fence, lost=what == "lost", cancelled=what == "cancel")
-            for slot, job, fence, what in slots
+            for slot, job, fence, what in rows
+            if what != "told"
         ]
+        return Renewal(held, frozenset(word for *_, word, what in rows if what == "told"))
+
+    def store_stacks(self, worker: str, stacks: str) -> None:
+        """Store for a minute where the stacks of a worker's slots stand."""
+        try:
+            key = self._client.keys("stacks", worker)
+            self._client.execute("SET", key, stacks, "EX", STACKS_TTL)
+        except RedisError as error:
+            raise self._client.unavailable(error) from error
 
     def take_renewal_request(self, worker: str) -> bool:
         """Clear the request to renew at once; return whether there was one."""

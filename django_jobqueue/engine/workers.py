@@ -28,8 +28,16 @@ class WorkerStats:
     started_at: int
     seen_at: int
     stopping: bool
+    quiet: bool  # it claims no more, and stays
     fault: str  # the problem that the worker reports; empty: none
-    running: tuple[str, ...]  # job ids, by slot; without those that were recovered since
+    memory: int  # bytes of its processes
+    jobs: int  # that it has run
+    runs: tuple[tuple[str, str], ...]  # slot and job id; without those that were recovered since
+
+    @property
+    def running(self) -> list[str]:
+        """Return the ids of the jobs that it runs, by slot."""
+        return [job_id for _slot, job_id in self.runs]
 
     @property
     def slots(self) -> int:
@@ -46,7 +54,7 @@ class WorkerStats:
 
     def is_live(self, now: int, lease_ms: int) -> bool:
         """Return whether the worker is seen, and claims jobs."""
-        return not (self.stopping or self.is_unseen(now, lease_ms))
+        return not (self.stopping or self.quiet or self.is_unseen(now, lease_ms))
 
     def serves(self, queue: str) -> bool:
         return not self.queues or queue in self.queues or ALL_QUEUES in self.queues
@@ -79,11 +87,8 @@ class WorkerReader:
         replies = self._read(ask)
         rows = zip(names, replies[::2], replies[1::2], strict=True)
         found = [(name, fields, _claims(slots or {})) for name, fields, slots in rows if fields]
-        current = self._current([claim for *_, claims in found for claim in claims])
-        return [
-            read_worker(name, fields, [claim[0] for claim in claims if claim in current])
-            for name, fields, claims in found
-        ]
+        current = self._current([claim for *_, claims in found for claim in claims.values()])
+        return [read_worker(name, fields, _runs(claims, current)) for name, fields, claims in found]
 
     def _current(self, claims: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
         """Return the claims, of job id and fence, whose run goes on.
@@ -100,15 +105,23 @@ class WorkerReader:
         return {claim for claim, reply in rows if reply == [running, claim[1].encode()]}
 
 
-def _claims(slots: dict[bytes, bytes]) -> list[tuple[str, str]]:
+def _claims(slots: dict[bytes, bytes]) -> dict[str, tuple[str, str]]:
     """Return job id and fence of the claims that a worker's slots have noted, by slot."""
     # nonce, queue, job id and fence: see slot_entry in lua/shared/claiming.lua
-    notes = [text(slots[slot]).split(" ") for slot in sorted(slots)]
-    return [(words[2], words[3]) for words in notes if len(words) > 3]
+    notes = {text(slot): text(slots[slot]).split(" ") for slot in sorted(slots)}
+    return {slot: (words[2], words[3]) for slot, words in notes.items() if len(words) > 3}
 
 
-def read_worker(name: str, fields: dict[bytes, bytes], running: Sequence[str]) -> WorkerStats:
-    """Return the worker of a record, with the ids of the jobs that it runs."""
+def _runs(
+    claims: dict[str, tuple[str, str]], current: set[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    return [(slot, claim[0]) for slot, claim in claims.items() if claim in current]
+
+
+def read_worker(
+    name: str, fields: dict[bytes, bytes], runs: Sequence[tuple[str, str]]
+) -> WorkerStats:
+    """Return the worker of a record, with slots and ids of the jobs that it runs."""
 
     def word(field: bytes) -> str:
         return text(fields.get(field, b""))
@@ -125,6 +138,9 @@ def read_worker(name: str, fields: dict[bytes, bytes], running: Sequence[str]) -
         started_at=ms_in(fields, b"started_at"),
         seen_at=ms_in(fields, b"seen_at"),
         stopping=word(b"stopping") == "1",
+        quiet=word(b"quiet") == "1",
         fault=word(b"fault"),
-        running=tuple(running),
+        memory=ms_in(fields, b"memory"),
+        jobs=ms_in(fields, b"jobs"),
+        runs=tuple(runs),
     )

@@ -74,7 +74,7 @@ def start(
     named = change_matching.using(
         backend=alias, queue_name=_queue(get_engine(alias)), priority=URGENT
     )
-    tagged = named.using(tags=[f"{action.name.replace(':', '-')}:{secrets.token_hex(4)}"])
+    tagged = named.using(tags=[f"{action.kind}:{secrets.token_hex(4)}"])
     calls = [(action.name, chosen.as_json(), user, part, parts) for part in range(parts)]
     return list(tagged.enqueue_many(calls, spread=spread or None))
 

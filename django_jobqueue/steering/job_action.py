@@ -1,4 +1,4 @@
-"""What requeue, cancel and delete do to jobs, and the report of what one action has done.
+"""What requeue, cancel, move and others do to jobs, and the report of what one action has done.
 
 The scripts decide whether a job may change, because the admin's rows may be out of date.
 """
@@ -9,12 +9,16 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
+from django_jobqueue import compat
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.exceptions import JobNotFound, JobQueueError, LockHeld, MemberHeld
+from django_jobqueue.jobs.job import QUEUE_PATTERN
 from django_jobqueue.jobs.phrases import STATES
 from django_jobqueue.jobs.states import FINAL, TRANSITIONS, State
+from django_jobqueue.jobs.text import one_line
 from django_jobqueue.ledger import rounds
 from django_jobqueue.models import Job
 
@@ -43,6 +47,11 @@ class JobAction:
     refused: Promise  # with count and state
     told_to_end: Promise | None = None  # with the count; None: it can't end running jobs
     only: frozenset[State] = frozenset(State)  # the states in which it is applied
+
+    @property
+    def kind(self) -> str:
+        """Return the name without what the jobs get."""
+        return self.name.partition(":")[0]
 
     def is_possible(self, state: State) -> bool:
         """Return whether a job in this state would change, or can be told to end."""
@@ -177,7 +186,9 @@ DELETE = JobAction(
         "count",
     ),
 )
-PRIORITIZE = "prioritize"  # the name of such an action goes on with a colon and the priority
+# The names of such actions go on with a colon, and the priority or the queue.
+PRIORITIZE = "prioritize"
+MOVE = "move"
 
 
 def prioritize(priority: int) -> JobAction:
@@ -205,13 +216,50 @@ def _prioritize(priority: int, engine: Engine, job_id: str, _nonce: str) -> Stat
     return engine.edits.prioritize(job_id, priority)
 
 
+def move(queue: str) -> JobAction:
+    """Return the action that puts jobs into this queue."""
+    return JobAction(
+        name=f"{MOVE}:{queue}",
+        script="cancel",  # which changes jobs in the same states
+        run=partial(_move, queue),
+        target=None,
+        log=_("Moved to the queue %(queue)s.") % {"queue": queue},
+        done=ngettext_lazy("%(count)d job moved.", "%(count)d jobs moved.", "count"),
+        refused=ngettext_lazy(
+            "%(count)d job was not moved: it is %(state)s.",
+            "%(count)d jobs were not moved: they are %(state)s.",
+            "count",
+        ),
+    )
+
+
+def _move(queue: str, engine: Engine, job_id: str, _nonce: str) -> State | None:
+    if wrong := wrong_queue(engine.alias, queue):
+        raise ActionRefused(wrong)
+    return engine.edits.move(job_id, queue)
+
+
+def wrong_queue(alias: str, name: str) -> str:
+    """Return why jobs of an alias can't be in a queue of this name; nothing if they can."""
+    if not QUEUE_PATTERN.fullmatch(name):
+        text = _("A queue can't be named “%(name)s”: use 1 to 64 letters, digits, “_”, “-” or “.”.")
+        return text % {"name": one_line(name)}
+    allowed = compat.task_backends[alias].queues
+    if allowed and name not in allowed:
+        text = _("“%(name)s” is none of the QUEUES of TASKS[“%(alias)s”].")
+        return text % {"name": name, "alias": alias}
+    return ""
+
+
 def action_named(name: str) -> JobAction:
     """Return the action of this name.
 
     Raises: KeyError, ValueError.
     """
-    kind, _, priority = name.partition(":")
-    return prioritize(int(priority)) if kind == PRIORITIZE else ACTIONS[name]
+    kind, _colon, given = name.partition(":")
+    if kind == PRIORITIZE:
+        return prioritize(int(given))
+    return move(given) if kind == MOVE else ACTIONS[name]
 
 
 ACTIONS = {action.name: action for action in (REQUEUE, RUN_NOW, CANCEL, DELETE)}

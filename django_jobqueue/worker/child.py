@@ -2,10 +2,12 @@
 
 import logging
 import os
+import signal
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
@@ -40,8 +42,9 @@ class Child:
     slots: list[str]
     states: list[SlotState]  # of its slots; its own if it is the maintenance process
     started: float  # monotonic
+    stacks: Connection | None = None  # where it writes them; see stacks.py
     killed: Kill | None = None  # set when a run exceeded its limits
-    is_retired: bool = False  # asked to end after its job, to be replaced
+    is_retired: bool = False  # asked to end after its job
     end: End | None = None
     is_collected: bool = False
 
@@ -70,6 +73,12 @@ class Child:
         except (OSError, IndexError):
             return 0
         return int(pages) * PAGE_SIZE
+
+    def retire(self) -> None:
+        """Ask it to end after its job."""
+        if not self.is_retired:
+            self.is_retired = True
+            self.send(signal.SIGTERM)
 
     def send(self, signum: int) -> None:
         if self.is_running():

@@ -9,6 +9,7 @@ import math
 import os
 import socket
 import time
+from collections.abc import Callable, Mapping
 
 from django_jobqueue import __version__, paths
 from django_jobqueue.engine import Engine
@@ -34,14 +35,21 @@ class Heartbeat(RedisTicks):
     """The regular calls of one worker to Redis."""
 
     def __init__(
-        self, engine: Engine, config: WorkerConfig, enforcer: Enforcer, health: Health
+        self,
+        engine: Engine,
+        config: WorkerConfig,
+        enforcer: Enforcer,
+        health: Health,
+        figures: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
+        """`figures` returns what the worker's record tells beside what is known here."""
         self._claims = engine.claims
         self._unsettled = engine.unsettled
         self._leases = engine.leases
         self._config = config
         self._enforcer = enforcer
         self._health = health
+        self._figures = figures
         self._renewal = Tick(engine.options.lease / 3, self._renew)
         cancel_check = Tick(CANCEL_CHECK_EVERY, self._renew_if_cancelled)
         look = Tick(1.0, self._look_for_ended)
@@ -51,6 +59,7 @@ class Heartbeat(RedisTicks):
         super().__init__(ticks, "Running jobs run on; trying again.")
         self._started_at = int(time.time() * 1000)
         self._is_stopping = False
+        self._told: frozenset[str] = frozenset()
         self.has_ended = False  # a job has ended without a slot, and nobody was told of that yet
         self.has_ledger = False  # there were durable jobs, whose rows must be looked after
 
@@ -62,7 +71,16 @@ class Heartbeat(RedisTicks):
     def mark_stopping(self) -> None:
         """Store at once in the worker's record that the worker is stopping."""
         self._is_stopping = True
+        self.renew_soon()
+
+    def renew_soon(self) -> None:
+        """Store at once what has changed in the worker's record."""
         self._renewal.due = time.monotonic()
+
+    def take_told(self) -> frozenset[str]:
+        """Return what somebody wants of this worker, once."""
+        told, self._told = self._told, frozenset()
+        return told
 
     def has_left_ended(self) -> bool:
         """Return whether there is still an end to be told of; if Redis is away, none can be."""
@@ -96,7 +114,7 @@ class Heartbeat(RedisTicks):
 
     def _renew(self) -> None:
         config, sent_at, before = self._config, time.monotonic(), self._enforcer.runs()
-        held = self._leases.renew(
+        held, told = self._leases.renew(
             config.worker,
             {
                 "host": socket.gethostname(),
@@ -109,8 +127,10 @@ class Heartbeat(RedisTicks):
                 "started_at": self._started_at,
                 "stopping": int(self._is_stopping),
                 "fault": next(iter(self._health.faults()), ""),
+                **self._figures(),
             },
         )
+        self._told |= told
         self._health.note_renewal()
         self._enforcer.note_renewal(held, sent_at)
         now = self._enforcer.runs()

@@ -31,6 +31,7 @@ from django_jobqueue.worker.limits.kill import kill_group
 from django_jobqueue.worker.limits.shared_state import SharedState, SlotState
 from django_jobqueue.worker.output import keep_writable
 from django_jobqueue.worker.slot_loop import BLOCK, SlotLoop, StopFlag, StopIdling
+from django_jobqueue.worker.stacks import answer_by
 from django_jobqueue.worker.stop_signals import STOP_SIGNALS, heeded
 
 logger = logging.getLogger("django_jobqueue.worker")
@@ -43,11 +44,12 @@ def run_process(
     config: WorkerConfig,
     number: int,
     shared: SharedState,
+    stacks: Connection,
     alive: Connection,
     inherited: Connection | None,
     settings: str,
 ) -> None:
-    """Run the slots of one process until told to stop.
+    """Run the slots of one process until told to stop; write into `stacks` where they are.
 
     `alive` is the read end of a pipe whose write end only the supervisor keeps open. `inherited` is
     the forked process's copy of the write end. `settings` names the Django settings module for a
@@ -69,12 +71,14 @@ def run_process(
             INTERRUPT_SIGNAL: partial(_deliver, loops if len(loops) == 1 else ()),
         }
     )
+    answer_by(stacks)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     _announce(worker_started, config, number)
     states = [shared.slot(slot) for slot in config.slots_of(number)]
     for state in states:
         state.mark_ready()
     if len(loops) == 1:
+        states[0].mark_thread()
         with suppress(StopIdling):
             loops[0].run()
     else:
@@ -177,6 +181,7 @@ def _run_threads(
     at_work = set(loops)
 
     def run(loop: SlotLoop, state: SlotState) -> None:
+        state.mark_thread()
         while not _has_run(loop):
             time.sleep(SLOT_RESTART_DELAY)
         state.mark_idle()  # the other threads may run for long

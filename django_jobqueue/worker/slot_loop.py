@@ -154,6 +154,7 @@ class SlotLoop:
             execution = durable.settle(row, execution)
         self._state.note_reply()
         self.jobs_done += 1
+        self._state.jobs += 1
         last = self._stop.requested or self.jobs_done == self._max_jobs
         return self._finish(execution, seconds, [] if last else self._next_queues())
 

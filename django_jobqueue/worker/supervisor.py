@@ -5,41 +5,35 @@ renewals.
 """
 
 import logging
-import multiprocessing
 import os
 import signal
-import sys
 import time
 from multiprocessing.connection import wait
-from typing import Any
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.states import Reason
 from django_jobqueue.ledger import outbox
-from django_jobqueue.worker import connections, maintenance_process
 from django_jobqueue.worker.autoreload import is_gone
 from django_jobqueue.worker.child import Child, End, collect_orphans
 from django_jobqueue.worker.config import WorkerConfig
 from django_jobqueue.worker.health import Health
 from django_jobqueue.worker.heartbeat import Heartbeat
 from django_jobqueue.worker.limits.enforcer import Enforcer
-from django_jobqueue.worker.limits.shared_state import NEVER, SharedState
+from django_jobqueue.worker.limits.shared_state import NEVER
 from django_jobqueue.worker.oom_watch import OomWatch
 from django_jobqueue.worker.outage import Outage, attach
-from django_jobqueue.worker.process import run_process, run_scheduler
 from django_jobqueue.worker.slot_loop import BLOCK
-from django_jobqueue.worker.stop_signals import STOP_SIGNALS, alarm, handling
+from django_jobqueue.worker.stacks import Stacks
+from django_jobqueue.worker.starting import MAINTENANCE, SCHEDULER, Starter
+from django_jobqueue.worker.stop_signals import alarm, handling
 from django_jobqueue.worker.ticks import Tick
 
 logger = logging.getLogger("django_jobqueue.worker")
 
 CRASH_AGE = 1.0  # seconds; a process that ends younger than this is replaced with a delay
 LONGEST_CRASH_DELAY = 5.0  # seconds
-START_TIMEOUT = 60.0  # seconds that a process may take until its slots can work
 STARTING = 0.1  # seconds in a row that go into starting processes
-SCHEDULER = -1  # the number of the process that fires schedules, if there is one
-MAINTENANCE = -2  # the number of the maintenance process, if there is work for it
 STUCK = "is stuck: receivers of signals must return soon, and enqueue what takes long"
 
 
@@ -55,17 +49,18 @@ class Supervisor:
         self._is_asked_to_stop = False
         self._insistence = 0  # the signals by which a person or a service manager asked
         self._kill_at: float | None = None  # monotonic; set when stopping
-        # Forking is not safe on macOS, where system libraries start threads.
-        self._context: Any = multiprocessing.get_context(
-            "fork" if sys.platform == "linux" else "spawn"
-        )
         lease = engine.options.lease
-        self._shared = SharedState(self._context, [*config.slots, maintenance_process.PLACE])
+        self._starter = Starter(config)
+        self._shared = self._starter.shared
         self._enforcer = Enforcer(self._shared, lease, may_kill=config.threads == 1)
         self._health = Health(self._shared, config.slots, lease, config.health_file, BLOCK)
-        self._heartbeat = Heartbeat(engine, config, self._enforcer, self._health)
+        self._heartbeat = Heartbeat(
+            engine, config, self._enforcer, self._health, figures=self._figures
+        )
+        self._stacks = Stacks(engine.leases, config.worker)
+        self._is_quiet = False  # it claims no more, and stays until it is stopped
         self._oom = OomWatch()
-        self._has_ledger = outbox.is_declared(config.alias, engine.options)
+        self._starter.has_ledger = outbox.is_declared(config.alias, engine.options)
         self._look = Tick(1.0, self._look_around)
 
     def run(self) -> None:
@@ -74,8 +69,7 @@ class Supervisor:
         Raises: ServerUnfit, OwnerMismatch, SchemaMismatch, QueueUnavailable (the log-in is
         refused) before the first process starts.
         """
-        self._alive, self._only_mine = self._context.Pipe(duplex=False)
-        with self._alive, self._only_mine, alarm() as self._alarm, handling(self._on_signal):
+        with self._starter.lifeline(), alarm() as self._alarm, handling(self._on_signal):
             for pause in attach(self._engine, Outage("Waiting until it answers.")):
                 wait([self._alarm], timeout=pause)
                 if self._is_asked_to_stop or is_gone(self._config.reloader):
@@ -94,7 +88,8 @@ class Supervisor:
             self._heartbeat.remove_record()
 
     def _work(self) -> None:
-        while self._children or self._start_at:
+        while self._children or self._start_at or self._stays:
+            self._heed()
             self._stop_if_asked()
             self._collect()  # first: multiprocessing collects ended processes when it starts one
             self._steer_maintenance()
@@ -102,7 +97,33 @@ class Supervisor:
             self._enforce()
             self._heartbeat.run_due()
             self._look.run_if_due()
+            self._stacks.store_if_due(self._children.values())
             self._sleep()
+
+    @property
+    def _stays(self) -> bool:
+        return self._is_quiet and self._kill_at is None and not self._config.burst
+
+    def _heed(self) -> None:
+        """Do what somebody wants of this worker; see tell_worker.lua."""
+        told = self._heartbeat.take_told()
+        if "stacks" in told:
+            self._stacks.ask(self._children.values())
+        if "stop" in told:
+            self._is_asked_to_stop = True
+        if "quiet" in told and not self._is_quiet:
+            logger.info("Quiet: running jobs end, and no more are claimed")
+            self._is_quiet = True
+            self._heartbeat.renew_soon()
+            for number in range(self._config.processes):
+                self._start_at.pop(number, None)
+                if number in self._children:
+                    self._children[number].retire()
+
+    def _figures(self) -> dict[str, int]:
+        """Return what the worker's record tells of its processes."""
+        memory = sum(child.memory for child in self._children.values())
+        return {"quiet": int(self._is_quiet), "memory": memory, "jobs": self._shared.jobs}
 
     def _on_signal(self, signum: int, frame: object) -> None:
         self._is_asked_to_stop = True
@@ -118,46 +139,11 @@ class Supervisor:
             if time.monotonic() > now + STARTING:
                 return
             del self._start_at[number]
-            connections.prepare()
-            slots = self._config.slots_of(number) if number >= 0 else []
-            places = [maintenance_process.PLACE] if number == MAINTENANCE else slots
-            states = [self._shared.slot(place) for place in places]
-            for state in states:
-                state.reset(now + START_TIMEOUT)
-            process = self._new_process(number)
-            # A stop signal must not get lost before the child has installed its handlers.
-            signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-            try:
-                process.start()
-            except OSError as error:  # too many processes, or no memory
-                logger.error("Process %s can't be started: %s", process.name, error)
+            child = self._starter.start(number)
+            if child is None:
                 self._start_at[number] = time.monotonic() + LONGEST_CRASH_DELAY
-                for state in states:
-                    state.mark_idle()
             else:
-                self._children[number] = Child(process, process.pid, slots, states, now)
-            finally:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-
-    def _new_process(self, number: int) -> Any:
-        forked = self._context.get_start_method() == "fork"
-        inherited = self._only_mine if forked else None
-        common = (self._alive, inherited, os.environ.get("DJANGO_SETTINGS_MODULE", ""))
-        if number == SCHEDULER:
-            return self._context.Process(
-                target=run_scheduler, args=(self._config, *common), name="jobscheduler"
-            )
-        if number == MAINTENANCE:
-            return self._context.Process(
-                target=maintenance_process.run_maintenance,
-                args=(self._config, self._shared, self._has_ledger, *common),
-                name="jobworker-maintenance",
-            )
-        return self._context.Process(
-            target=run_process,
-            args=(self._config, number, self._shared, *common),
-            name=f"jobworker-{number}",
-        )
+                self._children[number] = child
 
     def _collect(self) -> None:
         """Release the jobs of processes that ended, and schedule their replacement."""
@@ -172,17 +158,17 @@ class Supervisor:
                 continue  # until Redis answers
             del self._children[number]
             is_drained = child.states and all(state.drained for state in child.states)
-            if self._kill_at is None and not is_drained:
+            is_wanted = self._kill_at is None and not (self._is_quiet and child.slots)
+            if is_wanted and not is_drained:
                 self._start_at[number] = time.monotonic() + self._delay(child)
 
     def _steer_maintenance(self) -> None:
         """Start the maintenance process when it has work, and end it when all others have ended."""
-        is_last = not {*self._children, *self._start_at} - {MAINTENANCE}
+        is_last = not ({*self._children, *self._start_at} - {MAINTENANCE} or self._stays)
         child = self._children.get(MAINTENANCE)
         if child is not None:
-            if is_last and not child.is_retired:
-                child.is_retired = True
-                child.send(signal.SIGTERM)  # it makes its last pass
+            if is_last:
+                child.retire()  # it makes its last pass
         elif MAINTENANCE not in self._start_at and self._has_maintenance(is_last):
             self._start_at[MAINTENANCE] = time.monotonic()
 
@@ -191,8 +177,9 @@ class Supervisor:
         if is_last:
             is_late = self._kill_at is not None and time.monotonic() >= self._kill_at
             return not is_late and self._insistence < 2 and self._heartbeat.has_left_ended()
-        self._has_ledger = self._has_ledger or self._heartbeat.has_ledger
-        return self._kill_at is None and (self._has_ledger or self._heartbeat.has_ended)
+        self._starter.has_ledger |= self._heartbeat.has_ledger
+        has_work = self._starter.has_ledger or self._heartbeat.has_ended
+        return self._kill_at is None and has_work
 
     def _end(self, child: Child) -> End:
         """Return the end of a process; called once, at once, because its sources change."""
@@ -275,15 +262,14 @@ class Supervisor:
         for child in self._children.values():
             if limit and not child.is_retired and child.memory > limit:
                 logger.info("Process %s (pid %s) has grown too big", child.name, child.pid)
-                child.is_retired = True
-                child.send(signal.SIGTERM)
+                child.retire()
 
     def _sleep(self) -> None:
         """Wait for a signal, the end of a process or the next action that is due."""
-        if not self._children and not self._start_at:
+        if not (self._children or self._start_at or self._stays):
             return
         now = time.monotonic()
-        times = [self._heartbeat.due, self._look.due, *self._start_at.values()]
+        times = [self._heartbeat.due, self._look.due, self._stacks.due, *self._start_at.values()]
         # Once processes are killed, only their ends are waited for: those times have passed.
         times += [self._kill_at] if self._kill_at is not None and self._kill_at > now else []
         at_work = [child for child in self._children.values() if child.killed is None]

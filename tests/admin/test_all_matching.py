@@ -244,3 +244,76 @@ def test_the_priority_of_all_that_match_is_changed(admin_client: Client, engine:
     jobs = engine.inspector.page(State.QUEUED, 0, 200, queues=["mail"], newest_first=False)
     assert [job.id for job in jobs] == made
     assert {job.priority for job in jobs} == {-5}
+
+
+def test_selected_jobs_are_moved(staff: Any, engine: Engine, seed: Seed) -> None:
+    """After a question for the queue; a name that none can have is asked for again."""
+    failed, queued = seed.failed(), seed.queued()
+    client = staff("view_job", "edit_job")
+    form = {"action": "move_selected", "_selected_action": [queued, failed], "index": 0}
+    assert "Selected jobs: 2." in client.post(JOBS, form).content.decode()
+    wrong = client.post(JOBS, form | {"queue": "my queue"}).content.decode()
+    assert "A queue can&#x27;t be named “my queue”" in wrong
+    answer = client.post(JOBS, form | {"queue": "mail"}, follow=True)
+    assert said(answer) == ["1 job moved.", "1 job was not moved: it is failed."]
+    assert engine.inspector.job(queued).queue == "mail"
+    assert LogEntry.objects.get().get_change_message() == "Moved to the queue mail."
+
+
+def test_all_that_match_are_moved(admin_client: Client, engine: Engine) -> None:
+    made = fill(engine, 130, "mail")
+    query = "?queue=mail&state=queued"
+    assert "Move all jobs that match to another queue?" in confirmed(
+        admin_client, "move", query, queue="b" * 64
+    )
+    confirm(admin_client, "move", query, queue="b" * 64)
+    drain(queues=["default"])
+    jobs = engine.inspector.page(State.QUEUED, 0, 200, queues=["b" * 64], newest_first=False)
+    assert {job.id for job in jobs} == {*made}
+    assert engine.inspector.count(State.QUEUED, queues=["mail"]) == 0
+
+
+def confirmed(client: Client, verb: str, query: str, **extra: str) -> str:
+    """Return the question that comes once it is said what the jobs are to get."""
+    return str(ask(client, verb, query, **extra).content.decode())
+
+
+@pytest.mark.parametrize("queue", ["elsewhere", "my queue"])
+def test_queue_that_is_not_allowed_is_refused(
+    admin_client: Client, engine: Engine, seed: Seed, settings: Any, queue: str
+) -> None:
+    job_id = seed.queued()
+    settings.TASKS = {"default": settings.TASKS["default"] | {"QUEUES": ["default", "mail"]}}
+    page = admin_client.post(page_of("job", job_id, "move"), {"queue": queue})
+    assert queue in page.content.decode()
+    assert engine.inspector.job(job_id).queue == "default"
+
+
+def test_one_job_is_moved_from_its_page(staff: Any, engine: Engine, seed: Seed) -> None:
+    job_id, client = seed.queued(), staff("view_job", "edit_job")
+    url = page_of("job", job_id, "move")
+    assert f'href="{url}">Move</a>' in client.get(page_of("job", job_id)).content.decode()
+    assert 'name="queue"' in client.get(url).content.decode()
+    answer = client.post(url, {"queue": "mail"}, follow=True)
+    assert said(answer) == ["1 job moved."]
+    assert answer.redirect_chain[-1][0] == page_of("job", job_id)
+    assert engine.inspector.job(job_id).queue == "mail"
+
+
+@pytest.mark.parametrize("state", ["running", "failed"])
+def test_job_that_does_not_wait_has_no_button_to_move(staff: Any, seed: Seed, state: str) -> None:
+    job_id = getattr(seed, state)()
+    client = staff("view_job", "edit_job")
+    page = client.get(page_of("job", job_id)).content.decode()
+    assert page_of("job", job_id, "move") not in page
+    answer = client.post(page_of("job", job_id, "move"), {"queue": "mail"}, follow=True)
+    assert said(answer) == [f"1 job was not moved: it is {state}."]
+
+
+def test_who_may_not_edit_may_not_move(staff: Any, engine: Engine, seed: Seed) -> None:
+    job_id, client = seed.queued(), staff("view_job", "cancel_job", "requeue_job")
+    url = page_of("job", job_id, "move")
+    assert url not in client.get(page_of("job", job_id)).content.decode()
+    assert client.get(url).status_code == 403
+    assert client.post(url, {"queue": "mail"}).status_code == 403
+    assert engine.inspector.job(job_id).queue == "default"

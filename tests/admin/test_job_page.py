@@ -20,6 +20,7 @@ from django_jobqueue.jobs.states import Outcome
 from tests.admin.conftest import Seed
 from tests.support import payloads
 from tests.support.clock import Clock
+from tests.support.flows import started
 from tests.support.pages import JOBS, WORKERS, page_of
 
 ECHO = "tests.project.tasks.echo"
@@ -425,3 +426,25 @@ def test_of_a_running_job_it_says_where(admin_client: Client, seed: Seed) -> Non
     text = show(admin_client, seed.running())
     assert "Where it runs" in text
     assert "Why is it not running?" not in text
+
+
+def test_its_workflow_is_shown(admin_client: Client, engine: Engine) -> None:
+    """What is before it, after it, and all of it; with escaped tasks."""
+    shape = [(0, 1)] * 12 + [(1, 2), (2, 0)]
+    _, jobs = started(engine, shape, ("on_done",))
+    engine.client.redis.hset(engine.client.keys("job", jobs[0].id), "task", "a.<b>")
+    page = admin_client.get(page_of("job", jobs[12].id)).content.decode()
+    part = page[page.index('id="jobqueue-workflow"') :]
+    assert "Running: 0 of 14 jobs have ended, 0 without success." in part
+    assert part.count(f'href="{page_of("job", jobs[13].id)}"') == 2
+    assert page_of("job", jobs[12].id, "change") not in part
+    assert "… and 2 more" in part
+    assert "a.&lt;b&gt;" in part
+    assert 'class="jobqueue-depth-1"' in part
+    engine.client.redis.hset(engine.client.keys("job", jobs[0].id), "task", "a.m1")
+
+
+def test_a_job_without_a_workflow_has_no_such_part(admin_client: Client, seed: Seed) -> None:
+    assert (
+        "jobqueue-workflow" not in admin_client.get(page_of("job", seed.queued())).content.decode()
+    )

@@ -51,6 +51,7 @@ def test_the_permissions_are_those_that_mean_something(db: None) -> None:
         "pause_queue",
         "empty_queue",
         "view_worker",
+        "manage_workers",
     }
 
 

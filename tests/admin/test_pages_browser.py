@@ -1,5 +1,6 @@
 """The pages beside the lists in a real browser: used as a person does, and read by everybody."""
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -16,8 +17,9 @@ from django_jobqueue.testing import drain
 from tests.admin.conftest import Seed
 from tests.project import run_tasks
 from tests.support.browser import browser_of, violations
+from tests.support.flows import started
 from tests.support.jobs import fill
-from tests.support.pages import FAILURES, JOBS, TASKS, page_of
+from tests.support.pages import FAILURES, JOBS, TASKS, WORKERS, page_of
 from tests.support.places import FAILED, claimed, finish
 
 pytestmark = pytest.mark.e2e
@@ -126,11 +128,21 @@ def test_everybody_can_read_the_pages(
     fill(engine, 120, "mail")
     page = open_page(scheme, width)
     jobs = [page_of("job", failed), page_of("job", running), page_of("job", failed, "edit")]
+    jobs.append(page_of("job", seed.queued(), "move"))
+    _, members = started(engine, [(0, 1)] * 30 + [(1, 2), (2, 0)])
+    jobs.append(page_of("job", members[30].id))
     urls = [JOBS, f"{JOBS}?tag=a:1", FAILURES, TASKS, RUN, f"{JOBS}add/", *jobs]
-    for url in (*urls, page_of("queue", "mail")):
+    worker = engine.inspector.job(running).worker
+    engine.leases.renew(worker, {"host": "mill", "pid": 7, "jobs": 1234, "memory": 9**9})
+    engine.leases.store_stacks(worker, json.dumps({"0.0": SAID, "0.1": None}))
+    for url in (*urls, page_of("queue", "mail"), WORKERS, page_of("worker", worker)):
         page.goto(url)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, url
         assert violations(page) == [], url
+    page.get_by_role("button", name="Stop").click()
+    page.locator(".jobqueue-question").wait_for()
+    assert violations(page) == []
+    page.goto(page_of("queue", "mail"))
     page.get_by_role("button", name="Empty").click()
     page.locator(".jobqueue-question").wait_for()
     assert violations(page) == []

@@ -15,12 +15,12 @@ from tests.support.schedule_rows import row_of
 
 VIEW = ("view_job", "view_queue", "view_worker", "view_schedule", "view_payload", "view_sensitive")
 ACTIONS = {
-    JOBS: ("requeue", "run_now", "cancel", "delete", "prioritize"),
+    JOBS: ("requeue", "run_now", "cancel", "delete", "prioritize", "move"),
     QUEUES: ("pause", "resume", "empty"),
     SCHEDULES: ("enable", "disable", "run", "delete"),
-    WORKERS: ("delete",),
+    WORKERS: ("delete", "quiet", "stop"),
 }
-YES = {"post": "yes", "confirmed": "yes", "spread": "600", "priority": "7"}
+YES = {"post": "yes", "confirmed": "yes", "spread": "600", "priority": "7", "queue": "b"}
 
 
 def stored(engine: Engine) -> dict[Any, Any]:
@@ -30,15 +30,21 @@ def stored(engine: Engine) -> dict[Any, Any]:
 
 def posts(made: dict[str, str], schedule: str) -> list[tuple[str, dict[str, Any]]]:
     """Return everything that could be posted."""
-    chosen = {JOBS: list(made.values()), QUEUES: ["default"], SCHEDULES: [schedule], WORKERS: ["w"]}
+    chosen = {
+        JOBS: list(made.values()),
+        QUEUES: ["default"],
+        SCHEDULES: [schedule],
+        WORKERS: ["worker-1"],
+    }
     found: list[tuple[str, dict[str, Any]]] = []
     for url, verbs in ACTIONS.items():
         for verb in verbs:
             form = {"action": f"{verb}_selected", "_selected_action": chosen[url], "index": "0"}
             found += [(url, form | YES), (f"{url}?q=a", form | YES | {"select_across": "1"})]
     for job_id in made.values():
-        for view in ("requeue", "run_now", "cancel", "delete", "change", "edit"):
+        for view in ("requeue", "run_now", "cancel", "delete", "change", "edit", "move"):
             found.append((page_of("job", job_id, view), YES | {"state": "failed"}))
+    found += [(page_of("worker", "worker-1", view), YES) for view in ("quiet", "stop", "stacks")]
     found.append((f"{JOBS}add/?task=tests.project.run_tasks.order", YES | {"arg_name": "x"}))
     found += [(page_of("queue", "default", view), YES) for view in ("pause", "resume", "empty")]
     found += [(page_of("schedule", schedule, view), YES) for view in ("run", "delete", "change")]
@@ -47,6 +53,7 @@ def posts(made: dict[str, str], schedule: str) -> list[tuple[str, dict[str, Any]
 
 def test_a_view_only_user_changes_nothing(staff: Any, engine: Engine, seed: Seed) -> None:
     made = seed.one_of_each()
+    engine.leases.renew("worker-1", {"host": "mill", "pid": 7})
     fill(engine, 150, "mail")
     schedule = str(row_of("sum").pk)
     client = staff(*VIEW)
@@ -63,6 +70,7 @@ def test_others_change_nothing_either(
     django_user_model: Any, engine: Engine, seed: Seed, user: str
 ) -> None:
     made = seed.one_of_each()
+    engine.leases.renew("worker-1", {"host": "mill", "pid": 7})
     schedule = str(row_of("sum").pk)
     client = Client()
     if user == "no staff":
@@ -75,6 +83,7 @@ def test_others_change_nothing_either(
 
 def test_every_change_takes_a_token(admin_user: Any, engine: Engine, seed: Seed) -> None:
     made = seed.one_of_each()
+    engine.leases.renew("worker-1", {"host": "mill", "pid": 7})
     schedule = str(row_of("sum").pk)
     client = Client(enforce_csrf_checks=True)
     client.force_login(admin_user)

@@ -211,3 +211,64 @@ def test_runnable_is_checked_at_the_definition(wrong: Any) -> None:
 
 def seed_of(seed: Seed) -> None:
     """Be a function."""
+
+
+def test_a_form_of_its_own_gives_the_arguments(admin_client: Client, engine: Engine) -> None:
+    """What it makes of its data; with queue, priority and time beside it."""
+    path = run_tasks.book.module_path
+    page = admin_client.get(ADD, query_params={"task": path}).content.decode()
+    assert "Which day" in page
+    assert 'name="option_queue"' in page
+    form = {"day": "2030-03-01", "seats": "3", "option_queue": "mail", "option_priority": "7"}
+    assert said(run(admin_client, path, form)) == ["The job is enqueued."]
+    (job,) = engine.inspector.page(State.QUEUED, 0, 1)
+    job = engine.inspector.job(job.id)
+    job.open(engine.signer)
+    assert (job.args, job.kwargs) == ([], {"day": "2030-03-01", "seats": 3})
+    assert (job.queue, job.priority) == ("mail", 7)
+    wrong = run(admin_client, path, form | {"seats": "5", "option_priority": "101"})
+    assert wrong.content.decode().count("less than or equal to") == 2
+
+
+def test_its_clean_data_are_the_arguments(admin_client: Client, engine: Engine) -> None:
+    path = run_tasks.send.module_path
+    run(admin_client, path, {"name": "Zoë", "token": "s3cret"})
+    job = newest(engine)
+    assert job.kwargs == {"name": "Zoë", "token": "s3cret"}
+    again = admin_client.get(ADD, query_params={"task": path, "from": job.id}).content.decode()
+    assert 'value="Zoë"' in again
+    assert 'value="s3cret"' in again
+
+
+def test_a_form_of_its_own_gets_no_secrets(staff: Any, engine: Engine) -> None:
+    path = run_tasks.send.module_path
+    client = staff("view_job", "run_job", "view_payload")
+    run(client, path, {"name": "Zoë", "token": "s3cret"})
+    again = client.get(ADD, query_params={"task": path, "from": newest(engine).id}).content.decode()
+    assert 'value="Zoë"' in again
+    assert "s3cret" not in again
+
+
+def test_a_form_that_is_not_there_is_told(admin_client: Client) -> None:
+    path = run_tasks.lost.module_path
+    page = admin_client.get(ADD, query_params={"task": path}).content.decode()
+    assert "form=&#x27;tests.project.run_tasks.nowhere&#x27;" in page
+    assert "<form" not in page.partition('class="messagelist"')[2].partition("</main>")[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"runnable": True, "form": 7}, "form=7 must be a form class"),
+        ({"runnable": True, "form": "my form"}, "form='my form' must be"),
+        ({"runnable": True, "form": Job}, "must be a form class"),
+        ({"form": run_tasks.ParcelForm}, "add runnable=True"),
+    ],
+)
+def test_what_can_be_no_form_is_refused(given: Any, says: str) -> None:
+    with pytest.raises(InvalidTask, match=says):
+        task(**given)(_never)
+
+
+def _never() -> None:
+    """Be no task."""

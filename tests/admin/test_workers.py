@@ -1,17 +1,22 @@
 """The worker list: which live, and what they run."""
 
+import json
 import re
+import threading
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.jobs.job import Job as Snapshot
+from django_jobqueue.steering import workers
 from tests.admin.conftest import Seed
-from tests.support.pages import WORKERS, ids, offered, page_of
+from tests.support.pages import WORKERS, ids, offered, page_of, said
 from tests.support.places import REAP
+from tests.support.processes import until
 
 INFO: dict[str, str | int] = {
     "host": "mill",
@@ -112,12 +117,102 @@ def test_what_is_wrong_with_a_worker_stands_out(admin_client: Client, engine: En
     assert f"{mark} slot 0.0 is &lt;stuck&gt;</span></td>" in text
 
 
-def test_nothing_can_be_done_to_a_worker(admin_client: Client, engine: Engine) -> None:
+def test_a_worker_is_not_deleted(admin_client: Client, engine: Engine) -> None:
     engine.leases.renew("worker-1", INFO)
-    assert offered(admin_client.get(WORKERS)) == []
+    assert offered(admin_client.get(WORKERS)) == ["quiet_selected", "stop_selected"]
     url = page_of("worker", "worker-1", "delete")
     assert admin_client.post(url, {"post": "yes"}).status_code == 403
 
 
 def test_the_list_needs_the_permission_to_view(staff: Any, engine: Engine) -> None:
     assert staff("view_job").get(WORKERS).status_code == 403
+
+
+def told(engine: Engine, worker: str = "worker-1") -> set[str]:
+    return set(engine.leases.renew(worker, INFO).told)
+
+
+@pytest.mark.parametrize("word", ["quiet", "stop"])
+def test_a_worker_is_told_after_a_question(staff: Any, engine: Engine, word: str) -> None:
+    engine.leases.renew("worker-1", INFO)
+    client = staff("view_worker", "manage_workers")
+    url = page_of("worker", "worker-1", word)
+    assert f'action="{url}"' in client.get(page_of("worker", "worker-1")).content.decode()
+    assert client.get(url).status_code == 405
+    asked = client.post(url).content.decode()
+    assert "worker-1" in asked
+    assert told(engine) == set()
+    form = {"action": f"{word}_selected", "_selected_action": ["worker-1"], "confirmed": "yes"}
+    assert all(f'name="{name}"' in asked for name in form)
+    answer = client.post(WORKERS, form | {"index": "0"}, follow=True)
+    assert "1 worker was told to" in said(answer)[0]
+    assert told(engine) == {word}
+    entry = LogEntry.objects.get()
+    assert (entry.object_id, entry.get_change_message()[:7]) == ("worker-1", "Told to")
+
+
+def test_a_worker_that_has_gone_meanwhile_is_not_told(admin_client: Client, engine: Engine) -> None:
+    form = {"action": "stop_selected", "_selected_action": ["worker-1"], "confirmed": "yes"}
+    engine.leases.renew("worker-2", INFO)
+    answer = admin_client.post(WORKERS, form | {"index": "0"}, follow=True)
+    assert said(answer) == ["0 workers were told to stop."]
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize("view", ["quiet", "stop", "stacks"])
+def test_who_may_only_look_tells_nothing(staff: Any, engine: Engine, view: str) -> None:
+    engine.leases.renew("worker-1", INFO)
+    engine.leases.store_stacks("worker-1", '{"0.0": "File x, line 1 in secret"}')
+    client = staff("view_worker")
+    url = page_of("worker", "worker-1", view)
+    page = client.get(page_of("worker", "worker-1")).content.decode()
+    assert url not in page
+    assert "secret" not in page
+    assert client.post(url, {"confirmed": "yes"}).status_code == 403
+    form = {"action": f"{view}_selected", "_selected_action": ["worker-1"], "confirmed": "yes"}
+    client.post(WORKERS, form | {"index": "0"})
+    assert told(engine) == set()
+
+
+def test_it_shows_where_the_slots_are(admin_client: Client, seed: Seed) -> None:
+    job_id = seed.running()
+    seed.engine.leases.renew("worker-1", INFO | {"memory": 3 << 20, "jobs": 1234})
+    page = admin_client.get(page_of("worker", "worker-1")).content.decode()
+    assert page_of("job", job_id) in page
+    assert "Where it was" not in page
+    stacks = {"0.0": 'File "<b>.py", line 1 in run\x07', "0.1": None}
+    seed.engine.leases.store_stacks("worker-1", json.dumps(stacks))
+    page = admin_client.get(page_of("worker", "worker-1")).content.decode()
+    assert "File &quot;&lt;b&gt;.py&quot;, line 1 in run\\x07" in page
+    assert "Its process has not answered" in page
+    assert "3 MiB" in page
+    assert "1,234" in page
+
+
+def test_the_page_waits_for_the_answer(
+    admin_client: Client, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If none comes it says so."""
+    engine.leases.renew("worker-1", INFO)
+    url = page_of("worker", "worker-1", "stacks")
+
+    def answer() -> None:
+        until(lambda: "stacks" in told(engine))
+        engine.leases.store_stacks("worker-1", '{"0.0": "File a, line 1 in here"}')
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    assert "line 1 in here" in admin_client.post(url, follow=True).content.decode()
+    thread.join()
+    monkeypatch.setattr(workers, "ANSWER_WITHIN", 0.0)
+    assert said(admin_client.post(url, follow=True)) == [
+        "The worker has not answered: it is gone, or can't reach Redis."
+    ]
+
+
+def test_a_quiet_worker_says_so(admin_client: Client, engine: Engine) -> None:
+    engine.leases.renew("worker-1", INFO | {"quiet": 1})
+    assert "</span> quiet</td>" in admin_client.get(WORKERS).content.decode()
+    page = admin_client.get(page_of("worker", "worker-1")).content.decode()
+    assert page_of("worker", "worker-1", "quiet") not in page
+    assert page_of("worker", "worker-1", "stop") in page

@@ -5,7 +5,7 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from django_jobqueue import compat
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
 from django_jobqueue.flow import staging
+from django_jobqueue.jobs.prepared import Prepared
 from django_jobqueue.jobs.states import State
 from tests.chaos.flows import Call, PlannedFlow
 from tests.chaos.jobs import Planned, by_number, new_job, number_in
@@ -44,6 +45,10 @@ class Receipts:
     errors: int = 0
     longest_gap: float = 0.0  # seconds from the beginning of a call to the next success
     refusals: dict[str, int] = field(default_factory=dict)  # error → how often
+
+
+def tell_nobody(stored: Sequence[Prepared], at: Sequence[int]) -> None:
+    """Send no signal for the jobs of a workflow."""
 
 
 class Feeder(threading.Thread):
@@ -117,7 +122,7 @@ class Feeder(threading.Thread):
         staged, jobs = self._prepare(flow)
         if self._rng.random() >= REPEATED:
             try:
-                self._observed(lambda: staging.enqueue(self._engine, staged, flow.if_failed))
+                self._observed(lambda: staging.enqueue(self._engine, staged, tell_nobody))
             except QueueUnavailable:
                 self.receipts.unknown += len(flow)
                 staged, jobs = self._prepare(flow)
@@ -126,7 +131,7 @@ class Feeder(threading.Thread):
                 return
 
         def store() -> bool:
-            staging.store(self._engine, staged, flow.if_failed)
+            staging.store_workflow(self._engine, staged, tell_nobody)
             return True
 
         if self._until_answered(store):
@@ -135,9 +140,9 @@ class Feeder(threading.Thread):
     def _prepare(self, flow: PlannedFlow) -> tuple[staging.Staged, dict[str, Planned]]:
         """Return a new workflow, and its jobs by id."""
         backend: Any = compat.task_backends["default"]
-        staged = backend.prepare_workflow(flow.build())
+        staged = backend.prepare_workflow(flow.build(), flow.if_failed)
         planned = by_number([flow])
-        new = [one.job for one in (*staged.members, *staged.callbacks.values())]
+        new = [one.job for one in staged.jobs]
         return staged, {job.id: planned[number_in(job.args)] for job in new}
 
     def _acknowledged(self, jobs: dict[str, Planned]) -> None:

@@ -17,6 +17,7 @@ from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import ALL_QUEUES, NoJob, Slot
 from django_jobqueue.engine.client import Client
+from django_jobqueue.engine.remote_control import Word
 from django_jobqueue.engine.scripts import Scripts
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
 from django_jobqueue.jobs.job import Job, new_id
@@ -293,6 +294,33 @@ def another_priority(engine: Engine) -> Call:
 
 
 @case
+def move_of_a_queued_job(engine: Engine) -> Call:
+    job_id = add(engine)
+    return lambda: engine.edits.move(job_id, "b")
+
+
+@case
+def move_of_a_scheduled_job(engine: Engine) -> Call:
+    job_id = add(engine, due=timedelta(hours=1))
+    return lambda: engine.edits.move(job_id, "b")
+
+
+@case
+def move_of_a_waiting_job(engine: Engine) -> Call:
+    _, second = (add(engine, limits=("1w:k",)) for _ in range(2))
+    claimed(engine, Slot("worker-2", "0.0"))
+    nothing(engine, Slot("worker-2", "1.0"))
+    return lambda: engine.edits.move(second, "b")
+
+
+@case
+def move_of_a_member(engine: Engine) -> Call:
+    workflow, jobs = stage(engine, SHAPE, EVENTS)
+    engine.workflows.seal(workflow)
+    return lambda: engine.edits.move(jobs[3].id, "b")
+
+
+@case
 def edit_to_a_long_payload(engine: Engine) -> Call:
     job_id = add(engine)
     return lambda: engine.edits.edit(job_id, b"payload", b"x" * 100)
@@ -386,6 +414,12 @@ def renewal(engine: Engine) -> Call:
     add(engine)
     claimed(engine, Slot("worker-1", "0.0"))
     return lambda: engine.leases.renew("worker-1", {"pid": 1})
+
+
+@case
+def word_to_a_worker(engine: Engine) -> Call:
+    engine.leases.renew("worker-1", {"pid": 1})
+    return lambda: engine.remote_control.tell("worker-1", Word.STACKS)
 
 
 @case

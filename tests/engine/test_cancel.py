@@ -103,7 +103,7 @@ def test_running_job_is_told_to_end(engine: Engine, slot: Slot, make_job: Make) 
     assert engine.inspector.job(job_id).cancelling
     assert engine.leases.take_renewal_request(slot.worker)
     assert not engine.leases.take_renewal_request(slot.worker)
-    assert engine.leases.renew(slot.worker, {"pid": 1}) == [
+    assert engine.leases.renew(slot.worker, {"pid": 1}).held == [
         Lease(slot.name, job_id, job.fence, cancelled=True)
     ]
 
@@ -115,7 +115,7 @@ def test_run_of_no_known_worker_is_told_to_end(engine: Engine, slot: Slot, make_
     engine.client.redis.hdel(engine.client.keys("job", job_id), "worker")
 
     assert engine.jobs.cancel(job_id) is State.RUNNING
-    assert engine.leases.renew(slot.worker, {"pid": 1}) == [
+    assert engine.leases.renew(slot.worker, {"pid": 1}).held == [
         Lease(slot.name, job_id, job.fence, cancelled=True)
     ]
 

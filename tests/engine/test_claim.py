@@ -274,7 +274,7 @@ def test_late_claim_leaves_its_slot_alone(engine: Engine, make_job: Make) -> Non
     assert nothing(engine, late) == NoJob()
 
     assert everything(engine) == before
-    assert [(held.id, held.lost) for held in engine.leases.renew("worker-1", {"pid": 1})] == [
+    assert [(held.id, held.lost) for held in engine.leases.renew("worker-1", {"pid": 1}).held] == [
         (first, False)
     ]
     assert finish(engine, lives, job) == "ok"
@@ -544,7 +544,7 @@ def test_empty_claim_clears_the_slot_of_a_lost_run(
 
     nothing(engine, slot)
 
-    assert engine.leases.renew(slot.worker, {"pid": 1}) == []
+    assert engine.leases.renew(slot.worker, {"pid": 1}).held == []
 
 
 def test_job_without_record_ends_as_failed(engine: Engine, slot: Slot, make_job: Make) -> None:

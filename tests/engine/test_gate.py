@@ -38,6 +38,7 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "forget_schedule": ([], {"name": "n", "unseen": 1, "gone": 1}),
     "register_schedules": (["n", "r"], {"scheduler": "s"}),
     "record_missed": ([], {"name": "n", "rule": "r", "since": 1, "nominal": 5, "count": 1}),
+    "move": ([], {"id": "x", "queue": "b"}),
     "pause": ([], {"queue": "default", "by": ""}),
     "pop_ended": ([], {"limit": 1}),
     "prioritize": ([], {"id": "x", "priority": 1}),
@@ -70,6 +71,7 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "settle": ([], {"id": "x", "round": 1, "state": "failed", "result": "", "reason": ""}),
     "set_limits": (["a.b", "1w"], {"queues": "mail 1 "}),
     "sum": ([], {"interval": 1}),
+    "tell_worker": ([], {"worker": "w", "word": "stop"}),
     "trim": (["failed", 1, 1], {"first": "", "limit": 1}),
 }
 
@@ -149,7 +151,7 @@ def test_runs_end_well_while_the_keys_are_closed(
     with pytest.raises(SchemaMismatch):
         engine.queues.promote()
 
-    assert [held.lost for held in engine.leases.renew(slot.worker, {"pid": 1})] == [False]
+    assert [held.lost for held in engine.leases.renew(slot.worker, {"pid": 1}).held] == [False]
     assert engine.jobs.progress(job_id, job.fence, 1, 2, "half")
     assert engine.jobs.log(job_id, job.fence, "half")
     assert finish(engine, slot, job) == "ok"

@@ -226,7 +226,7 @@ def test_workers_show_what_they_run(engine: Engine, make_job: Make) -> None:
 
     (worker,) = engine.inspector.workers()
 
-    assert worker.running == tuple(ids)
+    assert worker.running == ids
     assert (worker.slots, worker.queues, worker.started_at) == (2, (), 1000)
     assert not worker.stopping
     assert worker.seen_at > 1000

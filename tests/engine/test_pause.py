@@ -33,7 +33,7 @@ def test_running_jobs_go_on(engine: Engine, slot: Slot, make_job: Make) -> None:
     job = claimed(engine, slot)
     engine.queues.pause("default")
 
-    assert engine.leases.renew("worker-1", {"pid": 1})[0].lost is False
+    assert engine.leases.renew("worker-1", {"pid": 1}).held[0].lost is False
     assert finish(engine, slot, job) == "ok"
     assert places(engine) == {"succeeded": {"default": [job_id]}, "queued": {"default": [waits]}}
 

@@ -87,7 +87,7 @@ def test_slot_holds_nothing_afterwards(engine: Engine, slot: Slot, make_job: Mak
     claimed(engine, slot)
     release(engine)
 
-    assert engine.leases.renew("worker-1", {"pid": 1}) == []
+    assert engine.leases.renew("worker-1", {"pid": 1}).held == []
 
 
 def test_same_call_again_finds_nothing(engine: Engine, slot: Slot, make_job: Make) -> None:

@@ -29,7 +29,7 @@ def test_leases_of_all_slots_are_extended(engine: Engine, clock: Clock, make_job
     other = claimed(engine, Slot("worker-2", "0.0"))
     clock.move(20)
 
-    held = engine.leases.renew("worker-1", INFO)
+    held = engine.leases.renew("worker-1", INFO).held
 
     assert sorted(held, key=lambda one: one.slot) == [
         Lease("0.0", jobs[0].id, jobs[0].fence, lost=False),
@@ -60,7 +60,7 @@ def test_worker_shows_itself(engine: Engine, clock: Clock) -> None:
 
 def test_idle_worker_has_nothing_to_renew(engine: Engine) -> None:
     """It is seen all the same."""
-    assert engine.leases.renew("worker-1", INFO) == []
+    assert engine.leases.renew("worker-1", INFO).held == []
     assert len(engine.inspector.workers()) == 1
 
 
@@ -68,10 +68,10 @@ def test_same_call_again_is_harmless(engine: Engine, slot: Slot, make_job: Make)
     """A repeated renewal answers the same and moves nothing."""
     make_job()
     claimed(engine, slot)
-    first = engine.leases.renew("worker-1", INFO)
+    first = engine.leases.renew("worker-1", INFO).held
     before = places(engine)
 
-    assert engine.leases.renew("worker-1", INFO) == first
+    assert engine.leases.renew("worker-1", INFO).held == first
     assert places(engine) == before
 
 
@@ -83,7 +83,7 @@ def test_expired_lease_that_nobody_reaped_lives_on(
     claimed(engine, slot)
     clock.move(300)
 
-    assert [held.lost for held in engine.leases.renew("worker-1", INFO)] == [False]
+    assert [held.lost for held in engine.leases.renew("worker-1", INFO).held] == [False]
     assert engine.queues.reap(**REAP).states == {}
     assert places(engine) == {"leases": {"default": [job_id]}}
 
@@ -97,7 +97,7 @@ def test_lost_lease_is_told(engine: Engine, clock: Clock, slot: Slot, make_job: 
     new = claimed(engine, Slot("worker-2", "0.0"))
     before = everything(engine)["leases:default"]
 
-    held = engine.leases.renew("worker-1", INFO)
+    held = engine.leases.renew("worker-1", INFO).held
 
     assert held == [Lease("0.0", job.id, job.fence, lost=True)]
     assert everything(engine)["leases:default"] == before
@@ -113,7 +113,7 @@ def test_settled_job_gets_no_lease(engine: Engine, slot: Slot, make_job: Make) -
     finish(engine, slot, job)
     engine.client.redis.hset(key, "0.0", held)
 
-    assert [one.lost for one in engine.leases.renew("worker-1", INFO)] == [True]
+    assert [one.lost for one in engine.leases.renew("worker-1", INFO).held] == [True]
     assert places(engine) == {"succeeded": {"default": [job_id]}}
 
 
@@ -124,7 +124,7 @@ def test_deleted_record_is_a_lost_lease(engine: Engine, slot: Slot, make_job: Ma
     engine.client.redis.delete(*parts_of(engine.client.keys, job_id))
     engine.client.redis.delete(engine.client.keys("leases", "default"))
 
-    assert [one.lost for one in engine.leases.renew("worker-1", INFO)] == [True]
+    assert [one.lost for one in engine.leases.renew("worker-1", INFO).held] == [True]
 
 
 def test_record_of_another_type_costs_no_other_job_its_lease(
@@ -156,7 +156,7 @@ def test_unreadable_entry_costs_no_other_slot_its_lease(
     entries = engine.client.keys("slots", slot.worker)
     engine.client.redis.hset(entries, "0.9", "nonsense")
 
-    held = engine.leases.renew(slot.worker, INFO)
+    held = engine.leases.renew(slot.worker, INFO).held
 
     engine.client.redis.hdel(entries, "0.9")
     assert [one.id for one in held] == [job_id]
@@ -169,5 +169,5 @@ def test_renew_works_at_maxmemory(engine: Engine, slot: Slot, make_job: Make) ->
     drop_tokens(engine)
 
     with full_memory(engine):
-        assert [held.lost for held in engine.leases.renew("worker-1", INFO)] == [False]
-        assert engine.leases.renew("worker-2", INFO) == []
+        assert [held.lost for held in engine.leases.renew("worker-1", INFO).held] == [False]
+        assert engine.leases.renew("worker-2", INFO).held == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.apps import AppConfig
 
-from django_jobqueue.worker import oom_watch, process, slot_loop, supervisor
+from django_jobqueue.worker import oom_watch, process, slot_loop, starting
 
 
 class Hurry(AppConfig):
@@ -16,8 +16,8 @@ class Hurry(AppConfig):
     def ready(self) -> None:
         slot_loop.BLOCK = float(os.environ.get("TEST_BLOCK", slot_loop.BLOCK))
         process.EXIT_TIMEOUT = float(os.environ.get("TEST_EXIT_TIMEOUT", process.EXIT_TIMEOUT))
-        start_timeout = os.environ.get("TEST_START_TIMEOUT", supervisor.START_TIMEOUT)
-        supervisor.START_TIMEOUT = float(start_timeout)
+        start_timeout = os.environ.get("TEST_START_TIMEOUT", starting.START_TIMEOUT)
+        starting.START_TIMEOUT = float(start_timeout)
         if hang := os.environ.get("TEST_HANG"):
             _hang_once(Path(hang))
         if mark := os.environ.get("TEST_BREAK"):

@@ -5,6 +5,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Literal
 
+from django import forms
 from django.contrib.auth.models import User
 
 from django_jobqueue import task
@@ -45,3 +46,35 @@ def dismiss(user: int) -> None:
 @task
 def closed(name: str) -> None:
     """Run only by code."""
+
+
+class BookingForm(forms.Form):
+    """A form whose data are not the arguments."""
+
+    day = forms.DateField(label="Which day")
+    seats = forms.IntegerField(max_value=4)
+
+    def get_task_arguments(self) -> dict[str, Any]:
+        return {"day": self.cleaned_data["day"].isoformat(), "seats": self.cleaned_data["seats"]}
+
+
+class ParcelForm(forms.Form):
+    """A form whose data are the arguments."""
+
+    name = forms.CharField(max_length=5)
+    token = forms.CharField(required=False)
+
+
+@task(runnable=True, form="tests.project.run_tasks.BookingForm")
+def book(day: str, seats: int) -> None:
+    """Take what a form of its own makes of its data."""
+
+
+@task(runnable=True, form=ParcelForm)
+def send(name: str, token: str) -> None:
+    """Take the data of a form of its own."""
+
+
+@task(runnable=True, form="tests.project.run_tasks.nowhere")
+def lost(name: str) -> None:
+    """Have a form that is not there."""

@@ -36,7 +36,7 @@ def _violations(engine: Engine, remains: bool) -> Iterator[str]:
         actual = client.type(key).decode().upper()
         if actual != KINDS[kind].type:
             yield f"{key!r}: is a {actual}, not a {KINDS[kind].type}"
-        if kind not in ("minute", "hour", "cached", "starts") and client.ttl(key) != -1:
+        if kind not in ("minute", "hour", "cached", "starts", "stacks") and client.ttl(key) != -1:
             yield f"{key!r}: has a time to live"
     yield from _jobs(engine, names, remains)
     yield from _slots(engine, names)

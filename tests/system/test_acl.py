@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import Client
 from redis import Redis
 from redis.exceptions import NoPermissionError, ResponseError
@@ -20,11 +20,13 @@ from django_jobqueue.engine.handshake import adopt
 from django_jobqueue.engine.inspector import Inspector
 from django_jobqueue.engine.key_rotation import KeyRotation
 from django_jobqueue.engine.locate import caller_timeouts
+from django_jobqueue.engine.remote_control import Word
 from django_jobqueue.engine.scripts import standard
 from django_jobqueue.exceptions import QueueUnavailable
 from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.states import State
 from django_jobqueue.management.commands.jobqueue import Command
+from django_jobqueue.steering import workers
 from embedded.server import EmbeddedServer
 from tests.project import tasks
 from tests.support import acl, payloads
@@ -180,6 +182,7 @@ def edit_and_flow(user: Engine, make_job: Make) -> None:
     job_id = make_job(queue="edited")
     user.edits.edit(job_id, payloads.read(user, job_id), b"1.x.{}")
     assert user.edits.prioritize(job_id, 7) is None
+    assert user.edits.move(job_id, "moved") is None
     user.limits.set_limits({"a.b": "1w"})
     user.limits.admit()
     workflow, _ = started(user, [(0, 1), (1, 0)])
@@ -225,6 +228,9 @@ def test_everything_can_be_read(user: Engine, make_job: Make, slot: Slot) -> Non
     """All methods of the inspector, with jobs in several states."""
     job_id = make_job()
     user.leases.renew(slot.worker, {"pid": 1})
+    assert user.remote_control.tell(slot.worker, Word.STACKS)
+    user.leases.store_stacks(slot.worker, "{}")
+    assert user.remote_control.stacks(slot.worker) == {}
     finish(user, slot, claimed(user, slot), FAILED)
     queued = make_job(queue="mail")
     inspector = user.inspector
@@ -314,7 +320,9 @@ def test_without_a_right_nothing_starts(
 
 
 @pytest.mark.django_db
-def test_commands(user: Engine, make_job: Make, settings: Any) -> None:
+def test_commands(
+    user: Engine, make_job: Make, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each action of `manage.py jobqueue`, and the checks."""
     job_id = make_job()
     output = io.StringIO()
@@ -325,6 +333,9 @@ def test_commands(user: Engine, make_job: Make, settings: Any) -> None:
         "status": [],
         "queues": [],
         "workers": [],
+        "quiet": ["worker-1", "--yes"],
+        "stop": ["worker-1", "--yes"],
+        "stacks": ["worker-1"],
         "list": [],
         "show": [job_id],
         "explain": [job_id],
@@ -333,6 +344,8 @@ def test_commands(user: Engine, make_job: Make, settings: Any) -> None:
         "tasks": [],
         "schedules": [],
         "run": ["tests.project.tasks.noop"],
+        "move": [job_id, "--to", "mail"],
+        "run-now": ["--queue", "mail", "--all", "--yes"],
         "cancel": [job_id],
         "requeue": [job_id],
         "failures": [],
@@ -345,6 +358,10 @@ def test_commands(user: Engine, make_job: Make, settings: Any) -> None:
         if action.dest == "action"
     )
     assert set(actions or ()) == set(arguments)
+    user.leases.renew("worker-1", {"pid": 1})
+    monkeypatch.setattr(workers, "ANSWER_WITHIN", 0.0)
+    with pytest.raises(CommandError, match="has not answered"):
+        call_command("jobqueue", "stacks", *arguments.pop("stacks"), stdout=output)
     for action, more in arguments.items():
         call_command("jobqueue", action, *more, stdout=output)
     assert {message.id for message in check_servers()} <= {"jobqueue.W009"}  # in the test's URL

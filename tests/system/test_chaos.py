@@ -29,7 +29,7 @@ from tests.chaos.evidence import gather
 from tests.chaos.features import NARROW, Feature
 from tests.chaos.flows import PlannedFlow
 from tests.chaos.jobs import Kind, Planned, new_job
-from tests.chaos.load import CallOff, Receipts
+from tests.chaos.load import CallOff, Receipts, tell_nobody
 from tests.chaos.options import Options
 from tests.chaos.oracle import Oracle
 from tests.chaos.storm import Event
@@ -144,10 +144,10 @@ class Past:
             callbacks={one: replace(PLAIN, number=n, task=tasks.hear) for one, n in events},
             if_failed="stop",
         )
-        staged = backend_of("default").prepare_workflow(flow.build())
-        staging.store(self.engine, staged, "stop")
+        staged = backend_of("default").prepare_workflow(flow.build(), flow.if_failed)
+        staging.store_workflow(self.engine, staged, tell_nobody)
         names = ("first", "second", *staged.callbacks)
-        jobs = [one.job for one in (*staged.members, *staged.callbacks.values())]
+        jobs = [one.job for one in staged.jobs]
         self.receipts.jobs |= {job.id: p for job, p in zip(jobs, flow, strict=True)}
         for number in range(3 if fails else 4):
             self.start()

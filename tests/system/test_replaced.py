@@ -12,7 +12,7 @@ import pytest
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.states import State
-from django_jobqueue.worker import process, slot_loop, stop_signals, supervisor
+from django_jobqueue.worker import process, slot_loop, starting, stop_signals
 from tests.project import limited_tasks, tasks, untellable
 from tests.support import processes
 from tests.support.processes import AT_ONCE, PATIENCE, WorkerProcess, alive, children, lines, until
@@ -205,6 +205,6 @@ def test_nonsense_is_refused(worker_process: Start, engine: Engine, text: str) -
 
 def test_patience_is_longer_than_a_slow_machine_needs() -> None:
     """The defaults, which some tests shorten and others count on."""
-    assert (supervisor.START_TIMEOUT, process.EXIT_TIMEOUT) == (60.0, 30.0)
+    assert (starting.START_TIMEOUT, process.EXIT_TIMEOUT) == (60.0, 30.0)
     assert slot_loop.BLOCK > AT_ONCE
     assert signal.SIGUSR1 not in stop_signals.STOP_SIGNALS

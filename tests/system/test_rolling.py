@@ -95,7 +95,7 @@ def test_older_worker_recovers_a_newer_ones_job(
     held: Any = engine.client.redis.hget(slots, slot.name)
     engine.client.redis.hset(slots, slot.name, held + b" furtherword")
 
-    (found,) = engine.leases.renew(slot.worker, {"pid": 1})
+    (found,) = engine.leases.renew(slot.worker, {"pid": 1}).held
     assert (found.id, found.fence, found.lost) == (job_id, job.fence, False)
     moved = engine.leases.release_slot(slot, lost=True, reason="killed_9")
     assert moved == [job_id, "queued"]
@@ -117,7 +117,7 @@ def test_newer_worker_meets_older_records(
         client.hdel(keys("job", job_id), *OPTIONAL)
     client.hset(keys("meta"), "schema", "1.0")
     clock.move(20)
-    assert not engine.leases.renew(slot.worker, {"pid": 1})[0].lost
+    assert not engine.leases.renew(slot.worker, {"pid": 1}).held[0].lost
     clock.move(15)
 
     assert engine.queues.reap(**REAP).states == {lost: "queued"}

@@ -1,10 +1,13 @@
 """What `manage.py jobqueue` changes: jobs by id or all that match, queues, and runs of tasks."""
 
 import io
+import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -19,9 +22,10 @@ from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome, State
 from django_jobqueue.models import Schedule
+from django_jobqueue.steering import workers
 from tests.project.tasks import noop
 from tests.support.places import FAILED, Make, claimed, finish
-from tests.support.processes import PATIENCE, ROOT, WorkerProcess
+from tests.support.processes import PATIENCE, ROOT, WorkerProcess, until
 
 from .conftest import Told
 
@@ -91,6 +95,70 @@ def test_cancel_all_of_a_queue(engine: Engine, read: Read, make_job: Make, slot:
     found = read("cancel", "--queue", "mail", "--all", "--yes")
     assert (found["done"], found["told_to_end"]) == ([waits], [runs])
     assert states(engine, [runs, waits, other]) == [State.RUNNING, State.CANCELLED, State.QUEUED]
+
+
+def test_jobs_are_moved(
+    engine: Engine, told: Told, make_job: Make, slot: Slot, typed: Typed
+) -> None:
+    """By id, and all that match: without a state, those that wait."""
+    failed = fail(engine, make_job, slot)
+    first, second, third = make_job(), make_job(), make_job(due=timedelta(hours=1))
+    assert told("move", first, "--to", "mail") == "1 job moved.\n"
+    asked = typed("y")
+    assert told("move", "--queue", "default", "--all", "--to", "mail") == "2 jobs moved.\n"
+    assert asked == ["Move 2 jobs? [y/N] "]
+    jobs = engine.inspector.jobs([first, second, third, failed])
+    assert [job.queue for job in jobs] == ["mail", "mail", "mail", "default"]
+    with pytest.raises(CommandError, match="1 job was not moved: it is failed"):
+        told("move", failed, "--to", "mail")
+    with pytest.raises(CommandError, match="can't be named “my queue”"):
+        told("move", first, "--to", "my queue")
+
+
+def test_scheduled_jobs_are_run_now(engine: Engine, told: Told, make_job: Make) -> None:
+    waits, other = make_job(due=timedelta(hours=1)), make_job()
+    found = told("run-now", "--queue", "default", "--all", "--yes")
+    assert found == "1 job is run now.\n"
+    assert states(engine, [waits, other]) == [State.QUEUED] * 2
+
+
+@pytest.mark.parametrize("word", ["quiet", "stop"])
+def test_workers_are_told(engine: Engine, told: Told, typed: Typed, word: str) -> None:
+    engine.leases.renew("worker-1", {"pid": 1})
+    asked = typed("y")
+    assert told(word, "worker-1") == "worker-1: told\n"
+    assert len(asked) == 1
+    assert engine.leases.renew("worker-1", {"pid": 1}).told == {word}
+    with pytest.raises(CommandError, match="No such worker: worker-9"):
+        told(word, "worker-1", "worker-9", "--yes")
+    typed("n")
+    with pytest.raises(CommandError, match="Nothing was changed"):
+        told(word, "worker-1")
+
+
+def test_stacks_are_shown(engine: Engine, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.leases.renew("worker-1", {"pid": 1})
+    stacks = {"0.0": "File a, line 1 in b\nFile \x1b, line 2 in c", "0.1": None}
+
+    def answer() -> None:
+        until(lambda: "stacks" in engine.leases.renew("worker-1", {"pid": 1}).told)
+        engine.leases.store_stacks("worker-1", json.dumps(stacks))
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    shown = told("stacks", "worker-1")
+    thread.join()
+    assert shown.splitlines() == [
+        "0.0",
+        "    File a, line 1 in b",
+        "    File \\x1b, line 2 in c",
+        "0.1",
+        "    It has not answered.",
+    ]
+    monkeypatch.setattr(workers, "ANSWER_WITHIN", 0.0)
+    for worker in ("worker-1", "worker-9"):
+        with pytest.raises(CommandError, match="The worker has not answered"):
+            told("stacks", worker)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from django_jobqueue.jobs.redaction import HIDDEN
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome
 from tests.support import payloads
+from tests.support.flows import FAN, started
 from tests.support.places import DONE, FAILED, Make, claimed, finish
 
 from .conftest import Told
@@ -206,3 +207,19 @@ def test_tasks(engine: Engine, told: Told, read: Read, make_job: Make, slot: Slo
     assert 0 <= found[task]["run_p50"] <= found[task]["run_p95"] < 60
     assert found["tests.project.tasks.add"]["run_p50"] is None
     assert told("tasks").splitlines()[-1] == "Runs and times are of the 3 jobs that ended last."
+
+
+def test_show_draws_the_workflow(engine: Engine, told: Told, read: Read) -> None:
+    """The job itself is marked."""
+    _, jobs = started(engine, FAN)
+    lines = told("show", jobs[1].id).splitlines()
+    at = lines.index("running: 0 of 4 jobs have ended, 0 without success.")
+    assert lines[at + 1 :] == [
+        f"      a.m1  queued  {jobs[0].id}",
+        f"*     a.m2  queued  {jobs[1].id}",
+        f"      a.m3  queued  {jobs[2].id}",
+        f"  a.m4  waiting  {jobs[3].id}",
+    ]
+    found = read("show", jobs[1].id)["workflow"]
+    assert (found["state"], found["members"], found["own"]) == ("running", 4, 2)
+    assert [line["id"] for line in found["children"]] == [jobs[3].id]

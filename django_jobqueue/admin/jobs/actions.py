@@ -9,37 +9,31 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected as confirm_deletion
-from django.contrib.admin.models import CHANGE, DELETION
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_jobqueue.admin.jobs import export, matching, priority
+from django_jobqueue.admin.jobs import asking, export, matching
+from django_jobqueue.admin.jobs.forms import JobFormsMixin
 from django_jobqueue.admin.jobs.rows import JobRows
 from django_jobqueue.admin.links import list_url, page_link, page_url
-from django_jobqueue.admin.live import LiveModelAdmin
-from django_jobqueue.admin.run.edit import edit_view, first_line, may_edit
-from django_jobqueue.admin.run.view import run_url, runnable
 from django_jobqueue.admin.viewer import Viewer
 from django_jobqueue.exceptions import JobNotFound
 from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.states import State
 from django_jobqueue.models import Job
-from django_jobqueue.steering import audit
 from django_jobqueue.steering.job_action import (
     CANCEL,
     DELETE,
     REQUEUE,
     RUN_NOW,
     ActionRefused,
-    ActionReport,
     JobAction,
     apply,
-    prioritize,
 )
 
 INLINE = 1_000  # jobs that are selected one by one, at most
@@ -50,7 +44,7 @@ BUTTONS = (
 )
 
 
-class JobActionsMixin(LiveModelAdmin[Job]):
+class JobActionsMixin(JobFormsMixin):
     """Requeue, cancel and delete jobs."""
 
     actions = (
@@ -58,6 +52,7 @@ class JobActionsMixin(LiveModelAdmin[Job]):
         "run_now_selected",
         "cancel_selected",
         "prioritize_selected",
+        "move_selected",
         "delete_selected",
         "export_csv",
         "export_json",
@@ -68,9 +63,6 @@ class JobActionsMixin(LiveModelAdmin[Job]):
 
     def has_cancel_job_permission(self, request: HttpRequest) -> bool:
         return Viewer(request.user).may("cancel_job")
-
-    def has_edit_job_permission(self, request: HttpRequest) -> bool:
-        return Viewer(request.user).may("edit_job")
 
     def has_delete_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
         """Return whether the user may delete; a running job can't be deleted."""
@@ -104,10 +96,22 @@ class JobActionsMixin(LiveModelAdmin[Job]):
         description=gettext_lazy("Change the priority of selected %(verbose_name_plural)s"),
     )
     def prioritize_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
-        form = priority.form_of(request)
+        return self._ask_and_apply(request, asking.PriorityForm, queryset)
+
+    @admin.action(
+        permissions=["edit_job"],
+        description=gettext_lazy("Move selected %(verbose_name_plural)s to another queue"),
+    )
+    def move_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        return self._ask_and_apply(request, asking.MoveForm, queryset)
+
+    def _ask_and_apply(
+        self, request: HttpRequest, kind: type[asking.AskingForm], queryset: Any
+    ) -> HttpResponse | None:
+        form = kind(request.POST, alias=queryset.alias)
         if not form.is_valid():
-            return priority.ask(self, request, form, queryset.named())
-        return self._apply_to_rows(request, prioritize(form.cleaned_data["priority"]), queryset)
+            return asking.ask(self, request, form, queryset.named())
+        return self._apply_to_rows(request, form.action(), queryset)
 
     @admin.action(
         permissions=["delete"],
@@ -172,19 +176,11 @@ class JobActionsMixin(LiveModelAdmin[Job]):
         apply(DELETE, queryset)
 
     def get_urls(self) -> list[URLPattern]:
-        edit = path(
-            "<path:object_id>/edit/",
-            self.admin_site.admin_view(self.edit_view),
-            name=f"{self.opts.app_label}_{self.opts.model_name}_edit",
-        )
-        return [edit, *map(self._url, (REQUEUE, RUN_NOW, CANCEL)), *super().get_urls()]
-
-    def _url(self, action: JobAction) -> URLPattern:
-        return path(
-            f"<path:object_id>/{action.name}/",
-            self.admin_site.admin_view(partial(self.action_view, action)),
-            name=f"{self.opts.app_label}_{self.opts.model_name}_{action.name}",
-        )
+        own = [
+            self.url_of(action.name, partial(self.action_view, action))
+            for action in (REQUEUE, RUN_NOW, CANCEL)
+        ]
+        return [*own, *super().get_urls()]
 
     def action_view(self, action: JobAction, request: HttpRequest, object_id: str) -> HttpResponse:
         """Apply an action to one job, by POST only, and redirect to its page."""
@@ -199,7 +195,6 @@ class JobActionsMixin(LiveModelAdmin[Job]):
     ) -> HttpResponse:
         """Add the buttons that the user's permissions and the job's state allow."""
         row = context["original"]
-        context["links"] = self._links(request, row)
         context["buttons"] = [
             {"text": text, "url": page_url(self.admin_site, Job, row.pk, action.name)}
             for action, text in BUTTONS
@@ -208,39 +203,6 @@ class JobActionsMixin(LiveModelAdmin[Job]):
             if not (action is REQUEUE and row.snapshot.state is State.SCHEDULED)  # it is run now
         ]
         return super().render_change_form(request, context, *args, **kwargs)
-
-    def _links(self, request: HttpRequest, row: Job) -> list[dict[str, Any]]:
-        """Return the links to the forms with the job's arguments."""
-        viewer, links = Viewer(request.user), []
-        if may_edit(viewer, row.snapshot):
-            text = _("Edit and requeue") if row.snapshot.state.is_final else _("Edit")
-            links.append({"text": text, "url": page_url(self.admin_site, Job, row.pk, "edit")})
-        if viewer.may("view_payload") and row.task in runnable(request.user):
-            url = run_url(self.admin_site, row.task, row.id)
-            links.append({"text": _("Run as new"), "url": url})
-        return links
-
-    def edit_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show the form of one job's arguments; the job's page says why there is none."""
-        job_id = unquote(object_id)
-        if not Viewer(request.user).may("edit_job"):
-            raise PermissionDenied
-        mine = self.for_request(request)
-        try:
-            row = mine.get_object(request, job_id)
-            return self.or_to_list(request, edit_view, self, row)
-        except (ValueError, TypeError, RecursionError) as error:
-            self.message_user(request, str(error), messages.ERROR)
-            return HttpResponseRedirect(page_url(self.admin_site, Job, job_id))
-
-    def history_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Show the history; what arguments were before takes the permission to see them."""
-        response = super().history_view(request, *args, **kwargs)
-        context = getattr(response, "context_data", None) or {}
-        if "action_list" in context and not Viewer(request.user).may("view_payload"):
-            for entry in context["action_list"]:
-                vars(entry).update(change_message=first_line(entry.change_message))
-        return response
 
     def _may(self, action: JobAction, request: HttpRequest) -> bool:
         if action in (REQUEUE, RUN_NOW):
@@ -251,7 +213,7 @@ class JobActionsMixin(LiveModelAdmin[Job]):
         row = self.get_object(request, job_id)
         if row is None:
             raise JobNotFound(_("There is no job %(id)s any more.") % {"id": job_id})
-        self._report(request, apply(action, [row]))
+        self.report(request, apply(action, [row]))
         filters = f"?{request.GET.urlencode()}" if request.GET else ""  # of the list before
         return HttpResponseRedirect(page_url(self.admin_site, Job, job_id) + filters)
 
@@ -268,7 +230,7 @@ class JobActionsMixin(LiveModelAdmin[Job]):
         found = list(chosen)
         if not chosen.source.faults:  # otherwise the list shows the fault
             missing = 0 if chosen.ids is None else len(chosen.ids) - len(found)
-            self._report(request, apply(action, found, missing))
+            self.report(request, apply(action, found, missing))
         return None
 
     def _at_most(self, request: HttpRequest, rows: JobRows, limit: int) -> JobRows | None:
@@ -283,17 +245,3 @@ class JobActionsMixin(LiveModelAdmin[Job]):
         values = {"count": count, "limit": limit}
         self.message_user(request, text % values, messages.ERROR)
         return None
-
-    def _report(self, request: HttpRequest, report: ActionReport) -> None:
-        """Log the changes, and show the user what was done and what was refused."""
-        flag, user = (DELETION if report.action is DELETE else CHANGE), request.user.pk
-        successes = report.successes()
-        summary = " ".join(successes)
-        audit.note(user, report.done, str(report.action.log), flag, summary)
-        audit.note(user, report.told_to_end, _("Told to end."), flag, summary)
-        for sentence in successes:
-            self.message_user(request, sentence, messages.SUCCESS)
-        for sentence in report.refusals():
-            self.message_user(request, sentence, messages.WARNING)
-        if report.fault:
-            self.message_user(request, report.fault, messages.ERROR)

@@ -17,6 +17,7 @@ from django_jobqueue.admin.jobs import filters
 from django_jobqueue.admin.jobs.actions import JobActionsMixin
 from django_jobqueue.admin.jobs.page import JobPageMixin
 from django_jobqueue.admin.jobs.rows import JobRows
+from django_jobqueue.admin.jobs.workflow import JobWorkflowMixin
 from django_jobqueue.admin.live import LiveModelAdmin
 from django_jobqueue.admin.run.view import run_view, runnable
 from django_jobqueue.admin.tasks import tasks_view
@@ -36,7 +37,7 @@ def depth_of(viewer: Viewer) -> Depth:
     return Depth.SECRETS if viewer.may("view_sensitive") else Depth.TEXTS
 
 
-class JobAdmin(JobPageMixin, JobActionsMixin, LiveModelAdmin[Job]):
+class JobAdmin(JobPageMixin, JobWorkflowMixin, JobActionsMixin, LiveModelAdmin[Job]):
     """Show the list of jobs; the mixins add the page and the actions."""
 
     rows = JobRows

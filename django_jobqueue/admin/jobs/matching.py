@@ -23,6 +23,7 @@ from django_jobqueue.steering import audit, bulk
 from django_jobqueue.steering.job_action import (
     CANCEL,
     DELETE,
+    MOVE,
     PRIORITIZE,
     REQUEUE,
     RUN_NOW,
@@ -42,11 +43,12 @@ QUESTIONS: dict[str, Promise] = {
     CANCEL.name: gettext_lazy("Cancel all jobs that match?"),
     DELETE.name: gettext_lazy("Delete all jobs that match?"),
     PRIORITIZE: gettext_lazy("Change the priority of all jobs that match?"),
+    MOVE: gettext_lazy("Move all jobs that match to another queue?"),
 }
 
 
 def question(action: JobAction) -> str:
-    return str(QUESTIONS[action.name.partition(":")[0]])
+    return str(QUESTIONS[action.kind])
 
 
 def is_many(rows: JobRows) -> bool:

@@ -97,8 +97,8 @@ class CallForm(forms.Form):
         return data
 
 
-class RunForm(CallForm):
-    """The form of a new job."""
+class OptionsForm(forms.Form):
+    """Queue, priority and time of a new job."""
 
     option_queue = forms.CharField(
         label=gettext_lazy("Queue"),
@@ -132,3 +132,7 @@ class RunForm(CallForm):
             "run_after": data["option_time"],
         }
         return {name: value for name, value in found.items() if value is not None}
+
+
+class RunForm(OptionsForm, CallForm):
+    """The form of a new job."""

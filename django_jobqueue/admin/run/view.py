@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django_jobqueue.admin.links import page_url
 from django_jobqueue.admin.run.form import RunForm
 from django_jobqueue.admin.run.former import Former
+from django_jobqueue.admin.run.own import OwnForm
 from django_jobqueue.admin.source import aliases
 from django_jobqueue.admin.viewer import Viewer
 from django_jobqueue.compat import InvalidTask
@@ -68,15 +69,17 @@ def run_view(request: HttpRequest, model_admin: Any) -> HttpResponse:
         raise PermissionDenied
     task = tasks[path]
     former = Former.find(task, request.GET.get("from", ""), viewer)
-    data = [request.POST] if request.method == "POST" else []
-    redactor = redactor_of(get_engine(task.backend), path)
-    form = RunForm(task, site, redactor, *data, old=former.old, hidden=former.hidden)
+    title = _("Run %(task)s") % {"task": one_line(path)}
+    try:
+        form = _form(request, task, site, former)
+    except ImproperlyConfigured as error:
+        context = {"title": title, "faults": [str(error)]}
+        return show_page(request, model_admin, "run_choose", **context)
     if form.is_bound and form.is_valid() and (result := _enqueue(task, form)):
         text = _("Run from the admin.")
         audit.write(request.user.pk, result.id, f"{path} {result.id}", text, ADDITION)
         messages.success(request, _("The job is enqueued."))
         return HttpResponseRedirect(page_url(site, Job, result.id))
-    title = _("Run %(task)s") % {"task": one_line(path)}
     media = model_admin.media + form.media
     button = _("Run")
     return show_page(
@@ -84,10 +87,19 @@ def run_view(request: HttpRequest, model_admin: Any) -> HttpResponse:
     )
 
 
-def _enqueue(task: Any, form: RunForm) -> Any:
+def _form(request: HttpRequest, task: Any, site: AdminSite, former: Former) -> RunForm | OwnForm:
+    """Return the form of a call. Raises: ImproperlyConfigured."""
+    data = [request.POST] if request.method == "POST" else []
+    if getattr(task, "form", None) is not None:
+        return OwnForm(task, former, *data)
+    redactor = redactor_of(get_engine(task.backend), task.module_path)
+    return RunForm(task, site, redactor, *data, old=former.old, hidden=former.hidden)
+
+
+def _enqueue(task: Any, form: RunForm | OwnForm) -> Any:
     """Return the result of a new job; None, and an error in the form, if it was refused."""
-    args, kwargs = form.call()
     try:
+        args, kwargs = form.call()
         return task.using(**form.options()).enqueue(*args, **kwargs)
     except UNFIT as error:
         form.add_error(None, str(error))

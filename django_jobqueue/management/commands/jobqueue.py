@@ -21,6 +21,7 @@ from django_jobqueue.management.terminal import (
     queues,
     running,
     tasks,
+    workers,
 )
 from django_jobqueue.management.terminal.printing import Terminal
 
@@ -39,12 +40,17 @@ ACTIONS = {
     "status": Action(looking.status, "what is wrong, and figures", looking.add_status),
     "queues": Action(looking.queues, "queues, with the jobs of each state", looking.add_queues),
     "workers": Action(looking.workers, "workers, and how busy they are"),
+    "quiet": Action(workers.quiet, "let workers claim no more jobs", workers.add_workers),
+    "stop": Action(workers.stop, "stop workers, as SIGTERM does", workers.add_workers),
+    "stacks": Action(workers.stacks, "where the slots of a worker are", workers.add_worker),
     "list": Action(jobs.list_jobs, "jobs that match the filters", jobs.add_list),
     "show": Action(jobs.show, "all of one job", jobs.add_show),
     "explain": Action(jobs.explain, "why a job is not running", jobs.add_explain),
     "requeue": Action(
         changing.requeue, "run final jobs again, or scheduled ones now", changing.add_choice
     ),
+    "run-now": Action(changing.run_now, "run scheduled jobs now", changing.add_choice),
+    "move": Action(changing.move, "put jobs that wait into another queue", changing.add_move),
     "cancel": Action(
         changing.cancel, "cancel jobs; running ones are told to end", changing.add_choice
     ),
@@ -63,7 +69,7 @@ ACTIONS = {
     ),
     "reconcile": Action(keys.reconcile, "bring Redis and the ledger of durable jobs together"),
 }
-ASKING = {"requeue", "cancel", "delete", "adopt"}
+ASKING = {"quiet", "stop", "requeue", "run-now", "move", "cancel", "delete", "adopt"}
 PLAIN = {"adopt", "re-sign", "reconcile"}  # these print no JSON
 
 

@@ -1,4 +1,4 @@
-"""requeue, cancel and delete: jobs by their ids, or all that match."""
+"""requeue, cancel, delete, move and the like: jobs by their ids, or all that match."""
 
 import time
 from argparse import ArgumentParser
@@ -25,11 +25,15 @@ from django_jobqueue.models import Job
 from django_jobqueue.steering.job_action import (
     CANCEL,
     DELETE,
+    MOVE,
     REQUEUE,
+    RUN_NOW,
     ActionReport,
     JobAction,
     apply,
+    wrong_queue,
 )
+from django_jobqueue.steering.job_action import move as move_to
 from django_jobqueue.steering.matching import matching
 
 TELL_EVERY = 5.0  # seconds between lines about the progress
@@ -37,6 +41,8 @@ TELL_EVERY = 5.0  # seconds between lines about the progress
 MEANT = {
     REQUEUE.name: (State.FAILED,),
     CANCEL.name: (State.QUEUED, State.SCHEDULED, State.WAITING, State.RUNNING),
+    RUN_NOW.name: (State.SCHEDULED,),
+    MOVE: (State.QUEUED, State.SCHEDULED, State.WAITING),
 }
 
 
@@ -75,6 +81,21 @@ def delete(terminal: Terminal, options: dict[str, Any]) -> None:
     _change(terminal, DELETE, options)
 
 
+def run_now(terminal: Terminal, options: dict[str, Any]) -> None:
+    _change(terminal, RUN_NOW, options)
+
+
+def add_move(parser: ArgumentParser) -> None:
+    add_choice(parser)
+    parser.add_argument("--to", required=True, metavar="QUEUE", help="name of the other queue")
+
+
+def move(terminal: Terminal, options: dict[str, Any]) -> None:
+    if wrong := wrong_queue(terminal.engine.alias, options["to"]):
+        raise CommandError(wrong)
+    _change(terminal, move_to(options["to"]), options)
+
+
 def _change(terminal: Terminal, action: JobAction, options: dict[str, Any]) -> None:
     check_choice(options)
     jobs = _chosen(terminal, action, options)
@@ -88,8 +109,10 @@ def _question(action: JobAction, many: int) -> str:
         REQUEUE.name: ngettext("Requeue %(count)s job?", "Requeue %(count)s jobs?", many),
         CANCEL.name: ngettext("Cancel %(count)s job?", "Cancel %(count)s jobs?", many),
         DELETE.name: ngettext("Delete %(count)s job?", "Delete %(count)s jobs?", many),
+        RUN_NOW.name: ngettext("Run %(count)s job now?", "Run %(count)s jobs now?", many),
+        MOVE: ngettext("Move %(count)s job?", "Move %(count)s jobs?", many),
     }
-    return texts[action.name] % {"count": phrases.count(many)}
+    return texts[action.kind] % {"count": phrases.count(many)}
 
 
 def _chosen(terminal: Terminal, action: JobAction, options: dict[str, Any]) -> Sequence[Snapshot]:
@@ -97,9 +120,9 @@ def _chosen(terminal: Terminal, action: JobAction, options: dict[str, Any]) -> S
     if options["ids"]:
         known = {job.id: job for job in terminal.engine.inspector.jobs(options["ids"])}
         return [known.get(one) or Snapshot(one, "") for one in dict.fromkeys(options["ids"])]
-    if not options["state"] and action.name not in MEANT:
+    if not options["state"] and action.kind not in MEANT:
         raise CommandError(_("Say the --state of the jobs to delete."))
-    states = options["state"] or MEANT[action.name]
+    states = options["state"] or MEANT[action.kind]
     return list(matching(terminal.engine, selection(options, states=tuple(states))))
 
 

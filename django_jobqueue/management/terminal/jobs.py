@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_jobqueue.diagnosis.explanation import explain as sentences_about
+from django_jobqueue.diagnosis.workflow_tree import read_tree
 from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import BadSignature, TaskUnknown
 from django_jobqueue.jobs import phrases
@@ -20,6 +21,7 @@ from django_jobqueue.jobs.states import State
 from django_jobqueue.management.terminal import printing
 from django_jobqueue.management.terminal.choosing import add_filters, selection
 from django_jobqueue.management.terminal.printing import Column, Terminal, instant, now_ms
+from django_jobqueue.management.terminal.workflow import described, drawing
 from django_jobqueue.paths import find
 from django_jobqueue.steering.matching import matching
 
@@ -85,6 +87,7 @@ def show(terminal: Terminal, options: dict[str, Any]) -> None:
         terminal.show_json(found)
         return
     runs, log = found.pop("runs"), found.pop("log")
+    workflow = found.pop("workflow")
     width = max(map(len, found))
     for name, value in found.items():
         if value not in (None, "", [], {}):
@@ -98,6 +101,10 @@ def show(terminal: Terminal, options: dict[str, Any]) -> None:
         terminal.tell()
     for line in log:
         terminal.tell(f"{line['at']}  {line['text']}")
+    if workflow:
+        terminal.tell()
+        for text in drawing(workflow):
+            terminal.tell(text)
 
 
 def _whole(engine: Engine, job: Job, *, secrets: bool) -> dict[str, Any]:
@@ -120,6 +127,7 @@ def _whole(engine: Engine, job: Job, *, secrets: bool) -> dict[str, Any]:
         "result": value,
         "explanation": sentences_about(engine, job.id),
         "runs": [_run(run) for run in job.runs],
+        "workflow": described(read_tree(engine, job)),
         "log": [{"at": instant(at), "text": said} for at, said in job.log],
     }
 

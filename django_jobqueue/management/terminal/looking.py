@@ -34,15 +34,24 @@ QUEUES = [
 ]
 HEALTH = {
     "live": gettext_lazy("live"),
+    "quiet": gettext_lazy("quiet"),
     "stopping": gettext_lazy("stopping"),
     "gone": gettext_lazy("gone"),
 }
+
+
+def _mebibytes(size: int | None) -> str:
+    return _("%(size)s MiB") % {"size": phrases.count(size // MEBIBYTE)} if size else ""
+
+
 WORKERS = [
     Column("worker", gettext_lazy("worker"), printing.word),
     Column("state", gettext_lazy("state"), lambda value: str(HEALTH.get(value, value))),
     Column("queues", gettext_lazy("queues"), lambda value: printing.words(value or [_("all")])),
     Column("busy", gettext_lazy("busy slots"), printing.number),
     Column("slots", gettext_lazy("slots"), printing.number),
+    Column("memory", gettext_lazy("memory"), _mebibytes),
+    Column("jobs", gettext_lazy("jobs run"), printing.number),
     Column("seen", gettext_lazy("last seen"), printing.since),
     Column("started", gettext_lazy("started"), printing.since),
     Column("version", gettext_lazy("version"), printing.word),
@@ -170,13 +179,16 @@ def _worker(stats: WorkerStats, now: int, lease_ms: int) -> dict[str, Any]:
     if stats.is_unseen(now, lease_ms):
         state = "gone"
     else:
-        state = stats.fault or ("stopping" if stats.stopping else "live")
+        mood = "stopping" if stats.stopping else "quiet" if stats.quiet else "live"
+        state = stats.fault or mood
     return {
         "worker": stats.id,
         "state": state,
         "queues": stats.served,
         "busy": len(stats.running),
         "slots": stats.slots,
+        "memory": stats.memory or None,
+        "jobs": stats.jobs,
         "seen": instant(stats.seen_at),
         "started": instant(stats.started_at),
         "version": stats.version,

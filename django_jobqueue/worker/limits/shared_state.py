@@ -7,6 +7,7 @@ Next: worker/limits/enforcer.py.
 
 import ctypes
 import math
+import threading
 import time
 from collections.abc import Sequence
 from enum import IntEnum
@@ -44,6 +45,8 @@ class SlotState(ctypes.Structure):
         ("drained", ctypes.c_bool),  # it ended because nothing was left to do
         ("interrupt_reason", ctypes.c_int),  # why `interrupt_run` is asked to end
         ("interrupt_run", ctypes.c_uint64),
+        ("thread", ctypes.c_uint64),  # in which the slot runs; 0: it has not begun, or has ended
+        ("jobs", ctypes.c_uint64),  # that the slot has run, in all its processes
     )
 
     # Called by the supervisor
@@ -68,6 +71,10 @@ class SlotState(ctypes.Structure):
         return Limits(*(getattr(self, name) for name in Limits._fields))
 
     # Called by the slot
+
+    def mark_thread(self) -> None:
+        """Store that the slot runs in this thread."""
+        self.thread = threading.get_ident()
 
     def mark_ready(self) -> None:
         """Mark that the process has started."""
@@ -100,6 +107,7 @@ class SlotState(ctypes.Structure):
     def mark_leaving(self, must_exit_by: float) -> None:
         """Mark that no run is under way, and set the time limit of the process."""
         self.run = 0
+        self.thread = 0
         self.last_reply_at = math.inf
         self.is_refused = False
         self.must_exit_by = must_exit_by
@@ -116,6 +124,11 @@ class SharedState:
     def slot(self, name: str) -> SlotState:
         found: SlotState = self._states[self._numbers[name]]
         return found
+
+    @property
+    def jobs(self) -> int:
+        """Return how many jobs all slots have run."""
+        return sum(state.jobs for state in self._states)
 
     def runs(self) -> dict[str, int]:
         """Return the run id of each slot; 0: none."""

@@ -15,6 +15,7 @@ from django_jobqueue.engine.handshake import adopt as adopt_keys
 from django_jobqueue.engine.key_rotation import KeyRotation
 from django_jobqueue.engine.keys import SCHEMA
 from django_jobqueue.engine.locate import caller_timeouts, worker_timeouts
+from django_jobqueue.engine.remote_control import Word
 from django_jobqueue.engine.scripts import standard
 from django_jobqueue.engine.tags import Cancelled
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
@@ -136,10 +137,16 @@ def renew(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     job_id = make_job()
     claimed(engine, Slot("worker-1", "0.0"))
 
-    def check(held: list[Any]) -> bool:
-        return [(one.id, one.lost) for one in held] == [(job_id, False)]
+    def check(reply: Any) -> bool:
+        return [(one.id, one.lost) for one in reply.held] == [(job_id, False)]
 
     return lambda far: far.leases.renew("worker-1", {"pid": 1}), check
+
+
+@case("tell_worker")
+def tell_worker(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    engine.leases.renew("worker-1", {"pid": 1})
+    return lambda far: far.remote_control.tell("worker-1", Word.STACKS), True.__eq__
 
 
 @case("release_slot")
@@ -419,6 +426,12 @@ def edit(engine: Engine, make_job: Make) -> tuple[Call, Check]:
 def prioritize(engine: Engine, make_job: Make) -> tuple[Call, Check]:
     job_id = make_job()
     return lambda far: far.edits.prioritize(job_id, 7), lambda state: state is None
+
+
+@case("move")
+def move(engine: Engine, make_job: Make) -> tuple[Call, Check]:
+    job_id = make_job()
+    return lambda far: far.edits.move(job_id, "b"), lambda state: state is None
 
 
 @case("set_limits")

@@ -28,6 +28,7 @@ for _, id in ipairs(silent) do
 end
 for _, id in ipairs(gone) do
   call('ZREM', workers, id)
-  call('UNLINK', key('worker', id), key('slots', id), key('renew_now', id))
+  call('UNLINK', key('worker', id), key('slots', id), key('renew_now', id),
+    key('stacks', id))
 end
 return #gone

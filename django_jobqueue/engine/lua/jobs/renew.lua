@@ -5,7 +5,8 @@
 --   worker   id of the worker
 --   lease    ms
 --   info...  fields and values of the worker's record, in pairs: host, pid, queues and so on
--- Returns: per busy slot: slot, job id, fence, and held, lost or cancel (held, but to be ended)
+-- Returns: per busy slot: slot, job id, fence, and held, lost or cancel (held, but to be ended); per
+--     word that the worker is told (see tell_worker): '', '', the word, told
 -- Atomic: a run that was reaped in between could get its lease back
 
 local wrong = bad_number('lease', lease) or bad_word('worker', worker)
@@ -28,4 +29,11 @@ for at = 1, #slots, 2 do
     for _, word in ipairs({slot, id, fence, what}) do answer[#answer + 1] = word end
   end
 end
+local told, stacks = hash_fields(key('worker', worker), 'told', 'stacks')
+for _, word in ipairs({told or '', stacks and 'stacks' or ''}) do
+  if word ~= '' then
+    for _, each in ipairs({'', '', word, 'told'}) do answer[#answer + 1] = each end
+  end
+end
+if stacks then call('HDEL', key('worker', worker), 'stacks') end
 return answer

@@ -53,7 +53,7 @@ local function take(queue, room, worker, slot, nonce, lease, t)
     if not second then call('ZREM', PREFIX .. 'work', queue) end
     local job, flat = {}, call_or_false('HGETALL', key('job', id)) or {}
     for at = 1, #flat, 2 do job[flat[at]] = flat[at + 1] end
-    if job.state ~= 'queued' then
+    if job.state ~= 'queued' or job.queue ~= queue then
       correct_index(id, 'queued', queue, t)
     elseif not (job.expires and end_if_expired(id, queue, job, t))
       and not (job.limits and lacks_place(id, queue, score, job, t)) then

@@ -30,14 +30,19 @@ local function bad_word(...)
   end
 end
 
+-- Returns the error about a name that no queue can have.
+local function bad_queue(queue)
+  if string.find(queue or '', '^[%w_.-]+$') and #queue <= 64 then return nil end
+  return bad_argument('queue', queue, '1 to 64 of the characters A-Z a-z 0-9 _ . -')
+end
+
 -- Returns the error about a job of which a word is wrong.
 local function bad_word_of_job(id, queue, task, priority, due, more)
   if #id ~= 36 or string.find(id, '[^%x-]') then
     return bad_argument('id', id, 'a UUID of 36 characters')
   end
-  if not string.find(queue or '', '^[%w_.-]+$') or #queue > 64 then
-    return bad_argument('queue', queue, '1 to 64 of the characters A-Z a-z 0-9 _ . -')
-  end
+  local wrong = bad_queue(queue)
+  if wrong then return wrong end
   if not string.find(priority or '', '^%-?%d+$') or math.abs(priority) > MAX_PRIORITY then
     return bad_argument('priority', priority, 'a whole number from -100 to 100')
   end

@@ -34,8 +34,8 @@ local function promote_due(queue, t, limit)
   local index = key('scheduled', queue)
   local ids = call('ZRANGEBYSCORE', index, '-inf', t, 'LIMIT', 0, limit)
   for _, id in ipairs(ids) do
-    local state, priority = fields_of(id, 'state', 'priority')
-    if state == 'scheduled' then
+    local state, priority, own_queue = fields_of(id, 'state', 'priority', 'queue')
+    if state == 'scheduled' and own_queue == queue then
       to_queued(id, queue, t, next_score(priority))
       call('ZREM', index, id)
     else
