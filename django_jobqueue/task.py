@@ -78,6 +78,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
     runnable: bool | str = False  # from the admin; a text is the permission that this takes
     concurrency: limits.Limits = ()  # how many jobs with the same key may run at once
     rate: rates.Rate | None = None  # how many of them may start in a time
+    fair_by: str = ""  # template of the key whose jobs take turns with those of other keys
 
     def __post_init__(self) -> None:
         for name in ("retry_for", "no_retry_for"):
@@ -85,7 +86,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
         object.__setattr__(self, "tags", task_options.tags(self))
         object.__setattr__(self, "sensitive", task_options.argument_names(self.sensitive))
         object.__setattr__(self, "concurrency", limits.checked(self, self.concurrency))
-        limits.checked_rate(self, self.rate)
+        limits.check_keys(self)
         if isinstance(self.backoff, list):
             object.__setattr__(self, "backoff", tuple(self.backoff))
         task_options.validate(self)
@@ -125,6 +126,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
         unique: Unique | None = UNSET,
         concurrency: limits.Limits | None = None,
         rate: rates.Rate | None = None,
+        fair_by: str | None = None,
         **unknown: Never,
     ) -> Self:
         """Return the task with other defaults; `metadata` and `tags` are added to the task's own.
@@ -147,6 +149,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
             "expires": expires,
             "concurrency": concurrency,
             "rate": rate,
+            "fair_by": fair_by,
         }
         task_options.check_names("using", unknown, [*changes, "unique"])
         given = {name: v for name, v in changes.items() if v is not None}

@@ -61,6 +61,7 @@ class TaskOptions(TypedDict, total=False):
     runnable: bool | str
     concurrency: Limits
     rate: Rate | None
+    fair_by: str
 
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ _NAME = re.compile(r"^--   (\w+)(\.\.\.)?(?: |$)", re.MULTILINE)
 # Files of shared functions, in this order; see `_source` for the rare ones.
 SHARED = (
     "now", "prelude",
-    "rare/arguments", "rare/moving", "rare/noting", "rare/rates", "rare/parking", "rare/tagging",
-    "rare/unique",
+    "rare/arguments", "rare/numbering", "rare/moving", "rare/noting", "rare/rates", "rare/parking",
+    "rare/tagging", "rare/unique",
     "rare/ending", "rare/correcting", "rare/recovering", "rare/completing", "rare/duplicates",
     "rare/expiring", "rare/limits",
     "rare/finishing", "rare/workflows", "rare/notes",

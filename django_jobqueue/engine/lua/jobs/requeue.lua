@@ -23,8 +23,8 @@ end
 
 local wrong = bad_word('nonce', nonce) or round ~= '' and bad_number('round', round)
 if wrong then return wrong end
-local state, queue, task, priority, requeued, known, unique, limits, flow = fields_of(id, 'state',
-  'queue', 'task', 'priority', 'requeued', 'round', 'unique', 'limits', 'flow')
+local state, queue, task, priority, requeued, known, unique, limits, flow, fair = fields_of(id,
+  'state', 'queue', 'task', 'priority', 'requeued', 'round', 'unique', 'limits', 'flow', 'fair')
 if not state then return {} end
 local is_repeated = requeued == nonce or round ~= '' and round == known
 if is_repeated and state == 'queued' then leave_other_indexes(id, queue, state, task) end
@@ -44,7 +44,7 @@ write_first_run(id, state)
 if unique and is_final(state) then take_lock(id, unique, t) end
 if limits and is_final(state) then note_older(id, limits) end
 if flow then note_again(id, flow, t) end
-to_queued(id, queue, t, next_score(priority), 'requeued', nonce,
+to_queued(id, queue, t, new_score(queue, priority, fair), 'requeued', nonce,
   unpack(is_newer and forget_runs(state, 'round', round) or forget_runs(state)))
 leave_index(id, queue, state, task)
 drop_ended(id)

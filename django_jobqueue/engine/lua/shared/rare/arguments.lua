@@ -63,6 +63,13 @@ local function bad_limits(limits)
   return bad_argument('limits', limits, 'at most MAX_LIMITS words such as 1w:key')
 end
 
+-- Returns the error about the last words of a new job: `fair`, `limits` or both.
+local function bad_keys(words, last)
+  local wrong = words[last] == 'limits' and bad_limits(words[last + 1])
+  if words[last] == 'limits' then last = last - 2 end
+  return wrong or words[last] == 'fair' and bad_word('fair', words[last + 1])
+end
+
 -- Returns the error about a claim of which a word is wrong.
 local function bad_word_of_claim(worker, slot, nonce, lease)
   return bad_number('lease', lease) or bad_word('worker', worker, 'slot', slot, 'nonce', nonce)

@@ -34,9 +34,9 @@ local function promote_due(queue, t, limit)
   local index = key('scheduled', queue)
   local ids = call('ZRANGEBYSCORE', index, '-inf', t, 'LIMIT', 0, limit)
   for _, id in ipairs(ids) do
-    local state, priority = fields_of(id, 'state', 'priority')
+    local state, priority, fair = fields_of(id, 'state', 'priority', 'fair')
     if state == 'scheduled' then
-      to_queued(id, queue, t, next_score(priority))
+      to_queued(id, queue, t, new_score(queue, priority, fair))
       call('ZREM', index, id)
     else
       correct_index(id, 'scheduled', queue, t)
