@@ -14,9 +14,10 @@ local function bad_job(words)
     if more % 2 > 0 or at + 6 + more > #words or math.abs(priority) > MAX_PRIORITY then
       return bad_word_of_job(id, queue, task, priority, due, 'odd')
     end
-    local last = words[at + 5 + more]
+    local last, value = unpack(words, at + 5 + more, at + 6 + more)
     local wrong = words[at + 7] == 'unique' and bad_unique(words[at + 8])
-      or (last == 'limits' or last == 'fair') and bad_keys(words, at + 5 + more)
+      or last == 'limits' and bad_limits(value, words, at + 3 + more)
+      or last == 'fair' and not string.find(value, '^[^%s%c]+$') and bad_word(last, value)
     if wrong then return wrong end
     at = at + 7 + more
   end
@@ -73,7 +74,7 @@ local function store_jobs(words, t)
       if queue ~= noted and not call('ZSCORE', PREFIX .. 'work', queue) then note_work(queue, t) end
       noted = queue
       store_record(id, 'queued', queue, task, t, payload, unpack(words, at + 7, at + 6 + more))
-      call('ZADD', key('queued', queue), (fair or fair_queues) and new_score(queue, priority, fair)
+      call('ZADD', key('queued', queue), (fair or fair_queues) and fair_score(queue, priority, fair)
         or int((MAX_PRIORITY - priority) * PRIORITY_STEP + call('INCR', PREFIX .. 'sequence')), id)
     end
     if newest and not duplicate then supersede(id, limits, t) end

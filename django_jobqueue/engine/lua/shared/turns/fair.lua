@@ -1,13 +1,7 @@
--- Functions that give a job its place in a queue, which is its score. A queue numbers its jobs
--- fairly from the first one with a key of fairness (the field `fair`) until it is empty: then its
--- numbers are rounds, and each key has one job in a round. The jobs without a key share one.
--- `fair:<queue>` has the last score of each key, and for each priority that of the last claim.
-
--- Returns a new score, greater than those of all queued jobs of the same priority.
-local function next_score(priority)
-  return int((MAX_PRIORITY - (tonumber(priority) or 0)) * PRIORITY_STEP
-    + call('INCR', PREFIX .. 'sequence'))
-end
+-- Functions of queues that number their jobs fairly: from the first one with a key of fairness (the
+-- field `fair`) until they are empty. Their numbers are rounds, in which each key has one job. The
+-- jobs without a key share one. `fair:<queue>` has the last score of each key, and for each
+-- priority that of the last claim.
 
 -- Returns where a queue stands among those that number fairly; nil or false if it does not.
 local function find_fair(queue)
@@ -65,17 +59,18 @@ end
 -- one to which the claims have come, and after the last one of the key: the job joins that round.
 -- If there is none, it is a new number. So no number is greater than `sequence`, and the queue may
 -- number as ever again. A key behind the claims is as good as a new one: each new one removes two.
-local function new_score(queue, priority, fair)
-  if not find_fair(queue) and not (fair and begin_fair(queue)) then return next_score(priority) end
-  local steps = MAX_PRIORITY - (tonumber(priority) or 0)
-  local lasts, own = key('fair', queue), int(MAX_PRIORITY - steps)
-  local first, above = steps * PRIORITY_STEP, '(' .. int((steps + 1) * PRIORITY_STEP)
+local function fair_score(queue, priority, fair)
+  local steps, lasts = MAX_PRIORITY - (tonumber(priority) or 0), key('fair', queue)
+  local function fresh() return int(steps * PRIORITY_STEP + call('INCR', PREFIX .. 'sequence')) end
+  if not find_fair(queue) and not (fair and begin_fair(queue)) then return fresh() end
+  local own, first = int(MAX_PRIORITY - steps), steps * PRIORITY_STEP
+  local above = '(' .. int(first + PRIORITY_STEP)
   local claimed = call_or_false('ZSCORE', lasts, own)
   local last = call_or_false('ZSCORE', lasts, own .. ':' .. (fair or ''))
   local after = int(math.max(first, claimed or 0, last or 0))
   local _, score = unpack(call('ZRANGEBYSCORE', key('queued', queue), '(' .. after, above,
     'LIMIT', '0', '1', 'WITHSCORES'))
-  score = score or next_score(priority)
+  score = score or fresh()
   if claimed and not last then
     local gone = call('ZRANGEBYSCORE', lasts, int(first), '(' .. claimed, 'LIMIT', '0', '2')
     if #gone > 0 then call('ZREM', lasts, unpack(gone)) end
@@ -86,13 +81,11 @@ local function new_score(queue, priority, fair)
   return score
 end
 
--- Returns the score that a job had before, or a new one if it has none. It is the last one of its
--- key if no other is greater.
-local function old_score(queue, priority, fair, score)
-  if not tonumber(score) then return new_score(queue, priority, fair) end
-  if fair and begin_fair(queue) then
-    local steps = math.floor(score / PRIORITY_STEP)
-    call_or_false('ZADD', key('fair', queue), 'GT', score, int(MAX_PRIORITY - steps) .. ':' .. fair)
+-- Returns the score that a job with a key keeps: the last one of the key if no other is greater.
+local function keep_score(queue, fair, score)
+  if begin_fair(queue) then
+    local priority = int(MAX_PRIORITY - math.floor(score / PRIORITY_STEP))
+    call_or_false('ZADD', key('fair', queue), 'GT', score, priority .. ':' .. fair)
   end
   return score
 end
