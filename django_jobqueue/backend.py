@@ -296,8 +296,7 @@ def prepare(
         enqueue(job)
     envelope.check(job)  # middleware may have tagged it
     unique.fill(job, task)  # and changed its arguments
-    if getattr(task, "concurrency", ()) or getattr(task, "rate", None):
-        limits.fill(job, task)
+    limits.fill(job, task)
     seal = job.seal if place is None else partial(place.seal, job)
     seal(signer, options.max_payload)
     return Prepared(job, task)

@@ -80,6 +80,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
     form: Any = None  # class, or its path, of the form for that; None: made of the signature
     concurrency: limits.Limits = ()  # how many jobs with the same key may run at once
     rate: rates.Rate | None = None  # how many of them may start in a time
+    fair_by: str = ""  # template of the key whose jobs take turns with those of other keys
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or getattr(self.func, "__name__", ""))
@@ -88,7 +89,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
         object.__setattr__(self, "tags", task_options.tags(self))
         object.__setattr__(self, "sensitive", task_options.argument_names(self.sensitive))
         object.__setattr__(self, "concurrency", limits.checked(self, self.concurrency))
-        limits.checked_rate(self, self.rate)
+        limits.check_keys(self)
         if isinstance(self.backoff, list):
             object.__setattr__(self, "backoff", tuple(self.backoff))
         task_options.validate(self)
@@ -132,6 +133,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
         unique: Unique | None = UNSET,
         concurrency: limits.Limits | None = None,
         rate: rates.Rate | None = None,
+        fair_by: str | None = None,
         **unknown: Never,
     ) -> Self:
         """Return the task with other defaults; `metadata` and `tags` are added to the task's own.
@@ -154,6 +156,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
             "expires": expires,
             "concurrency": concurrency,
             "rate": rate,
+            "fair_by": fair_by,
         }
         task_options.check_names("using", unknown, [*changes, "unique"])
         given = {name: v for name, v in changes.items() if v is not None}

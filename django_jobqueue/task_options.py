@@ -65,6 +65,7 @@ class TaskOptions(TypedDict, total=False):
     form: type[BaseForm] | str | None
     concurrency: Limits
     rate: Rate | None
+    fair_by: str
 
 
 if TYPE_CHECKING:

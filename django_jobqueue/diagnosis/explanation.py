@@ -227,6 +227,12 @@ class Explanation:
             found.append(text % {"count": phrases.count(before)})
         else:
             found.append(_("It is the next of its queue."))
+        if before and self._job.fair:
+            text = _(
+                "It waits for the turn of its key %(key)s: keys take turns, and later jobs of "
+                "other keys may come before it."
+            )
+            found.append(text % {"key": one_line(self._job.fair)})
         if self._serving and self._seen.pause is None:
             found.append(self._pace(before))
         return [one for one in found if one]

@@ -1,4 +1,4 @@
-"""What a kind of key is, and the kinds that limits, rates and workflows need."""
+"""What a kind of key is, and the kinds that limits, rates, fairness and workflows need."""
 
 from dataclasses import dataclass
 
@@ -52,6 +52,15 @@ FLOW_KINDS: dict[str, Kind] = {
         of="",
         holds="keys of rates with waiting jobs; score when the next one is to be admitted, in ms",
         until="none waits",
+    ),
+    "fair": Kind(
+        type="ZSET",
+        of="queue",
+        holds=(
+            "of a queue that numbers fairly: priority, score of the last claim; <priority>:<key>, "
+            "an empty key for jobs without; score of its last job, as in queued"
+        ),
+        until="the queue has no queued job",
     ),
     "workflow": Kind(
         type="HASH",

@@ -12,7 +12,6 @@ from django_jobqueue.jobs.text import raw
 
 SCHEMA = "1.0"  # major.minor of what these keys hold
 
-
 JOB_PARTS = ("job", "payload", "result", "attempts", "progress", "log")  # removed with their job
 INDEXES = ("queued", "scheduled", "leases", "waiting", "succeeded", "failed", "cancelled")
 # The index that holds the jobs of each state.
@@ -26,8 +25,8 @@ KINDS: dict[str, Kind] = {
             "schema, epoch, owner; former epoch; of the reaper (ms): reaped_at, reap_after, "
             "walked_at; added_minute; due: when the first scheduled job is due (ms); "
             "durable: 1 once there was a durable job; limits: the limited queues, each with the "
-            "number of jobs that may run; rated: the lowest score of rates; "
-            "paused:<queue>: since when (ms), and by whom"
+            "number of jobs that may run; rated: the lowest score of rates; fair: the queues that "
+            "have a key fair; paused:<queue>: since when (ms), and by whom"
         ),
         until="for ever",
     ),

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from itertools import groupby
 from typing import NamedTuple
 
 from django_jobqueue.jobs.text import raw
@@ -24,11 +25,11 @@ _USES_EPOCH = re.compile(r"^[^-\n]*\bepoch\b", re.MULTILINE)
 _COMMENT = re.compile(r"--.*")
 _NAME = re.compile(r"^--   (\w+)(\.\.\.)?(?: |$)", re.MULTILINE)
 
-# Files of shared functions, in this order; see `_source` for the rare ones.
+# Files of shared functions, in this order; see `_source` for those in folders.
 SHARED = (
-    "now", "prelude",
-    "rare/arguments", "rare/moving", "rare/noting", "rare/rates", "rare/parking", "rare/tagging",
-    "rare/unique", "rare/requeueing",
+    "now", "prelude", "turns/fair",
+    "rare/arguments", "rare/scoring", "rare/moving", "rare/noting", "rare/rates", "rare/parking",
+    "rare/tagging", "rare/unique", "rare/requeueing",
     "rare/ending", "rare/correcting", "rare/recovering", "rare/completing", "rare/duplicates",
     "rare/expiring", "rare/limits",
     "rare/finishing", "rare/workflows", "rare/notes",
@@ -46,7 +47,7 @@ class Paragraph(NamedTuple):
     """One function of a shared file, or some names that belong together."""
 
     text: str
-    is_rare: bool  # of a file in shared/rare/
+    folder: str  # in shared/; "": none
 
     @property
     def names(self) -> list[str]:
@@ -98,7 +99,7 @@ class Scripts:
             shared["now"] = clock.strip()
         constants = dict(_CONSTANT.findall(shared["prelude"]))
         prelude = [
-            Paragraph(text, name.startswith("rare/"))
+            Paragraph(text, name.rpartition("/")[0])
             for name, file in shared.items()
             for text in _inlined(_CONSTANT.sub("", file), constants).split("\n\n")
         ]
@@ -153,30 +154,35 @@ def _needed(prelude: Sequence[Paragraph], body: str) -> list[Paragraph]:
 
 
 def _source(paragraphs: Sequence[Paragraph], body: str) -> str:
-    """Return the source: the functions before the body, the rare ones within one of their own.
+    """Return the source: the functions before the body, those of a folder within one of their own.
 
-    So a call that needs none of them does not create them, which costs as much as a command.
+    So a call that needs none of a folder does not create them, which costs as much as a command.
     """
-    rare = [paragraph for paragraph in paragraphs if paragraph.is_rare]
-    names = [name for paragraph in rare for name in paragraph.names]
-    at = paragraphs.index(rare[0]) if rare else 0
-    before = [paragraph.text for paragraph in paragraphs[:at]]
-    after = [paragraph.text for paragraph in paragraphs[at + len(rare) :]]
-    if rare:
-        functions = ", ".join(f"{name} = {name}" for name in names)
-        inside = "\n\n".join(paragraph.text for paragraph in rare)
-        before.append(
-            f"local function rare(name, ...)\n{inside}\n\n"
-            f"local functions = {{{functions}}}\nreturn functions[name](...)\nend"
+    parts: list[str] = []
+    calls: list[tuple[str, re.Pattern[str]]] = []  # of the folders so far
+    for folder, group in groupby(paragraphs, lambda paragraph: paragraph.folder):
+        found = list(group)
+        text = _called(calls, "\n\n".join(paragraph.text for paragraph in found))
+        if folder:
+            names = [name for paragraph in found for name in paragraph.names]
+            functions = ", ".join(f"{name} = {name}" for name in names)
+            text = (
+                f"local function {folder}(name, ...)\n{text}\n\n"
+                f"local functions = {{{functions}}}\nreturn functions[name](...)\nend"
+            )
+            calls.append((folder, re.compile(rf"\b({'|'.join(names)})\((\)?)")))
+        parts.append(text)
+    return "\n\n".join([*parts, _called(calls, body)])
+
+
+def _called(calls: Sequence[tuple[str, re.Pattern[str]]], text: str) -> str:
+    """Return code that calls the functions of folders by name."""
+    for folder, call in calls:
+        text = call.sub(
+            lambda found, folder=folder: f"{folder}('{found[1]}'" + (found[2] or ", "),  # type: ignore[misc]
+            text,
         )
-        call = re.compile(rf"\b({'|'.join(names)})\((\)?)")
-        after, body = [_rarely(call, text) for text in after], _rarely(call, body)
-    return "\n\n".join([*before, *after, body])
-
-
-def _rarely(call: re.Pattern[str], text: str) -> str:
-    """Return code that calls the rare functions by name."""
-    return call.sub(lambda found: f"rare('{found[1]}'" + (found[2] or ", "), text)
+    return text
 
 
 def _locals(names: Sequence[str], rest: str | None) -> str:

@@ -1,4 +1,4 @@
-"""The keys that limits share: a template over the names of arguments, such as "item:{item_id}"."""
+"""The keys that jobs share: a template over the names of arguments, such as "item:{item_id}"."""
 
 import inspect
 import re
@@ -15,20 +15,19 @@ _STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _UNSAFE = re.compile(r"[%\s\x00-\x1f\x7f-\x9f]")  # a key is one word, wherever it is stored
 
 
-def check_template(template: object, where: str) -> None:
+def check_template(template: object, where: str, option: str = "key") -> None:
     """Raise InvalidTask for what is no template of a key."""
+    given = f"{where}: {option}={template!r}"
     if not isinstance(template, str) or len(template) > MAX_KEY:
-        raise InvalidTask(
-            f"{where}: key={template!r} must be a string of at most {MAX_KEY} characters."
-        )
+        raise InvalidTask(f"{given} must be a string of at most {MAX_KEY} characters.")
     try:
         parts = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
     except ValueError as error:
-        raise InvalidTask(f"{where}: key={template!r} is no template: {error}.") from None
+        raise InvalidTask(f"{given} is no template: {error}.") from None
     for name, form, conversion in parts:
         if not str(name).isidentifier() or form or conversion:
             raise InvalidTask(
-                f"{where}: key={template!r} may only have names of arguments in its braces, such "
+                f"{given} may only have names of arguments in its braces, such "
                 'as "item:{item_id}"; {{ and }} stand for braces.'
             )
 
@@ -38,19 +37,19 @@ def names_in(template: str) -> list[str]:
     return [name for _, name, *_ in Formatter().parse(template) if name is not None]
 
 
-def check_names(template: str, where: str, task: Any) -> None:
+def check_names(template: str, where: str, task: Any, option: str = "key") -> None:
     """Raise InvalidTask for a template that names no argument of the task, or a sensitive one."""
     parameters = signature_of(task.func, task.takes_context).parameters
     known = [name for name, one in parameters.items() if one.kind not in _STARRED]
     if missing := [name for name in names_in(template) if name not in known]:
         raise InvalidTask(
-            f"{where}: key={template!r} names the argument {missing[0]!r}, which "
+            f"{where}: {option}={template!r} names the argument {missing[0]!r}, which "
             f"{task.func.__qualname__} does not have; it has: {', '.join(known) or 'none'}."
         )
     if hidden := [name for name in names_in(template) if name in task.sensitive]:
         raise InvalidTask(
-            f"{where}: key={template!r} names the argument {hidden[0]!r}, which is sensitive: keys "
-            "stand in Redis and in the admin as they are."
+            f"{where}: {option}={template!r} names the argument {hidden[0]!r}, which is sensitive: "
+            "keys stand in Redis and in the admin as they are."
         )
 
 

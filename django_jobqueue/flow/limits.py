@@ -77,26 +77,30 @@ def checked(task: Any, given: Any) -> tuple[Limit, ...]:
     return found
 
 
-def checked_rate(task: Any, given: Any) -> None:
-    """Raise InvalidTask unless this is a rate of the task, or None."""
+def check_keys(task: Any) -> None:
+    """Raise InvalidTask unless the task's `rate` and `fair_by` are what they should be."""
     name = getattr(task.func, "__qualname__", repr(task.func))
-    if not isinstance(given, Rate | None):
-        raise InvalidTask(f'{name}: rate={given!r} must be a Rate, such as Rate("100/m").')
-    if given is not None:
-        key_templates.check_names(given.key, name, task)
+    if not isinstance(task.rate, Rate | None):
+        raise InvalidTask(f'{name}: rate={task.rate!r} must be a Rate, such as Rate("100/m").')
+    if task.rate is not None:
+        key_templates.check_names(task.rate.key, name, task)
+    key_templates.check_template(task.fair_by, name, "fair_by")
+    key_templates.check_names(task.fair_by, name, task, "fair_by")
 
 
 def fill(job: Job, task: Any) -> None:
-    """Compute the keys of a called task for its new job.
+    """Compute the keys of a called task for its new job: of its limits, and of whom it is fair to.
 
     Raises: InvalidTask.
     """
-    limits = _limits_of(task)
-    if not limits:
+    limits, fair_by = _limits_of(task), getattr(task, "fair_by", "")
+    if not limits and not fair_by:
         return
     arguments: Mapping[str, Any] = {}
-    if any(key_templates.names_in(one.key) for one in limits):
+    if any(map(key_templates.names_in, [fair_by, *(one.key for one in limits)])):
         arguments = key_templates.arguments_of(task, job.args, job.kwargs)
+    if fair_by:
+        job.fair = key_templates.render(fair_by, job.task, arguments)
     own = "=" if _limits_of(paths.find(job.task)) != limits else ""
     keys = [
         key_templates.render(one.key, job.task, arguments) if one.key else job.task

@@ -78,6 +78,7 @@ class Job:
     unique: str = ""  # digest of its key, and until when it holds the lock; see flow/unique.py
     duplicate: Duplicate | None = field(default=None, compare=False)  # the job that stands for it
     limits: tuple[str, ...] = ()  # of its keys: see flow/limits.py
+    fair: str = ""  # the key whose jobs take turns with those of others
     flow: str = ""  # of a member of a workflow: its id, number and next step
     step: int = 0  # of such a member: its members run once all that feed it have ended
     member: Any = None  # while such a job runs: see flow/membership.py

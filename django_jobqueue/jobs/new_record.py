@@ -5,7 +5,7 @@ from django_jobqueue.jobs.job import DEFAULT_MAX_ATTEMPTS, DEFAULT_MAX_RECOVERIE
 
 def new_record(job: Job) -> list[str | int]:
     """Return the fields and values of a new record, without defaults, state and times."""
-    # The script that stores the job looks for these first, and for the limits last.
+    # The script that stores the job looks for these first, and for its other keys last.
     pairs: list[str | int] = ["unique", job.unique] if job.unique else []
     if job.tags:
         pairs += "tags", " ".join(job.tags)
@@ -23,12 +23,12 @@ def new_record(job: Job) -> list[str | int]:
         pairs += "round", job.round
     if job.expires:
         pairs += "expires", job.expires
-    if job.flow or job.limits:
+    if job.flow or job.fair or job.limits:
         pairs += _words_of_flow(job)
     return pairs
 
 
 def _words_of_flow(job: Job) -> list[str]:
-    step = str(job.step or "")
-    given = ("step", step), ("flow", job.flow), ("limits", " ".join(job.limits))
+    step, limits = str(job.step or ""), " ".join(job.limits)
+    given = ("step", step), ("flow", job.flow), ("fair", job.fair), ("limits", limits)
     return [word for name, value in given if value for word in (name, value)]

@@ -45,6 +45,7 @@ RECORD_FIELDS: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
     b"unique": ("unique", text),
     b"expires": ("expires", _expiry),
     b"limits": ("limits", lambda value: tuple(text(value).split())),
+    b"fair": ("fair", text),
     b"flow": ("flow", text),
     b"step": ("step", number),
     b"parked": ("parked", text),

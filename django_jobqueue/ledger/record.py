@@ -29,6 +29,7 @@ FIELDS = (
     "tags",
     "expires",
     "unique",
+    "fair",
     "limits",
 )
 _BLANK = Job("", "")

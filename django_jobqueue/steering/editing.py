@@ -35,7 +35,7 @@ def edit_and_requeue(
 
 def _check_keys(job: Job, task: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
     """Raise InvalidTask for a call with other keys, because a job keeps those that it was given."""
-    if not job.limits and not job.unique:
+    if not job.limits and not job.unique and not job.fair:
         return
     after = _keys(task, args, kwargs)
     try:
@@ -44,8 +44,9 @@ def _check_keys(job: Job, task: Any, args: list[Any], kwargs: dict[str, Any]) ->
         return
     if before != after:
         raise InvalidTask(
-            f"{job.task}: with these arguments the job would have another key of its limits, or as "
-            "a unique job, and a job keeps its keys: cancel this one and enqueue another."
+            f"{job.task}: with these arguments the job would have another key of its limits, of "
+            "fairness, or as a unique job, and a job keeps its keys: cancel this one and enqueue "
+            "another."
         )
 
 
@@ -54,7 +55,7 @@ def _keys(task: Any, args: Any, kwargs: Any) -> set[str]:
     call = Job("", task.module_path)
     call.args, call.kwargs = args, kwargs
     limits.fill(call, task)
-    found = {word.partition(":")[2] for word in call.limits}
+    found = {word.partition(":")[2] for word in call.limits} | {f"fair {call.fair}"}
     spec = getattr(task, "unique", None)
     return found if spec is None else {*found, unique.key_of(task, spec, args, kwargs)}
 

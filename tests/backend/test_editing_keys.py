@@ -15,6 +15,7 @@ KEYS: list[dict[str, Any]] = [
     {"concurrency": Limit(1, key="item:{a}")},
     {"rate": Rate("1/s", key="item:{a}")},
     {"unique": Unique("a")},
+    {"fair_by": "item:{a}"},
 ]
 
 

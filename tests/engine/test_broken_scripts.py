@@ -635,7 +635,85 @@ def enqueue_that_cancels_older_ones(engine: Engine) -> Call:
     return lambda: engine.jobs.enqueue([job])
 
 
+@case
+def enqueue_of_jobs_that_take_turns(engine: Engine) -> Call:
+    for priority in (0, 5):
+        add(engine, priority=priority)
+    jobs = [new_job(new_id(), "default", "a.b", b"payload", fair=key) for key in ("a", "a", "")]
+    return lambda: engine.jobs.enqueue(jobs)
+
+
+def turns(*keys: str) -> Case:
+    """Return the case of a claim from jobs with these keys."""
+
+    def prepare(engine: Engine) -> Call:
+        for key in keys:
+            add(engine, fair=key)
+        return again(Slot("worker-1", "0.0"), lambda slot: engine.claims.claim(slot, ["default"]))
+
+    return prepare
+
+
+def in_turn(call: Callable[[Engine, Slot, Job], object], *others: str) -> Case:
+    """Return the case of a call about a running job with a key, beside queued ones of others."""
+
+    def prepare(engine: Engine) -> Call:
+        slot = Slot("worker-1", "0.0")
+        add(engine, fair="a")
+        job = claimed(engine, slot)
+        for key in others:
+            add(engine, fair=key)
+        return again(Slot("worker-1", "0.0"), lambda slot: call(engine, slot, job))
+
+    return prepare
+
+
+CASES |= {
+    "claim_of_a_turn": turns("b", "c"),
+    "claim_of_the_last_turn": turns("b"),
+    "release_to_its_turn": in_turn(
+        lambda engine, slot, job: engine.claims.finish(slot, job, RELEASED, []), "b"
+    ),
+    "release_to_the_only_turn": in_turn(
+        lambda engine, slot, job: engine.claims.finish(slot, job, RELEASED, [])
+    ),
+    "loss_of_a_turn": in_turn(
+        lambda engine, slot, _: engine.leases.release_slot(slot, lost=True, reason="x"), "a"
+    ),
+}
+
+
+@case
+def promotion_to_a_turn(engine: Engine) -> Call:
+    add(engine, due=timedelta(hours=1), fair="a")
+    add(engine)
+    Clock(engine).move(3601)
+    return lambda: engine.queues.promote()
+
+
+@case
+def another_priority_of_a_turn(engine: Engine) -> Call:
+    job_id = add(engine, fair="a")
+    add(engine, fair="b")
+    return lambda: engine.edits.prioritize(job_id, 7)
+
+
+@case
+def cancellation_of_the_last_turn(engine: Engine) -> Call:
+    job_id = add(engine, fair="a")
+    return lambda: engine.jobs.cancel(job_id)
+
+
+@case
+def requeue_to_a_turn(engine: Engine) -> Call:
+    job_id, slot = add(engine, fair="a"), Slot("worker-1", "0.0")
+    finish(engine, slot, claimed(engine, slot), FAILED)
+    add(engine)
+    return lambda: engine.jobs.requeue(job_id, nonce="n")
+
+
 STORE = {
+    "enqueue_of_jobs_that_take_turns",
     "enqueue_behind_waiting_jobs",
     "enqueue_that_cancels_older_ones",
     "enqueue",

@@ -27,7 +27,7 @@ def test_plain_job_goes_without_a_look_at_locks(engine: Engine) -> None:
     jobs = [new_job(new_id(), payload=b"x" * 100) for _ in range(JOBS)]
     engine.jobs.enqueue(jobs)
     assert commands_per_job(engine, lambda: [engine.jobs.delete(job.id) for job in jobs]) == {
-        "evalsha": 1, "hget": 1, "hmget": 1, "zrem": 2, "zcard": 1, "unlink": 1,
+        "evalsha": 1, "hmget": 2, "zrem": 2, "zcard": 1, "unlink": 1,
     }  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def test_unique_job_costs_its_users_alone(engine: Engine) -> None:
     assert commands_per_job(
         engine, lambda: [engine.jobs.enqueue([one]) for one in jobs[2:]]
     ) == {
-        "evalsha": 1, "time": 1, "hget": 2, "get": 1, "hmget": 2, "hsetnx": 1, "zscore": 1,
+        "evalsha": 1, "time": 1, "hget": 1, "get": 1, "hmget": 3, "hsetnx": 1, "zscore": 1,
         "set": 1, "hset": 2, "incr": 1, "zadd": 1, "hincrby": 1,
     }  # fmt: skip
 
@@ -67,7 +67,7 @@ def test_steady_state_costs_no_command_more(engine: Engine) -> None:
     assert commands_per_job(
         engine, lambda: [engine.jobs.enqueue([one]) for one in jobs[2:]]
     ) == {
-        "evalsha": 1, "time": 1, "hget": 1, "hsetnx": 1, "zscore": 1, "set": 1, "hset": 1,
+        "evalsha": 1, "time": 1, "hmget": 1, "hsetnx": 1, "zscore": 1, "set": 1, "hset": 1,
         "incr": 1, "zadd": 1, "hincrby": 1,
     }  # fmt: skip
 
@@ -93,7 +93,7 @@ def test_key_costs_a_few_commands(engine: Engine) -> None:
     assert commands_per_job(
         engine, lambda: [engine.jobs.enqueue([one]) for one in jobs[2:]]
     ) == {
-        "evalsha": 1, "time": 1, "hget": 1, "hsetnx": 1, "zscore": 1, "set": 1, "hset": 1,
+        "evalsha": 1, "time": 1, "hmget": 1, "hsetnx": 1, "zscore": 1, "set": 1, "hset": 1,
         "incr": 1, "zadd": 1, "hincrby": 1, "exists": 1,
     }  # fmt: skip
 
@@ -113,4 +113,35 @@ def test_member_of_a_workflow_costs_its_users_alone(engine: Engine) -> None:
     """Its end is noted and followed; a job beside it costs what it did before."""
     started(engine, [(0, 0)] * 3)
     assert run_all(engine, DONE) == ["m1", "m2", "m3"]
+    test_steady_state_costs_no_command_more(engine)
+
+
+def test_fair_turn_costs_its_users_alone(engine: Engine) -> None:
+    """Where the claims and the key have come is read when the job is stored, and both are noted."""
+    jobs = [new_job(new_id(), payload=b"x" * 100, fair=f"t{n % 3}") for n in range(JOBS + 8)]
+    slot = Slot("worker-1", "0.0")
+    engine.jobs.enqueue(jobs[:8])
+    engine.client.redis.delete(engine.client.keys("wake", "default"))
+    job = engine.claims.claim(slot, ["default"])
+    assert commands_per_job(
+        engine, lambda: [engine.jobs.enqueue([one]) for one in jobs[8:]]
+    ) == {
+        "evalsha": 1, "time": 1, "hmget": 1, "hsetnx": 1, "zscore": 3, "set": 1, "hset": 1,
+        "zrangebyscore": 1, "zadd": 2, "hincrby": 1,
+    }  # fmt: skip
+
+    def work() -> None:
+        nonlocal job
+        for _ in range(JOBS):
+            assert isinstance(job, Job)
+            job = engine.claims.finish(slot, job, DONE, ["default"]).next
+
+    assert commands_per_job(engine, work) == {
+        "evalsha": 1, "time": 1, "hmget": 2, "zadd": 3, "hset": 3, "zrem": 2, "hincrby": 1,
+        "zrange": 1, "hgetall": 1, "get": 1,
+    }  # fmt: skip
+
+
+def test_queue_beside_a_fair_one_costs_what_it_did(engine: Engine) -> None:
+    engine.jobs.enqueue([new_job(new_id(), "mail", fair="t1") for _ in range(3)])
     test_steady_state_costs_no_command_more(engine)

@@ -84,7 +84,7 @@ def lived(engine: Engine, make_job: Callable[..., str], slot: Slot) -> Engine:
     fired = new_job(new_id(), "default", "a.b", b"payload", schedule="nightly", nominal_at=nominal)
     engine.schedules.fire("nightly", "rule", nominal, fired, overlap="allow")
     engine.jobs.requeue(make_job(due=timedelta(hours=1)))
-    make_job(queue="mail", data=99 * b"x")
+    make_job(queue="mail", data=99 * b"x", fair="t")
     lost_twice = make_job(queue="twice")
     for _ in range(2):
         assert isinstance(workers.claim(Slot("w2", "0.0"), ["twice"]), Job)

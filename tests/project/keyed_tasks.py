@@ -39,3 +39,8 @@ def call_api(account_id: int) -> None:
 @task(takes_context=True, rate=Rate("50/s", key="burst"))
 def call_often(context: JobContext, path: str) -> None:
     note(path, f"{time.monotonic_ns()}")
+
+
+@task(fair_by="{tenant_id}")
+def serve(tenant_id: object, number: int = 0) -> int:
+    return number

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.keys import INDEX_OF, INDEXES, JOB_PARTS, KINDS
 from django_jobqueue.jobs.states import FINAL, State
+from tests.support.fairness import fair
 from tests.support.limited import limited
 
 LONG = ("task", "schedule", "tags", "limits", "parked")  # names that people give
@@ -80,6 +81,7 @@ def _jobs(engine: Engine, names: dict[str, list[str]], remains: bool) -> Iterato
     yield from _tagged(engine, names, records, remains)
     yield from _locked(engine, names, records, remains)
     yield from limited(engine, names, records, remains)
+    yield from fair(engine, names, remains)
     yield from _workflows(engine, names, records, remains)
 
 

@@ -12,7 +12,7 @@
 --   steps      steps that begin with one of these members: per step its number, and those of its
 --              first and last member, joined by spaces
 --   output     whose results are the workflow's own, signed; '' in all calls but the first
---   jobs...    per member, as in enqueue; the field `flow` is the last or before `limits`
+--   jobs...    per member, as in enqueue; the field `flow` is the last but for `fair` and `limits`
 -- Returns: the state of the workflow: staged, else nothing was stored; error DETACHED
 -- Atomic: maintenance could cancel the workflow in between
 

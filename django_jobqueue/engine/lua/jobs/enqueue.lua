@@ -6,7 +6,7 @@
 --   epoch    name of the keys that the process is attached to
 --   jobs...  per job: id, queue, task, priority, due ('' now, ms, or '+' and ms from now),
 --            payload, number of further words, then these: field, value, ... (`unique`,
---            then `tags` first)
+--            then `tags` first; `fair`, then `limits` last)
 -- Returns: when each job was stored, in ms; for a known id, when it first was; if another job holds
 --     its lock, and nothing was stored: when that one was stored (0: the call has to come again,
 --     because only the new job is in the ledger), its id and state, and the number for replace or

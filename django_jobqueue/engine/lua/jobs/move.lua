@@ -12,7 +12,7 @@
 
 local wrong = bad_queue(queue)
 if wrong then return wrong end
-local state, source, priority = fields_of(id, 'state', 'queue', 'priority')
+local state, source, priority, fair = fields_of(id, 'state', 'queue', 'priority', 'fair')
 if not state then return {} end
 local can_move = source and (state == 'queued' or state == 'scheduled' or state == 'waiting')
 if not can_move then return {state, ''} end
@@ -29,7 +29,7 @@ elseif source ~= queue then
   local target = key(state, queue)
   local due = call('ZSCORE', key(state, source), id) or call('ZSCORE', target, id) or t
   if state == 'queued' then note_work(queue, t) else note_due(queue, due) end
-  call('ZADD', target, state == 'queued' and next_score(priority) or due, id)
+  call('ZADD', target, state == 'queued' and new_score(queue, priority, fair) or due, id)
   leave_index(id, source, state)
   call('HSET', key('job', id), 'queue', queue)
 end

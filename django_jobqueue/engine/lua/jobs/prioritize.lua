@@ -14,10 +14,12 @@ if not wrong and math.abs(priority) > MAX_PRIORITY then
   wrong = bad_argument('priority', priority, 'a whole number from -100 to 100')
 end
 if wrong then return wrong end
-local state, queue, known = fields_of(id, 'state', 'queue', 'priority')
+local state, queue, known, fair = fields_of(id, 'state', 'queue', 'priority', 'fair')
 if not state then return {} end
 if state ~= 'queued' and state ~= 'scheduled' then return {state, ''} end
 if tonumber(known or '0') == tonumber(priority) then return {state, '1'} end
-if state == 'queued' then call('ZADD', key('queued', queue), next_score(priority), id) end
+if state == 'queued' then
+  call('ZADD', key('queued', queue), new_score(queue, priority, fair), id)
+end
 call('HSET', key('job', id), 'priority', priority)
 return {state, '1'}

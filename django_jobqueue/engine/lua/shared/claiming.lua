@@ -51,6 +51,7 @@ local function take(queue, room, worker, slot, nonce, lease, t)
     local id, score, second = unpack(call('ZRANGE', index, '0', '1', 'WITHSCORES'))
     if not id then return nil, corrected end
     if not second then call('ZREM', PREFIX .. 'work', queue) end
+    if fair_queues then note_turn(queue, score, second) end
     local job, flat = {}, call_or_false('HGETALL', key('job', id)) or {}
     for at = 1, #flat, 2 do job[flat[at]] = flat[at + 1] end
     if job.state ~= 'queued' or job.queue ~= queue then
@@ -94,8 +95,9 @@ local function claim(epoch, worker, slot, nonce, lease, queues, t)
   end
   -- What is seldom true shares one read: another epoch, a job that is due, a queue that is paused
   -- or limited, a rate whose time has come.
-  local flags = call('HMGET', PREFIX .. 'meta', 'epoch', 'due', 'limits', 'rated', unpack(paused))
-  local current, due, limited, rated = unpack(flags)
+  local flags, current, due, limited, rated = call('HMGET', PREFIX .. 'meta', 'epoch', 'due',
+    'limits', 'rated', 'fair', unpack(paused))
+  current, due, limited, rated, fair_queues = unpack(flags)
   if current ~= epoch then return nil end
   if limited or rated then room = room - look_at_limits(limited, rated, queues, flags, t) end
   if due and tonumber(due) <= tonumber(t) then
@@ -105,7 +107,7 @@ local function claim(epoch, worker, slot, nonce, lease, queues, t)
   end
   for at, name in ipairs(queues) do
     local reply, moves
-    if not flags[at + 4] then
+    if not flags[at + 5] then
       local queue = name == '*' and 'default' or name
       reply, moves = take(queue, math.max(1, room), worker, slot, nonce, lease, t)
       room = room - moves

@@ -26,6 +26,7 @@ local MINUTE_TTL = 3900 -- s, that the counts of a minute are kept
 local HOUR_TTL = 90000 -- s, those of an hour
 local MAX_MINUTES = 10 -- added to their hours by one call
 local MAX_PRIORITY = 100
+local MAX_FAIR = 100 -- queues that number fairly at once
 local SMALL_PAYLOAD = 64 -- bytes; a longer value would double the memory of the record
 local PRIORITY_STEP = 1e13 -- between the scores of two priorities
 local SEAL_WITHIN = 3600000 -- ms, in which the last call of a new workflow is to come
@@ -75,6 +76,14 @@ local function call_at_maxmemory(...)
   end
 end
 
+-- The names of the queues that number their jobs fairly, each between spaces; false if none does,
+-- nil if nobody has looked: see turns/fair.lua.
+local fair_queues
+
 -- Returns whether the keys have the epoch that the process attached to. Another one means that the
 -- server was emptied or the owner changed: the process must attach again.
-local function is_attached(name) return call('HGET', PREFIX .. 'meta', 'epoch') == name end
+local function is_attached(name)
+  local epoch
+  epoch, fair_queues = unpack(call('HMGET', PREFIX .. 'meta', 'epoch', 'fair'))
+  return epoch == name
+end

@@ -14,8 +14,10 @@ local function bad_job(words)
     if more % 2 > 0 or at + 6 + more > #words or math.abs(priority) > MAX_PRIORITY then
       return bad_word_of_job(id, queue, task, priority, due, 'odd')
     end
+    local last, value = unpack(words, at + 5 + more, at + 6 + more)
     local wrong = words[at + 7] == 'unique' and bad_unique(words[at + 8])
-      or words[at + 5 + more] == 'limits' and bad_limits(words[at + 6 + more])
+      or last == 'limits' and bad_limits(value, words, at + 3 + more)
+      or last == 'fair' and not string.find(value, '^[^%s%c]+$') and bad_word(last, value)
     if wrong then return wrong end
     at = at + 7 + more
   end
@@ -43,7 +45,10 @@ local function store_jobs(words, t)
     -- The field is there already if the id is known, or if an earlier call broke. At maxmemory a
     -- known id is still told.
     local record, unique = key('job', id), words[at + 7] == 'unique' and words[at + 8]
-    local limits = words[at + 5 + more] == 'limits' and words[at + 6 + more]
+    local last = at + 5 + more
+    local limits = words[last] == 'limits' and words[last + 1]
+    if limits then last = last - 2 end
+    local fair = words[last] == 'fair' and words[last + 1]
     local newest = limits and string.find(limits, '%do:')
     local duplicate = unique and duplicate_of(id, unique, t)
     local state, added = duplicate, duplicate or redis.pcall('HSETNX', record, 'queue', queue)
@@ -64,13 +69,13 @@ local function store_jobs(words, t)
     elseif awaited then
       store_record(id, 'waiting', queue, task, t, payload, 'parked', awaited,
         unpack(words, at + 7, at + 6 + more))
-      add_parked(id, queue, awaited, next_score(priority), t)
+      add_parked(id, queue, awaited, new_score(queue, priority, fair), t)
     else
       if queue ~= noted and not call('ZSCORE', PREFIX .. 'work', queue) then note_work(queue, t) end
       noted = queue
       store_record(id, 'queued', queue, task, t, payload, unpack(words, at + 7, at + 6 + more))
-      call('ZADD', key('queued', queue), int((MAX_PRIORITY - priority) * PRIORITY_STEP
-        + call('INCR', PREFIX .. 'sequence')), id)
+      call('ZADD', key('queued', queue), (fair or fair_queues) and fair_score(queue, priority, fair)
+        or int((MAX_PRIORITY - priority) * PRIORITY_STEP + call('INCR', PREFIX .. 'sequence')), id)
     end
     if newest and not duplicate then supersede(id, limits, t) end
     if not state and queue ~= counted then

@@ -53,8 +53,8 @@ local function bad_word_of_job(id, queue, task, priority, due, more)
     'even, and as many words must follow')
 end
 
--- Returns the error about the word `limits` of a new job.
-local function bad_limits(limits)
+-- Returns the error about the word `limits` of a new job, or `fair`, which may stand before.
+local function bad_limits(limits, words, before)
   local many, wrong = 0, false
   for word in string.gmatch(limits, '%S+') do
     local most, mode, extra = string.match(word, '^=?(%d+)([wsor])([%d.]*):')
@@ -64,7 +64,9 @@ local function bad_limits(limits)
       or mode == 'r' and not (burst and #burst < 8 and #window < 9 and tonumber(window) > 0)
     many = many + 1
   end
-  if many > 0 and many <= MAX_LIMITS and not wrong then return nil end
+  if many > 0 and many <= MAX_LIMITS and not wrong then
+    return words[before] == 'fair' and bad_word('fair', words[before + 1]) or nil
+  end
   return bad_argument('limits', limits, 'at most MAX_LIMITS words such as 1w:key')
 end
 

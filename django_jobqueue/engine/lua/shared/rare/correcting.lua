@@ -34,9 +34,9 @@ local function promote_due(queue, t, limit)
   local index = key('scheduled', queue)
   local ids = call('ZRANGEBYSCORE', index, '-inf', t, 'LIMIT', 0, limit)
   for _, id in ipairs(ids) do
-    local state, priority, own_queue = fields_of(id, 'state', 'priority', 'queue')
+    local state, priority, own_queue, fair = fields_of(id, 'state', 'priority', 'queue', 'fair')
     if state == 'scheduled' and own_queue == queue then
-      to_queued(id, queue, t, next_score(priority))
+      to_queued(id, queue, t, new_score(queue, priority, fair))
       call('ZREM', index, id)
     else
       correct_index(id, 'scheduled', queue, t)

@@ -18,8 +18,9 @@ end
 -- Ends a run, and moves its job. Returns the reply to finish.
 local function end_run(id, queue, fence, worker, outcome, result, reason, error, delay, cached,
   cancel, untold, round, settled, t)
-  local attempts, attempted_at, held_since, score, priority, unique, limits, flow = fields_of(id,
-    'attempts', 'attempted_at', 'held_since', 'score', 'priority', 'unique', 'limits', 'flow')
+  local attempts, attempted_at, held_since, score, priority, unique, limits, flow, fair =
+    fields_of(id, 'attempts', 'attempted_at', 'held_since', 'score', 'priority', 'unique', 'limits',
+      'flow', 'fair')
   attempts = tonumber(attempts) or 0
   local fields = {'attempts', int(attempts + (outcome == 'released' and 0 or 1))}
   local reply, is_first = 'ok', string.sub(fence, 1, 2) == '1-'
@@ -37,7 +38,7 @@ local function end_run(id, queue, fence, worker, outcome, result, reason, error,
   if outcome == 'retried' or (outcome == 'released' and tonumber(delay) > 0) then
     to_scheduled(id, queue, int(t + delay), unpack(fields))
   elseif outcome == 'released' then
-    to_queued(id, queue, t, tonumber(score) or next_score(priority), unpack(fields))
+    to_queued(id, queue, t, old_score(queue, priority, fair, score), unpack(fields))
   else
     if round and settled ~= outcome then note_unsettled(id, round, outcome, reason, t) end
     if result ~= '' then call('SET', key('result', id), result)

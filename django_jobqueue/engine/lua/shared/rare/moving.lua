@@ -54,13 +54,9 @@ end
 
 -- Removes a queue from those that have jobs to claim if it has none.
 local function note_no_work(queue)
-  if call('ZCARD', key('queued', queue)) == 0 then call('ZREM', PREFIX .. 'work', queue) end
-end
-
--- Returns a new score, greater than those of all queued jobs of the same priority.
-local function next_score(priority)
-  return int((MAX_PRIORITY - (tonumber(priority) or 0)) * PRIORITY_STEP
-    + call('INCR', PREFIX .. 'sequence'))
+  if call('ZCARD', key('queued', queue)) > 0 then return end
+  call('ZREM', PREFIX .. 'work', queue)
+  forget_fair(queue)
 end
 
 -- The next two functions write the new index of a job and its state; `...` are further fields and

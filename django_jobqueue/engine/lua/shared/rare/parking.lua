@@ -62,8 +62,8 @@ local function ensure_index(id, queue, state, t)
   local index, score = key(state == 'running' and 'leases' or state, queue), t
   if call('ZSCORE', index, id) then return end
   if state == 'queued' or state == 'waiting' then
-    local last, priority, name = fields_of(id, 'score', 'priority', 'parked')
-    score = tonumber(last) or next_score(priority)
+    local last, priority, name, fair = fields_of(id, 'score', 'priority', 'parked', 'fair')
+    score = old_score(queue, priority, fair, last)
     if state == 'waiting' and name then
       local known = call_or_false('ZSCORE', key('parked', name), id)
       return add_parked(id, queue, name, known or score, t)
@@ -95,12 +95,12 @@ local function admit(name, most, t)
     local id, score = unpack(call_or_false('ZRANGE', parked, '0', '0', 'WITHSCORES') or {})
     if not id then call_or_false('ZREM', PREFIX .. 'awaited', name) end
     if not id or admitted >= most then return handled end
-    local state, queue, task, limits, own =
-      fields_of(id, 'state', 'queue', 'task', 'limits', 'parked')
+    local state, queue, task, limits, own, priority, fair =
+      fields_of(id, 'state', 'queue', 'task', 'limits', 'parked', 'priority', 'fair')
     local waits = state == 'waiting' and queue and own == name
     if waits then
       if not may_run(id, task, limits, name, admitted, t) then return handled end
-      to_queued(id, queue, t, score)
+      to_queued(id, queue, t, old_score(queue, priority, fair, score))
     elseif is_known(state) and queue then -- a script broke
       ensure_index(id, queue, state, t)
     end

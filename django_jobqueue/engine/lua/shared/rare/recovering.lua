@@ -6,15 +6,16 @@
 -- that comes late does not take this for its own work. Returns the job's state now.
 local function recover(id, queue, t, lost, reason)
   local recoveries, max_recoveries, score, attempts, fence, worker, attempted_at, priority, cancel,
-    round, unique, limits, flow = fields_of(id, 'recoveries', 'max_recoveries', 'score', 'attempts',
-      'fence', 'worker', 'attempted_at', 'priority', 'cancel', 'round', 'unique', 'limits', 'flow')
+    round, unique, limits, flow, fair = fields_of(id, 'recoveries', 'max_recoveries', 'score',
+      'attempts', 'fence', 'worker', 'attempted_at', 'priority', 'cancel', 'round', 'unique',
+      'limits', 'flow', 'fair')
   recoveries = (tonumber(recoveries) or 0) + lost
   local ended = int(run_number(fence)) .. '-'
   local most = tonumber(max_recoveries) or DEFAULT_MAX_RECOVERIES
   if cancel == '' then cancel = false end
   local state = cancel and 'cancelled' or recoveries > most and 'failed' or 'queued'
   if state == 'queued' then
-    to_queued(id, queue, t, tonumber(score) or next_score(priority), 'recoveries', int(recoveries),
+    to_queued(id, queue, t, old_score(queue, priority, fair, score), 'recoveries', int(recoveries),
       'fence', ended)
   else
     if round then note_unsettled(id, round, state, cancel or reason, t) end

@@ -39,9 +39,10 @@ end
 
 -- Queues a member, or a callback, that waits for its parents.
 local function release_member(id, t)
-  local state, queue, priority, parked = fields_of(id, 'state', 'queue', 'priority', 'parked')
+  local state, queue, priority, parked, fair =
+    fields_of(id, 'state', 'queue', 'priority', 'parked', 'fair')
   if not queue or parked then return end
-  if state == 'waiting' then to_queued(id, queue, t, next_score(priority)) end
+  if state == 'waiting' then to_queued(id, queue, t, new_score(queue, priority, fair)) end
   call('ZREM', key('waiting', queue), id)
 end
 

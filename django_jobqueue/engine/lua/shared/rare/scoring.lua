@@ -1,0 +1,19 @@
+-- Functions that give a job its place in a queue, which is its score.
+
+-- Returns a new score, greater than those of all queued jobs of the same priority.
+local function next_score(priority)
+  return int((MAX_PRIORITY - (tonumber(priority) or 0)) * PRIORITY_STEP
+    + call('INCR', PREFIX .. 'sequence'))
+end
+
+-- Returns a new score for a job with this key of fairness; false: it has none.
+local function new_score(queue, priority, fair)
+  if not fair and fair_queues == false then return next_score(priority) end
+  return fair_score(queue, priority, fair)
+end
+
+-- Returns the score that a job had before, or a new one if it has none.
+local function old_score(queue, priority, fair, score)
+  if not tonumber(score) then return new_score(queue, priority, fair) end
+  return fair and keep_score(queue, fair, score) or score
+end
