@@ -5,8 +5,8 @@
 --   worker   id of the worker
 --   lease    ms
 --   info...  fields and values of the worker's record, in pairs: host, pid, queues and so on
--- Returns: per busy slot: slot, job id, fence, and held, lost or cancel (held, but to be ended); per
---     word that the worker is told (see tell_worker): '', '', the word, told
+-- Returns: per busy slot: slot, job id, fence, and held, lost or cancel (held, but to be ended);
+--     per word that the worker is told (see tell_worker): '', '', the word, told
 -- Atomic: a run that was reaped in between could get its lease back
 
 local wrong = bad_number('lease', lease) or bad_word('worker', worker)

@@ -16,9 +16,9 @@
 
 local wrong = bad_word('nonce', nonce) or round ~= '' and bad_number('round', round)
 if wrong then return wrong end
-local state, queue, task, priority, requeued, known, unique, limits, flow, step, fair = fields_of(id,
-  'state', 'queue', 'task', 'priority', 'requeued', 'round', 'unique', 'limits', 'flow', 'step',
-  'fair')
+local state, queue, task, priority, requeued, known, unique, limits = fields_of(id, 'state',
+  'queue', 'task', 'priority', 'requeued', 'round', 'unique', 'limits')
+local flow, step, fair = fields_of(id, 'flow', 'step', 'fair')
 if not state then return {} end
 local is_repeated = requeued == nonce or round ~= '' and round == known
 local is_in_line = state == 'queued' or state == 'waiting'
@@ -44,8 +44,9 @@ if unique and is_final(state) then take_lock(id, unique, t) end
 if limits and is_final(state) then note_older(id, limits) end
 if flow and is_final(state) then note_again(id, flow, t) end
 local fields = is_newer and forget_runs(state, 'round', round) or forget_runs(state)
-if bar then to_waiting(id, queue, next_score(priority), 'requeued', nonce, unpack(fields))
-else to_queued(id, queue, t, new_score(queue, priority, fair), 'requeued', nonce, unpack(fields)) end
+local score = bar and next_score(priority) or new_score(queue, priority, fair)
+if bar then to_waiting(id, queue, score, 'requeued', nonce, unpack(fields))
+else to_queued(id, queue, t, score, 'requeued', nonce, unpack(fields)) end
 leave_index(id, queue, state, task)
 drop_ended(id)
 if state ~= 'scheduled' then drop_runs(id, t) end

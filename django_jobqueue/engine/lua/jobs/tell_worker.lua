@@ -5,7 +5,8 @@
 -- ARGV:
 --   epoch   name of the keys that the process is attached to
 --   worker  id of the worker
---   word    quiet: claim no more; stop: end, as at SIGTERM; stacks: tell where the slots' stacks are
+--   word    quiet: claim no more; stop: end, as at SIGTERM; stacks: tell where the stacks of the
+--           slots are
 -- Returns: 1; 0 if there is no such worker; error DETACHED
 -- Atomic: the record of a worker that has just gone would come back
 
