@@ -19,7 +19,7 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test chaos lint messages docs bench matrix clean
+.PHONY: help demo test chaos lint messages pictures docs bench matrix clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +41,9 @@ lint: $(VENV)/.installed-lint ## check style, types and import floors
 
 messages: $(VENV)/.installed-test ## collect the translations, say what is missing, compile
 	@$(BIN)/python -m scripts.messages $(ARGS)
+
+pictures: $(VENV)/.installed-test ## take the pictures of the admin for the documentation
+	@$(BIN)/python -m scripts.screenshots $(ARGS)
 
 docs: $(VENV)/.installed-docs ## build the documentation into docs/_build
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

@@ -16,6 +16,7 @@ from django_jobqueue.jobs.text import one_line, spelled
 
 NOTHING = "–"
 LONG_NAME = 20  # characters of a name that is not broken at all
+NARROW_NAME = 12  # the same in a narrow column
 LONGEST = 20_000  # characters of a text that are shown
 
 SYMBOLS = {
@@ -46,7 +47,7 @@ def failure(text: str) -> SafeString:
     )
 
 
-def short_task(path: str) -> SafeString:
+def short_task(path: str, long_name: int = LONG_NAME) -> SafeString:
     """Return the last two parts of a task's path, with the whole path as title.
 
     A narrow column breaks it between them, and a long name between its words, never within one.
@@ -54,7 +55,7 @@ def short_task(path: str) -> SafeString:
     path = one_line(path)
     words = [f"{part}." for part in path.split(".")[-2:-1]]
     name = path.rpartition(".")[2]
-    words += re.split(r"(?<=_)(?=.)", name) if len(name) > LONG_NAME else [name]
+    words += re.split(r"(?<=_)(?=.)", name) if len(name) > long_name else [name]
     shown = format_html_join(mark_safe("<wbr>"), "{}", ((word,) for word in words))
     return format_html('<bdi class="jobqueue-task" title="{}">{}</bdi>', path, shown)
 

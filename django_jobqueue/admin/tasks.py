@@ -57,7 +57,7 @@ def tasks_view(request: HttpRequest, site: AdminSite) -> HttpResponse:
 
 def _row(page: Page, one: TaskFigures) -> Row:
     return Row(
-        task=display.short_task(one.task),
+        task=display.short_task(one.task, display.NARROW_NAME),
         queue=one_line(one.queue) or display.NOTHING,
         runs=phrases.count(one.runs),
         wait=_times(one.wait),

@@ -43,8 +43,6 @@ class WorkerAdmin(WorkerActionsMixin):
     list_display = (
         "id",
         "health",
-        "host",
-        "pid",
         "queues",
         "slots",
         "running",
@@ -55,7 +53,7 @@ class WorkerAdmin(WorkerActionsMixin):
     )
 
     def get_fields(self, request: HttpRequest, obj: Worker | None = None) -> Any:
-        return (*self.get_list_display(request), "version")
+        return (*self.get_list_display(request), "host", "pid", "version")
 
     @admin.display(description=gettext_lazy("state"))
     def health(self, row: Worker) -> SafeString:

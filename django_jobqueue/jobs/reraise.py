@@ -16,7 +16,7 @@ def reraise_error(result: Any) -> None:
         return
     path, traceback = result.errors[-1].exception_class_path, result.errors[-1].traceback
     kind = _imported(path)
-    made = None if kind is None else _made(kind, _message(path, traceback))
+    made = None if kind is None else _made(kind, _said(path, traceback))
     if made is not None:
         raise made from ValueError(f"Job {result.id} failed in its worker:\n{traceback}")
 
@@ -35,15 +35,15 @@ def _imported(path: str) -> type[Exception] | None:
     return None
 
 
-def _message(path: str, traceback: str) -> str:
+def _said(path: str, traceback: str) -> str:
     """Return what the exception said: the end of a traceback, after the name of its class."""
     name = path.removeprefix("builtins.")
     return traceback.rpartition(f"\n{name}: ")[2].rstrip("\n") if f"\n{name}: " in traceback else ""
 
 
-def _made(kind: type[Exception], message: str) -> Exception | None:
+def _made(kind: type[Exception], said: str) -> Exception | None:
     try:
-        made = kind(message) if message else kind()
+        made = kind(said) if said else kind()
     except Exception:  # it takes other arguments
         return None
     return made if type(made) is kind else None

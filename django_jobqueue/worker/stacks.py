@@ -29,6 +29,7 @@ STACKS_SIGNAL: signal.Signals = getattr(signal, "SIGUSR2", signal.SIGTERM)
 ANSWER_WITHIN = 1.0  # seconds
 MOST = 8_000  # characters of one stack
 PIPE = 65_536  # bytes that it holds
+BOTTOM = " in run_process\n"  # what stands below has forked the process
 THREAD = re.compile(r"^(?:Current thread|Thread) 0x([0-9a-f]+)[^\n]*\n", re.MULTILINE)
 
 
@@ -76,7 +77,8 @@ def stack_of(dump: str, thread: int) -> str | None:
     parts = THREAD.split(dump)
     for name, lines in zip(parts[1::2], parts[2::2], strict=True):
         if int(name, 16) == thread:
-            return "\n".join(line.strip() for line in lines.strip().splitlines())[:MOST]
+            own = "".join(lines.partition(BOTTOM)[:2])
+            return "\n".join(line.strip() for line in own.strip().splitlines())[:MOST]
     return None
 
 

@@ -29,7 +29,7 @@ def inconsistencies(engine: Engine, *, broken: bool = False) -> list[str]:
 def strays(engine: Engine) -> list[str]:
     """Return the locks, places and entries of keys whose job is gone, or does not stand for them.
 
-    A lost place is freed once another job wants it; so is what only a later job would meet.
+    A place that a broken script left is freed once another job wants it.
     """
     client, keys, found = engine.client.redis, engine.client.keys, []
 
@@ -41,15 +41,15 @@ def strays(engine: Engine) -> list[str]:
         state, unique = record(holder, "state", "unique")
         if not unique.startswith(digest.decode()) or (not ends and state in FINAL):
             found.append(f"the lock {digest.decode()} names {holder}, which is {state or 'gone'}")
-    for kind in ("places", "parked", "older", "tag"):
+    for kind in ("places", "parked"):
         for key in _keys(engine, kind):
             name = key.decode().removeprefix(f"{keys.prefix}{kind}:")
-            waits = kind == "parked" or client.exists(keys("parked", name))
+            waits = client.exists(keys("parked", name))
             for job_id in [one.decode() for one in client.zrange(key, 0, -1)]:
                 state, parked = record(job_id, "state", "parked")
-                is_its = state == "running" or not waits
-                if kind != "places":
-                    is_its = kind != "parked" or (state, parked) == ("waiting", name)
+                is_its = (state, parked) == ("waiting", name)
+                if kind == "places":
+                    is_its = state == "running" or not waits
                 if not state or not is_its:
                     found.append(f"{kind}:{name} names {job_id}, which is {state or 'gone'}")
     return found

@@ -47,6 +47,9 @@ def workflow(engine: Engine) -> None:
     for result in (DONE._replace(signed=b"1.x"), FAILED):
         job = engine.claims.claim(slot, ["flow"])
         assert isinstance(job, Job)
+        (more,) = flows.members(name, [(0, 1)], queue="later")
+        more.flow = f"{name} {job.flow.split()[1]}.1 1"
+        engine.workflows.add_members(name, job, [more], group=1, feeds=1, most=9)
         engine.claims.finish(slot, job, result, [])
     started, _ = flows.stage(engine, shape)
     engine.client.redis.zadd(engine.client.keys("workflow-notes"), {f"end {started} 1 1 x": 1})

@@ -24,6 +24,8 @@ def _parked(
 ) -> Iterator[str]:
     wanted: dict[str, set[str]] = {name: set() for name in names}
     for job_id, fields in records.items():
+        if remains and not _is_known(engine, job_id, fields):
+            continue
         if fields.get("state") == "waiting" and "parked" in fields:
             wanted.setdefault(fields["parked"], set()).add(job_id)
         if (
@@ -46,6 +48,13 @@ def _parked(
                       for kind, of in (("parked", name), ("waiting", queue))]  # fmt: skip
             if scores[0] != scores[1]:
                 yield f"{job_id} has two places in the line of {name}: {scores}"
+
+
+def _is_known(engine: Engine, job_id: str, fields: Mapping[str, str]) -> bool:
+    """Return whether a waiting job was accepted: else its enqueue was refused half-way."""
+    waiting = engine.client.keys("waiting", fields.get("queue", ""))
+    is_listed = engine.client.redis.zscore(waiting, job_id) is not None
+    return fields.get("state") != "waiting" or is_listed
 
 
 def _places(

@@ -185,7 +185,12 @@ def edit_and_flow(user: Engine, make_job: Make) -> None:
     assert user.edits.move(job_id, "moved") is None
     user.limits.set_limits({"a.b": "1w"})
     user.limits.admit()
-    workflow, _ = started(user, [(0, 1), (1, 0)])
+    workflow, jobs = started(user, [(0, 1), (1, 0)])
+    job = claimed(user, Slot("worker-8", "0.0"))
+    while job.id != jobs[0].id:
+        job = claimed(user, Slot("worker-8", "0.0"))
+    more = new_job(new_id(), flow=f"{workflow} 1.1 1")
+    assert user.workflows.add_members(workflow, job, [more], group=1, feeds=1, most=9) == "ok"
     user.workflows.advance()
     assert user.workflows.cancel(workflow)
 

@@ -60,7 +60,7 @@ class JobPageMixin(LiveModelAdmin[Job]):
         when = ["enqueued_at"]
         when += ["due_at"] if job.state is State.SCHEDULED else []
         when += ["expires_at"] if job.expires and not job.attempted_at else []
-        when += ["started_at"] if job.started_at != job.attempted_at else []
+        when += ["started_at"] if job.started_at not in (None, 0, job.attempted_at) else []
         when += ["attempted_at"] if job.attempted_at else []
         when += ["finished_at"] if job.finished_at else []
         runs = ["tries"] + (["run_time", "worker"] if job.attempted_at else [])

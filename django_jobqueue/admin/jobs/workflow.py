@@ -11,7 +11,6 @@ from django_jobqueue.admin.links import page_link
 from django_jobqueue.admin.live import LiveModelAdmin
 from django_jobqueue.diagnosis.workflow_tree import Line, Tree, more, read_tree, summary
 from django_jobqueue.engine import get_engine
-from django_jobqueue.jobs.text import one_line
 from django_jobqueue.models import Job
 
 
@@ -42,8 +41,8 @@ class JobWorkflowMixin(LiveModelAdmin[Job]):
             if one is None:
                 yield {"depth": line.depth, "text": more(line)}
                 continue
-            path = one_line(one.task) or _("trimmed")
+            name = display.short_task(one.task, display.NARROW_NAME) if one.task else _("trimmed")
             is_own = one.number == own
-            link = path if is_own or not one.task else page_link(self.admin_site, Job, one.id, path)
+            link = name if is_own or not one.task else page_link(self.admin_site, Job, one.id, name)
             state = display.state_badge(one.state) if one.state else display.NOTHING
             yield {"depth": line.depth, "link": link, "state": state, "is_own": is_own}
