@@ -122,6 +122,7 @@ def run_writers(user: Engine, make_job: Make, slot: Slot) -> None:
         user.jobs.progress(job.id, job.fence, 1, 2, "half")
         user.jobs.log(job.id, job.fence, "half of it")
         user.leases.renew(slot.worker, {"pid": 1})
+        assert user.remote_control.tell(slot.worker, Word.QUIET)
         assert finish(user, slot, job, end) == "ok"
         user.jobs.cancel(job.id)
         user.jobs.requeue(job.id)
