@@ -32,6 +32,11 @@ def path_of(name: str, func: Any) -> str:
     return name if "." in name else f"{func.__module__}.{func.__qualname__}"
 
 
+def module_path(task: Any) -> str:
+    """Return the path under which the jobs of a task are stored."""
+    return path_of(task.name, task.func)
+
+
 def note(task: "compat.Task[..., Any]") -> None:
     """Note a task that this process has defined.
 

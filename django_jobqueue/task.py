@@ -81,6 +81,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
     concurrency: limits.Limits = ()  # how many jobs with the same key may run at once
     rate: rates.Rate | None = None  # how many of them may start in a time
     fair_by: str = ""  # template of the key whose jobs take turns with those of other keys
+    module_path = property(paths.module_path)  # under which its jobs are stored
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or getattr(self.func, "__name__", ""))
@@ -98,10 +99,6 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
             object.__setattr__(self, "run_after", timezone.now() + self.run_after)
         _Base.__post_init__(self)
         paths.note(self)
-
-    @property
-    def module_path(self) -> str:
-        return paths.path_of(self.name, self.func)
 
     def get_backend(self) -> Any:
         return compat.task_backends[self.backend]  # Django's imports it anew at each call
