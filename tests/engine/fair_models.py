@@ -74,7 +74,7 @@ class Rounds:
     def _round(self, queue: Queue, step: int, key: str) -> int | None:
         """Return the first round after those that count; forget two keys behind the claims."""
         claimed, last = queue.claimed.get(step), queue.last.get((step, key))
-        if claimed is not None and last is None:
+        if claimed is not None:
             behind = sorted((n, k) for (s, k), n in queue.last.items() if s == step and n < claimed)
             for _, gone in behind[:2]:
                 del queue.last[step, gone]

@@ -295,6 +295,16 @@ def test_keys_without_jobs_are_forgotten_by_and_by(engine: Engine) -> None:
     assert len(known(engine)) <= 5
 
 
+def test_keys_of_a_burst_are_forgotten_by_those_that_stay(engine: Engine) -> None:
+    store(engine, [f"t{number}" for number in range(40)])
+    store(engine, "aa")
+    turns(engine, 41)
+    for _ in range(25):
+        store(engine, "a")
+        turns(engine, 1)
+    assert known(engine) == {"0", "0:a"}
+
+
 def test_maintenance_forgets_what_a_script_left(engine: Engine) -> None:
     store(engine, "ab")
     keys, client = engine.client.keys, engine.client.redis

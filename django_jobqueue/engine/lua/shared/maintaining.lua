@@ -67,7 +67,7 @@ local function correct_hints(queue, t)
   local noted = call('ZSCORE', PREFIX .. 'work', queue)
   if call('ZCARD', key('queued', queue)) == 0 then
     if noted then call('ZREM', PREFIX .. 'work', queue) end
-    forget_fair(queue)
+    if fair_queues then forget_fair(queue) end
   elseif not noted then
     note_work(queue, t)
   end
@@ -116,7 +116,7 @@ local function forget_if_empty(queue)
   if call('HGET', PREFIX .. 'meta', 'paused:' .. queue) then return end
   call('ZREM', PREFIX .. 'work', queue)
   call('ZREM', PREFIX .. 'due', queue)
-  forget_fair(queue)
+  if fair_queues then forget_fair(queue) end
   call('UNLINK', key('wake', queue), key('fair', queue))
   call('ZREM', PREFIX .. 'names', queue)
 end

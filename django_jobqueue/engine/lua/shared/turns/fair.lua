@@ -58,7 +58,7 @@ end
 -- Returns a new score. In a queue that numbers fairly it is the first one in the queue after the
 -- one to which the claims have come, and after the last one of the key: the job joins that round.
 -- If there is none, it is a new number. So no number is greater than `sequence`, and the queue may
--- number as ever again. A key behind the claims is as good as a new one: each new one removes two.
+-- number as ever again. A key behind the claims is as good as a new one: each call removes two.
 local function fair_score(queue, priority, fair)
   local steps, lasts = MAX_PRIORITY - (tonumber(priority) or 0), key('fair', queue)
   local function fresh() return int(steps * PRIORITY_STEP + call('INCR', PREFIX .. 'sequence')) end
@@ -71,7 +71,7 @@ local function fair_score(queue, priority, fair)
   local _, score = unpack(call('ZRANGEBYSCORE', key('queued', queue), '(' .. after, above,
     'LIMIT', '0', '1', 'WITHSCORES'))
   score = score or fresh()
-  if claimed and not last then
+  if claimed then
     local gone = call('ZRANGEBYSCORE', lasts, int(first), '(' .. claimed, 'LIMIT', '0', '2')
     if #gone > 0 then call('ZREM', lasts, unpack(gone)) end
   end
