@@ -414,6 +414,16 @@ def test_skipped_job_ends_cancelled(engine: Engine, make_job: Make) -> None:
     assert list(engine.queues.pop_ended(10)) == [skipped]
 
 
+def test_lost_place_skips_nobody(engine: Engine, make_job: Make) -> None:
+    """A broken script left it, and maintenance looks only where jobs wait."""
+    engine.client.redis.zadd(engine.client.keys("places", "k"), {"gone": 1})
+    job_id = make_job(limits=("1s:k",))
+    job = claimed(engine, Slot("worker-1", "0.0"))
+    assert job.id == job_id
+    assert members(engine, "places") == [job_id]
+    finish(engine, Slot("worker-1", "0.0"), job)
+
+
 def test_job_that_was_begun_is_not_skipped(engine: Engine, make_job: Make) -> None:
     """A retry, or a job whose worker was lost, waits."""
     again = make_job(limits=("1s:k",))
@@ -495,6 +505,15 @@ def test_late_repeat_cancels_nothing_newer(engine: Engine, make_job: Make) -> No
     engine.jobs.enqueue([job])
     assert state(engine, second) is State.QUEUED
     assert members(engine, "older") == [second]
+
+
+def test_older_ones_in_a_key_of_another_type_stop_nobody(engine: Engine, make_job: Make) -> None:
+    """No script wrote it; of a repeated call it is read first."""
+    job = engine.inspector.job(make_job(limits=("1o:k",)))
+    older = engine.client.keys("older", "k")
+    engine.client.redis.set(older, "nonsense")
+    engine.jobs.enqueue([job])
+    engine.client.redis.delete(older)
 
 
 # Whole queues
