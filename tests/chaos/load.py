@@ -7,15 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from django_jobqueue import compat
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
-from django_jobqueue.flow import staging
 from django_jobqueue.jobs.states import State
 from tests.chaos.flows import Call, PlannedFlow
-from tests.chaos.jobs import Planned, by_number, new_job, number_in
+from tests.chaos.jobs import Planned, new_job
 
 T = TypeVar("T")
 
@@ -38,6 +36,7 @@ class Receipts:
     """What the caller was promised."""
 
     jobs: dict[str, Planned] = field(default_factory=dict)  # acknowledged: id → what it is
+    flows: set[str] = field(default_factory=set)  # ids of acknowledged workflows
     cancelled: set[str] = field(default_factory=set)  # ids; acknowledged before they were due
     called_off: dict[str, CallOff] = field(default_factory=dict)  # by id; while they ran
     unknown: int = 0  # jobs of calls that ended with an error: stored or not
@@ -113,32 +112,16 @@ class Feeder(threading.Thread):
             self._acknowledged(dict(zip(ids, call, strict=True)))
 
     def _store_flow(self, flow: PlannedFlow) -> None:
-        """Store a workflow; after an error another one, whose calls are repeated."""
-        staged, jobs = self._prepare(flow)
-        if self._rng.random() >= REPEATED:
+        """Store a workflow; after an error another one, as a user does."""
+        while not self.stopped.is_set():
             try:
-                self._observed(lambda: staging.enqueue(self._engine, staged, flow.if_failed))
+                workflow = self._observed(lambda: flow.build().enqueue(if_failed=flow.if_failed))
             except QueueUnavailable:
                 self.receipts.unknown += len(flow)
-                staged, jobs = self._prepare(flow)
+                self.stopped.wait(PAUSE)
             else:
-                self._acknowledged(jobs)
+                self.receipts.flows.add(workflow.id)
                 return
-
-        def store() -> bool:
-            staging.store(self._engine, staged, flow.if_failed)
-            return True
-
-        if self._until_answered(store):
-            self._acknowledged(jobs)
-
-    def _prepare(self, flow: PlannedFlow) -> tuple[staging.Staged, dict[str, Planned]]:
-        """Return a new workflow, and its jobs by id."""
-        backend: Any = compat.task_backends["default"]
-        staged = backend.prepare_workflow(flow.build())
-        planned = by_number([flow])
-        new = [one.job for one in (*staged.members, *staged.callbacks.values())]
-        return staged, {job.id: planned[number_in(job.args)] for job in new}
 
     def _acknowledged(self, jobs: dict[str, Planned]) -> None:
         self.receipts.jobs |= jobs
