@@ -552,6 +552,32 @@ def test_limited_queue_of_slots_that_serve_all(engine: Engine, make_job: Make, q
     assert claimed(engine, c, ALL_QUEUES).id == waits
 
 
+def test_full_queue_gives_no_job_that_becomes_due(
+    engine: Engine, clock: Clock, make_job: Make
+) -> None:
+    """The claim that promotes it has looked at the limit before."""
+    limit_queue(engine, "mail 1 ")
+    make_job(queue="mail")
+    a, b = slots(2)
+    claimed(engine, a, ALL_QUEUES)
+    make_job(queue="mail", due=timedelta(seconds=1))
+    clock.move(2)
+    assert nothing(engine, b, ALL_QUEUES) == NoJob()
+    assert len(places(engine)["queued"]["mail"]) == 1
+
+
+def test_maintenance_takes_full_queues_off_the_list(engine: Engine, make_job: Make) -> None:
+    """Slots that serve all queues need not look at them."""
+    limit_queue(engine, "mail 1 ")
+    for _ in range(2):
+        make_job(queue="mail")
+    work = engine.client.keys("work")
+    claimed(engine, Slot("worker-1", "0.0"), "mail")
+    assert engine.client.redis.zrange(work, 0, -1) == [b"mail"]
+    engine.limits.admit()
+    assert engine.client.redis.zrange(work, 0, -1) == []
+
+
 def test_maintenance_wakes_slots_of_a_limited_queue(engine: Engine, make_job: Make) -> None:
     limit_queue(engine, "default 1 ")
     make_job()
