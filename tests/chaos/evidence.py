@@ -159,6 +159,9 @@ def gather(
     for job in jobs.values():
         if job.id not in planned and job.payload is not None:
             planned[job.id] = load[number_of(engine, job.id, job.task, job.payload)]
+    flows = read_flows(engine)
+    known = {one for flow in flows if flow.record.id in receipts.flows for one in flow.ids}
+    receipts.jobs |= {job_id: planned[job_id] for job_id in known if job_id in planned}
     return Evidence(
         receipts=receipts,
         events=sorted([*events, *_suicides(oracle, jobs, planned)], key=lambda e: e.began),
@@ -168,7 +171,7 @@ def gather(
         indexed=indexed,
         totals=engine.inspector.totals(),
         counted=_counted(engine, jobs.values()),
-        flows=read_flows(engine),
+        flows=flows,
         inconsistent=inconsistent,
         strays=strays,
         complaints=complaints,

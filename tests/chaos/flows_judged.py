@@ -12,7 +12,9 @@ CALLED = {"on_success": "succeeded", "on_failure": "failed"}  # event → state 
 
 
 def wrong_ends(evidence: Evidence) -> Iterator[Violation]:
-    """Each workflow ends, and counts its members rightly."""
+    """Each workflow ends, and counts its members rightly; no acknowledged one is lost."""
+    for workflow in evidence.receipts.flows - {flow.record.id for flow in evidence.flows}:
+        yield Violation("", f"workflow {workflow} was acknowledged, and is gone")
     for flow in evidence.flows:
         record, jobs = flow.record, _members(evidence, flow)
         if record.reason == UNSEALED:

@@ -5,18 +5,15 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from django_jobqueue import compat
 from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
-from django_jobqueue.flow import staging
-from django_jobqueue.jobs.prepared import Prepared
 from django_jobqueue.jobs.states import State
 from tests.chaos.flows import Call, PlannedFlow
-from tests.chaos.jobs import Planned, by_number, new_job, number_in
+from tests.chaos.jobs import Planned, new_job
 
 T = TypeVar("T")
 
@@ -39,16 +36,13 @@ class Receipts:
     """What the caller was promised."""
 
     jobs: dict[str, Planned] = field(default_factory=dict)  # acknowledged: id → what it is
+    flows: set[str] = field(default_factory=set)  # ids of acknowledged workflows
     cancelled: set[str] = field(default_factory=set)  # ids; acknowledged before they were due
     called_off: dict[str, CallOff] = field(default_factory=dict)  # by id; while they ran
     unknown: int = 0  # jobs of calls that ended with an error: stored or not
     errors: int = 0
     longest_gap: float = 0.0  # seconds from the beginning of a call to the next success
     refusals: dict[str, int] = field(default_factory=dict)  # error → how often
-
-
-def tell_nobody(stored: Sequence[Prepared], at: Sequence[int]) -> None:
-    """Send no signal for the jobs of a workflow."""
 
 
 class Feeder(threading.Thread):
@@ -118,32 +112,16 @@ class Feeder(threading.Thread):
             self._acknowledged(dict(zip(ids, call, strict=True)))
 
     def _store_flow(self, flow: PlannedFlow) -> None:
-        """Store a workflow; after an error another one, whose calls are repeated."""
-        staged, jobs = self._prepare(flow)
-        if self._rng.random() >= REPEATED:
+        """Store a workflow; after an error another one, as a user does."""
+        while not self.stopped.is_set():
             try:
-                self._observed(lambda: staging.enqueue(self._engine, staged, tell_nobody))
+                workflow = self._observed(lambda: flow.build().enqueue(if_failed=flow.if_failed))
             except QueueUnavailable:
                 self.receipts.unknown += len(flow)
-                staged, jobs = self._prepare(flow)
+                self.stopped.wait(PAUSE)
             else:
-                self._acknowledged(jobs)
+                self.receipts.flows.add(workflow.id)
                 return
-
-        def store() -> bool:
-            staging.store_workflow(self._engine, staged, tell_nobody)
-            return True
-
-        if self._until_answered(store):
-            self._acknowledged(jobs)
-
-    def _prepare(self, flow: PlannedFlow) -> tuple[staging.Staged, dict[str, Planned]]:
-        """Return a new workflow, and its jobs by id."""
-        backend: Any = compat.task_backends["default"]
-        staged = backend.prepare_workflow(flow.build(), flow.if_failed)
-        planned = by_number([flow])
-        new = [one.job for one in staged.jobs]
-        return staged, {job.id: planned[number_in(job.args)] for job in new}
 
     def _acknowledged(self, jobs: dict[str, Planned]) -> None:
         self.receipts.jobs |= jobs

@@ -3,7 +3,8 @@
 The numbers are those of the promises: an id stands in one index (1, 2, 3, 8), a final state
 stays (4), a fence is used once (5), no more runs than counted (6), only the holder writes (7),
 nothing expires (9), the counters agree (12), priorities (13), cancelled is cancelled (14), the
-database hears of the end of each durable job (15), a lock goes with its job (16).
+database hears of the end of each durable job (15), a lock goes with its job (16), the limits of
+keys are kept (17).
 """
 
 from collections import Counter, defaultdict
@@ -24,7 +25,16 @@ def _moves(script: str) -> set[Move]:
     moves: set[Move] = set(single)
     while more := {(a, d) for a, b in moves for c, d in single if b == c} - moves:
         moves |= more
-    if script in ("renew", "progress", "log", "cancel", "re_sign", "reap", "cancel_tagged"):
+    if script in (
+        "renew",
+        "progress",
+        "log",
+        "cancel",
+        "re_sign",
+        "reap",
+        "cancel_tagged",
+        "enqueue",
+    ):
         moves.add(("running", "running"))
     if script == "replace":
         moves |= {("scheduled", "scheduled"), ("queued", "queued"), ("waiting", "waiting")}
@@ -98,6 +108,7 @@ class Auditor:
         assert not set(places) - self.damaged, "an index leads to no record"
         self._tagged(now)
         self._locked(now)
+        self._limited(now)
         assert {*now.named("failed-of")} == {*now.keys.get("failed-tasks", {})}
 
     def _tagged(self, now: Snapshot) -> None:
@@ -132,6 +143,20 @@ class Auditor:
         for winner in now.named("duplicates"):
             assert winner in self.damaged or f"job:{winner}" in now.keys
 
+    def _limited(self, now: Snapshot) -> None:
+        """No more jobs of a key run than may, and who waits for one stands in its line (17)."""
+        running: Counter[str] = Counter()
+        for job_id, fields in now.records().items():
+            if job_id in self.damaged:
+                continue
+            name = fields.get("parked", "")
+            if fields["state"] == "waiting" and name:
+                assert job_id in now.keys.get(f"parked:{name}", {}), "nobody admits it"
+                assert name in now.keys.get("awaited", {}), "nobody looks at its key"
+            if fields["state"] == "running":
+                running.update(word for word in fields.get("limits", "").split() if word[0] == "=")
+        assert running["=1w:one"] <= 1, "two hold the place of a key"
+
     def _held(self, now: Snapshot, call: Call) -> None:
         """A running job is named by its slot, or nobody would renew its lease."""
         running = {
@@ -148,7 +173,9 @@ class Auditor:
 
     def _keys(self, now: Snapshot) -> None:
         """Only counters and values expire (9); what is claimable is told; lists are bounded."""
-        assert all(key.startswith(("minute:", "hour:", "cached:")) for key in now.expiring)
+        assert all(
+            key.startswith(("minute:", "hour:", "cached:", "starts:")) for key in now.expiring
+        )
         for queue, tokens in now.named("wake").items():
             assert len(tokens) == 1, queue
         work, due, names = (now.keys.get(key, {}) for key in ("work", "due", "names"))
@@ -222,7 +249,7 @@ class Auditor:
     def _may_end(self, job_id: str, before: Snapshot, call: Call, clock: int) -> bool:
         """Tell whether a call may change a running job: its slot, or who takes it back."""
         job, given = before.fields(job_id), call.given
-        if call.script in ("cancel", "cancel_tagged", "requeue", "re_sign"):
+        if call.script in ("cancel", "cancel_tagged", "requeue", "re_sign", "enqueue"):
             return True  # whoever asks; none takes the run away
         by_slot = call.script in ("claim", "finish", "release_slot")
         if by_slot and self._unheard(job_id, before, call):
@@ -247,6 +274,9 @@ class Auditor:
         _, job_id, queue, fence = given[:4]
         if job_id in self.damaged or before.fields(job_id).get("fence") == fence:
             return  # a repeated claim
+        waiting = {one for ids in before.named("waiting").values() for one in ids}
+        if any(now.fields(one).get("state") == "queued" for one in waiting):
+            return  # it was admitted meanwhile, perhaps to a queue that had been tried
         score = float(now.fields(job_id)["score"])
         assert all(score <= left for left in now.keys.get(f"queued:{queue}", {}).values())
         earlier_names = call.rest[: call.rest.index(queue if queue in call.rest else "*")]
@@ -266,9 +296,9 @@ def _names(seen: Snapshot, worker: str, job_id: str) -> bool:
 
 
 def _is_promoted(job_id: str, before: Snapshot, now: Snapshot) -> bool:
-    """Tell whether a job has become due: whoever claims may promote it."""
+    """Tell whether a job has become due, or was admitted: whoever claims may promote it."""
     states = [seen.fields(job_id).get("state") for seen in (before, now)]
-    return states == ["scheduled", "queued"]
+    return states in (["scheduled", "queued"], ["waiting", "queued"])
 
 
 def _is_over(fields: dict[str, str], clock: int) -> bool:

@@ -11,7 +11,8 @@ from hypothesis.stateful import initialize, precondition, rule
 from django_jobqueue.jobs.states import FINAL
 
 from .invariants import paused
-from .machine_schedules import DAY, HOUR, MINUTE, QUEUES, ScheduleRules, payload_of
+from .machine_limits import LimitRules, words
+from .machine_schedules import DAY, HOUR, MINUTE, QUEUES, payload_of
 from .model_scripts import Call
 from .snapshot import touched
 from .world import LEASE, SLOTS, START
@@ -44,7 +45,7 @@ uniques = st.sampled_from(["", ""]) | st.builds(
 values = st.sampled_from(["", "", "d1 0", "d1 99999", "d2 0"])
 
 
-class Machine(ScheduleRules):
+class Machine(LimitRules):
     """Random calls of all scripts."""
 
     # Callers and operators
@@ -52,7 +53,7 @@ class Machine(ScheduleRules):
     @initialize(queues=st.lists(st.sampled_from(QUEUES), min_size=2, max_size=5))
     def some_jobs(self, queues: list[str]) -> None:
         for queue in queues:
-            self.enqueue([(queue, 0, "", 1, len(queues) % 2, "", "", "")], known=False)
+            self.enqueue([(queue, 0, "", 1, len(queues) % 2, "", "", "", "")], known=False)
 
     @rule(
         jobs=st.lists(
@@ -65,6 +66,7 @@ class Machine(ScheduleRules):
                 st.sampled_from(["", "", "t1", "t1 t2"]),  # tags
                 st.sampled_from(["", "", "", "+1", "+3600000", "now", "soon"]),  # expires
                 uniques,
+                st.just("") | words,
             ),
             min_size=1,
             max_size=3,
@@ -72,10 +74,10 @@ class Machine(ScheduleRules):
         known=st.booleans(),
     )
     def enqueue(
-        self, jobs: list[tuple[str, int, str, int, int, str, str, str]], known: bool
+        self, jobs: list[tuple[str, int, str, int, int, str, str, str, str]], known: bool
     ) -> None:
         words: list[Any] = []
-        for queue, priority, due, recoveries, round, tags, expires, unique in jobs:
+        for queue, priority, due, recoveries, round, tags, expires, unique, limits in jobs:
             moments = {"now": str(self.model.now), "soon": str(self.model.now + MINUTE)}
             until = moments.get(expires, expires)
             fields: list[Any] = ["unique", unique] if unique else []
@@ -84,6 +86,7 @@ class Machine(ScheduleRules):
             fields += ["round", round] if round else []
             fields += ["priority", priority] if priority else []
             fields += ["expires", until] if until else []
+            fields += ["limits", limits] if limits else []
             at = {"past": str(START), "soon": str(self.model.now + 2 * MINUTE)}.get(due, due)
             job_id = self.new_id()
             words += [job_id, queue, "a.b", priority, at, payload_of(job_id), len(fields)]
@@ -330,6 +333,7 @@ class Machine(ScheduleRules):
         call, before = self.past[-1], self.seen
         reply = self.send(call)
         bounded = call.given.get("limit", 500) < 500 or reply == ["more"]
+        bounded = bounded or "rates" in before.keys  # admits one after the other
         refused = isinstance(reply, list) and reply[:1] == ["error"]
         counted = [key for key in touched(before, self.seen) if key.startswith("minute:")]
         stale = {"totals", *(counted if isinstance(reply, list) and reply[:1] == ["stale"] else ())}
@@ -384,14 +388,16 @@ class Machine(ScheduleRules):
             self.attach()
 
     def park(self, queue: str) -> None:
-        """The next job of a queue waits, as a full concurrency key will make it."""
+        """The next job of a queue waits for nothing that is noted."""
         ids = self.seen.keys.get(f"queued:{queue}", {})
         if found := sorted(set(ids) - self.auditor.damaged):
             job_id = found[0]
             waiting = self.model.keys.get(f"waiting:{queue}", {})
             self.put(f"queued:{queue}", {k: v for k, v in ids.items() if k != job_id})
             self.put(f"waiting:{queue}", waiting | {job_id: ids[job_id]})
-            self.put(f"job:{job_id}", self.model.fields(job_id) | {"state": "waiting"})
+            fields = self.model.fields(job_id) | {"state": "waiting"}
+            fields.pop("parked", None)
+            self.put(f"job:{job_id}", fields)
 
     # In the end
 
@@ -410,16 +416,22 @@ class Machine(ScheduleRules):
             self.ask("resume", queue=queue)
         for ids in self.seen.named("waiting").values():
             for job_id in ids:
-                self.ask("cancel", id=job_id, reason="by_hand")
+                if "parked" not in self.seen.fields(job_id):
+                    self.ask("cancel", id=job_id, reason="by_hand")
         self.move_clock(30 * DAY)
         self.reap("", 500, watched=False, later=0)
         self.runs.clear()
-        self.take("claim", {})
         done = {"outcome": "succeeded", "result": "", "reason": "", "error": "-", "delay": 0}
         done |= {"cached": "", "untold": 0, "settled": "succeeded"}
-        while 0 in self.runs:
-            job_id, fence = self.runs[0]
-            self.take("finish", {"id": job_id, "fence": fence, "signed": "", **done})
+        for _ in range(100):
+            self.take("claim", {})
+            while 0 in self.runs:
+                job_id, fence = self.runs[0]
+                self.take("finish", {"id": job_id, "fence": fence, "signed": "", **done})
+            if "awaited" not in self.seen.keys:
+                break
+            self.move_clock(MINUTE)
+            self.ask("admit", limit=100)
         left = {
             job_id: fields["state"]
             for job_id, fields in self.seen.records().items()

@@ -115,6 +115,29 @@ class Moves:
     def leave_lock_at_start(self, job_id: str) -> None:
         raise NotImplementedError
 
+    # What model_limits.py does
+
+    def lacks_place(self, job_id: str, queue: str, score: float) -> bool:
+        raise NotImplementedError
+
+    def add_parked(self, job_id: str, queue: str, name: str, score: float) -> None:
+        raise NotImplementedError
+
+    def leave_places(self, job_id: str) -> None:
+        raise NotImplementedError
+
+    def leave_key(self, job_id: str) -> None:
+        raise NotImplementedError
+
+    def leave_lease(self, job_id: str, queue: str) -> None:
+        raise NotImplementedError
+
+    def rated(self) -> int | None:
+        raise NotImplementedError
+
+    def admit_rates(self) -> int:
+        raise NotImplementedError
+
     # Moves
 
     def next_score(self, priority: str | None) -> int:
@@ -157,6 +180,10 @@ class Moves:
         job = self.fields(job_id)
         if state in ("queued", "waiting"):
             score = float(job.get("score") or self.next_score(job.get("priority")))
+            if state == "waiting" and "parked" in job:
+                line = self.keys.get(f"parked:{job['parked']}", {})
+                self.add_parked(job_id, queue, job["parked"], line.get(job_id, score))
+                return
             self.note_work(queue)
         elif state == "scheduled":
             self.note_due(queue, self.now)
@@ -179,7 +206,10 @@ class Moves:
         task = self.fields(job_id).get("task")
         if index == "failed" and task:
             self.leave_failed(job_id, task)
-        self.drop(f"{index}:{queue}", job_id)
+        if index == "leases":
+            self.leave_lease(job_id, queue)
+        else:
+            self.drop(f"{index}:{queue}", job_id)
 
     def note_ended(self, job_id: str) -> None:
         """Note a job whose end no slot tells of."""
@@ -257,7 +287,7 @@ class Moves:
             self.note_unsettled(job_id, job, state, reason)
             self.to_final(job_id, queue, state, reason=reason, **fields)
             self.leave_lock(job_id)
-        self.drop(f"leases:{queue}", job_id)
+        self.leave_lease(job_id, queue)
         self.append_attempt(
             job_id,
             int(job.get("attempts", 0)) + 1,
@@ -280,9 +310,11 @@ class Moves:
         text = payload if isinstance(payload, str) else None
         return ["job", job_id, queue, fence, str(self.now), text, dict(record), runs]
 
-    def start(self, job_id: str, queue: str, score: float, slot: Sequence[Any]) -> list[Any]:
+    def start(
+        self, job_id: str, queue: str, score: float, slot: Sequence[Any], before: dict[str, str]
+    ) -> list[Any]:
+        """Start a job whose record was `before`, also before it got its places."""
         worker, name, nonce, lease = slot
-        before = dict(self.fields(job_id))
         fence = next_fence(before.get("fence", ""), nonce)
         fields = {"worker": worker, "fence": fence, "attempted_at": self.now, "score": int(score)}
         if "fence" in before:
@@ -320,7 +352,9 @@ class Moves:
         """Return what a slot gets; None if it is attached to other keys."""
         if not self.attached(epoch):
             return None
-        self.room, due = 50, float(self.soonest() or inf)
+        rated, self.room, due = self.rated(), 50, float(self.soonest() or inf)
+        if rated is not None and rated <= self.now:
+            self.room -= self.admit_rates()
         if due <= self.now:
             handled, next_due = self.promote_all(50)
             self.room, due = self.room - handled, inf if next_due is None else next_due
@@ -332,6 +366,12 @@ class Moves:
                 reply = self.take_any(slot)
             if reply:
                 return reply
+        work = self.keys.get("work", {})
+        if self.room < 50 and any(work if name == "*" else name in work for name in names):
+            return ["more"]
+        if rated is not None or self.room < 50:
+            latest = self.rated()
+            due = due if latest is None else min(due, latest)
         for name in names:
             self.keys.pop(f"wake:{name}", None)
             self.drop("work", name)
@@ -358,10 +398,11 @@ class Moves:
             if len(waiting) < 2:
                 self.drop("work", queue)
             score, job_id = waiting[0]
-            if self.fields(job_id).get("state") != "queued":
+            before = dict(self.fields(job_id))
+            if before.get("state") != "queued":
                 self.correct_index(job_id, "queued", queue)
-            elif not self.expire(job_id, queue):
-                return self.start(job_id, queue, score, slot), len(waiting) > 1
+            elif not self.expire(job_id, queue) and not self.lacks_place(job_id, queue, score):
+                return self.start(job_id, queue, score, slot, before), len(waiting) > 1
             self.room = room - 1
         return ["more"], True
 
@@ -374,12 +415,17 @@ class Moves:
         since = int(job.get("enqueued_at", self.now)) if found[1] else 0
         if since + int(found[2]) > self.now:
             return False
-        self.note_unsettled(job_id, job, "cancelled", "expired")
-        self.to_final(job_id, queue, "cancelled", reason="expired")
-        self.leave_lock(job_id)
-        self.drop(f"queued:{queue}", job_id)
-        self.note_ended(job_id)
+        self.end_unrun(job_id, queue, "expired")
         return True
+
+    def end_unrun(self, job_id: str, queue: str, reason: str) -> None:
+        """End a queued job without a run."""
+        self.note_unsettled(job_id, self.fields(job_id), "cancelled", reason)
+        self.to_final(job_id, queue, "cancelled", reason=reason)
+        self.leave_lock(job_id, gone=True)
+        self.drop(f"queued:{queue}", job_id)
+        self.leave_key(job_id)
+        self.note_ended(job_id)
 
     def attached(self, epoch: str) -> bool:
         return bool(self.keys.get("meta", {}).get("epoch") == epoch)

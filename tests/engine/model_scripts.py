@@ -80,10 +80,13 @@ class Model(WorkerScripts):
                 continue
             if isinstance(self.keys.get(f"job:{job[0]}"), str):
                 raise Refused("WRONGTYPE")
+            more = dict(zip(job[7::2], job[8::2], strict=True))
             if known := self.fields(job[0]).get("state"):
                 stored.append(self.complete(job[0], known, job[4]))
+                self.supersede(job[0], more)
                 continue
             self.store(*job)
+            self.supersede(job[0], more)
             added[job[1]] = added.get(job[1], 0) + 1
             stored.append(str(self.now))
         for queue, number in added.items():
@@ -131,7 +134,11 @@ class Model(WorkerScripts):
             self.take_lock(job_id, fields["unique"])
         for tag in str(fields.get("tags", "")).split():
             self.zadd(f"tag:{tag}", job_id, self.now)
-        if due == "":
+        self.note_older(job_id, fields)
+        if due == "" and (awaited := self.awaited_key(fields)):
+            self.hset(f"job:{job_id}", state="waiting", parked=awaited, **fields)
+            self.add_parked(job_id, queue, awaited, self.next_score(str(priority)))
+        elif due == "":
             self.note_work(queue)
             self.hset(f"job:{job_id}", state="queued", **fields)
             self.zadd(f"queued:{queue}", job_id, self.next_score(str(priority)))
@@ -174,12 +181,14 @@ class Model(WorkerScripts):
         return state is not None and state not in FINAL
 
     def cancel(self, *, id: str, reason: str) -> list[str]:
-        job = self.fields(id)
+        winner = str(self.keys.get(f"duplicate:{id}", ""))
+        return self.cancel_job(id, reason) or self.cancel_job(winner, reason)
+
+    def cancel_job(self, job_id: str, reason: str) -> list[str]:
+        id, job = job_id, self.fields(job_id)
         state, queue = job.get("state"), job.get("queue")
         if not state:
-            winner = str(self.keys.get(f"duplicate:{id}", ""))
-            has_state = bool(self.fields(winner).get("state"))
-            return self.cancel(id=winner, reason=reason) if has_state else []
+            return []
         if state == "running":
             self.hset(f"job:{id}", cancel=reason)
             if "worker" in job:
@@ -188,6 +197,7 @@ class Model(WorkerScripts):
         if state == "cancelled":
             self.leave_other_indexes(id, job)
         if state in FINAL:
+            self.leave_key(id)
             return [state, state]
         self.note_unsettled(id, job, "cancelled", reason)
         self.to_final(id, str(queue), "cancelled", reason=reason)
@@ -195,6 +205,7 @@ class Model(WorkerScripts):
         self.drop(f"{state}:{queue}", id)
         if state == "queued":
             self.note_no_work(str(queue))
+        self.leave_key(id)
         self.note_ended(id)
         return [state, "cancelled"]
 
@@ -220,8 +231,8 @@ class Model(WorkerScripts):
         newer = {"round": round} if round and int(round) > int(job.get("round", 0)) else {}
         if refusal := self.refused_requeue(id, job, nonce, round, newer):
             return refusal
-        if state in FINAL and "unique" in job:
-            self.take_lock(id, job["unique"])
+        if state in FINAL:
+            self.hold_again(id, job)
         fence = job.get("fence", "")
         if state == "succeeded" and "attempts" not in job:
             times = job.get("attempted_at", "0"), job.get("finished_at", "0")
@@ -241,6 +252,12 @@ class Model(WorkerScripts):
                 job.pop(name, None)
             self.append_attempt(id, 0, "-", "-", self.now, self.now, "requeued")
         return [state, "queued"]
+
+    def hold_again(self, job_id: str, job: dict[str, str]) -> None:
+        """Take for a job that is to run again what newer ones meet."""
+        if "unique" in job:
+            self.take_lock(job_id, job["unique"])
+        self.note_older(job_id, job)
 
     def is_repeated(self, job: dict[str, str], nonce: str, round: int | str) -> bool:
         return job.get("requeued") == nonce or job.get("round") == str(round)
@@ -276,6 +293,7 @@ class Model(WorkerScripts):
             return [before, before]
         if before == state:
             self.leave_other_indexes(id, job)
+            self.leave_key(id)
             return [before, before]
         self.keys.pop(f"result:{id}", None)
         if result:
@@ -288,6 +306,7 @@ class Model(WorkerScripts):
             self.leave_failed(id, job["task"])
         self.to_final(id, queue, state, reason=reason, attempts=attempts)
         self.leave_lock(id)
+        self.leave_key(id)
         if before not in FINAL:
             self.note_ended(id)
         return [before, state]
@@ -326,6 +345,7 @@ class Model(WorkerScripts):
 
     def remove(self, job_id: str, state: str) -> int:
         """Remove a job; return when the window of its lock would have ended, or 0."""
+        self.leave_limits(job_id, final=state in FINAL)
         window = self.leave_unique(job_id)
         self.drop_ended(job_id)
         task = self.fields(job_id).get("task")

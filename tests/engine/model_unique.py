@@ -3,12 +3,13 @@
 import re
 from typing import Any
 
-from .model import Moves, Refused
+from .model import Refused
+from .model_limits import LimitMoves
 
 FINAL = ("succeeded", "failed", "cancelled")
 
 
-class UniqueMoves(Moves):
+class UniqueMoves(LimitMoves):
     """What all scripts do to locks."""
 
     def words(self, unique: str) -> tuple[str, str, str]:
@@ -30,7 +31,8 @@ class UniqueMoves(Moves):
             return "", False
         started = bool(job.get("attempted_at"))
         if ends:
-            held = int(ends) > self.now
+            over = not started and state not in FINAL and self.is_expired(job)
+            held = int(ends) > self.now and not over
         elif started:
             held = state not in FINAL and until == "done"
         else:

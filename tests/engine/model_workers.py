@@ -73,7 +73,7 @@ class WorkerScripts(UniqueMoves):
     ) -> str:
         """Handle the finish of a run that does not hold its job."""
         if "queue" in job and job.get("fence") == fence:
-            self.drop(f"leases:{job['queue']}", job_id)
+            self.leave_lease(job_id, job["queue"])
             runs = self.keys.get(f"attempts:{job_id}", [])
             told = isinstance(runs, list) and any(f" {fence} " in run for run in runs)
             if not told and not (job.get("state") == "succeeded" and "attempts" not in job):
@@ -143,7 +143,7 @@ class WorkerScripts(UniqueMoves):
                 self.keep_cached(cached.split()[0], result or "null", begun)
             self.to_final(job_id, queue, outcome, **fields)
             self.leave_lock(job_id)
-        self.drop(f"leases:{queue}", job_id)
+        self.leave_lease(job_id, queue)
         if not told:
             words = (fence, worker, started, self.now, outcome)
             self.append_attempt(job_id, attempts + 1, *words, error=error)
@@ -215,7 +215,7 @@ class WorkerScripts(UniqueMoves):
             if job.get("state") == "running" and job.get("fence") == fence:
                 answer = [job_id, self.recover(job_id, queue, lost, reason)]
             elif job.get("state") != "running":
-                self.drop(f"leases:{queue}", job_id)
+                self.leave_lease(job_id, queue)
         self.drop(f"slots:{worker}", slot)
         return answer
 
@@ -239,7 +239,10 @@ class WorkerScripts(UniqueMoves):
         return False
 
     def promote(self, *, limit: int) -> int:
-        return self.promote_all(limit)[0]
+        handled = self.promote_all(limit)[0]
+        if self.rated() is not None:
+            self.admit_rates()
+        return handled
 
     def page_of_names(self, first: str) -> tuple[list[str], str]:
         names = sorted(name for name in self.keys.get("names", {}) if name >= first)

@@ -414,6 +414,16 @@ def test_skipped_job_ends_cancelled(engine: Engine, make_job: Make) -> None:
     assert list(engine.queues.pop_ended(10)) == [skipped]
 
 
+def test_lost_place_skips_nobody(engine: Engine, make_job: Make) -> None:
+    """A broken script left it, and maintenance looks only where jobs wait."""
+    engine.client.redis.zadd(engine.client.keys("places", "k"), {"gone": 1})
+    job_id = make_job(limits=("1s:k",))
+    job = claimed(engine, Slot("worker-1", "0.0"))
+    assert job.id == job_id
+    assert members(engine, "places") == [job_id]
+    finish(engine, Slot("worker-1", "0.0"), job)
+
+
 def test_job_that_was_begun_is_not_skipped(engine: Engine, make_job: Make) -> None:
     """A retry, or a job whose worker was lost, waits."""
     again = make_job(limits=("1s:k",))
@@ -497,6 +507,15 @@ def test_late_repeat_cancels_nothing_newer(engine: Engine, make_job: Make) -> No
     assert members(engine, "older") == [second]
 
 
+def test_older_ones_in_a_key_of_another_type_stop_nobody(engine: Engine, make_job: Make) -> None:
+    """No script wrote it; of a repeated call it is read first."""
+    job = engine.inspector.job(make_job(limits=("1o:k",)))
+    older = engine.client.keys("older", "k")
+    engine.client.redis.set(older, "nonsense")
+    engine.jobs.enqueue([job])
+    engine.client.redis.delete(older)
+
+
 # Whole queues
 
 
@@ -531,6 +550,32 @@ def test_limited_queue_of_slots_that_serve_all(engine: Engine, make_job: Make, q
     assert nothing(engine, b, ALL_QUEUES) == NoJob()
     finish(engine, a, first)
     assert claimed(engine, c, ALL_QUEUES).id == waits
+
+
+def test_full_queue_gives_no_job_that_becomes_due(
+    engine: Engine, clock: Clock, make_job: Make
+) -> None:
+    """The claim that promotes it has looked at the limit before."""
+    limit_queue(engine, "mail 1 ")
+    make_job(queue="mail")
+    a, b = slots(2)
+    claimed(engine, a, ALL_QUEUES)
+    make_job(queue="mail", due=timedelta(seconds=1))
+    clock.move(2)
+    assert nothing(engine, b, ALL_QUEUES) == NoJob()
+    assert len(places(engine)["queued"]["mail"]) == 1
+
+
+def test_maintenance_takes_full_queues_off_the_list(engine: Engine, make_job: Make) -> None:
+    """Slots that serve all queues need not look at them."""
+    limit_queue(engine, "mail 1 ")
+    for _ in range(2):
+        make_job(queue="mail")
+    work = engine.client.keys("work")
+    claimed(engine, Slot("worker-1", "0.0"), "mail")
+    assert engine.client.redis.zrange(work, 0, -1) == [b"mail"]
+    engine.limits.admit()
+    assert engine.client.redis.zrange(work, 0, -1) == []
 
 
 def test_maintenance_wakes_slots_of_a_limited_queue(engine: Engine, make_job: Make) -> None:

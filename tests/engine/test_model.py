@@ -23,11 +23,12 @@ from tests.support.clock import scripts_with
 
 from .invariants import Auditor
 from .machine import Machine
+from .machine_limits import words
 from .machine_schedules import QUEUES, names
 from .snapshot import take
 from .world import SLOTS, START
 
-EXAMPLES = int(os.environ.get("CHAOS_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("CHAOS_EXAMPLES", "40"))  # of each machine
 SHRINK = os.environ.get("CHAOS_SHRINK", "1") == "1"
 STILL_CLOCK = "local function now() return redis.call('GET', KEYS[1] .. 'clock') end"
 
@@ -116,6 +117,25 @@ class DamagedMachine(Machine):
         return job_id
 
 
+class KeyedMachine(Machine):
+    """The same, and several jobs share their keys, over queues that may be paused."""
+
+    claim_too = Machine.claim
+    admit_too = Machine.admit
+
+    @rule(
+        queues=st.lists(st.sampled_from(QUEUES), min_size=2, max_size=4),
+        limits=words.filter(bool),
+        due=st.sampled_from(["", "", "+5000"]),
+        expires=st.sampled_from(["", "", "+60000"]),
+    )
+    def store_line(self, queues: list[str], limits: str, due: str, expires: str) -> None:
+        line = [(queue, 0, due, 2, 0, "", expires, "", limits) for queue in queues]
+        self.enqueue(line, known=False)
+
+    store_line_too = store_line
+
+
 @pytest.fixture
 def still(engine: Engine) -> Iterator[Engine]:
     """The engine of the alias "default" with a clock that only the test moves."""
@@ -147,7 +167,7 @@ def run(machine: type[Machine], engine: Engine) -> None:
 
 
 @pytest.mark.timeout(600 + EXAMPLES)  # to make a found case small takes minutes
-@pytest.mark.parametrize("machine", [Machine, DamagedMachine])
+@pytest.mark.parametrize("machine", [Machine, KeyedMachine, DamagedMachine])
 def test_random_calls_and_the_model_agree(still: Engine, machine: type[Machine]) -> None:
     """Whatever the order, repeated and late calls included, both come to the same."""
     run(machine, still)

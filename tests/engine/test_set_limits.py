@@ -15,6 +15,7 @@ def stored(engine: Engine) -> dict[str, str]:
 def test_numbers_are_stored(engine: Engine) -> None:
     engine.limits.set_limits({"a.b": "1w 20w", "a.c": ""})
     assert stored(engine) == {"a.b": "1w 20w"}
+    assert engine.client.run("set_limits", ["a.b", "1w", "a.d", "2w"], queues="") == 2
 
 
 def test_task_that_has_no_limit_any_more(engine: Engine) -> None:
@@ -47,14 +48,14 @@ def test_same_call_again_changes_nothing(engine: Engine) -> None:
 
 def test_full_server_takes_them(engine: Engine) -> None:
     with full_memory(engine):
-        engine.limits.set_limits({"a.b": "1w"})
+        engine.client.run("set_limits", ["a.b", "1w"], queues="mail 5 ")
     assert stored(engine) == {"a.b": "1w"}
 
 
 @pytest.mark.parametrize(
     ("words", "queues", "said"),
     [
-        (["a b", "1w"], "", 'task is "a b"; it must be a word'),
+        (["a b", "1w", "a.c", "1w"], "", 'task is "a b"; it must be a word'),
         (["a.b", "1x"], "", 'tasks is "1x"; it must be numbers'),
         (["a.b"], "", 'tasks is ""; it must be numbers'),
         ([], "mail", 'queues is "mail"; it must be names and numbers'),

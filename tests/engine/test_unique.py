@@ -190,7 +190,25 @@ def test_expired_job_frees_it(engine: Engine, slot: Slot) -> None:
     assert locks(engine) == {}
 
 
-@pytest.mark.parametrize("until", ["done", "start", NEWEST])
+@pytest.mark.parametrize("why", ["expired", "limit"])
+def test_window_ends_with_a_job_that_never_runs(
+    engine: Engine, slot: Slot, clock: Clock, why: str
+) -> None:
+    """It stands for no other call: what that wants would be done by nobody."""
+    if why == "limit":
+        engine.jobs.enqueue([unique_job(key=OTHER_KEY, limits=("1s:k",))])
+        other = claimed(engine, slot)
+    job_id = stored(engine, WINDOW, expires="+1000" * (why == "expired"), limits=("1s:k",))
+    assert winner(engine, WINDOW) == job_id
+    clock.move(1)
+    engine.claims.claim(Slot("worker-1", "1.0"), ["default"])
+    assert engine.inspector.job(job_id).reason == why
+    assert locks(engine).get(KEY) is None
+    if why == "limit":
+        finish(engine, slot, other)
+
+
+@pytest.mark.parametrize("until", ["done", "start", NEWEST, WINDOW])
 @pytest.mark.parametrize("due", [None, timedelta(hours=1)])
 def test_expired_holder_does_not_block(
     engine: Engine, clock: Clock, until: str, due: timedelta | None
@@ -201,7 +219,7 @@ def test_expired_holder_does_not_block(
     clock.move(1)
     second = stored(engine, until)
     engine.jobs.cancel(expired)
-    assert locks(engine) == {KEY: second}
+    assert locks(engine)[KEY].split(" ")[0] == second
 
 
 def test_started_job_does_not_expire(engine: Engine, slot: Slot, clock: Clock) -> None:

@@ -54,7 +54,7 @@ class World(RuleBasedStateMachine):
         """Make a call, and compare what it answers and does with the model."""
         before, self.broken = self.seen, True
         reply, wanted = self.answer(call), self.predicted(call)
-        assert reply == wanted, call
+        assert reply == wanted, (reply, wanted, call)
         self.seen = take(self.engine)
         differ = {*self.seen.keys} ^ {*self.model.keys} or {
             key for key, value in self.seen.keys.items() if value != self.model.keys[key]

@@ -14,10 +14,9 @@ from typing import Any
 
 import pytest
 
-from django_jobqueue import Rate, compat
+from django_jobqueue import Rate
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import NoJob, Slot
-from django_jobqueue.flow import staging
 from django_jobqueue.flow.signatures import EVENTS
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import RunResult
@@ -28,8 +27,9 @@ from tests.chaos.aftermath import inconsistencies, strays, trim_all
 from tests.chaos.evidence import gather
 from tests.chaos.features import NARROW, Feature
 from tests.chaos.flows import PlannedFlow
-from tests.chaos.jobs import Kind, Planned, new_job
-from tests.chaos.load import CallOff, Receipts, tell_nobody
+from tests.chaos.flows_seen import read_flows
+from tests.chaos.jobs import Kind, Planned, by_number, new_job
+from tests.chaos.load import CallOff, Receipts
 from tests.chaos.options import Options
 from tests.chaos.oracle import Oracle
 from tests.chaos.storm import Event
@@ -104,6 +104,7 @@ class Past:
     events: list[Event] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     kills: list[Kill] = field(default_factory=list)
+    load: dict[int, Planned] = field(default_factory=dict)  # of workflows, by number
     passed: float = 0.0  # seconds that did not really pass
     claimed: Job = field(init=False)  # last
 
@@ -131,29 +132,30 @@ class Past:
 
     def run_flow(self, *, fails: bool = False) -> tuple[str, dict[str, str]]:
         """Run a chain of two with all callbacks; return its id, and those of its jobs by name."""
-        first = PLAIN
+        number = 10 + len(self.load)
+        first = replace(PLAIN, number=number)
         if fails:
-            first = replace(PLAIN, kind=Kind.RETRY, state=State.FAILED)
-        events = zip(EVENTS, (3, 4, 5), strict=True)
+            first = replace(first, kind=Kind.RETRY, state=State.FAILED)
+        events = zip(EVENTS, range(number + 2, number + 5), strict=True)
         flow = PlannedFlow(
             feature=Feature.CHAIN,
             members=(
                 replace(first, task=tasks.stumble, argument=1),
-                replace(PLAIN, number=2, task=tasks.relay, argument=0),
+                replace(PLAIN, number=number + 1, task=tasks.relay, argument=0),
             ),
             callbacks={one: replace(PLAIN, number=n, task=tasks.hear) for one, n in events},
             if_failed="stop",
         )
-        staged = backend_of("default").prepare_workflow(flow.build(), flow.if_failed)
-        staging.store_workflow(self.engine, staged, tell_nobody)
-        names = ("first", "second", *staged.callbacks)
-        jobs = [one.job for one in staged.jobs]
-        self.receipts.jobs |= {job.id: p for job, p in zip(jobs, flow, strict=True)}
-        for number in range(3 if fails else 4):
+        workflow = flow.build().enqueue().id
+        self.receipts.flows.add(workflow)
+        self.load |= by_number([flow])
+        (seen,) = [one for one in read_flows(self.engine) if one.record.id == workflow]
+        first_two = [member.id for member in seen.members]
+        for run in range(3 if fails else 4):
             self.start()
             self.wait(0.01)
-            self.end(*(("failed", "FAIL", "exception") if fails and not number else ()))
-        return staged.workflow.id, {name: job.id for name, job in zip(names, jobs, strict=True)}
+            self.end(*(("failed", "FAIL", "exception") if fails and not run else ()))
+        return workflow, dict(zip(("first", "second"), first_two, strict=True)) | seen.callbacks
 
     def end(self, outcome: str = "succeeded", line: str = "END", reason: str = "") -> None:
         """Settle what was started last."""
@@ -225,7 +227,7 @@ class Past:
         evidence = gather(
             self.engine,
             self.receipts,
-            {},
+            self.load,
             self.events,
             oracle,
             inconsistent=inconsistencies(self.engine),
@@ -246,10 +248,6 @@ EXPIRING = replace(PLAIN, features=frozenset([Feature.EXPIRES]), expires=30)
 
 def having(*features: Feature, **given: Any) -> Planned:
     return replace(PLAIN, features=frozenset(features), **given)
-
-
-def backend_of(alias: str) -> Any:
-    return compat.task_backends[alias]
 
 
 def limited_past(past: Past) -> None:
@@ -676,6 +674,10 @@ def call_in_vain(past: Past) -> None:
     past.write("START", jobs["on_failure"], "1-x")
 
 
+def lose_a_workflow(past: Past) -> None:
+    past.receipts.flows.add("unknown")
+
+
 def end_unasked(past: Past) -> None:
     past.complaints.append("worker-1 ended with code 1")
 
@@ -731,6 +733,7 @@ DAMAGE: list[tuple[Callable[[Past], None], str]] = [
     (run_after_a_failure, "members of workflows out of their turn"),
     (stop_for_nothing, "members of workflows out of their turn"),
     (miss_a_callback, "callbacks missing, or called in vain"),
+    (lose_a_workflow, "workflows with a wrong end"),
     (call_in_vain, "callbacks missing, or called in vain"),
     (end_unasked, "workers that ended unasked, or not as asked"),
 ]

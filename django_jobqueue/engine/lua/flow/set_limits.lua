@@ -15,7 +15,7 @@ local wrong = queues ~= '' and not string.find(queues, '^[%w_.-]+ %d[%w_. -]*$')
 for at = 1, #tasks, 2 do
   local task, numbers = unpack(tasks, at, at + 1)
   wrong = wrong or bad_word('task', task)
-    or not string.find((numbers or 'x') .. ' ', '^[%d.wsor ]*$')
+    or not string.find(numbers or 'x', '^[%d.wsor ]*$')
     and bad_argument('tasks', numbers, 'numbers, each with w, s, o or r')
 end
 if wrong then return wrong end

@@ -5,7 +5,7 @@ local function end_unrun(id, queue, job, reason, t)
   if job.round then note_unsettled(id, job.round, 'cancelled', reason, t) end
   if job.flow then note_member(id, job.flow, t) end
   to_final(id, queue, 'cancelled', t, 'reason', reason)
-  if job.unique then leave_lock(id, job.unique) end
+  if job.unique then leave_lock(id, job.unique, true) end
   call('ZREM', key('queued', queue), id)
   if job.parked then leave_key(id, job.parked, t) end
   note_ended(id, t)

@@ -42,11 +42,11 @@ local function holder_of(digest, t)
   local its_digest, kind = words_of_unique(unique)
   if not state or its_digest ~= digest then return nil end
   local has_started = (attempted_at or '') ~= ''
-  if ends ~= '' then
-    if tonumber(ends) <= tonumber(t) then return nil end
-  elseif is_final(state) or has_started and kind ~= 'done' then return nil
-  elseif not has_started and has_expired(expires, enqueued_at, t) then return nil end
-  return id, state, round, enqueued_at, not has_started and not is_final(state)
+  local waits = not has_started and not is_final(state)
+  if ends ~= '' and tonumber(ends) <= tonumber(t) then return nil end
+  if ends == '' and (is_final(state) or has_started and kind ~= 'done') then return nil end
+  if waits and has_expired(expires, enqueued_at, t) then return nil end
+  return id, state, round, enqueued_at, waits
 end
 
 -- Makes a job the holder of its lock, whoever was that before.
@@ -59,8 +59,8 @@ local function take_lock(id, unique, t)
   call('HSET', locks, digest, lock)
 end
 
--- Frees the lock of a job, if it is the holder; that of a window only if the job is gone. Returns
--- when the window would have ended; nil if it was none.
+-- Frees the lock of a job, if it is the holder; that of a window only if the job is gone, or ends
+-- without a run. Returns when the window would have ended; nil if it was none.
 local function leave_lock(id, unique, is_gone)
   local digest = words_of_unique(unique)
   if not digest then return nil end
