@@ -184,6 +184,8 @@ def edit_and_flow(user: Engine, make_job: Make) -> None:
     user.edits.edit(job_id, payloads.read(user, job_id), b"1.x.{}")
     assert user.edits.prioritize(job_id, 7) is None
     assert user.edits.move(job_id, "moved") is None
+    user.leases.renew("worker-2", {"pid": 1})
+    assert user.remote_control.tell("worker-2", Word.STACKS)
     user.limits.set_limits({"a.b": "1w"})
     user.limits.admit()
     workflow, jobs = started(user, [(0, 1), (1, 0)])
