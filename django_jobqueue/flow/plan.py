@@ -192,7 +192,8 @@ def _refused(task: Any, takes: bool) -> Iterator[tuple[str, str]]:
         yield "run_after", ": a member runs when its parents have ended"
     if any(getattr(one, "when", "") == "cancel_older" for one in limits):
         yield 'when="cancel_older"', ", because its members are stored before they may run"
-    if takes and any("{" in getattr(one, "key", "") for one in limits):
+    keys = [getattr(task, "fair_by", ""), *(getattr(one, "key", "") for one in limits)]
+    if takes and any("{" in key for key in keys):
         yield (
             "a key with an argument",
             " if it takes its parent's result: use .si(), or a key without braces",

@@ -265,6 +265,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         ).enqueue(),
         "a key with an argument",
     ),
+    "a tenant that a parent's result tells": (
+        lambda: chain(flow.number.s(1), flow.double.using(fair_by="{value}").s()).enqueue(),
+        "a key with an argument",
+    ),
     "a call that does not fit": (
         lambda: chain(flow.number.s(1), flow.nothing.s()).enqueue(),
         "nothing",

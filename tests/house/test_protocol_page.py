@@ -83,6 +83,7 @@ def lived(engine: Engine, make_job: Callable[..., str], slot: Slot) -> Engine:
     assert isinstance(running, Job)
     engine.jobs.cancel(running.id)
     engine.leases.renew(slot.worker, {"host": "h", "pid": 1})
+    engine.leases.store_stacks(slot.worker, "{}")
     nominal = engine.schedules.register("s1", {"nightly": "rule"}).now + 1
     fired = new_job(new_id(), "default", "a.b", b"payload", schedule="nightly", nominal_at=nominal)
     engine.schedules.fire("nightly", "rule", nominal, fired, overlap="allow")
