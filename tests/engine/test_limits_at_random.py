@@ -17,7 +17,7 @@ from django_jobqueue.conf import load
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import ALL_QUEUES, NoJob, Slot
 from django_jobqueue.engine.client import Client
-from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
+from django_jobqueue.exceptions import JobNotFound, MemberHeld, QueueUnavailable
 from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import FINAL, Outcome, State
@@ -203,7 +203,7 @@ class Site:
         call = self.random.choice(calls)
 
         def quietly() -> None:
-            with suppress(JobNotFound):
+            with suppress(JobNotFound, MemberHeld):
                 call()
 
         self.call(quietly)

@@ -38,7 +38,7 @@ READS = {
 
 
 def workflow(engine: Engine) -> None:
-    """Store a workflow of which one member has succeeded and one has failed."""
+    """Store a workflow of which one member has succeeded and one has failed, and its stacks."""
     shape, slot = [(0, 1), (0, 1), (1, 0)], Slot("w5", "0.0")
     jobs = flows.members(new_id(), shape, queue="flow")
     name = jobs[0].flow.partition(" ")[0]
@@ -51,6 +51,7 @@ def workflow(engine: Engine) -> None:
         more.flow = f"{name} {job.flow.split()[1]}.1 1"
         engine.workflows.add_members(name, job, [more], group=1, feeds=1, most=9)
         engine.claims.finish(slot, job, result, [])
+    engine.leases.store_stacks(slot.worker, "{}")
     started, _ = flows.stage(engine, shape)
     engine.client.redis.zadd(engine.client.keys("workflow-notes"), {f"end {started} 1 1 x": 1})
 
@@ -83,7 +84,6 @@ def lived(engine: Engine, make_job: Callable[..., str], slot: Slot) -> Engine:
     assert isinstance(running, Job)
     engine.jobs.cancel(running.id)
     engine.leases.renew(slot.worker, {"host": "h", "pid": 1})
-    engine.leases.store_stacks(slot.worker, "{}")
     nominal = engine.schedules.register("s1", {"nightly": "rule"}).now + 1
     fired = new_job(new_id(), "default", "a.b", b"payload", schedule="nightly", nominal_at=nominal)
     engine.schedules.fire("nightly", "rule", nominal, fired, overlap="allow")
