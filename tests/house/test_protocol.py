@@ -128,6 +128,7 @@ def test_every_script_has_its_method(name: str) -> None:
         "acl_missing": "check_rights",
         "refresh_cached": "refresh",
         "register_schedules": "register",
+        "tell_worker": "tell",
     }
     verbs = {method.partition(".")[2] for method in called_in_engine().get(name, set())}
     assert verbs == {others.get(name, name)}

@@ -56,7 +56,7 @@ def test_frozen_slot_makes_its_worker_unhealthy(
     until_back(file)
     slot = worker.slots()[0]
     os.kill(slot, signal.SIGSTOP)
-    silent = "has neither claimed nor polled for 10 s"
+    silent = f"has neither claimed nor polled for {2 * LEASE:g} s"
     until(lambda: [one for one in engine.inspector.workers() if silent in one.fault])
     assert stays_away(file)
     os.kill(slot, signal.SIGCONT)
