@@ -26,18 +26,16 @@ from django_jobqueue.engine import get_engine
 from django_jobqueue.engine.queues import Queues
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs import phrases
-from django_jobqueue.jobs.states import State
 from django_jobqueue.models import Job, Queue
 from django_jobqueue.steering import bulk
 from django_jobqueue.steering.job_action import DELETE
-from django_jobqueue.steering.selection import Selection
+from django_jobqueue.steering.selection import EMPTIED, Selection
 
 TOO_MANY = gettext_lazy(
     "%(count)d queues are selected, and an action changes at most %(most)d at once. Nothing was "
     "changed: search for the beginning of their names, or select fewer."
 )
 MOST_CHANGED = 1_000  # queues that one request may change
-WAITING = (State.QUEUED, State.WAITING)  # of the jobs that `empty` deletes
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +183,7 @@ class QueueActionsMixin(LiveModelAdmin[Queue]):
             return self._ask(request, rows)
         results = []
         for alias, names in _by_alias(rows).items():
-            chosen = Selection(states=WAITING, queues=names)
+            chosen = Selection(states=EMPTIED, queues=names)
             results += bulk.start(alias, DELETE, chosen, request.user.pk)
         self.log(request, rows, _("Emptied."), DELETION)
         done = _("A job does this in the background. Its page shows how far it is.")
@@ -214,7 +212,7 @@ class QueueActionsMixin(LiveModelAdmin[Queue]):
 
 
 def _waiting(row: Queue) -> int:
-    return sum(row.stats.counts[state] for state in WAITING)
+    return sum(row.stats.counts[state] for state in EMPTIED)
 
 
 def _by_alias(rows: Iterable[Queue]) -> dict[str, list[str]]:

@@ -28,6 +28,9 @@ LISTED = (
 NO_EXCEPTION = "-"  # of jobs that failed without one, as they were lost for example
 
 
+EMPTIED = (State.QUEUED, State.WAITING)  # of the jobs that are deleted to empty a queue
+
+
 class Depth(IntEnum):
     """Where words are looked for, beside the task's path and the id."""
 

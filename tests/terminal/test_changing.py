@@ -191,6 +191,29 @@ def test_one_id_of_two_is_unknown(engine: Engine, make_job: Make, db: None) -> N
     assert states(engine, [job_id]) == [State.CANCELLED]
 
 
+def test_queue_is_emptied(engine: Engine, told: Told, make_job: Make, slot: Slot) -> None:
+    """Of what waits; what runs, has ended or is due later stays, as do other queues."""
+    ended, runs = fail(engine, make_job, slot, queue="mail"), make_job(queue="mail")
+    claimed(engine, slot, "mail")
+    later, other = make_job(queue="mail", due=timedelta(hours=1)), make_job()
+    for _ in range(2):
+        make_job(queue="mail")
+    assert told("empty", "mail", "--yes") == "2 jobs deleted.\n"
+    kept = [State.FAILED, State.RUNNING, State.SCHEDULED, State.QUEUED]
+    assert states(engine, [ended, runs, later, other]) == kept
+    assert told("empty", "mail", "--yes") == "No job matches.\n"
+
+
+def test_nothing_is_emptied_without_a_yes(
+    engine: Engine, told: Told, make_job: Make, typed: Typed
+) -> None:
+    typed("n")
+    job_id = make_job(queue="mail")
+    with pytest.raises(CommandError, match="Nothing was changed"):
+        told("empty", "mail")
+    assert states(engine, [job_id]) == [State.QUEUED]
+
+
 def test_pause_and_resume(engine: Engine, told: Told, make_job: Make) -> None:
     make_job(queue="mail")
     assert told("pause", "mail") == "mail: paused\n"
@@ -270,6 +293,7 @@ def test_schedules(engine: Engine, told: Told, read: Read) -> None:
 ALL = [
     ["status"], ["queues"], ["workers"], ["list"], ["show", "x"], ["explain", "x"],
     ["requeue", "x"], ["cancel", "x"], ["delete", "x", "--yes"], ["pause", "x"], ["resume", "x"],
+    ["empty", "x", "--yes"],
     ["failures"], ["tasks"], ["run", "tests.project.tasks.noop"],
 ]  # fmt: skip
 

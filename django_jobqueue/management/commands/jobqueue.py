@@ -57,6 +57,7 @@ ACTIONS = {
     "delete": Action(changing.delete, "delete jobs that are not running", changing.add_choice),
     "pause": Action(queues.pause, "claim no jobs of queues", queues.add_names),
     "resume": Action(queues.resume, "claim jobs of queues again", queues.add_names),
+    "empty": Action(changing.empty, "delete the jobs that wait in queues", queues.add_names),
     "failures": Action(tasks.failures, "failed jobs by task and exception", tasks.add_failures),
     "tasks": Action(tasks.tasks, "tasks, and how long their jobs wait and run"),
     "schedules": Action(tasks.schedules, "schedules, and when they fire"),
@@ -69,7 +70,7 @@ ACTIONS = {
     ),
     "reconcile": Action(keys.reconcile, "bring Redis and the ledger of durable jobs together"),
 }
-ASKING = {"quiet", "stop", "requeue", "run-now", "move", "cancel", "delete", "adopt"}
+ASKING = {"quiet", "stop", "requeue", "run-now", "move", "cancel", "delete", "empty", "adopt"}
 PLAIN = {"adopt", "re-sign", "reconcile"}  # these print no JSON
 
 

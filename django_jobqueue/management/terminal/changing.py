@@ -35,6 +35,7 @@ from django_jobqueue.steering.job_action import (
 )
 from django_jobqueue.steering.job_action import move as move_to
 from django_jobqueue.steering.matching import matching
+from django_jobqueue.steering.selection import EMPTIED, Selection
 
 TELL_EVERY = 5.0  # seconds between lines about the progress
 # The states that --all means if no state is given: what is done to others must be said.
@@ -94,6 +95,14 @@ def move(terminal: Terminal, options: dict[str, Any]) -> None:
     if wrong := wrong_queue(terminal.engine.alias, options["to"]):
         raise CommandError(wrong)
     _change(terminal, move_to(options["to"]), options)
+
+
+def empty(terminal: Terminal, options: dict[str, Any]) -> None:
+    """Delete the jobs that wait in queues now."""
+    names = [name for given in options["queues"] for name in given]
+    jobs = list(matching(terminal.engine, Selection(states=EMPTIED, queues=names)))
+    confirm(terminal, _question(DELETE, len(jobs)))
+    _report(terminal, apply(DELETE, _rows(terminal, jobs)))
 
 
 def _change(terminal: Terminal, action: JobAction, options: dict[str, Any]) -> None:
