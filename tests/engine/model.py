@@ -246,7 +246,7 @@ class Moves:
         ids = self.until(index, self.now)[:limit]
         for job_id in ids:
             job = self.fields(job_id)
-            if job.get("state") == "scheduled":
+            if (job.get("state"), job.get("queue")) == ("scheduled", queue):
                 self.to_queued(job_id, queue, self.next_score(job.get("priority")))
                 self.drop(index, job_id)
             else:
@@ -399,7 +399,7 @@ class Moves:
                 self.drop("work", queue)
             score, job_id = waiting[0]
             before = dict(self.fields(job_id))
-            if before.get("state") != "queued":
+            if (before.get("state"), before.get("queue")) != ("queued", queue):
                 self.correct_index(job_id, "queued", queue)
             elif not self.expire(job_id, queue) and not self.lacks_place(job_id, queue, score):
                 return self.start(job_id, queue, score, slot, before), len(waiting) > 1
