@@ -70,8 +70,8 @@ def run_process(
             # a lock.
             INTERRUPT_SIGNAL: partial(_deliver, loops if len(loops) == 1 else ()),
         }
+        | answer_by(stacks, len(loops))
     )
-    answer_by(stacks)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     _announce(worker_started, config, number)
     states = [shared.slot(slot) for slot in config.slots_of(number)]

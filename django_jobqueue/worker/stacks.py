@@ -1,8 +1,9 @@
 """Where the stacks of a worker's slots stand, for somebody who wants to know why a job takes long.
 
-At a signal each process writes its stacks into a pipe. `faulthandler` does so in C, within the
-signal handler, without a lock: a slot that hangs in a library answers too. It writes files, lines
-and names of functions, and no values.
+At a signal each process writes its stacks into a pipe: files, lines and names of functions, and no
+values. `faulthandler` does so in C, within the signal handler, without a lock: a slot that hangs in
+a library answers too. It may look at its own thread alone, since it crashes when others begin or
+end meanwhile; so with several slots the main thread, which runs none, looks at theirs in Python.
 """
 
 import faulthandler
@@ -12,11 +13,14 @@ import math
 import os
 import re
 import signal
+import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
+from types import FrameType
+from typing import Any
 
 from django_jobqueue.engine.leases import Leases
 from django_jobqueue.exceptions import JobQueueError
@@ -30,14 +34,35 @@ ANSWER_WITHIN = 1.0  # seconds
 MOST = 8_000  # characters of one stack
 PIPE = 65_536  # bytes that it holds
 BOTTOM = " in run_process\n"  # what stands below has forked the process
-THREAD = re.compile(r"^(?:Current thread|Thread) 0x([0-9a-f]+)[^\n]*\n", re.MULTILINE)
+# The first line of a stack: of a thread, or of the only one that was looked at.
+THREAD = re.compile(r"^(?:Stack|Thread 0x([0-9a-f]+)) \(most recent call first\):\n", re.MULTILINE)
 
 
-def answer_by(writer: Connection) -> None:
-    """Let this process write its stacks into a pipe at each STACKS_SIGNAL."""
+def answer_by(writer: Connection, slots: int) -> dict[signal.Signals, Any]:
+    """Let this process write the stacks of its slots into a pipe at each STACKS_SIGNAL.
+
+    Return the handler that is still to be set for that, if there is one.
+    """
     os.set_blocking(writer.fileno(), False)  # a full pipe must not stop a slot
-    faulthandler.register(STACKS_SIGNAL, writer.fileno(), all_threads=True)
+    if slots > 1:
+        return {STACKS_SIGNAL: partial(_write_all, writer.fileno())}
+    faulthandler.register(STACKS_SIGNAL, writer.fileno(), all_threads=False)
     os.register_at_fork(after_in_child=partial(faulthandler.unregister, STACKS_SIGNAL))
+    return {}
+
+
+def _write_all(pipe: int, signum: int, frame: FrameType | None) -> None:
+    """Write the stacks of all threads, as faulthandler does."""
+    lines = []
+    for thread, innermost in sys._current_frames().items():
+        lines.append(f"Thread 0x{thread:016x} (most recent call first):")
+        at: FrameType | None = innermost
+        while at is not None:
+            code = at.f_code
+            lines.append(f'  File "{code.co_filename}", line {at.f_lineno} in {code.co_name}')
+            at = at.f_back
+    with suppress(OSError):  # the pipe is full
+        os.write(pipe, "".join(f"{line}\n" for line in lines).encode(errors="replace"))
 
 
 class Stacks:
@@ -54,7 +79,7 @@ class Stacks:
             if child.stacks is not None and any(state.thread for state in child.states):
                 _read(child.stacks)  # what came too late
                 child.send(STACKS_SIGNAL)
-        self.due = time.monotonic() + ANSWER_WITHIN
+        self.due = min(self.due, time.monotonic() + ANSWER_WITHIN)
 
     def store_if_due(self, children: Iterable[Child]) -> None:
         """Store the answers; None stands for a slot whose process gave none."""
@@ -76,7 +101,7 @@ def stack_of(dump: str, thread: int) -> str | None:
     """Return the stack of a thread, innermost first; None if the dump has none of it."""
     parts = THREAD.split(dump)
     for name, lines in zip(parts[1::2], parts[2::2], strict=True):
-        if int(name, 16) == thread:
+        if name is None or int(name, 16) == thread:
             own = "".join(lines.partition(BOTTOM)[:2])
             return "\n".join(line.strip() for line in own.strip().splitlines())[:MOST]
     return None
