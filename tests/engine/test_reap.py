@@ -1,5 +1,7 @@
 """reap: jobs whose lease ended go back to their queue."""
 
+from itertools import product
+
 import pytest
 
 from django_jobqueue.engine import Engine
@@ -330,6 +332,23 @@ def test_damaged_field_loses_no_job(
 
     assert reap(engine) == {job_id: "queued"}
     assert places(engine) == {"queued": {"default": [job_id]}}
+
+
+@pytest.mark.parametrize(
+    ("value", "fair"),
+    [*product(("nan", "inf", "-inf", "1e400"), ("", "a")), (" 5 ", ""), ("0x10", "")],
+)
+def test_odd_score_does_not_stop_the_reaper(
+    engine: Engine, clock: Clock, make_job: Make, value: str, fair: str
+) -> None:
+    """What Lua reads as a number may be none for the server."""
+    job_id, other = make_job(fair=fair), make_job(queue="other")
+    claimed(engine, Slot("worker-1", "0.0"))
+    claimed(engine, Slot("worker-1", "0.1"), "other")
+    engine.client.redis.hset(engine.client.keys("job", job_id), "score", value)
+    clock.move(31)
+
+    assert reap(engine) == {job_id: "queued", other: "queued"}
 
 
 def test_attempts_of_another_type_do_not_stop_the_reaper(

@@ -12,8 +12,12 @@ local function new_score(queue, priority, fair)
   return fair_score(queue, priority, fair)
 end
 
--- Returns the score that a job had before, or a new one if it has none.
+-- Returns the score that a job had before, or a new one if it has none, or what can be none.
 local function old_score(queue, priority, fair, score)
-  if not tonumber(score) then return new_score(queue, priority, fair) end
-  return fair and keep_score(queue, fair, score) or score
+  local known = tonumber(score) or -1
+  if not (known >= 0 and known < (2 * MAX_PRIORITY + 1) * PRIORITY_STEP) then
+    return new_score(queue, priority, fair)
+  end
+  known = string.format('%.17g', known)
+  return fair and keep_score(queue, fair, known) or known
 end
