@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 import pytest
+from django.utils.functional import SimpleLazyObject
 
 from django_jobqueue import task
 from django_jobqueue.engine import Engine
@@ -26,6 +27,11 @@ class Outer:
         """An exception that is defined in a class."""
 
 
+def never() -> object:
+    raise AssertionError("Somebody has looked into it.")
+
+
+LAZY = SimpleLazyObject(never)
 KINDS: dict[str, tuple[Any, str]] = {
     "refused": (lambda: Refused("no: not\nthis"), "no: not\nthis"),
     "builtin": (lambda: ValueError("bad value"), "bad value"),
@@ -66,7 +72,7 @@ def test_exception_that_takes_more_is_a_value_error(engine: Engine) -> None:
 class Found:
     """A failed job whose path somebody has written."""
 
-    id, state = "id", State.FAILED
+    id, state, reason = "id", State.FAILED, "exception"
 
     def __init__(self, path: str) -> None:
         self.errors = [self]
@@ -87,6 +93,8 @@ class Found:
         "",
         "...",
         "nothing",
+        "tests.backend.test_reraise.LAZY.Refused",
+        "a." * 100_000 + "b",
     ],
 )
 def test_nothing_else_is_made(path: str) -> None:
@@ -94,3 +102,10 @@ def test_nothing_else_is_made(path: str) -> None:
     before = set(sys.modules)
     reraise_error(Found(path))
     assert set(sys.modules) == before
+
+
+def test_job_that_was_lost_has_not_raised() -> None:
+    """An earlier attempt has, and that is not why it failed."""
+    lost = Found("builtins.OSError")
+    lost.reason = "lost"
+    reraise_error(lost)
