@@ -169,11 +169,15 @@ class Workflows:
         return found or b""
 
     def added(self, workflow: str) -> list[tuple[int, int, str]]:
-        """Return the members that were added, in their order: group, number and name of each."""
+        """Return the members that were added, in their order: group, number and name of each.
+
+        A call that broke may have noted a number that another name has got since.
+        """
         key = self._client.keys("workflow-added", workflow)
         (found,) = self._client.read(lambda pipe: pipe.lrange(key, 0, -1))
         words = (text(one).split(" ") for one in found or ())
-        return [(int(group), int(member), name) for group, member, name in words]
+        noted = {int(member): (int(group), int(member), name) for group, member, name in words}
+        return list(noted.values())
 
     def results(self, workflow: str, numbers: Sequence[int | str]) -> dict[int | str, bytes]:
         """Return the results of members as they are stored: signed, and not verified.

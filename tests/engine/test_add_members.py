@@ -62,6 +62,28 @@ def test_each_name_is_added_once(engine: Engine) -> None:
     assert_consistent(engine)
 
 
+def test_number_of_a_call_that_broke_is_not_given_again(engine: Engine) -> None:
+    """It had noted the name, and not yet how many members there are."""
+    workflow, _ = started(engine, FAN)
+    job = claimed(engine, SLOT)
+    client, keys = engine.client.redis, engine.client.keys
+    (lost,) = new_members(workflow, "1.1")
+    client.zadd(keys("workflow-open", workflow), {"5": 1})
+    client.rpush(keys("workflow-added", workflow), "1 5 1.1")
+    client.hset(keys("workflow-results", workflow), "added", "1")
+    client.hset(keys("workflow-members", workflow), mapping={"5": lost.id, "1.1": "5"})
+    add(engine, workflow, job, new_members(workflow, "2.1"))
+    assert add(engine, workflow, job, [lost]) == "ok"
+    assert engine.workflows.added(workflow) == [(1, 5, "1.1"), (1, 6, "2.1")]
+    assert client.exists(keys("job", lost.id))
+    finish(engine, SLOT, job, SIGNED)
+    run_all(engine, SIGNED)
+    found = engine.workflows.read(workflow)
+    assert found
+    assert (found.state, found.done, found.members) == ("succeeded", 6, 6)
+    assert_consistent(engine)
+
+
 @pytest.mark.parametrize("why", ["stale", "ended", "full"])
 def test_nothing_is_added(engine: Engine, why: str) -> None:
     workflow, _ = started(engine, FAN)

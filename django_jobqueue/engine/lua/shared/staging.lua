@@ -60,7 +60,8 @@ local function add_member(flow, group, feeds, words, t)
   if number and not call('ZSCORE', open, number) then return end -- it has ended
   if known and field_of(known, 'state') then return release_member(known, t) end
   if not number then
-    number = int(total + 1)
+    number = total
+    repeat number = int(number + 1) until not hash_fields(members, number) -- a call broke
     call('ZADD', open, feeds, number)
     call('RPUSH', key('workflow-added', flow), group .. ' ' .. number .. ' ' .. name)
     call('HSET', key('workflow-results', flow), 'added', '1')
