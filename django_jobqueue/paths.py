@@ -43,8 +43,8 @@ def note(task: "compat.Task[..., Any]") -> None:
     Raises: InvalidTask if its module, or for a name of its own any, has defined another one of it.
     """
     path = task.module_path
+    _refuse_other(path, task.func)
     if task.func not in _functions:  # else it is a copy with other defaults
-        _refuse_other(path, task.func)
         _refuse_second(task)
         _functions.add(task.func)
         _tasks.pop(path, None)  # a module that is reloaded has another function now

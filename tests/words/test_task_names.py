@@ -66,6 +66,15 @@ def test_name_of_another_task_s_path_is_refused(modules: Any) -> None:
         modules("names_there", MOVED.format(name="names_here.f", function="g"))
 
 
+def test_name_is_not_given_to_a_second_task_of_a_known_function(modules: Any) -> None:
+    text = MOVED.format(name="names.known", function="f")
+    with pytest.raises(compat.InvalidTask, match=r"Two tasks are named 'names\.known'"):
+        modules(
+            "names_twice",
+            text + "\ndef g(value): pass\nplain = task(g)\nnamed = task(name='names.known')(g)\n",
+        )
+
+
 def test_reload_defines_it_again(modules: Any) -> None:
     module = modules("names_again", MOVED.format(name="names.again", function="f"))
     importlib.reload(module)
