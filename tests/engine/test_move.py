@@ -84,6 +84,22 @@ def test_member_of_a_workflow_runs_in_its_new_queue(engine: Engine) -> None:
     assert first.id != second.id
 
 
+def test_waiting_jobs_take_no_turns_in_a_fair_queue(engine: Engine, make_job: Make) -> None:
+    """They get one when they are queued."""
+    workflow, shape = new_id(), [(0, 1), (1, 0), (1, 0)]
+    jobs = members(workflow, shape, (), fair="a")
+    engine.workflows.stage(workflow, jobs, total=3, steps=steps(shape), output=b"1.x.1")
+    engine.workflows.seal(workflow)
+    queued = [make_job(queue="b", fair=key) for key in ("b", "c", "b", "c")]
+    places_before = [score(engine, "waiting", job.id) for job in jobs[1:]]
+    for job in jobs[1:]:
+        engine.edits.move(job.id, "b")
+    assert [score(engine, "waiting", job.id, "b") for job in jobs[1:]] == places_before
+    new = make_job(queue="b", fair="a")
+    first_round = {queued[0], queued[1], new}
+    assert set(next_ids(engine, 3, "b")) == first_round
+
+
 def test_all_else_of_the_job_goes_along(engine: Engine, make_job: Make) -> None:
     given = {"unique": f"{KEY} done", "tags": ("t",), "limits": ("2w:k",), "round": 1}
     job_id = make_job(**given)

@@ -19,9 +19,11 @@ if not can_move then return {state, ''} end
 local t = now()
 if state == 'waiting' then
   -- Its key or its workflow holds it too, and finds it by the record: no index may stay behind.
+  local turn = call('ZSCORE', key(state, source), id)
   if source ~= queue then leave_index(id, source, state) end
   call('ZADD', PREFIX .. 'names', '0', queue)
   call('HSET', key('job', id), 'queue', queue)
+  if turn then call('ZADD', key(state, queue), turn, id) end
   ensure_index(id, queue, state, t)
 elseif source ~= queue then
   -- The record comes last, because a repeat has to know the old queue. If none comes, a claim or a
