@@ -354,6 +354,7 @@ def test_commands(
         "run": ["tests.project.tasks.noop"],
         "move": [job_id, "--to", "mail"],
         "run-now": ["--queue", "mail", "--all", "--yes"],
+        "empty": ["other", "--yes"],
         "cancel": [job_id],
         "requeue": [job_id],
         "failures": [],

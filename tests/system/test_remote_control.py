@@ -45,8 +45,8 @@ def test_a_quiet_worker_ends_its_job_and_stays(
     started(oracle)
     tell(engine, Word.QUIET)
     until(lambda: worker_of(engine).quiet)
-    left = tasks.noop.enqueue()
     until(lambda: len(worker.slots()) == 1)
+    left = tasks.noop.enqueue()
     gate.touch()
     assert held.wait(PATIENCE) == "held"
     until(lambda: not worker.slots())
