@@ -1,7 +1,7 @@
 """Break Lua source, one small thing at a time. Each way to do it is a mutant.
 
-A parser for the Lua that the scripts of the engine are written in: it knows no `goto`, no `repeat`
-and no method calls. While it reads, it notes what can be broken:
+A parser for the Lua that the scripts of the engine are written in: it knows no `goto` and no
+method calls. While it reads, it notes what can be broken:
 
 drop statement   a call, an assignment or an early return
 drop argument    what a command writes or removes besides other things; the LIMIT of a range;
@@ -29,7 +29,7 @@ PREFIXES = ("not", "#", "-")
 PREFIX_STRENGTH = 7
 SWAPPED = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "~=", "~=": "=="}
 TERMS = ("+", "-", "*", "/", "..")
-BLOCK_ENDS = ("end", "else", "elseif", "")
+BLOCK_ENDS = ("end", "else", "elseif", "until", "")
 REMOVES_EACH = ("UNLINK", "DEL", "HDEL")
 CHOOSE = ("math.min", "math.max")
 
@@ -113,6 +113,10 @@ class Parser(Reader):
         elif self.takes("while"):
             self.note("never", self.expression(), "false")
             self.loop_body()
+        elif self.takes("repeat"):
+            self.block(nested=True)
+            self.expect("until")
+            self.note("always", self.expression(), "true")
         elif self.takes("return"):
             if self.next.text not in BLOCK_ENDS:
                 self.expressions()

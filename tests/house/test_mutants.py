@@ -66,6 +66,7 @@ def test_operand_is_dropped(source: str, becomes: list[str]) -> None:
          ["if true then f() elseif b then g() end", "if false then f() elseif b then g() end",
           "if a then f() elseif true then g() end"]),
         ("while a do f() end", ["while false do f() end"]),
+        ("repeat f() until a", ["repeat f() until true"]),
     ],
 )  # fmt: skip
 def test_condition_is_always_or_never_true(source: str, becomes: list[str]) -> None:
@@ -123,7 +124,9 @@ def test_name_says_where_and_what() -> None:
     assert moved == [name for _, name in found]
 
 
-@pytest.mark.parametrize("source", ["a:b()", "if a then", "f() end", "return a +", "goto x"])
+@pytest.mark.parametrize(
+    "source", ["a:b()", "if a then", "f() end", "return a +", "repeat f()", "goto x"]
+)
 def test_other_lua_is_refused(source: str) -> None:
     """It would be broken by halves."""
     with pytest.raises(SyntaxError, match=r"^x\.lua"):

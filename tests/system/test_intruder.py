@@ -172,6 +172,7 @@ def test_promises_in_a_record_change_nothing(
         intruder.client.hset(key, mapping=promises)
         intruder.client.zrem(intruder.keys("queued", "default"), job_id)
         intruder.client.zadd(intruder.keys("scheduled", "default"), {job_id: 1})
+    intruder.client.hset(intruder.keys("meta"), "due", 1)
     worker = worker_process("--burst", "--processes", "1")
     assert worker.wait() == 0, worker.output()
     jobs = [engine.inspector.job(job_id) for job_id in made]
