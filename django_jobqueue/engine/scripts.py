@@ -23,6 +23,7 @@ _DEFINES = re.compile(r"^local (?:function )?(\w+(?:, \w+)*)", re.MULTILINE)
 _KEY = re.compile(r"\bkey\('([\w-]+)', (\w+)\)")  # a call with a name costs each script
 _USES_EPOCH = re.compile(r"^[^-\n]*\bepoch\b", re.MULTILINE)
 _COMMENT = re.compile(r"--.*")
+_WORD = re.compile(r"\w+")
 _NAME = re.compile(r"^--   (\w+)(\.\.\.)?(?: |$)", re.MULTILINE)
 
 # Files of shared functions, in this order; see `_source` for those in folders.
@@ -48,11 +49,8 @@ class Paragraph(NamedTuple):
 
     text: str
     folder: str  # in shared/; "": none
-
-    @property
-    def names(self) -> list[str]:
-        """Return the names that it defines."""
-        return [name for names in _DEFINES.findall(self.text) for name in names.split(", ")]
+    names: list[str]  # that it defines
+    words: frozenset[str]  # of its code
 
 
 class Script:
@@ -99,7 +97,7 @@ class Scripts:
             shared["now"] = clock.strip()
         constants = dict(_CONSTANT.findall(shared["prelude"]))
         prelude = [
-            Paragraph(text, name.rpartition("/")[0])
+            Paragraph(text, name.rpartition("/")[0], _names(text), _words(text))
             for name, file in shared.items()
             for text in _inlined(_CONSTANT.sub("", file), constants).split("\n\n")
         ]
@@ -145,12 +143,20 @@ def _needed(prelude: Sequence[Paragraph], body: str) -> list[Paragraph]:
     Each call creates all functions of its script again, so unused ones are left out.
     """
     needed: list[Paragraph] = []
-    below = _COMMENT.sub("", body)
+    below = _words(body)
     for paragraph in reversed(prelude):
-        if any(re.search(rf"\b{name}\b", below) for name in paragraph.names):
+        if not below.isdisjoint(paragraph.names):
             needed.insert(0, paragraph)
-            below += _COMMENT.sub("", paragraph.text)
+            below |= paragraph.words
     return needed
+
+
+def _names(text: str) -> list[str]:
+    return [name for names in _DEFINES.findall(text) for name in names.split(", ")]
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(_COMMENT.sub("", text)))
 
 
 def _source(paragraphs: Sequence[Paragraph], body: str) -> str:
