@@ -226,7 +226,7 @@ class Model(WorkerScripts):
         state, queue = job.get("state"), job.get("queue")
         if not state:
             return []
-        if state == "queued" and self.is_repeated(job, nonce, round):
+        if state in ("queued", "waiting") and self.is_repeated(job, nonce, round):
             self.leave_other_indexes(id, job)
         newer = {"round": round} if round and int(round) > int(job.get("round", 0)) else {}
         if refusal := self.refused_requeue(id, job, nonce, round, newer):
