@@ -12,7 +12,8 @@ from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import text
 
 PAGE = 500  # jobs that one read returns
-FIELDS = (b"state", b"task", b"enqueued_at", b"started_at", b"attempted_at", b"finished_at")
+TIMES = (b"enqueued_at", b"started_at", b"attempted_at", b"finished_at", b"took")
+FIELDS = (b"state", b"task", *TIMES)
 RUN = (State.SUCCEEDED, State.FAILED)  # the states of jobs whose runs have ended
 
 

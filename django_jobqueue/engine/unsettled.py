@@ -16,7 +16,8 @@ from django_jobqueue.jobs.job import is_id
 from django_jobqueue.jobs.states import STATE_OF, State
 from django_jobqueue.jobs.text import ms_in, text
 
-_HELD = (b"state", b"round", b"reason", b"finished_at", b"task")  # fields of a job's record
+_TIMES = (b"finished_at", b"attempted_at", b"took")
+_HELD = (b"state", b"round", b"reason", b"task", *_TIMES)  # fields of a job's record
 
 
 class Note(NamedTuple):
@@ -134,5 +135,6 @@ def _read_held(job_id: str, values: Sequence[bytes | None]) -> Note:
     fields = dict(zip(_HELD, values, strict=True))
     state = STATE_OF.get(fields[b"state"] or b"", State.FAILED)
     reason, has_task = text(fields[b"reason"] or b""), bool(fields[b"task"])
-    round, at = ms_in(fields, b"round"), ms_in(fields, b"finished_at")
-    return Note(job_id, round, state, reason, at, has_task)
+    finished_at, attempted_at, took = (ms_in(fields, name) for name in _TIMES)
+    at = finished_at or attempted_at + took  # as Job.read has it
+    return Note(job_id, ms_in(fields, b"round"), state, reason, at, has_task)

@@ -67,8 +67,9 @@ class Place:
         if self.is_added:
             part["added"] = True
         call = payload.dump_call(job.args, job.kwargs, job.metadata, cap)
-        comma = b"" if call == b"{}" else b","
-        data = call[:-1] + comma + b'"flow":' + _dumps(part) + b"}"
+        if call.startswith(b"["):
+            call = b'{"args":%b}' % call
+        data = b'%b,"flow":%b}' % (call[:-1], _dumps(part))
         job.payload = signer.sign(job.id, job.task, data)
 
 

@@ -71,6 +71,7 @@ class Job:
     started_at: int | None = None  # of the first run
     attempted_at: int = 0  # of the latest run; 0: there was none
     finished_at: int | None = None
+    took: int = 0  # ms, of a run whose end its record tells by this: see _count_first_run
     held_since: int | None = None  # when it began to wait for its unknown task
     attempts: int = 0  # runs that counted as attempts
     recoveries: int = 0  # runs lost with their worker
@@ -147,6 +148,7 @@ class Job:
     def _count_first_run(self) -> None:
         """Add the run of a job that succeeded at once: only the job's own fields tell of it."""
         self.attempts = 1
+        self.finished_at = self.finished_at or self.attempted_at + self.took or None
         run = Run(
             attempt=1,
             fence=self.fence,

@@ -78,10 +78,12 @@ def pure_metadata(given: Any) -> dict[str, Any]:
 
 
 def dump_call(args: list[Any], kwargs: dict[str, Any], metadata: dict[str, Any], cap: int) -> bytes:
-    """Return a call as JSON bytes.
+    """Return a call as JSON bytes: a list if it has positional arguments alone, else an object.
 
     Raises: PayloadTooLarge above `cap` bytes.
     """
+    if not kwargs and not metadata:
+        return _capped(args, cap, "the arguments")
     parts = {"args": args, "kwargs": kwargs, "metadata": metadata}
     parts = {name: part for name, part in parts.items() if part}
     return _capped(parts, cap, "the arguments and metadata" if metadata else "the arguments")
@@ -93,8 +95,10 @@ def load_call(data: bytes) -> Call:
     Raises: ValueError if it has another shape.
     """
     found = _loads(data.decode().strip(" \t\r\n"))
+    if isinstance(found, list):
+        return found, {}, {}
     if not isinstance(found, dict):
-        raise ValueError(f"a call is a JSON object, not {type(found).__name__}")
+        raise ValueError(f"a call is a JSON list or object, not {type(found).__name__}")
     args, kwargs = found.get("args", []), found.get("kwargs", {})
     if not isinstance(args, list) or not isinstance(kwargs, dict):
         raise ValueError("a call has a list 'args' and an object 'kwargs'")

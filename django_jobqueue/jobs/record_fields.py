@@ -37,6 +37,7 @@ RECORD_FIELDS: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
     b"started_at": ("started_at", _ms_or_none),
     b"attempted_at": ("attempted_at", ms),
     b"finished_at": ("finished_at", _ms_or_none),
+    b"took": ("took", ms),
     b"held_since": ("held_since", _ms_or_none),
     b"attempts": ("attempts", number),
     b"recoveries": ("recoveries", number),

@@ -439,4 +439,4 @@ def run_number(fence: str) -> int:
 
 def next_fence(fence: str, nonce: str) -> str:
     """Return the fence of the run that a claim starts after another."""
-    return f"{run_number(fence) + 1}-{nonce[-12:]}"
+    return f"{run_number(fence) + 1}-{nonce[-8:]}"

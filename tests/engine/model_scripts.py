@@ -226,7 +226,7 @@ class Model(WorkerScripts):
         state, queue = job.get("state"), job.get("queue")
         if not state:
             return []
-        if state == "queued" and self.is_repeated(job, nonce, round):
+        if state in ("queued", "waiting") and self.is_repeated(job, nonce, round):
             self.leave_other_indexes(id, job)
         newer = {"round": round} if round and int(round) > int(job.get("round", 0)) else {}
         if refusal := self.refused_requeue(id, job, nonce, round, newer):
@@ -235,7 +235,8 @@ class Model(WorkerScripts):
             self.hold_again(id, job)
         fence = job.get("fence", "")
         if state == "succeeded" and "attempts" not in job:
-            times = job.get("attempted_at", "0"), job.get("finished_at", "0")
+            began = job.get("attempted_at", "0")
+            times = began, int(began) + int(job.get("took", 0))
             self.append_attempt(id, 1, fence or "-", job.get("worker", "-"), *times, "succeeded")
         self.drop(f"{state}:{queue}", id)
         self.drop_ended(id)
@@ -246,7 +247,7 @@ class Model(WorkerScripts):
         if state != "scheduled":
             self.keys.pop(f"result:{id}", None)
             self.keys.pop(f"progress:{id}", None)
-            for name in ("attempts", "recoveries", "reason", "finished_at", "started_at"):
+            for name in ("attempts", "recoveries", "reason", "finished_at", "took", "started_at"):
                 job.pop(name, None)
             for name in ("attempted_at", "held_since", "cancel", "expires"):
                 job.pop(name, None)

@@ -124,7 +124,7 @@ class WorkerScripts(UniqueMoves):
         told = (
             outcome == "succeeded" and first and not reason and not untold
         )  # by the job's own fields
-        fields: dict[str, Any] = {"score": ""} if told else {"attempts": attempts + counted}
+        fields: dict[str, Any] = {} if told else {"attempts": attempts + counted}
         if reason or held:
             fields |= {"reason": reason, "held_since": (held or self.now) if released else ""}
         if outcome == "retried" or (released and delay > 0):
@@ -142,6 +142,7 @@ class WorkerScripts(UniqueMoves):
                 begun = int(job.get("attempted_at", self.now))
                 self.keep_cached(cached.split()[0], result or "null", begun)
             self.to_final(job_id, queue, outcome, **fields)
+            self.tell_by_record(job_id, told)
             self.leave_lock(job_id)
         self.leave_lease(job_id, queue)
         if not told:
@@ -152,6 +153,15 @@ class WorkerScripts(UniqueMoves):
         self.count_stale(job, settled == "stale" and not told)
         if untold and outcome in ("succeeded", "failed", "cancelled"):
             self.note_ended(job_id)
+
+    def tell_by_record(self, job_id: str, told: bool) -> None:
+        """Let the record of a job tell of its only run, if it was told so."""
+        if not told:
+            return
+        job = self.fields(job_id)
+        finished = int(job.pop("finished_at"))
+        job.pop("score", None)
+        job["took"] = str(max(0, finished - int(job.get("attempted_at", finished))))
 
     def keep_cached(self, digest: str, value: str, begun: int) -> None:
         old = self.keys.pop(f"cached:{digest}", None)

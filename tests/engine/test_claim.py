@@ -66,7 +66,7 @@ def test_queued_job_runs_under_a_lease(engine: Engine, slot: Slot, make_job: Mak
         "enqueued_at": str(job.enqueued_at),
         "attempted_at": str(job.attempted_at),
         "worker": "worker-1",
-        "fence": f"1-{nonce[-12:]}",
+        "fence": f"1-{nonce[-8:]}",
     }
     held = engine.client.redis.hgetall(engine.client.keys("slots", "worker-1"))
     assert held == {b"0.0": f"{nonce} default {job_id} {job.fence}".encode()}

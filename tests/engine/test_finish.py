@@ -46,6 +46,42 @@ def test_success_keeps_the_result(engine: Engine, slot: Slot, make_job: Make) ->
     assert counted(engine, "succeeded") == 1
 
 
+def test_first_success_leaves_a_small_record(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """Most kept jobs are such: the end is told by how long it took, and the old place is gone."""
+    job_id = make_job()
+    job = claimed(engine, slot)
+    clock.move(12)
+    finish(engine, slot, job)
+
+    fields = record(engine, job_id)
+    took = int(fields.pop("took"))
+    assert took >= 12_000
+    assert job.attempted_at + took == score(engine, "succeeded", job_id)
+    assert fields.keys() == {
+        "queue",
+        "state",
+        "task",
+        "enqueued_at",
+        "payload",
+        "worker",
+        "fence",
+        "attempted_at",
+    }
+
+
+def test_clock_that_goes_back_makes_no_run_end_before_its_start(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """An administrator sets it: then the run took no time."""
+    job_id = make_job()
+    job = claimed(engine, slot)
+    clock.move(-3600)
+    finish(engine, slot, job)
+    assert engine.inspector.job(job_id).finished_at == job.attempted_at
+
+
 def test_empty_result_is_not_stored(engine: Engine, slot: Slot, make_job: Make) -> None:
     """Most tasks return None: no key for that."""
     job_id = make_job()

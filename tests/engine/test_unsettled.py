@@ -197,6 +197,14 @@ def test_what_redis_holds(engine: Engine, make_job: Make) -> None:
     engine.client.redis.flushall()  # nobody could repair it
 
 
+def test_end_of_a_first_run_is_read_from_how_long_it_took(engine: Engine, make_job: Make) -> None:
+    job_id = make_job(round=1)
+    run(engine, DONE)
+    engine.client.redis.hset(engine.client.keys("job", job_id), "took", 5000)
+    job = engine.inspector.job(job_id)
+    assert engine.unsettled.held([job_id])[job_id].at == job.attempted_at + 5000 == job.finished_at
+
+
 def test_value_of_a_job(engine: Engine, make_job: Make) -> None:
     job_id = make_job()
     assert engine.unsettled.value(job_id) is None

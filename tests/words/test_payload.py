@@ -227,9 +227,26 @@ def test_json_is_compact_and_readable() -> None:
     assert dump_call(["é"], {"a": 1}, CAP) == '{"args":["é"],"kwargs":{"a":1}}'.encode()
 
 
+def test_positional_arguments_alone_are_a_list() -> None:
+    """Most calls have no others, and the name of the list would cost each record some bytes."""
+    assert dump_call(["é", 1], {}, CAP) == '["é",1]'.encode()
+    assert payload.dump_call([1], {}, {"a": 1}, CAP) == b'{"args":[1],"metadata":{"a":1}}'
+
+
 @pytest.mark.parametrize(
     "data",
-    [b"", b"[]", b"null", b"{", b"\xff", b'{"args":{}}', b'{"kwargs":[]}', b'{"args":1}', b"{} {}"],
+    [
+        b"",
+        b"[] {}",
+        b"7",
+        b"null",
+        b"{",
+        b"\xff",
+        b'{"args":{}}',
+        b'{"kwargs":[]}',
+        b'{"args":1}',
+        b"{} {}",
+    ],
 )
 def test_call_of_another_shape_is_refused(data: bytes) -> None:
     """What did not come from `dump_call` is a ValueError, not a crash."""

@@ -32,8 +32,8 @@ local wrong = not is_first_success and bad_end(outcome, delay, error)
   or not is_claim(worker, slot, nonce, lease) and bad_word_of_claim(worker, slot, nonce, lease)
 if wrong then return wrong end
 local t, reply = now(), 'ok'
-local state, current, queue, cancel, round, unique, limits, flow =
-  fields_of(id, 'state', 'fence', 'queue', 'cancel', 'round', 'unique', 'limits', 'flow')
+local state, current, queue, cancel, round, unique, limits, flow, attempted_at = fields_of(id,
+  'state', 'fence', 'queue', 'cancel', 'round', 'unique', 'limits', 'flow', 'attempted_at')
 local holds = state == 'running' and current == fence
 if holds and flow and outcome == 'succeeded' then
   allow_at_maxmemory()
@@ -48,7 +48,9 @@ elseif is_first_success then
   call_at_maxmemory('ZADD', key('succeeded', queue), t, id)
   if round and settled ~= outcome then note_unsettled(id, round, outcome, '', t) end
   if flow then note_member(id, flow, t) end
-  call('HSET', key('job', id), 'state', 'succeeded', 'finished_at', t, 'score', '')
+  local took = math.max(0, t - (tonumber(attempted_at) or t)) -- shorter than a time
+  call('HSET', key('job', id), 'state', 'succeeded', 'took', int(took))
+  call('HDEL', key('job', id), 'score')
   if unique then leave_lock(id, unique) end
   call('ZREM', key('leases', queue), id)
   if limits then leave_places(id, limits, t) end

@@ -27,7 +27,7 @@ end
 
 -- Starts the job at the head of a queue; `job` has fields of its record, `flat` is all of it.
 local function start(id, queue, score, worker, slot, nonce, lease, t, job, flat)
-  local fence = job.fence and next_fence(job.fence, nonce) or '1-' .. string.sub(nonce, -12)
+  local fence = job.fence and next_fence(job.fence, nonce) or '1-' .. string.sub(nonce, -8)
   call('HSET', key('slots', worker), slot, nonce .. ' ' .. queue .. ' ' .. id .. ' ' .. fence)
   call('ZADD', key('leases', queue), int(t + lease), id)
   if job.fence then -- `started_at` is written once it differs from `attempted_at`

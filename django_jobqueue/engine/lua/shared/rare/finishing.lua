@@ -98,8 +98,9 @@ end
 
 -- Writes the record of a first, successful run, which was not needed until now.
 local function write_first_run(id, state)
-  local attempts, fence, worker, attempted_at, finished_at =
-    fields_of(id, 'attempts', 'fence', 'worker', 'attempted_at', 'finished_at')
+  local attempts, fence, worker, attempted_at, took =
+    fields_of(id, 'attempts', 'fence', 'worker', 'attempted_at', 'took')
   if state ~= 'succeeded' or attempts then return end
-  append_attempt(id, 1, fence, worker, attempted_at, finished_at or '0', state, '-')
+  local finished_at = (tonumber(attempted_at) or 0) + (tonumber(took) or 0)
+  append_attempt(id, 1, fence, worker, attempted_at, int(finished_at), state, '-')
 end

@@ -11,7 +11,7 @@ local function run_number(fence) return tonumber(string.match(fence or '', '^%d+
 
 -- Returns the fence of the run that a claim with this nonce starts after the run of `fence`.
 local function next_fence(fence, nonce)
-  return int(run_number(fence) + 1) .. '-' .. string.sub(nonce, -12)
+  return int(run_number(fence) + 1) .. '-' .. string.sub(nonce, -8)
 end
 
 -- Returns the values of fields of a hash, in their order; that of an absent field is false. A key

@@ -10,14 +10,14 @@ end
 -- emptied by the write that requeues the job, then removed.
 local function forget_runs(state, ...)
   if state == 'scheduled' then return {} end
-  return {'attempts', '0', 'recoveries', '0', 'reason', '', 'finished_at', '', 'started_at', '',
-    'attempted_at', '', 'held_since', '', 'cancel', '', 'expires', '', ...}
+  return {'attempts', '0', 'recoveries', '0', 'reason', '', 'finished_at', '', 'took', '',
+    'started_at', '', 'attempted_at', '', 'held_since', '', 'cancel', '', 'expires', '', ...}
 end
 
 -- Drops what earlier runs of a requeued job have left, and notes that it was requeued.
 local function drop_runs(id, t)
   call('UNLINK', key('result', id), key('progress', id))
-  call('HDEL', key('job', id), 'attempts', 'recoveries', 'reason', 'finished_at', 'started_at',
-    'attempted_at', 'held_since', 'cancel', 'expires')
+  call('HDEL', key('job', id), 'attempts', 'recoveries', 'reason', 'finished_at', 'took',
+    'started_at', 'attempted_at', 'held_since', 'cancel', 'expires')
   append_attempt(id, 0, nil, nil, t, t, 'requeued', '-')
 end
