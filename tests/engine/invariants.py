@@ -36,7 +36,7 @@ def _moves(script: str) -> set[Move]:
         "enqueue",
     ):
         moves.add(("running", "running"))
-    if script == "replace":
+    if script in ("replace", "move", "prioritize"):
         moves |= {("scheduled", "scheduled"), ("queued", "queued"), ("waiting", "waiting")}
     if script == "requeue":  # a job that is not final only takes the round over
         moves |= {(state.value, state.value) for state in State if state not in FINAL}
@@ -180,7 +180,7 @@ class Auditor:
             assert len(tokens) == 1, queue
         work, due, names = (now.keys.get(key, {}) for key in ("work", "due", "names"))
         for queue, ids in now.named("queued").items():
-            if set(ids) - self.damaged and not paused(now, queue):
+            if set(ids) - self.damaged and not paused(now, queue) and not limited(now, queue):
                 assert {f"wake:{queue}", "wake:*"} <= {*now.keys}, f"nobody wakes for {queue}"
                 assert queue in work, f"{queue} is not offered to slots of all queues"
         for queue, ids in now.named("scheduled").items():
@@ -281,12 +281,21 @@ class Auditor:
         assert all(score <= left for left in now.keys.get(f"queued:{queue}", {}).values())
         earlier_names = call.rest[: call.rest.index(queue if queue in call.rest else "*")]
         for earlier in earlier_names:
-            assert paused(now, earlier) or f"queued:{earlier}" not in now.keys
+            is_open = not paused(now, earlier) and not limited(now, earlier)
+            assert not is_open or f"queued:{earlier}" not in now.keys
+        if most := limited(now, queue):
+            assert len(now.keys[f"leases:{queue}"]) <= most, "a queue runs more than it may"
 
 
 def paused(seen: Snapshot, queue: str) -> bool:
     """Tell whether no job of a queue may be claimed."""
     return f"paused:{queue}" in seen.keys.get("meta", {})
+
+
+def limited(seen: Snapshot, queue: str) -> int:
+    """Return how many jobs of a queue may run at once; 0: any number."""
+    words = seen.keys.get("meta", {}).get("limits", "").split()
+    return int(dict(zip(words[::2], words[1::2], strict=True)).get(queue, 0))
 
 
 def _names(seen: Snapshot, worker: str, job_id: str) -> bool:

@@ -41,6 +41,7 @@ uniques = st.sampled_from(["", ""]) | st.builds(
     st.sampled_from([*KEYS, *KEYS, *(f"ff {until}" for until in KINDS)]),
     st.sampled_from(TOLD),
 )
+fair_keys = st.sampled_from(["", "", "", "f1", "f2"])
 # Where a run's result is kept: seconds so many that no test lasts as long.
 values = st.sampled_from(["", "", "d1 0", "d1 99999", "d2 0"])
 
@@ -53,7 +54,7 @@ class Machine(LimitRules):
     @initialize(queues=st.lists(st.sampled_from(QUEUES), min_size=2, max_size=5))
     def some_jobs(self, queues: list[str]) -> None:
         for queue in queues:
-            self.enqueue([(queue, 0, "", 1, len(queues) % 2, "", "", "", "")], known=False)
+            self.enqueue([(queue, 0, "", 1, len(queues) % 2, "", "", "", "", "")], known=False)
 
     @rule(
         jobs=st.lists(
@@ -66,6 +67,7 @@ class Machine(LimitRules):
                 st.sampled_from(["", "", "t1", "t1 t2"]),  # tags
                 st.sampled_from(["", "", "", "+1", "+3600000", "now", "soon"]),  # expires
                 uniques,
+                fair_keys,
                 st.just("") | words,
             ),
             min_size=1,
@@ -74,10 +76,10 @@ class Machine(LimitRules):
         known=st.booleans(),
     )
     def enqueue(
-        self, jobs: list[tuple[str, int, str, int, int, str, str, str, str]], known: bool
+        self, jobs: list[tuple[str, int, str, int, int, str, str, str, str, str]], known: bool
     ) -> None:
         words: list[Any] = []
-        for queue, priority, due, recoveries, round, tags, expires, unique, limits in jobs:
+        for queue, priority, due, recoveries, round, tags, expires, unique, fair, limits in jobs:
             moments = {"now": str(self.model.now), "soon": str(self.model.now + MINUTE)}
             until = moments.get(expires, expires)
             fields: list[Any] = ["unique", unique] if unique else []
@@ -86,6 +88,7 @@ class Machine(LimitRules):
             fields += ["round", round] if round else []
             fields += ["priority", priority] if priority else []
             fields += ["expires", until] if until else []
+            fields += ["fair", fair] if fair else []
             fields += ["limits", limits] if limits else []
             at = {"past": str(START), "soon": str(self.model.now + 2 * MINUTE)}.get(due, due)
             job_id = self.new_id()
@@ -138,6 +141,17 @@ class Machine(LimitRules):
             wanted = data.draw(st.sampled_from(["", known, known + 1] if known else [""]))
             given |= {"nonce": f"nonce-{self.number('nonce')}", "round": wanted}
         self.ask(what, id=job_id, **given)
+
+    @rule(
+        data=st.data(), queue=st.sampled_from(QUEUES), priority=st.sampled_from(["same", 0, 1, -1])
+    )
+    def edit_place(self, data: st.DataObject, queue: str, priority: int | str) -> None:
+        """Move a job to a queue, or give it a priority."""
+        job_id = self.pick(data)
+        if priority == "same":
+            self.ask("move", id=job_id, queue=queue)
+        else:
+            self.ask("prioritize", id=job_id, priority=priority)
 
     @rule(
         tag=st.sampled_from(["t1", "t2", "t3"]),

@@ -137,11 +137,13 @@ class Model(WorkerScripts):
         self.note_older(job_id, fields)
         if due == "" and (awaited := self.awaited_key(fields)):
             self.hset(f"job:{job_id}", state="waiting", parked=awaited, **fields)
-            self.add_parked(job_id, queue, awaited, self.next_score(str(priority)))
+            score = self.new_score(queue, str(priority), fields.get("fair", ""))
+            self.add_parked(job_id, queue, awaited, score)
         elif due == "":
             self.note_work(queue)
             self.hset(f"job:{job_id}", state="queued", **fields)
-            self.zadd(f"queued:{queue}", job_id, self.next_score(str(priority)))
+            score = self.new_score(queue, str(priority), fields.get("fair", ""))
+            self.zadd(f"queued:{queue}", job_id, score)
         else:
             self.note_due(queue, self.due_at(due))
             self.hset(f"job:{job_id}", state="scheduled", **fields)
@@ -241,7 +243,7 @@ class Model(WorkerScripts):
         self.drop_ended(id)
         if state == "failed" and "task" in job:
             self.leave_failed(id, job["task"])
-        score = self.next_score(job.get("priority"))
+        score = self.new_score(str(queue), job.get("priority"), job.get("fair", ""))
         self.to_queued(id, str(queue), score, requeued=nonce, **newer)
         if state != "scheduled":
             self.keys.pop(f"result:{id}", None)
@@ -283,6 +285,53 @@ class Model(WorkerScripts):
         if "round" in job and not newer and state != "scheduled":
             return [state, state, job["round"]]
         return []
+
+    def prioritize(self, *, id: str, priority: int) -> list[str]:
+        job = self.fields(id)
+        state, queue = job.get("state", ""), job.get("queue", "")
+        if not state:
+            return []
+        if state not in ("queued", "scheduled"):
+            return [state, ""]
+        if int(job.get("priority", 0)) != priority:
+            if state == "queued":
+                score = self.new_score(queue, str(priority), job.get("fair", ""))
+                self.zadd(f"queued:{queue}", id, score)
+            self.hset(f"job:{id}", priority=priority)
+        return [state, "1"]
+
+    def move(self, *, id: str, queue: str) -> list[str]:
+        job = dict(self.fields(id))
+        state, source = job.get("state", ""), job.get("queue", "")
+        if not state:
+            return []
+        if state not in BEFORE_START or not source:
+            return [state, ""]
+        if source != queue:
+            place = self.keys.get(f"{state}:{source}", {}).get(id)
+            place = self.keys.get(f"{state}:{queue}", {}).get(id) if place is None else place
+            self.move_place(id, job, queue, place)
+        if state == "queued":
+            self.wake(queue)
+        return [state, "1"]
+
+    def move_place(self, job_id: str, job: dict[str, str], queue: str, place: float | None) -> None:
+        """Put a job into the other queue; `place` is its score."""
+        state, source = job["state"], job["queue"]
+        if state == "queued":
+            self.note_work(queue)
+            place = self.new_score(queue, job.get("priority"), job.get("fair", ""))
+        elif state == "scheduled":
+            place = self.now if place is None else place
+            self.note_due(queue, place)
+        else:
+            self.zadd("names", queue, 0)
+        self.drop(f"{state}:{source}", job_id)
+        if state == "queued":
+            self.note_no_work(source)
+        self.hset(f"job:{job_id}", queue=queue)
+        if place is not None:
+            self.zadd(f"{state}:{queue}", job_id, place)
 
     def settle(self, *, id: str, round: int, state: str, result: str, reason: str) -> list[str]:
         job = self.fields(id)
@@ -400,7 +449,9 @@ class Model(WorkerScripts):
             return
         for key in ("work", "due", "names"):
             self.drop(key, queue)
-        self.keys.pop(f"wake:{queue}", None)
+        self.forget_fair(queue)
+        for kind in ("wake", "fair"):
+            self.keys.pop(f"{kind}:{queue}", None)
 
     def sum(self, *, interval: int) -> int:
         """Sum nothing: a test with so many queues would be slow."""

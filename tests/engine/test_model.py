@@ -128,9 +128,17 @@ class KeyedMachine(Machine):
         limits=words.filter(bool),
         due=st.sampled_from(["", "", "+5000"]),
         expires=st.sampled_from(["", "", "+60000"]),
+        tag=st.sampled_from(["", "t1"]),
+        fair=st.sampled_from(["", "f1", "f2", "own"]),
     )
-    def store_line(self, queues: list[str], limits: str, due: str, expires: str) -> None:
-        line = [(queue, 0, due, 2, 0, "", expires, "", limits) for queue in queues]
+    def store_line(
+        self, queues: list[str], limits: str, due: str, expires: str, tag: str, fair: str
+    ) -> None:
+        """Store jobs that share what they wait for; each, or none, may have a turn of its own."""
+        line = [
+            (queue, 0, due, 2, 0, tag, expires, "", f"f{at}" if fair == "own" else fair, limits)
+            for at, queue in enumerate(queues)
+        ]
         self.enqueue(line, known=False)
 
     store_line_too = store_line
