@@ -34,6 +34,10 @@ def _moves(script: str) -> set[Move]:
         "reap",
         "cancel_tagged",
         "enqueue",
+        "finish",
+        "seal",
+        "advance",
+        "cancel_workflow",
     ):
         moves.add(("running", "running"))
     if script in ("replace", "move", "prioritize"):
@@ -217,7 +221,8 @@ class Auditor:
         move = old.get("state"), new.get("state")
         assert move in _moves(call.script), f"{call.script} moved a job {move}"
         old_fence, fence = old.get("fence"), new.get("fence")
-        if move[0] == "running":
+        is_told = new == old | {"cancel": new.get("cancel")}  # to end: whoever asks
+        if move[0] == "running" and not is_told:
             assert self._may_end(job_id, before, call, clock), f"{call.script} took a run"
             ended = move[1] != "running" or fence != old_fence
             self.released[job_id] += ended and _counted(old) == _counted(new)
@@ -249,7 +254,7 @@ class Auditor:
     def _may_end(self, job_id: str, before: Snapshot, call: Call, clock: int) -> bool:
         """Tell whether a call may change a running job: its slot, or who takes it back."""
         job, given = before.fields(job_id), call.given
-        if call.script in ("cancel", "cancel_tagged", "requeue", "re_sign", "enqueue"):
+        if call.script in ("requeue", "re_sign"):
             return True  # whoever asks; none takes the run away
         by_slot = call.script in ("claim", "finish", "release_slot")
         if by_slot and self._unheard(job_id, before, call):

@@ -122,6 +122,11 @@ class Moves:
     def forget_fair(self, queue: str) -> None:
         raise NotImplementedError
 
+    # What model_flows.py does
+
+    def note_member(self, job_id: str) -> None:
+        raise NotImplementedError
+
     # What model_unique.py does
 
     def leave_lock(self, job_id: str, *, gone: bool = False) -> int:
@@ -216,6 +221,7 @@ class Moves:
             if not isinstance(self.keys.get(f"job:{job_id}"), dict):
                 self.keys.pop(f"job:{job_id}", None)
             self.note_unsettled(job_id, job, "failed", "damaged")
+            self.note_member(job_id)
             at = job.get("enqueued_at", self.now)
             self.to_final(job_id, queue, "failed", queue=queue, reason="damaged", enqueued_at=at)
             self.increase("totals", "damaged")
@@ -304,6 +310,7 @@ class Moves:
             self.to_queued(job_id, queue, score, **fields)
         else:
             self.note_unsettled(job_id, job, state, reason)
+            self.note_member(job_id)
             self.to_final(job_id, queue, state, reason=reason, **fields)
             self.leave_lock(job_id)
         self.leave_lease(job_id, queue)
@@ -442,6 +449,7 @@ class Moves:
     def end_unrun(self, job_id: str, queue: str, reason: str) -> None:
         """End a queued job without a run."""
         self.note_unsettled(job_id, self.fields(job_id), "cancelled", reason)
+        self.note_member(job_id)
         self.to_final(job_id, queue, "cancelled", reason=reason)
         self.leave_lock(job_id, gone=True)
         self.drop(f"queued:{queue}", job_id)

@@ -1,4 +1,4 @@
-"""The scripts of schedules in plain Python, and with them the model of all scripts."""
+"""The scripts of schedules in plain Python."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,8 +9,8 @@ from .model_scripts import Model
 MINUTE = 60_000  # ms
 
 
-class WholeModel(Model):
-    """All scripts."""
+class ScheduleModel(Model):
+    """All scripts but those of workflows."""
 
     def schedule(self, name: str) -> dict[str, str]:
         """Return what is known of a schedule; of a key that is no hash: nothing."""

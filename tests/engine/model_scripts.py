@@ -124,30 +124,42 @@ class Model(WorkerScripts):
         """Write a new job."""
         if self.full:
             raise Refused("maxmemory")
-        fields: dict[str, Any] = {"queue": queue, "task": task, "enqueued_at": self.now}
-        fields |= dict(zip(more[::2], more[1::2], strict=True))
-        if len(payload) <= SMALL:
-            fields = {"payload": payload} | fields
-        else:
-            self.keys[f"payload:{job_id}"] = payload
+        fields: dict[str, Any] = dict(zip(more[::2], more[1::2], strict=True))
         if "unique" in fields:
             self.take_lock(job_id, fields["unique"])
         for tag in str(fields.get("tags", "")).split():
             self.zadd(f"tag:{tag}", job_id, self.now)
         self.note_older(job_id, fields)
         if due == "" and (awaited := self.awaited_key(fields)):
-            self.hset(f"job:{job_id}", state="waiting", parked=awaited, **fields)
+            given = fields | {"parked": awaited}
+            self.store_record(job_id, "waiting", queue, task, payload, given)
             score = self.new_score(queue, str(priority), fields.get("fair", ""))
             self.add_parked(job_id, queue, awaited, score)
         elif due == "":
             self.note_work(queue)
-            self.hset(f"job:{job_id}", state="queued", **fields)
+            self.store_record(job_id, "queued", queue, task, payload, fields)
             score = self.new_score(queue, str(priority), fields.get("fair", ""))
             self.zadd(f"queued:{queue}", job_id, score)
         else:
             self.note_due(queue, self.due_at(due))
-            self.hset(f"job:{job_id}", state="scheduled", **fields)
+            self.store_record(job_id, "scheduled", queue, task, payload, fields)
             self.zadd(f"scheduled:{queue}", job_id, self.due_at(due))
+
+    def store_record(
+        self,
+        job_id: str,
+        state: str,
+        queue: str,
+        task: str,
+        payload: str,
+        fields: dict[str, Any],
+    ) -> None:
+        known = {"state": state, "queue": queue, "task": task, "enqueued_at": self.now}
+        if len(payload) <= SMALL:
+            known["payload"] = payload
+        else:
+            self.keys[f"payload:{job_id}"] = payload
+        self.hset(f"job:{job_id}", **known, **fields)
 
     def refresh_cached(self, job: Sequence[Any], *, digest: str, seen: str, keep: int) -> str:
         if self.fields(job[0]).get("state"):
@@ -202,6 +214,7 @@ class Model(WorkerScripts):
             self.leave_key(id)
             return [state, state]
         self.note_unsettled(id, job, "cancelled", reason)
+        self.note_member(id)
         self.to_final(id, str(queue), "cancelled", reason=reason)
         self.leave_lock(id)
         self.drop(f"{state}:{queue}", id)
@@ -228,11 +241,13 @@ class Model(WorkerScripts):
         state, queue = job.get("state"), job.get("queue")
         if not state:
             return []
-        if state == "queued" and self.is_repeated(job, nonce, round):
+        if state in ("queued", "waiting") and self.is_repeated(job, nonce, round):
             self.leave_other_indexes(id, job)
+            self.drop_ended(id)
         newer = {"round": round} if round and int(round) > int(job.get("round", 0)) else {}
         if refusal := self.refused_requeue(id, job, nonce, round, newer):
             return refusal
+        is_held = state in FINAL and self.bar_of(job) == "open"
         if state in FINAL:
             self.hold_again(id, job)
         fence = job.get("fence", "")
@@ -243,8 +258,7 @@ class Model(WorkerScripts):
         self.drop_ended(id)
         if state == "failed" and "task" in job:
             self.leave_failed(id, job["task"])
-        score = self.new_score(str(queue), job.get("priority"), job.get("fair", ""))
-        self.to_queued(id, str(queue), score, requeued=nonce, **newer)
+        self.let_again(id, job, is_held, {"requeued": nonce, **newer})
         if state != "scheduled":
             self.keys.pop(f"result:{id}", None)
             self.keys.pop(f"progress:{id}", None)
@@ -253,13 +267,27 @@ class Model(WorkerScripts):
             for name in ("attempted_at", "held_since", "cancel", "expires"):
                 job.pop(name, None)
             self.append_attempt(id, 0, "-", "-", self.now, self.now, "requeued")
-        return [state, "queued"]
+        self.follow_notes_of(job)
+        return [state, "waiting" if is_held else "queued"]
+
+    def let_again(
+        self, job_id: str, job: dict[str, str], is_held: bool, fields: dict[str, Any]
+    ) -> None:
+        """Queue a job, or let it wait for its parents."""
+        queue = job["queue"]
+        if is_held:
+            self.zadd(f"waiting:{queue}", job_id, self.next_score(job.get("priority")))
+            self.hset(f"job:{job_id}", state="waiting", **fields)
+        else:
+            score = self.new_score(queue, job.get("priority"), job.get("fair", ""))
+            self.to_queued(job_id, queue, score, **fields)
 
     def hold_again(self, job_id: str, job: dict[str, str]) -> None:
         """Take for a job that is to run again what newer ones meet."""
         if "unique" in job:
             self.take_lock(job_id, job["unique"])
         self.note_older(job_id, job)
+        self.note_again(job_id)
 
     def is_repeated(self, job: dict[str, str], nonce: str, round: int | str) -> bool:
         return job.get("requeued") == nonce or job.get("round") == str(round)
@@ -284,7 +312,8 @@ class Model(WorkerScripts):
             return [state, state, "", holder]
         if "round" in job and not newer and state != "scheduled":
             return [state, state, job["round"]]
-        return []
+        bar = self.bar_of(job) if state in FINAL else ""
+        return [state, state, "", "", bar] if bar not in ("", "open") else []
 
     def prioritize(self, *, id: str, priority: int) -> list[str]:
         job = self.fields(id)
@@ -381,6 +410,9 @@ class Model(WorkerScripts):
             return [state, "unsettled"]
         if state not in FINAL:
             self.note_unsettled(id, job, "cancelled", "deleted")
+            self.note_member(id)
+            if "flow" in job:
+                self.drop_result(job["flow"])
         self.drop(f"{state}:{job.get('queue')}", id)
         if state == "queued":
             self.note_no_work(str(job.get("queue")))

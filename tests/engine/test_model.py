@@ -23,6 +23,7 @@ from tests.support.clock import scripts_with
 
 from .invariants import Auditor
 from .machine import Machine
+from .machine_flows import FlowMachine
 from .machine_limits import words
 from .machine_schedules import QUEUES, names
 from .snapshot import take
@@ -175,7 +176,7 @@ def run(machine: type[Machine], engine: Engine) -> None:
 
 
 @pytest.mark.timeout(600 + EXAMPLES)  # to make a found case small takes minutes
-@pytest.mark.parametrize("machine", [Machine, KeyedMachine, DamagedMachine])
+@pytest.mark.parametrize("machine", [Machine, KeyedMachine, FlowMachine, DamagedMachine])
 def test_random_calls_and_the_model_agree(still: Engine, machine: type[Machine]) -> None:
     """Whatever the order, repeated and late calls included, both come to the same."""
     run(machine, still)
