@@ -139,6 +139,7 @@ class Auditor:
         open_jobs: Counter[str] = Counter()
         for job_id, fields in now.records().items():
             is_known = job_id not in self.damaged and fields["state"] not in FINAL
+            is_known = is_known and not fields.get("cancel")  # told to end
             if is_known and fields.get("unique", "").startswith("aa ") and "expires" not in fields:
                 open_jobs["aa"] += 1
         assert open_jobs["aa"] <= 1 or self.damaged, "two open jobs share a key"
