@@ -218,7 +218,7 @@ class Model(WorkerScripts):
         self.to_final(id, str(queue), "cancelled", reason=reason)
         self.leave_lock(id)
         self.drop(f"{state}:{queue}", id)
-        if state == "queued":
+        if state in ("queued", "waiting"):
             self.note_no_work(str(queue))
         self.leave_key(id)
         self.note_ended(id)
@@ -356,7 +356,7 @@ class Model(WorkerScripts):
         else:
             self.zadd("names", queue, 0)
         self.drop(f"{state}:{source}", job_id)
-        if state == "queued":
+        if state in ("queued", "waiting"):
             self.note_no_work(source)
         self.hset(f"job:{job_id}", queue=queue)
         if place is not None:
@@ -378,7 +378,7 @@ class Model(WorkerScripts):
             self.keys[f"result:{id}"] = result
         attempts = job.get("attempts", "1")
         self.drop(f"{before}:{queue}", id)
-        if before == "queued":
+        if before in ("queued", "waiting"):
             self.note_no_work(queue)
         if before == "failed" and "task" in job:
             self.leave_failed(id, job["task"])
@@ -394,7 +394,7 @@ class Model(WorkerScripts):
             if other == job.get("state"):
                 continue
             self.drop(f"{other}:{job.get('queue')}", job_id)
-            if other == "queued":
+            if other in ("queued", "waiting"):
                 self.note_no_work(str(job.get("queue")))
             if other == "failed" and "task" in job:
                 self.leave_failed(job_id, job["task"])
@@ -414,7 +414,7 @@ class Model(WorkerScripts):
             if "flow" in job:
                 self.drop_result(job["flow"])
         self.drop(f"{state}:{job.get('queue')}", id)
-        if state == "queued":
+        if state in ("queued", "waiting"):
             self.note_no_work(str(job.get("queue")))
         self.remove(id, state)
         return [state, ""]

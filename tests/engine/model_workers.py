@@ -290,6 +290,7 @@ class WorkerScripts(FlowMoves):
     def watch_clock(self, interval: int, grace: int, lease: int) -> tuple[int, bool]:
         for one in [*self.ordered("work")[:500], *self.ordered("due")[:500]]:
             self.zadd("names", one[1], 0)
+        self.note_fair([name for name in self.fair_queues() if name in self.keys["names"]])
         self.note_soonest()
         self.add_minutes()
         self.drop_void_locks()
