@@ -36,10 +36,9 @@ class ScheduleModel(Model):
                 kind, _, other = field.partition(":")
                 if kind == "seen" and other != rule and self.now - int(seen) > MINUTE:
                     self.drop(schedule_key, f"seen:{other}", f"since:{other}")
-            since = self.since_of(name, rule)
-            if since is None:
+            if self.since_of(name, rule) is None:
                 self.hset(schedule_key, **{f"since:{rule}": self.now})
-            elif since > self.now + MINUTE:
+            if (self.since_of(name, rule) or 0) > self.now + MINUTE:
                 self.hset(schedule_key, **{f"since:{rule}": self.now, "high_water": self.now})
             self.hset(schedule_key, **{f"seen:{rule}": self.now})
             self.zadd("schedules", name, self.now)
