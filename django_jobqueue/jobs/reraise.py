@@ -6,6 +6,7 @@ the way to it there are modules and classes alone: to look into another object m
 """
 
 import sys
+from ast import literal_eval
 from types import ModuleType
 from typing import Any, cast
 
@@ -52,7 +53,9 @@ def _said(path: str, traceback: str) -> str:
 
 def _made(kind: type[Exception], said: str) -> Exception | None:
     try:
-        made = kind(said) if said else kind()
+        # What a KeyError says is the repr of its key.
+        given = literal_eval(said) if said and kind.__str__ is KeyError.__str__ else said
+        made = kind(given) if said else kind()
     except Exception:  # it takes other arguments
         return None
     return made if type(made) is kind else None

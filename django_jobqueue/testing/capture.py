@@ -81,6 +81,7 @@ class CapturedJobs(list[JobResult[..., Any]]):
         workflows, self._staged = self._staged, []
 
         def run(job: Prepared) -> JobResult[..., Any]:
+            self.locks.start(job.job)
             return self.cached.note(run_now(executor, job))
 
         ended = [run(job) for job in prepared]

@@ -122,6 +122,7 @@ class EagerBackend(JobQueueBackend):
         prepared = prepare(task, args, kwargs, options, signer)
         if holder := self._locks.holder(prepared.job, self._results):
             return as_duplicate(holder)
+        self._locks.start(prepared.job)
         self._results[prepared.job.id] = prepared.result  # what the run itself enqueues may find it
         if prepared.job.round:
             outbox.write(self.alias, options, [prepared])

@@ -33,6 +33,13 @@ class LocalLocks:
         self._held[digest] = job.id, ends
         return None
 
+    def start(self, job: Job) -> None:
+        """Free the lock of a job that begins to run, if it is one of those that end then."""
+        digest, _, until = job.unique.partition(" ")
+        is_held = self._held.get(digest, ("", 0))[0] == job.id
+        if is_held and until.startswith(("start", "newest,")):
+            del self._held[digest]
+
 
 def as_duplicate(result: JobResult[..., Any]) -> JobResult[..., Any]:
     """Return the result of the job that stands for a call, as the caller gets it."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from django_jobqueue.flow.membership import Membership, Place
 from django_jobqueue.flow.plan import NOTHING, as_numbers, filled
@@ -46,9 +46,8 @@ class LocalWorkflows:
         return found.ended
 
     def add_members(self, member: Membership, jobs: Sequence[tuple[Place, Prepared]]) -> None:
-        """Run what a member adds to its group."""
-        for place, prepared in jobs:
-            self._runs[member.workflow].add(member, place, prepared)
+        """Note what a member adds to its group; it runs when the member has ended."""
+        self._runs[member.workflow].add(member, jobs)
 
     def refresh(self, workflow: Workflow) -> None:
         """Copy what is known of a workflow. Raises: WorkflowNotFound."""
@@ -75,6 +74,16 @@ class LocalWorkflows:
         return self._known[workflow_id]
 
 
+class _Added(NamedTuple):
+    """A member that another one has added."""
+
+    place: Place
+    prepared: Prepared
+    feeds: int
+    results: list[Any]  # of its group
+    at: int  # its own among them
+
+
 class _LocalRun:
     """One run of a workflow."""
 
@@ -85,6 +94,7 @@ class _LocalRun:
         self._values: dict[int | str, Any] = {}  # by number; of added members lists, by group
         self.failed: dict[int | str, int] = {}  # the step that each feeds, by number or name
         self._added = 0
+        self._waiting: list[_Added] = []
         self.ended: list[JobResult[..., Any]] = []
 
     def run_members(self) -> Any:
@@ -113,18 +123,21 @@ class _LocalRun:
                 takes = self._staged.plan.output if event in self._staged.taking else NOTHING
                 self._give(callback, Place(self._staged.workflow.id, event, takes))
 
-    def add(self, member: Membership, place: Place, prepared: Prepared) -> None:
-        """Run a member that another one adds."""
-        self._added += 1
+    def add(self, member: Membership, jobs: Sequence[tuple[Place, Prepared]]) -> None:
+        """Note members that another one adds. Their results stand in the order of the calls."""
         number, feeds = member.group
         results = self._values.setdefault(f"+{number}", [])
-        at = len(results)
-        results.append(None)  # in the order in which they are added, if one of them adds more
-        result = self._give(prepared, place)
+        for place, prepared in jobs:
+            self._added += 1
+            self._waiting.append(_Added(place, prepared, feeds, results, len(results)))
+            results.append(None)
+
+    def _run_added(self, added: "_Added") -> None:
+        result = self._give(added.prepared, added.place)
         if result.state is State.SUCCEEDED:
-            results[at] = result.return_value
+            added.results[added.at] = result.return_value
         else:
-            self.failed[place.member] = feeds
+            self.failed[added.place.member] = added.feeds
 
     def _give(self, prepared: Prepared, place: Place) -> JobResult[..., Any]:
         takes = place.takes
@@ -132,4 +145,6 @@ class _LocalRun:
         found = Membership(self._signer, place.workflow, place.member, given)
         prepared.job.member = replace(found, group=place.group, is_added=place.is_added)
         self.ended.append(result := self._run(prepared))
+        while self._waiting:
+            self._run_added(self._waiting.pop(0))
         return result

@@ -18,20 +18,20 @@ EAGER = {"default": {"BACKEND": "django_jobqueue.testing.EagerBackend", "OPTIONS
 
 
 def made() -> Any:
-    """Return a group whose second member adds two, of which one adds two more."""
-    tree = {"name": "b", "more": [{"name": "c", "more": []},
+    """Return a group whose second member adds two, each of which adds one more."""
+    tree = {"name": "b", "more": [{"name": "c", "more": [{"name": "f", "more": []}]},
                                   {"name": "d", "more": [{"name": "e", "more": []}]}]}  # fmt: skip
     return group(flow.number.s(1), flow.crawl.s(tree), flow.number.s(2)).then(flow.echo.s("end"))
 
 
-WANTED = [[1, "b", 2, "c", "d", "e"], "end"]
+WANTED = [[1, "b", 2, "c", "d", "f", "e"], "end"]
 
 
 def test_results_come_after_those_of_the_group(engine: Engine) -> None:
     workflow = made().enqueue()
-    assert drain() == 7
+    assert drain() == 8
     assert workflow.wait(30) == WANTED
-    assert workflow.progress == (7, 7, 0)
+    assert workflow.progress == (8, 8, 0)
     assert_consistent(engine)
 
 
@@ -39,14 +39,14 @@ def test_results_come_after_those_of_the_group(engine: Engine) -> None:
 def test_eager() -> None:
     workflow = made().enqueue()
     assert workflow.result() == WANTED
-    assert workflow.progress == (7, 7, 0)
+    assert workflow.progress == (8, 8, 0)
     EagerBackend.clear()
 
 
 def test_captured() -> None:
     with captured_jobs() as jobs:
         workflow = made().enqueue()
-        assert len(jobs.run()) == 7
+        assert len(jobs.run()) == 8
         assert workflow.result() == WANTED
 
 

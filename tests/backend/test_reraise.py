@@ -36,6 +36,9 @@ KINDS: dict[str, tuple[Any, str]] = {
     "refused": (lambda: Refused("no: not\nthis"), "no: not\nthis"),
     "builtin": (lambda: ValueError("bad value"), "bad value"),
     "inner": (lambda: Outer.Inner("there"), "there"),
+    "key": (lambda: KeyError("it's"), '"it\'s"'),
+    "no key": (lambda: KeyError(), ""),
+    "place": (lambda: KeyError((1, None)), "(1, None)"),
     "silent": (lambda: Refused(), ""),
 }
 
@@ -44,6 +47,12 @@ KINDS: dict[str, tuple[Any, str]] = {
 def fails(kind: str) -> None:
     if kind == "detailed":
         raise Detailed(7, "seven")
+    if kind == "odd key":
+        raise KeyError(Outer)
+    if kind == "noted":
+        error = Refused("no")
+        error.add_note("asked twice")
+        raise error
     raise KINDS[kind][0]()
 
 
@@ -67,6 +76,22 @@ def test_exception_that_takes_more_is_a_value_error(engine: Engine) -> None:
     drain()
     with pytest.raises(ValueError):  # noqa: PT011  # Django's, whose words differ by version
         result.wait(30, reraise=True)
+
+
+def test_key_that_can_not_be_read_is_a_value_error(engine: Engine) -> None:
+    result = fails.enqueue("odd key")
+    drain()
+    with pytest.raises(ValueError):  # noqa: PT011  # Django's, whose words differ by version
+        result.wait(30, reraise=True)
+
+
+def test_notes_are_part_of_the_message(engine: Engine) -> None:
+    """The end of a traceback does not tell one from the other."""
+    result = fails.enqueue("noted")
+    drain()
+    with pytest.raises(Refused) as raised:
+        result.wait(30, reraise=True)
+    assert str(raised.value) == "no\nasked twice"
 
 
 class Found:

@@ -391,3 +391,23 @@ def test_eager_jobs_are_unique_in_their_window() -> None:
         assert unique_tasks.nest.enqueue().return_value is False
         EagerBackend.clear()
         assert unique_tasks.remind.enqueue(7).created is True
+
+
+@pytest.mark.parametrize("again", [unique_tasks.start_again, unique_tasks.put_off_again])
+def test_lock_that_ends_at_the_start_meets_no_call_of_the_run(engine: Engine, again: Any) -> None:
+    """Captured and run, or run at once: each call gets a run."""
+    with captured_jobs() as jobs:
+        again.enqueue(1, 2)
+        returned = [[job.return_value for job in jobs.run()] for _ in range(4)]
+    assert returned == [[True], [True], [None], []]
+    with override_settings(TASKS=EAGER):
+        EagerBackend.clear()
+        assert again.enqueue(1, 2).return_value is True
+        EagerBackend.clear()
+
+
+def test_lock_that_ends_at_the_start_does_so_in_redis_too(engine: Engine) -> None:
+    result = unique_tasks.start_again.enqueue(1, 2)
+    assert drain() == 3
+    result.refresh()
+    assert result.return_value is True

@@ -34,9 +34,13 @@ def _moves(script: str) -> set[Move]:
         "reap",
         "cancel_tagged",
         "enqueue",
+        "finish",
+        "seal",
+        "advance",
+        "cancel_workflow",
     ):
         moves.add(("running", "running"))
-    if script == "replace":
+    if script in ("replace", "move", "prioritize"):
         moves |= {("scheduled", "scheduled"), ("queued", "queued"), ("waiting", "waiting")}
     if script == "requeue":  # a job that is not final only takes the round over
         moves |= {(state.value, state.value) for state in State if state not in FINAL}
@@ -135,6 +139,7 @@ class Auditor:
         open_jobs: Counter[str] = Counter()
         for job_id, fields in now.records().items():
             is_known = job_id not in self.damaged and fields["state"] not in FINAL
+            is_known = is_known and not fields.get("cancel")  # told to end
             if is_known and fields.get("unique", "").startswith("aa ") and "expires" not in fields:
                 open_jobs["aa"] += 1
         assert open_jobs["aa"] <= 1 or self.damaged, "two open jobs share a key"
@@ -180,7 +185,7 @@ class Auditor:
             assert len(tokens) == 1, queue
         work, due, names = (now.keys.get(key, {}) for key in ("work", "due", "names"))
         for queue, ids in now.named("queued").items():
-            if set(ids) - self.damaged and not paused(now, queue):
+            if set(ids) - self.damaged and not paused(now, queue) and not limited(now, queue):
                 assert {f"wake:{queue}", "wake:*"} <= {*now.keys}, f"nobody wakes for {queue}"
                 assert queue in work, f"{queue} is not offered to slots of all queues"
         for queue, ids in now.named("scheduled").items():
@@ -217,7 +222,8 @@ class Auditor:
         move = old.get("state"), new.get("state")
         assert move in _moves(call.script), f"{call.script} moved a job {move}"
         old_fence, fence = old.get("fence"), new.get("fence")
-        if move[0] == "running":
+        is_told = new == old | {"cancel": new.get("cancel")}  # to end: whoever asks
+        if move[0] == "running" and not is_told:
             assert self._may_end(job_id, before, call, clock), f"{call.script} took a run"
             ended = move[1] != "running" or fence != old_fence
             self.released[job_id] += ended and _counted(old) == _counted(new)
@@ -249,7 +255,7 @@ class Auditor:
     def _may_end(self, job_id: str, before: Snapshot, call: Call, clock: int) -> bool:
         """Tell whether a call may change a running job: its slot, or who takes it back."""
         job, given = before.fields(job_id), call.given
-        if call.script in ("cancel", "cancel_tagged", "requeue", "re_sign", "enqueue"):
+        if call.script in ("requeue", "re_sign"):
             return True  # whoever asks; none takes the run away
         by_slot = call.script in ("claim", "finish", "release_slot")
         if by_slot and self._unheard(job_id, before, call):
@@ -281,12 +287,21 @@ class Auditor:
         assert all(score <= left for left in now.keys.get(f"queued:{queue}", {}).values())
         earlier_names = call.rest[: call.rest.index(queue if queue in call.rest else "*")]
         for earlier in earlier_names:
-            assert paused(now, earlier) or f"queued:{earlier}" not in now.keys
+            is_open = not paused(now, earlier) and not limited(now, earlier)
+            assert not is_open or f"queued:{earlier}" not in now.keys
+        if most := limited(now, queue):
+            assert len(now.keys[f"leases:{queue}"]) <= most, "a queue runs more than it may"
 
 
 def paused(seen: Snapshot, queue: str) -> bool:
     """Tell whether no job of a queue may be claimed."""
     return f"paused:{queue}" in seen.keys.get("meta", {})
+
+
+def limited(seen: Snapshot, queue: str) -> int:
+    """Return how many jobs of a queue may run at once; 0: any number."""
+    words = seen.keys.get("meta", {}).get("limits", "").split()
+    return int(dict(zip(words[::2], words[1::2], strict=True)).get(queue, 0))
 
 
 def _names(seen: Snapshot, worker: str, job_id: str) -> bool:

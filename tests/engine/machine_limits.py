@@ -19,10 +19,10 @@ NUMBERS = ("", "1w", "2w 1w", "1s 2w", "1o", "2r10000.1", "1w 3r60000.2", "5w 5w
 class LimitRules(ScheduleRules):
     """What is done about limits beside storing, claiming and ending jobs."""
 
-    @rule(numbers=st.sampled_from(NUMBERS))
-    def set_limits(self, numbers: str) -> None:
+    @rule(numbers=st.sampled_from(NUMBERS), queues=st.sampled_from(("", "", "a 1 ", "b 2 c 1 ")))
+    def set_limits(self, numbers: str, queues: str) -> None:
         """A worker starts whose code has other numbers."""
-        self.ask("set_limits", ("a.b", numbers), queues="")
+        self.ask("set_limits", ("a.b", numbers), queues=queues)
 
     @rule(limit=st.sampled_from([1, 100]), later=st.sampled_from([0, 1_000, 10_000]))
     @precondition(lambda self: "awaited" in self.seen.keys)

@@ -86,6 +86,7 @@ class Moves:
     def note_no_work(self, queue: str) -> None:
         if f"queued:{queue}" not in self.keys:
             self.drop("work", queue)
+            self.forget_fair(queue)
 
     def note_due(self, queue: str, due: float) -> None:
         known = self.keys.get("due", {}).get(queue)
@@ -107,6 +108,25 @@ class Moves:
         found = self.keys.get("meta", {}).get("due")
         return None if found is None else int(found)
 
+    # What model_fair.py does
+
+    def new_score(self, queue: str, priority: str | None, fair: str = "") -> float:
+        raise NotImplementedError
+
+    def old_score(self, queue: str, job: dict[str, str], score: float | str | None) -> float:
+        raise NotImplementedError
+
+    def note_turn(self, queue: str, score: float, *, is_left: bool) -> None:
+        raise NotImplementedError
+
+    def forget_fair(self, queue: str) -> None:
+        raise NotImplementedError
+
+    # What model_flows.py does
+
+    def note_member(self, job_id: str) -> None:
+        raise NotImplementedError
+
     # What model_unique.py does
 
     def leave_lock(self, job_id: str, *, gone: bool = False) -> int:
@@ -116,6 +136,9 @@ class Moves:
         raise NotImplementedError
 
     # What model_limits.py does
+
+    def mark_full(self) -> set[str]:
+        raise NotImplementedError
 
     def lacks_place(self, job_id: str, queue: str, score: float) -> bool:
         raise NotImplementedError
@@ -179,7 +202,7 @@ class Moves:
         score: float = self.now
         job = self.fields(job_id)
         if state in ("queued", "waiting"):
-            score = float(job.get("score") or self.next_score(job.get("priority")))
+            score = self.old_score(queue, job, job.get("score"))
             if state == "waiting" and "parked" in job:
                 line = self.keys.get(f"parked:{job['parked']}", {})
                 self.add_parked(job_id, queue, job["parked"], line.get(job_id, score))
@@ -198,6 +221,7 @@ class Moves:
             if not isinstance(self.keys.get(f"job:{job_id}"), dict):
                 self.keys.pop(f"job:{job_id}", None)
             self.note_unsettled(job_id, job, "failed", "damaged")
+            self.note_member(job_id)
             at = job.get("enqueued_at", self.now)
             self.to_final(job_id, queue, "failed", queue=queue, reason="damaged", enqueued_at=at)
             self.increase("totals", "damaged")
@@ -247,7 +271,8 @@ class Moves:
         for job_id in ids:
             job = self.fields(job_id)
             if (job.get("state"), job.get("queue")) == ("scheduled", queue):
-                self.to_queued(job_id, queue, self.next_score(job.get("priority")))
+                score = self.new_score(queue, job.get("priority"), job.get("fair", ""))
+                self.to_queued(job_id, queue, score)
                 self.drop(index, job_id)
             else:
                 self.correct_index(job_id, "scheduled", queue)
@@ -281,10 +306,11 @@ class Moves:
         if job.get("cancel"):
             state, reason = "cancelled", job["cancel"]
         if state == "queued":
-            score = float(job.get("score") or self.next_score(job.get("priority")))
+            score = self.old_score(queue, job, job.get("score"))
             self.to_queued(job_id, queue, score, **fields)
         else:
             self.note_unsettled(job_id, job, state, reason)
+            self.note_member(job_id)
             self.to_final(job_id, queue, state, reason=reason, **fields)
             self.leave_lock(job_id)
         self.leave_lease(job_id, queue)
@@ -353,6 +379,7 @@ class Moves:
         if not self.attached(epoch):
             return None
         rated, self.room, due = self.rated(), 50, float(self.soonest() or inf)
+        full = self.mark_full()
         if rated is not None and rated <= self.now:
             self.room -= self.admit_rates()
         if due <= self.now:
@@ -361,9 +388,9 @@ class Moves:
         paused = {name for name in ("default", *names) if self.is_paused(name)}
         for name in names:
             queue = "default" if name == "*" else name
-            reply = None if queue in paused else self.take(queue, slot)[0]
+            reply = None if queue in paused | full else self.take(queue, slot)[0]
             if not reply and name == "*":
-                reply = self.take_any(slot)
+                reply = self.take_any(slot, full)
             if reply:
                 return reply
         work = self.keys.get("work", {})
@@ -378,10 +405,10 @@ class Moves:
         self.drop(f"slots:{slot[0]}", slot[1])
         return ["none", max(0, int(due) - self.now) if due != inf else -1]
 
-    def take_any(self, slot: Sequence[Any]) -> list[Any] | None:
+    def take_any(self, slot: Sequence[Any], full: set[str]) -> list[Any] | None:
         queues = [queue for _, queue in self.ordered("work")][:20]
         for queue in queues:
-            reply, left = self.take(queue, slot)
+            reply, left = (None, False) if queue in full else self.take(queue, slot)
             if reply and left:
                 self.zadd("work", queue, self.now)
             if reply:
@@ -398,6 +425,7 @@ class Moves:
             if len(waiting) < 2:
                 self.drop("work", queue)
             score, job_id = waiting[0]
+            self.note_turn(queue, score, is_left=len(waiting) > 1)
             before = dict(self.fields(job_id))
             if (before.get("state"), before.get("queue")) != ("queued", queue):
                 self.correct_index(job_id, "queued", queue)
@@ -421,6 +449,7 @@ class Moves:
     def end_unrun(self, job_id: str, queue: str, reason: str) -> None:
         """End a queued job without a run."""
         self.note_unsettled(job_id, self.fields(job_id), "cancelled", reason)
+        self.note_member(job_id)
         self.to_final(job_id, queue, "cancelled", reason=reason)
         self.leave_lock(job_id, gone=True)
         self.drop(f"queued:{queue}", job_id)

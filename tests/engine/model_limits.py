@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from django_jobqueue.engine.keys import INDEX_OF
 
-from .model import Moves
+from .model_fair import FairMoves
 
 MOST_MOVES = 50
 LOOK_AFTER, ADMIT_AFTER = 1_000, 10_000  # ms
@@ -31,7 +31,7 @@ class Limit(NamedTuple):
         return int(window), int(burst)
 
 
-class LimitMoves(Moves):
+class LimitMoves(FairMoves):
     """What scripts do to places, lines and starts."""
 
     def limits_of(self, job: dict[str, str]) -> list[Limit]:
@@ -166,7 +166,7 @@ class LimitMoves(Moves):
             if waits:
                 if not self.may_run(job_id, name, admitted):
                     return handled
-                self.to_queued(job_id, queue, score)
+                self.to_queued(job_id, queue, self.old_score(queue, job, score))
             elif state in INDEX_OF and queue:
                 self.ensure_index(job_id, queue, state)
             if waits or (state == "queued" and own == name):
@@ -217,6 +217,23 @@ class LimitMoves(Moves):
         self.drop(f"queued:{queue}", job_id)
         if former != limit.name:
             self.admit_to(former, 1)
+
+    # Whole queues
+
+    def queue_limits(self) -> dict[str, int]:
+        words = self.keys.get("meta", {}).get("limits", "").split()
+        return dict(zip(words[::2], map(int, words[1::2]), strict=True))
+
+    def mark_full(self) -> set[str]:
+        """Return the queues that run as many jobs as they may; offer those that may run more."""
+        full = set()
+        for queue, most in self.queue_limits().items():
+            if len(self.keys.get(f"leases:{queue}", {})) >= most:
+                self.drop("work", queue)
+                full.add(queue)
+            elif f"queued:{queue}" in self.keys:
+                self.note_work(queue)
+        return full
 
     # Ends
 
@@ -277,12 +294,18 @@ class LimitMoves(Moves):
     # Scripts
 
     def set_limits(self, tasks: Sequence[str], *, queues: str) -> int:
-        assert queues == ""
-        self.drop("meta", "limits")
+        for queue in self.queue_limits():
+            if f"queued:{queue}" in self.keys:
+                self.note_work(queue)
+        if queues:
+            self.hset("meta", limits=queues)
+        else:
+            self.drop("meta", "limits")
         self.hset("limits", **dict(zip(tasks[::2], tasks[1::2], strict=True)))
         return len(tasks) // 2
 
     def admit(self, *, limit: int) -> int:
+        self.mark_full()
         names = self.until("awaited", self.now)[:limit]
         late = [n for at, n in self.ordered("awaited") if at > self.now + 2 * ADMIT_AFTER]
         names += late[: limit - len(names)]

@@ -1,4 +1,4 @@
-"""The scripts of schedules in plain Python, and with them the model of all scripts."""
+"""The scripts of schedules in plain Python."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,8 +9,8 @@ from .model_scripts import Model
 MINUTE = 60_000  # ms
 
 
-class WholeModel(Model):
-    """All scripts."""
+class ScheduleModel(Model):
+    """All scripts but those of workflows."""
 
     def schedule(self, name: str) -> dict[str, str]:
         """Return what is known of a schedule; of a key that is no hash: nothing."""
@@ -36,10 +36,9 @@ class WholeModel(Model):
                 kind, _, other = field.partition(":")
                 if kind == "seen" and other != rule and self.now - int(seen) > MINUTE:
                     self.drop(schedule_key, f"seen:{other}", f"since:{other}")
-            since = self.since_of(name, rule)
-            if since is None:
+            if self.since_of(name, rule) is None:
                 self.hset(schedule_key, **{f"since:{rule}": self.now})
-            elif since > self.now + MINUTE:
+            if (self.since_of(name, rule) or 0) > self.now + MINUTE:
                 self.hset(schedule_key, **{f"since:{rule}": self.now, "high_water": self.now})
             self.hset(schedule_key, **{f"seen:{rule}": self.now})
             self.zadd("schedules", name, self.now)

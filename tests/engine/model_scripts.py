@@ -124,28 +124,42 @@ class Model(WorkerScripts):
         """Write a new job."""
         if self.full:
             raise Refused("maxmemory")
-        fields: dict[str, Any] = {"queue": queue, "task": task, "enqueued_at": self.now}
-        fields |= dict(zip(more[::2], more[1::2], strict=True))
-        if len(payload) <= SMALL:
-            fields = {"payload": payload} | fields
-        else:
-            self.keys[f"payload:{job_id}"] = payload
+        fields: dict[str, Any] = dict(zip(more[::2], more[1::2], strict=True))
         if "unique" in fields:
             self.take_lock(job_id, fields["unique"])
         for tag in str(fields.get("tags", "")).split():
             self.zadd(f"tag:{tag}", job_id, self.now)
         self.note_older(job_id, fields)
         if due == "" and (awaited := self.awaited_key(fields)):
-            self.hset(f"job:{job_id}", state="waiting", parked=awaited, **fields)
-            self.add_parked(job_id, queue, awaited, self.next_score(str(priority)))
+            given = fields | {"parked": awaited}
+            self.store_record(job_id, "waiting", queue, task, payload, given)
+            score = self.new_score(queue, str(priority), fields.get("fair", ""))
+            self.add_parked(job_id, queue, awaited, score)
         elif due == "":
             self.note_work(queue)
-            self.hset(f"job:{job_id}", state="queued", **fields)
-            self.zadd(f"queued:{queue}", job_id, self.next_score(str(priority)))
+            self.store_record(job_id, "queued", queue, task, payload, fields)
+            score = self.new_score(queue, str(priority), fields.get("fair", ""))
+            self.zadd(f"queued:{queue}", job_id, score)
         else:
             self.note_due(queue, self.due_at(due))
-            self.hset(f"job:{job_id}", state="scheduled", **fields)
+            self.store_record(job_id, "scheduled", queue, task, payload, fields)
             self.zadd(f"scheduled:{queue}", job_id, self.due_at(due))
+
+    def store_record(
+        self,
+        job_id: str,
+        state: str,
+        queue: str,
+        task: str,
+        payload: str,
+        fields: dict[str, Any],
+    ) -> None:
+        known = {"state": state, "queue": queue, "task": task, "enqueued_at": self.now}
+        if len(payload) <= SMALL:
+            known["payload"] = payload
+        else:
+            self.keys[f"payload:{job_id}"] = payload
+        self.hset(f"job:{job_id}", **known, **fields)
 
     def refresh_cached(self, job: Sequence[Any], *, digest: str, seen: str, keep: int) -> str:
         if self.fields(job[0]).get("state"):
@@ -200,10 +214,11 @@ class Model(WorkerScripts):
             self.leave_key(id)
             return [state, state]
         self.note_unsettled(id, job, "cancelled", reason)
+        self.note_member(id)
         self.to_final(id, str(queue), "cancelled", reason=reason)
         self.leave_lock(id)
         self.drop(f"{state}:{queue}", id)
-        if state == "queued":
+        if state in ("queued", "waiting"):
             self.note_no_work(str(queue))
         self.leave_key(id)
         self.note_ended(id)
@@ -228,9 +243,11 @@ class Model(WorkerScripts):
             return []
         if state in ("queued", "waiting") and self.is_repeated(job, nonce, round):
             self.leave_other_indexes(id, job)
+            self.drop_ended(id)
         newer = {"round": round} if round and int(round) > int(job.get("round", 0)) else {}
         if refusal := self.refused_requeue(id, job, nonce, round, newer):
             return refusal
+        is_held = state in FINAL and self.bar_of(job) == "open"
         if state in FINAL:
             self.hold_again(id, job)
         fence = job.get("fence", "")
@@ -242,8 +259,7 @@ class Model(WorkerScripts):
         self.drop_ended(id)
         if state == "failed" and "task" in job:
             self.leave_failed(id, job["task"])
-        score = self.next_score(job.get("priority"))
-        self.to_queued(id, str(queue), score, requeued=nonce, **newer)
+        self.let_again(id, job, is_held, {"requeued": nonce, **newer})
         if state != "scheduled":
             self.keys.pop(f"result:{id}", None)
             self.keys.pop(f"progress:{id}", None)
@@ -252,13 +268,27 @@ class Model(WorkerScripts):
             for name in ("attempted_at", "held_since", "cancel", "expires"):
                 job.pop(name, None)
             self.append_attempt(id, 0, "-", "-", self.now, self.now, "requeued")
-        return [state, "queued"]
+        self.follow_notes_of(job)
+        return [state, "waiting" if is_held else "queued"]
+
+    def let_again(
+        self, job_id: str, job: dict[str, str], is_held: bool, fields: dict[str, Any]
+    ) -> None:
+        """Queue a job, or let it wait for its parents."""
+        queue = job["queue"]
+        if is_held:
+            self.zadd(f"waiting:{queue}", job_id, self.next_score(job.get("priority")))
+            self.hset(f"job:{job_id}", state="waiting", **fields)
+        else:
+            score = self.new_score(queue, job.get("priority"), job.get("fair", ""))
+            self.to_queued(job_id, queue, score, **fields)
 
     def hold_again(self, job_id: str, job: dict[str, str]) -> None:
         """Take for a job that is to run again what newer ones meet."""
         if "unique" in job:
             self.take_lock(job_id, job["unique"])
         self.note_older(job_id, job)
+        self.note_again(job_id)
 
     def is_repeated(self, job: dict[str, str], nonce: str, round: int | str) -> bool:
         return job.get("requeued") == nonce or job.get("round") == str(round)
@@ -283,7 +313,55 @@ class Model(WorkerScripts):
             return [state, state, "", holder]
         if "round" in job and not newer and state != "scheduled":
             return [state, state, job["round"]]
-        return []
+        bar = self.bar_of(job) if state in FINAL else ""
+        return [state, state, "", "", bar] if bar not in ("", "open") else []
+
+    def prioritize(self, *, id: str, priority: int) -> list[str]:
+        job = self.fields(id)
+        state, queue = job.get("state", ""), job.get("queue", "")
+        if not state:
+            return []
+        if state not in ("queued", "scheduled"):
+            return [state, ""]
+        if int(job.get("priority", 0)) != priority:
+            if state == "queued":
+                score = self.new_score(queue, str(priority), job.get("fair", ""))
+                self.zadd(f"queued:{queue}", id, score)
+            self.hset(f"job:{id}", priority=priority)
+        return [state, "1"]
+
+    def move(self, *, id: str, queue: str) -> list[str]:
+        job = dict(self.fields(id))
+        state, source = job.get("state", ""), job.get("queue", "")
+        if not state:
+            return []
+        if state not in BEFORE_START or not source:
+            return [state, ""]
+        if source != queue:
+            place = self.keys.get(f"{state}:{source}", {}).get(id)
+            place = self.keys.get(f"{state}:{queue}", {}).get(id) if place is None else place
+            self.move_place(id, job, queue, place)
+        if state == "queued":
+            self.wake(queue)
+        return [state, "1"]
+
+    def move_place(self, job_id: str, job: dict[str, str], queue: str, place: float | None) -> None:
+        """Put a job into the other queue; `place` is its score."""
+        state, source = job["state"], job["queue"]
+        if state == "queued":
+            self.note_work(queue)
+            place = self.new_score(queue, job.get("priority"), job.get("fair", ""))
+        elif state == "scheduled":
+            place = self.now if place is None else place
+            self.note_due(queue, place)
+        else:
+            self.zadd("names", queue, 0)
+        self.drop(f"{state}:{source}", job_id)
+        if state in ("queued", "waiting"):
+            self.note_no_work(source)
+        self.hset(f"job:{job_id}", queue=queue)
+        if place is not None:
+            self.zadd(f"{state}:{queue}", job_id, place)
 
     def settle(self, *, id: str, round: int, state: str, result: str, reason: str) -> list[str]:
         job = self.fields(id)
@@ -301,7 +379,7 @@ class Model(WorkerScripts):
             self.keys[f"result:{id}"] = result
         attempts = job.get("attempts", "1")
         self.drop(f"{before}:{queue}", id)
-        if before == "queued":
+        if before in ("queued", "waiting"):
             self.note_no_work(queue)
         if before == "failed" and "task" in job:
             self.leave_failed(id, job["task"])
@@ -317,7 +395,7 @@ class Model(WorkerScripts):
             if other == job.get("state"):
                 continue
             self.drop(f"{other}:{job.get('queue')}", job_id)
-            if other == "queued":
+            if other in ("queued", "waiting"):
                 self.note_no_work(str(job.get("queue")))
             if other == "failed" and "task" in job:
                 self.leave_failed(job_id, job["task"])
@@ -333,8 +411,11 @@ class Model(WorkerScripts):
             return [state, "unsettled"]
         if state not in FINAL:
             self.note_unsettled(id, job, "cancelled", "deleted")
+            self.note_member(id)
+            if "flow" in job:
+                self.drop_result(job["flow"])
         self.drop(f"{state}:{job.get('queue')}", id)
-        if state == "queued":
+        if state in ("queued", "waiting"):
             self.note_no_work(str(job.get("queue")))
         self.remove(id, state)
         return [state, ""]
@@ -401,7 +482,9 @@ class Model(WorkerScripts):
             return
         for key in ("work", "due", "names"):
             self.drop(key, queue)
-        self.keys.pop(f"wake:{queue}", None)
+        self.forget_fair(queue)
+        for kind in ("wake", "fair"):
+            self.keys.pop(f"{kind}:{queue}", None)
 
     def sum(self, *, interval: int) -> int:
         """Sum nothing: a test with so many queues would be slow."""

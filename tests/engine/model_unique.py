@@ -34,7 +34,7 @@ class UniqueMoves(LimitMoves):
             over = not started and state not in FINAL and self.is_expired(job)
             held = int(ends) > self.now and not over
         elif started:
-            held = state not in FINAL and until == "done"
+            held = state not in FINAL and until == "done" and not job.get("cancel")
         else:
             held = state not in FINAL and not self.is_expired(job)
         return (holder, not started and state not in FINAL) if held else ("", False)

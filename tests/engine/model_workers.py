@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from .model import Refused, next_fence
-from .model_unique import UniqueMoves
+from .model_flows import FlowMoves
 
 
-class WorkerScripts(UniqueMoves):
+class WorkerScripts(FlowMoves):
     """What slots and supervisors do, and what time brings about."""
 
     def claim(
@@ -54,19 +54,27 @@ class WorkerScripts(UniqueMoves):
         job = dict(self.fields(id))
         if job.get("state") != "running" or job.get("fence") != fence:
             reply = self.refuse(id, job, fence, worker, nonce, **end)
+            self.follow_notes_of(job)
             return [reply, str(self.now), *(["more"] if queues else [])]
+        if end["outcome"] == "succeeded":
+            self.pass_on(id, end["signed"], end["result"])
         reply = "ok"
         counted = end["outcome"] != "released"
         if job.get("cancel") and end["outcome"] not in ("succeeded", "failed"):
             reply = "cancelled"
             end |= {"outcome": "cancelled", "reason": job["cancel"]}
         self.end_run(id, job, fence, worker, counted, **end)
+        self.follow_notes_of(job)
         if queues:
             given = self.next_job(epoch, (worker, slot, nonce, lease), queues)
             if given:
                 return [reply, str(self.now), *given]
         self.drop(f"slots:{worker}", slot)
         return [reply, str(self.now), *(["more"] if queues else [])]
+
+    def follow_notes_of(self, job: dict[str, str]) -> None:
+        if "flow" in job:
+            self.follow_notes(50)
 
     def refuse(
         self, job_id: str, job: dict[str, str], fence: str, worker: str, nonce: str, **end: Any
@@ -130,10 +138,11 @@ class WorkerScripts(UniqueMoves):
         if outcome == "retried" or (released and delay > 0):
             self.to_scheduled(job_id, queue, self.now + delay, **fields)
         elif released:
-            score = float(job.get("score") or self.next_score(job.get("priority")))
+            score = self.old_score(queue, job, job.get("score"))
             self.to_queued(job_id, queue, score, **fields)
         else:
             self.note_unsettled(job_id, job, outcome, reason, settled)
+            self.note_member(job_id)
             if result:
                 self.keys[f"result:{job_id}"] = result
             elif not first:
@@ -291,6 +300,7 @@ class WorkerScripts(UniqueMoves):
     def watch_clock(self, interval: int, grace: int, lease: int) -> tuple[int, bool]:
         for one in [*self.ordered("work")[:500], *self.ordered("due")[:500]]:
             self.zadd("names", one[1], 0)
+        self.note_fair([name for name in self.fair_queues() if name in self.keys["names"]])
         self.note_soonest()
         self.add_minutes()
         self.drop_void_locks()

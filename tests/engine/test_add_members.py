@@ -1,17 +1,20 @@
 """add_members: a member that runs adds others to its group, which waits for them."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
+from django_jobqueue.engine.jobs import new_jobs_words
+from django_jobqueue.exceptions import QueueUnavailable
 from django_jobqueue.jobs.job import Job, new_id
 from tests.support.clock import Clock
 from tests.support.consistency import assert_consistent
 from tests.support.flows import EVENTS, FAN, SLOT, run, run_all, started, states
 from tests.support.jobs import new_job
-from tests.support.places import DONE, FAILED, claimed, finish
+from tests.support.places import DONE, FAILED, claimed, everything, finish
 
 SIGNED = DONE._replace(value=b"7", signed=b"1.signature")
 
@@ -135,3 +138,30 @@ def test_nothing_is_left_of_it(engine: Engine, clock: Clock) -> None:
     clock.move(seconds=max(engine.options.retention.values()) + 1)
     engine.workflows.advance()
     assert engine.client.redis.keys(f"{engine.client.keys('workflow')}*") == []
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"workflow": "a b"}, 'workflow is "a b"'),
+        ({"group": "x"}, 'group is "x"'),
+        ({"feeds": "x"}, 'feeds is "x"'),
+        ({"most": "x"}, 'most is "x"'),
+        ({"queue": "a b"}, 'queue is "a b"'),
+        ({"flow": "flow"}, "in the words of each job"),
+    ],
+)
+def test_wrong_words_are_refused(engine: Engine, given: dict[str, str], says: str) -> None:
+    workflow, _ = started(engine, FAN)
+    job = claimed(engine, SLOT)
+    (more,) = new_members(workflow, "1.1")
+    more.queue, more.flow = given.get("queue", more.queue), given.get("flow", more.flow)
+    words: dict[str, Any] = {"workflow": workflow, "id": job.id, "fence": job.fence}
+    words |= {"group": 1, "feeds": 1}
+    words |= {"most": 100} | {
+        name: word for name, word in given.items() if name in ("most", *words)
+    }
+    before = everything(engine)
+    with pytest.raises(QueueUnavailable, match=says):
+        engine.client.run("add_members", new_jobs_words([more]), **words)
+    assert everything(engine) == before

@@ -212,3 +212,20 @@ def test_rest_of_a_long_line_is_admitted_at_once(
     assert len(queued(engine)) == 51
     engine.limits.admit()
     assert len(queued(engine)) == 61
+
+
+def test_job_behind_one_that_nobody_serves_waits_ten_seconds_at_most(
+    engine: Engine, make_job: Make, clock: Clock
+) -> None:
+    """The line of a key does not know which queues have workers."""
+    slot, limits = Slot("worker-1", "0.0"), ("1w:k",)
+    make_job(limits=limits)
+    job = claimed(engine, slot)
+    make_job(queue="unserved", limits=limits)
+    nothing(engine, Slot("worker-2", "0.0"), "unserved")
+    wanted = make_job(limits=limits)
+    finish(engine, slot, job)
+    nothing(engine, slot)
+    clock.move(seconds=10)
+    engine.limits.admit()
+    assert claimed(engine, slot).id == wanted

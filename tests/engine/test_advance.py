@@ -3,6 +3,7 @@
 import pytest
 
 from django_jobqueue.engine import Engine
+from django_jobqueue.exceptions import QueueUnavailable
 from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.states import State
 from tests.support.clock import Clock
@@ -19,7 +20,16 @@ from tests.support.flows import (
     states,
     steps,
 )
-from tests.support.places import DONE, FAILED, REAP, RETRIED, claimed, record
+from tests.support.places import (
+    DONE,
+    FAILED,
+    REAP,
+    RETRIED,
+    claimed,
+    everything,
+    full_memory,
+    record,
+)
 
 SIGNED = DONE._replace(value=b"7", signed=b"1.signature")
 
@@ -220,3 +230,20 @@ def test_tree(engine: Engine) -> None:
     assert engine.workflows.waits_for(engine.inspector.job(jobs[3].id)) == [
         job.id for job in jobs[:3]
     ]
+
+
+def test_full_server_goes_on(engine: Engine) -> None:
+    _, jobs = started(engine, FAN)
+    engine.jobs.cancel(jobs[0].id)
+    with full_memory(engine):
+        assert engine.workflows.advance() == 0
+    assert states(engine, jobs) == ["cancelled", "queued", "queued", "cancelled"]
+
+
+def test_wrong_limit_is_refused(engine: Engine) -> None:
+    _, jobs = started(engine, FAN)
+    engine.jobs.cancel(jobs[0].id)
+    before = everything(engine)
+    with pytest.raises(QueueUnavailable, match="limit is"):
+        engine.client.run("advance", limit="x")
+    assert everything(engine) == before

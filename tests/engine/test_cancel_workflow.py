@@ -1,10 +1,13 @@
 """cancel_workflow: what has not run is cancelled, what runs is told to end."""
 
+import pytest
+
 from django_jobqueue.engine import Engine
+from django_jobqueue.exceptions import QueueUnavailable
 from django_jobqueue.jobs.job import new_id
 from tests.support.consistency import assert_consistent
 from tests.support.flows import EVENTS, FAN, SLOT, run_all, started, states
-from tests.support.places import DONE, claimed, record
+from tests.support.places import DONE, claimed, everything, full_memory, record
 
 
 def test_cancel_of_a_workflow(engine: Engine) -> None:
@@ -19,3 +22,18 @@ def test_cancel_of_a_workflow(engine: Engine) -> None:
     assert engine.workflows.read(workflow).state == "cancelled"
     assert_consistent(engine)
     assert not engine.workflows.cancel(new_id())
+
+
+def test_full_server_cancels(engine: Engine) -> None:
+    workflow, jobs = started(engine, FAN)
+    with full_memory(engine):
+        assert engine.workflows.cancel(workflow)
+    assert states(engine, jobs) == ["cancelled"] * 4
+
+
+def test_wrong_reason_is_refused(engine: Engine) -> None:
+    workflow, _ = started(engine, FAN)
+    before = everything(engine)
+    with pytest.raises(QueueUnavailable, match="reason is"):
+        engine.workflows.cancel(workflow, "two words")
+    assert everything(engine) == before

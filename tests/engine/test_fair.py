@@ -278,6 +278,19 @@ def test_a_queue_that_loses_its_last_job_forgets(engine: Engine, how: str) -> No
     assert fair_queues(engine) == " other "
 
 
+def test_a_queue_whose_last_parked_job_goes_forgets(engine: Engine) -> None:
+    slot = Slot("worker-1", "0.0")
+    store(engine, "aa", limits=("1w:k",))
+    job = claimed(engine, slot)
+    assert turns(engine) == ""
+    (parked,) = store(engine, "a", limits=("1w:k",))
+    assert fair_queues(engine) == " default "
+    engine.jobs.cancel(parked)
+    assert known(engine) == set()
+    assert fair_queues(engine) is None
+    finish(engine, slot, job)
+
+
 def test_a_queue_that_forgot_numbers_as_ever_behind_all(engine: Engine) -> None:
     store(engine, "aab")
     turns(engine)
@@ -315,6 +328,22 @@ def test_maintenance_forgets_what_a_script_left(engine: Engine) -> None:
     engine.queues.reap(**REAP)
     assert known(engine) == set()
     assert fair_queues(engine) is None
+
+
+@pytest.mark.parametrize(
+    ("damaged", "mended"), [("x", None), (" x default y ", " default "), ("default", " default ")]
+)
+def test_maintenance_mends_the_names_of_fair_queues(
+    engine: Engine, damaged: str, mended: str | None
+) -> None:
+    """Whatever stands there, queues number fairly again from the next look on."""
+    store(engine, "-")
+    engine.client.redis.hset(engine.client.keys("meta"), "fair", damaged)
+    engine.queues.reap(**REAP)
+    assert fair_queues(engine) == mended
+    store(engine, "aab")
+    assert fair_queues(engine) == " default "
+    assert turns(engine) == "-aba"
 
 
 def test_a_key_of_another_type_harms_nobody(engine: Engine) -> None:

@@ -10,6 +10,7 @@ from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome, State
 from tests.support.clock import Clock
+from tests.support.flows import FAN, started, states
 from tests.support.places import (
     DONE,
     FAILED,
@@ -685,3 +686,17 @@ def test_latest_value_is_kept_at_maxmemory(engine: Engine, slot: Slot, make_job:
     with full_memory(engine):
         assert finish(engine, slot, run, KEPT) == "ok"
     assert latest(engine)[0] == b'{"n":1}'
+
+
+def test_full_server_answers_a_member_that_finishes_again(engine: Engine, slot: Slot) -> None:
+    """What is noted of workflows is followed then, too."""
+    _, jobs = started(engine, FAN)
+    run = claimed(engine, slot)
+    assert finish(engine, slot, run) == "ok"
+    engine.jobs.requeue(run.id)
+    assert run.id in {claimed(engine, Slot("worker-2", name)).id for name in ("0", "1", "2")}
+    engine.jobs.cancel(jobs[3].id)
+    with full_memory(engine):
+        assert finish(engine, slot, run) == "repeated"
+    assert engine.workflows.advance() == 0
+    assert states(engine, jobs) == ["running"] * 3 + ["cancelled"]

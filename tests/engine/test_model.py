@@ -23,6 +23,7 @@ from tests.support.clock import scripts_with
 
 from .invariants import Auditor
 from .machine import Machine
+from .machine_flows import FlowMachine
 from .machine_limits import words
 from .machine_schedules import QUEUES, names
 from .snapshot import take
@@ -128,9 +129,17 @@ class KeyedMachine(Machine):
         limits=words.filter(bool),
         due=st.sampled_from(["", "", "+5000"]),
         expires=st.sampled_from(["", "", "+60000"]),
+        tag=st.sampled_from(["", "t1"]),
+        fair=st.sampled_from(["", "f1", "f2", "own"]),
     )
-    def store_line(self, queues: list[str], limits: str, due: str, expires: str) -> None:
-        line = [(queue, 0, due, 2, 0, "", expires, "", limits) for queue in queues]
+    def store_line(
+        self, queues: list[str], limits: str, due: str, expires: str, tag: str, fair: str
+    ) -> None:
+        """Store jobs that share what they wait for; each, or none, may have a turn of its own."""
+        line = [
+            (queue, 0, due, 2, 0, tag, expires, "", f"f{at}" if fair == "own" else fair, limits)
+            for at, queue in enumerate(queues)
+        ]
         self.enqueue(line, known=False)
 
     store_line_too = store_line
@@ -167,7 +176,7 @@ def run(machine: type[Machine], engine: Engine) -> None:
 
 
 @pytest.mark.timeout(600 + EXAMPLES)  # to make a found case small takes minutes
-@pytest.mark.parametrize("machine", [Machine, KeyedMachine, DamagedMachine])
+@pytest.mark.parametrize("machine", [Machine, KeyedMachine, FlowMachine, DamagedMachine])
 def test_random_calls_and_the_model_agree(still: Engine, machine: type[Machine]) -> None:
     """Whatever the order, repeated and late calls included, both come to the same."""
     run(machine, still)

@@ -16,6 +16,7 @@ from tests.support.places import (
     drop_tokens,
     everything,
     finish,
+    full_memory,
     next_ids,
     nothing,
     places,
@@ -188,3 +189,12 @@ def test_promotion_gives_a_job_of_another_queue_back(engine: Engine, job_in: Mak
     engine.queues.promote()
     assert places(engine)["scheduled"] == {"default": [job_id]}
     assert record(engine, job_id)["state"] == "scheduled"
+
+
+@pytest.mark.parametrize("state", MOVABLE)
+def test_full_server_takes_it(engine: Engine, job_in: Make, state: State) -> None:
+    """What stands there already can be put in order."""
+    job_id = job_in(state)
+    with full_memory(engine):
+        assert engine.edits.move(job_id, "b") is None
+    assert record(engine, job_id)["queue"] == "b"

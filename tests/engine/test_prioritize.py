@@ -6,7 +6,15 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
 from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.states import State
-from tests.support.places import Make, everything, next_ids, places, record, score
+from tests.support.places import (
+    Make,
+    everything,
+    full_memory,
+    next_ids,
+    places,
+    record,
+    score,
+)
 
 MOVABLE = (State.QUEUED, State.SCHEDULED)
 
@@ -38,6 +46,15 @@ def test_job_in_another_state_stays(engine: Engine, job_in: Make, state: State) 
     before = everything(engine)
     assert engine.edits.prioritize(job_id, 7) is state
     assert everything(engine) == before
+
+
+@pytest.mark.parametrize("state", MOVABLE)
+def test_full_server_takes_it(engine: Engine, job_in: Make, state: State) -> None:
+    """What stands there already can be put in order."""
+    job_id = job_in(state)
+    with full_memory(engine):
+        assert engine.edits.prioritize(job_id, 7) is None
+    assert record(engine, job_id)["priority"] == "7"
 
 
 def test_same_call_again_changes_nothing(engine: Engine, make_job: Make) -> None:

@@ -159,3 +159,12 @@ def test_clock_that_goes_back_silences_no_schedule(engine: Engine, clock: Clock)
 
     assert found.since == {"nightly": found.now}
     assert fire(engine, found.now + 1).reply == "fired"
+
+
+def test_new_rule_after_the_clock_went_back_begins_now(engine: Engine, clock: Clock) -> None:
+    """At its first look, and not at its second."""
+    since = look(engine)
+    fire(engine, since + 1)
+    clock.move(-3600)
+    found = engine.schedules.register("s1", {"nightly": OTHER})
+    assert found.since == {"nightly": found.now}

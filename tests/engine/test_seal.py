@@ -12,11 +12,12 @@ from tests.support.flows import (
     members,
     run,
     run_all,
+    stage,
     started,
     states,
     steps,
 )
-from tests.support.places import DONE, record
+from tests.support.places import DONE, full_memory, record
 
 
 def test_chain_runs_in_order(engine: Engine) -> None:
@@ -72,3 +73,11 @@ def test_incomplete_workflow_is_not_sealed(engine: Engine) -> None:
     with pytest.raises(WorkflowRefused, match="gone"):
         engine.workflows.seal(new_id())
     assert_consistent(engine)
+
+
+def test_full_server_lets_them_run(engine: Engine) -> None:
+    """What they need is stored already."""
+    workflow, jobs = stage(engine, CHAIN)
+    with full_memory(engine):
+        engine.workflows.seal(workflow)
+    assert states(engine, jobs) == ["queued", "waiting", "waiting"]

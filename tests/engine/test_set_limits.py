@@ -3,8 +3,9 @@
 import pytest
 
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.claims import ALL_QUEUES, Slot
 from django_jobqueue.exceptions import JobQueueError
-from tests.support.places import everything, full_memory
+from tests.support.places import Make, claimed, everything, full_memory, nothing, tokens
 
 
 def stored(engine: Engine) -> dict[str, str]:
@@ -37,6 +38,19 @@ def test_limited_queues(engine: Engine) -> None:
     assert engine.client.redis.hget(meta, "limits") == b"mail 5 a.b-c 12 "
     engine.limits.set_limits({})
     assert not engine.client.redis.hexists(meta, "limits")
+
+
+@pytest.mark.parametrize("queues", ["", "default 2 ", "mail 1 "])
+def test_full_queue_is_offered_again(engine: Engine, make_job: Make, queues: str) -> None:
+    """Whoever serves all queues looks there at once, and not when the reaper comes by."""
+    first, second = make_job(), make_job()
+    engine.client.run("set_limits", queues="default 1 ")
+    assert claimed(engine, Slot("worker-1", "0.0"), ALL_QUEUES).id == first
+    nothing(engine, Slot("worker-1", "0.1"), ALL_QUEUES)
+    assert not engine.client.redis.exists(engine.client.keys("work"))
+    engine.client.run("set_limits", queues=queues)
+    assert tokens(engine, "*") == 1
+    assert claimed(engine, Slot("worker-1", "0.1"), ALL_QUEUES).id == second
 
 
 def test_same_call_again_changes_nothing(engine: Engine) -> None:

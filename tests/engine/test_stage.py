@@ -73,3 +73,12 @@ def test_bad_words_are_named(engine: Engine, given: dict[str, str], word: str) -
     with pytest.raises(Exception, match=f'{word} is "'):
         engine.workflows.stage(new_id(), members(new_id(), CHAIN), total=3, **given)  # type: ignore[arg-type]
     assert engine.client.redis.dbsize() == before
+
+
+def test_output_is_that_of_the_call_which_has_it(engine: Engine) -> None:
+    workflow = new_id()
+    jobs = members(workflow, CHAIN)
+    given = {"total": 3, "steps": steps(CHAIN)}
+    engine.workflows.stage(workflow, jobs[:2], output=b"1.x.3", **given)  # type: ignore[arg-type]
+    engine.workflows.stage(workflow, jobs[2:], **given)  # type: ignore[arg-type]
+    assert engine.workflows.output(workflow) == b"1.x.3"

@@ -265,6 +265,25 @@ def test_trimmed_job_frees_its_window(engine: Engine, slot: Slot, clock: Clock) 
     assert engine.inspector.totals()["windows_cut"] == 1
 
 
+def test_job_that_is_told_to_end_stands_for_no_further_call(engine: Engine, slot: Slot) -> None:
+    """Nobody would do the work of that call. The end of the first one leaves the lock alone."""
+    first = stored(engine)
+    run = claimed(engine, slot)
+    engine.jobs.cancel(first)
+    second = stored(engine)
+    assert winner(engine) == second
+    assert finish(engine, slot, run) == "ok"
+    assert locks(engine) == {KEY: second}
+
+
+def test_window_of_a_job_that_is_told_to_end_stays(engine: Engine, slot: Slot) -> None:
+    """It has started in this window."""
+    first = stored(engine, WINDOW)
+    claimed(engine, slot)
+    engine.jobs.cancel(first)
+    assert winner(engine, WINDOW) == first
+
+
 def test_requeue_takes_the_lock_again(engine: Engine, job_in: Make) -> None:
     job_id = job_in(State.FAILED, unique=f"{KEY} done")
     engine.jobs.requeue(job_id)

@@ -17,7 +17,7 @@ from django_jobqueue.engine import Engine
 
 from .invariants import Auditor
 from .model import Refused
-from .model_schedules import WholeModel
+from .model_flow_scripts import WholeModel
 from .model_scripts import Call
 from .snapshot import Snapshot, read, take
 

@@ -40,3 +40,14 @@ def reindex_soon(page_id: int, version: int, path: str) -> None:
 def nest() -> bool | None:
     """Enqueue itself."""
     return nest.enqueue().created
+
+
+@task(unique=Unique("page_id", until="start"))
+def start_again(page_id: int, times: int) -> bool | None:
+    """Enqueue itself so many times, as what has changed since the start needs a run of its own."""
+    return start_again.enqueue(page_id, times - 1).created if times else None
+
+
+@task(unique=Unique("page_id", debounce=timedelta(seconds=5)))
+def put_off_again(page_id: int, times: int) -> bool | None:
+    return put_off_again.enqueue(page_id, times - 1).created if times else None

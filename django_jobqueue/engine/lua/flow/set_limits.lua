@@ -20,6 +20,10 @@ for at = 1, #tasks, 2 do
 end
 if wrong then return wrong end
 allow_at_maxmemory()
+-- A queue that was full may have room now: it is offered again, for the next claim to look at it.
+for queue in string.gmatch(call('HGET', PREFIX .. 'meta', 'limits') or '', '(%S+) %d+') do
+  if call('ZCARD', key('queued', queue)) > 0 then note_work(queue, now()) end
+end
 if queues == '' then call('HDEL', PREFIX .. 'meta', 'limits')
 else call('HSET', PREFIX .. 'meta', 'limits', queues) end
 local limits = PREFIX .. 'limits'

@@ -34,7 +34,6 @@ if output ~= '' then call('HSET', record, 'output', output) end
 for step, bounds in string.gmatch(steps, '(%d+) (%d+ %d+)') do
   call('HSET', key('workflow-steps', workflow), step, bounds)
 end
-at = 1
 for _ = 1, #jobs / 7 do
   if not jobs[at] then break end
   local id, queue, task, priority, _, payload, more = unpack(jobs, at, at + 6)

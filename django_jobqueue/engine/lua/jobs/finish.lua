@@ -35,10 +35,8 @@ local t, reply = now(), 'ok'
 local state, current, queue, cancel, round, unique, limits, flow, attempted_at = fields_of(id,
   'state', 'fence', 'queue', 'cancel', 'round', 'unique', 'limits', 'flow', 'attempted_at')
 local holds = state == 'running' and current == fence
-if holds and flow and outcome == 'succeeded' then
-  allow_at_maxmemory()
-  pass_on(flow, signed, result)
-end
+if flow then allow_at_maxmemory() end
+if holds and flow and outcome == 'succeeded' then pass_on(flow, signed, result) end
 if not holds then
   reply = refuse(id, fence, worker, nonce, outcome, error, t)
 elseif is_first_success then

@@ -16,6 +16,7 @@ local state, source, priority, fair = fields_of(id, 'state', 'queue', 'priority'
 if not state then return {} end
 local can_move = source and (state == 'queued' or state == 'scheduled' or state == 'waiting')
 if not can_move then return {state, ''} end
+allow_at_maxmemory()
 local t = now()
 if state == 'waiting' then
   -- Its key or its workflow holds it too, and finds it by the record: no index may stay behind.

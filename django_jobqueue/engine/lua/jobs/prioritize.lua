@@ -18,6 +18,7 @@ local state, queue, known, fair = fields_of(id, 'state', 'queue', 'priority', 'f
 if not state then return {} end
 if state ~= 'queued' and state ~= 'scheduled' then return {state, ''} end
 if tonumber(known or '0') == tonumber(priority) then return {state, '1'} end
+allow_at_maxmemory()
 if state == 'queued' then
   call('ZADD', key('queued', queue), new_score(queue, priority, fair), id)
 end

@@ -29,10 +29,8 @@ for at = 1, #schedules, 2 do
       call('HDEL', schedule_key, 'seen:' .. other, 'since:' .. other)
     end
   end
-  local since = since_of(name, rule)
-  if not since then
-    call('HSET', schedule_key, 'since:' .. rule, t)
-  elseif since > t + MINUTE then -- the server's clock went back
+  if not since_of(name, rule) then call('HSET', schedule_key, 'since:' .. rule, t) end
+  if since_of(name, rule) > t + MINUTE then -- the server's clock went back
     call('HSET', schedule_key, 'since:' .. rule, t, 'high_water', t)
   end
   call('HSET', schedule_key, 'seen:' .. rule, t)

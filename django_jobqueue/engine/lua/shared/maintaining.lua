@@ -47,6 +47,18 @@ local function is_walked(t, interval)
   return false
 end
 
+-- Removes names of no queues from those of the queues that number fairly: no script wrote them.
+local function correct_fair()
+  local kept = ' '
+  for queue in string.gmatch(fair_queues, '%S+') do
+    if call('ZSCORE', PREFIX .. 'names', queue) then kept = kept .. queue .. ' ' end
+  end
+  if kept == fair_queues then return end
+  fair_queues = kept ~= ' ' and kept
+  if fair_queues then call('HSET', PREFIX .. 'meta', 'fair', fair_queues)
+  else call('HDEL', PREFIX .. 'meta', 'fair') end
+end
+
 -- Removes sets of queues that are none, and adds names that only one of them holds.
 local function correct_names()
   local names, work, due = PREFIX .. 'names', PREFIX .. 'work', PREFIX .. 'due'
@@ -59,6 +71,7 @@ local function correct_names()
       call('ZADD', names, 0, queue)
     end
   end
+  if fair_queues then correct_fair() end
   note_soonest()
 end
 

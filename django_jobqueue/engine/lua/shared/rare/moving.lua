@@ -105,7 +105,7 @@ end
 local function leave_index(id, queue, state, task)
   if state == 'failed' and task then leave_failed(id, task) end
   call('ZREM', key(state, queue), id)
-  if state == 'queued' then note_no_work(queue) end
+  if state == 'queued' or state == 'waiting' then note_no_work(queue) end
 end
 
 -- Drops the note of a job's end, because the job is gone or is to run again.
