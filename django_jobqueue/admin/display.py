@@ -62,7 +62,12 @@ def short_task(path: str, long_name: int = LONG_NAME) -> SafeString:
 
 def duration(ms: int) -> SafeString:
     """Return a duration as `span` does, apart from the writing direction of the text around it."""
-    return format_html("<bdi>{}</bdi>", phrases.span(ms))
+    return format_html("<bdi>{}</bdi>", span(ms))
+
+
+def span(ms: int) -> str:
+    """Return a duration whose lines don't end between a number and its unit."""
+    return re.sub(r"(?<=\d) ", "\N{NO-BREAK SPACE}", phrases.span(ms))
 
 
 def now_ms() -> int:
@@ -119,7 +124,7 @@ def age_of(ms: int | None) -> SafeString | str:
 def _age(ms: int) -> str:
     age = now_ms() - ms
     text = _("%(span)s ago") if age >= 0 else _("in %(span)s")
-    return text % {"span": phrases.span(abs(age))}
+    return text % {"span": span(abs(age))}
 
 
 def exact_time(ms: int) -> SafeString:
