@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.utils.formats import date_format
@@ -15,9 +16,10 @@ from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import one_line, spelled
 
 NOTHING = "–"
-LONG_NAME = 20  # characters of a name that is not broken at all
-NARROW_NAME = 12  # the same in a narrow column
+LONG_NAME = 12  # characters of a part of a name that is not broken at all
+NARROW_NAME = 8  # the same in a narrow column
 LONGEST = 20_000  # characters of a text that are shown
+_WORDS = re.compile(r"(?<=[_.])(?=.)")  # between them a name may be broken
 
 SYMBOLS = {
     State.SCHEDULED: "◷",
@@ -48,21 +50,38 @@ def failure(text: str) -> SafeString:
 
 
 def short_task(path: str, long_name: int = LONG_NAME) -> SafeString:
-    """Return the last two parts of a task's path, with the whole path as title.
+    """Return the end of a task's path, with the whole path as title.
 
-    A narrow column breaks it between them, and a long name between its words, never within one.
+    These are the last two parts; but most modules of tasks are named so, then it is the app too.
+    A narrow column breaks it between them, and a long part between its words, never within one.
     """
     path = one_line(path)
-    words = [f"{part}." for part in path.split(".")[-2:-1]]
-    name = path.rpartition(".")[2]
-    words += re.split(r"(?<=_)(?=.)", name) if len(name) > long_name else [name]
-    shown = format_html_join(mark_safe("<wbr>"), "{}", ((word,) for word in words))
-    return format_html('<bdi class="jobqueue-task" title="{}">{}</bdi>', path, shown)
+    *modules, name = path.split(".")
+    parts = [f"{part}." for part in modules[-2 if modules[-1:] == ["tasks"] else -1 :]]
+    words: list[str] = []
+    for part in (*parts, name):
+        words += _WORDS.split(part) if len(part) > long_name else [part]
+    return format_html('<bdi class="jobqueue-task" title="{}">{}</bdi>', path, _breakable(words))
+
+
+def whole_task(path: str) -> SafeString:
+    """Return a task's path, which a narrow column breaks between its words, never within one."""
+    words = _WORDS.split(one_line(path))
+    return format_html('<bdi class="jobqueue-task">{}</bdi>', _breakable(words))
+
+
+def _breakable(words: Iterable[str]) -> SafeString:
+    return format_html_join(mark_safe("<wbr>"), "{}", ((word,) for word in words))
 
 
 def duration(ms: int) -> SafeString:
     """Return a duration as `span` does, apart from the writing direction of the text around it."""
-    return format_html("<bdi>{}</bdi>", phrases.span(ms))
+    return format_html("<bdi>{}</bdi>", span(ms))
+
+
+def span(ms: int) -> str:
+    """Return a duration whose lines don't end between a number and its unit."""
+    return re.sub(r"(?<=\d) ", "\N{NO-BREAK SPACE}", phrases.span(ms))
 
 
 def now_ms() -> int:
@@ -119,7 +138,7 @@ def age_of(ms: int | None) -> SafeString | str:
 def _age(ms: int) -> str:
     age = now_ms() - ms
     text = _("%(span)s ago") if age >= 0 else _("in %(span)s")
-    return text % {"span": phrases.span(abs(age))}
+    return text % {"span": span(abs(age))}
 
 
 def exact_time(ms: int) -> SafeString:

@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.text import capfirst
 
+from django_jobqueue.admin import pages
 from django_jobqueue.admin.links import list_url
 from django_jobqueue.admin.rows import Rows
 from django_jobqueue.admin.source import Source, aliases
@@ -89,10 +90,15 @@ class JobQueueModelAdmin(ModelAdmin[M]):
         if isinstance(response, TemplateResponse) and context and "cl" in context:
             context["notes"] = mine.notes(context["cl"])
             context["hint"] = self.hint
+            context["pages"] = self.page_links(mine.viewer)
             context["is_unknown"] = bool(mine.source.faults)  # then no row does not mean none
             for fault in mine.source.faults.values():
                 self.warn_once(request, fault)
         return response
+
+    def page_links(self, viewer: Viewer) -> list[pages.Link]:
+        """Return the links above the list."""
+        return pages.links(self.admin_site, viewer, f"{self.opts.model_name}s")
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         show = super(JobQueueModelAdmin, self.for_request(request)).changeform_view

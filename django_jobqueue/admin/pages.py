@@ -1,6 +1,7 @@
 """The pages beside the lists (failures, tasks): their addresses, their frame, the links to them."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -16,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from django_jobqueue.admin.links import list_url
 from django_jobqueue.admin.source import Source
 from django_jobqueue.admin.viewer import Viewer
-from django_jobqueue.models import Job
+from django_jobqueue.models import Job, Queue, Schedule, Worker
 
 TITLES: dict[str, Promise] = {
     "failures": gettext_lazy("Failures"),
@@ -59,7 +60,8 @@ class Page:
         given = {
             **self.site.each_context(self.request),
             "title": TITLES[self.name],
-            "pages": links(self.site, self.name, **self.where),
+            "opts": Job._meta,
+            "pages": links(self.site, self.viewer, self.name, **self.where),
             "aliases": list(self._aliases()),
             "faults": list(self.source.faults.values()),
             **context,
@@ -77,21 +79,21 @@ def name_of(page: str) -> str:
     return f"django_jobqueue_job_{page}"
 
 
-def links(site: AdminSite, here: str, **where: str) -> list[Link]:
-    """Return links to the overview, the list of jobs and the pages; none on a site without jobs."""
-    label = Job._meta.app_label
-    overview = reverse("admin:app_list", args=[label], current_app=site.name)
-    try:
-        found = [
-            Link(_("Overview"), overview, here == "overview"),
-            Link(str(Job._meta.verbose_name_plural), list_url(site, Job, **where), here == "jobs"),
-        ]
-        for page, title in TITLES.items():
-            url = page_url(site, page, **where)
-            found.append(Link(str(title), url, page == here))
-    except NoReverseMatch:
-        return []
-    return found
+def links(site: AdminSite, viewer: Viewer, here: str, **where: str) -> list[Link]:
+    """Return links to the overview, the lists and the pages that the user may see."""
+    overview = reverse("admin:app_list", args=[Job._meta.app_label], current_app=site.name)
+    found = [Link(_("Overview"), overview, here == "overview")]
+    for model in (Job, Queue, Worker, Schedule):
+        name = model._meta.model_name
+        if not viewer.may(f"view_{name}"):
+            continue
+        with suppress(NoReverseMatch):  # this site does not have the model
+            filters = where if model is Job else {}
+            title = str(model._meta.verbose_name_plural)
+            found.append(Link(title, list_url(site, model, **filters), here == f"{name}s"))
+            for page, text in TITLES.items() if model is Job else ():
+                found.append(Link(str(text), page_url(site, page, **where), here == page))
+    return found if len(found) > 1 else []
 
 
 def page_url(site: AdminSite, page: str, **where: str) -> str:

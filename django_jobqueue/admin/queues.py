@@ -10,7 +10,7 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext
+from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 
 from django_jobqueue.admin import display
 from django_jobqueue.admin.links import list_link
@@ -19,6 +19,7 @@ from django_jobqueue.admin.overview.view import NAME as OVERVIEW
 from django_jobqueue.admin.overview.view import overview_view
 from django_jobqueue.admin.queue_actions import QueueActionsMixin
 from django_jobqueue.admin.rows import Rows
+from django_jobqueue.engine import get_engine
 from django_jobqueue.engine.inspector import Inspector
 from django_jobqueue.engine.queue_reader import MOST_QUEUES, Pause, QueueStats
 from django_jobqueue.jobs import phrases
@@ -26,9 +27,20 @@ from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import one_line
 from django_jobqueue.models import Job, Queue
 
+# In some languages these words are long: there they have soft hyphens.
+HEADS = {
+    State.RUNNING: pgettext_lazy("column", "running"),
+    State.QUEUED: pgettext_lazy("column", "queued"),
+    State.WAITING: pgettext_lazy("column", "waiting"),
+    State.SCHEDULED: pgettext_lazy("column", "scheduled"),
+    State.FAILED: pgettext_lazy("column", "failed"),
+    State.SUCCEEDED: pgettext_lazy("column", "succeeded"),
+    State.CANCELLED: pgettext_lazy("column", "cancelled"),
+}
+
 
 def _count_column(state: State) -> Any:
-    @admin.display(description=phrases.STATES[state])
+    @admin.display(description=HEADS[state])
     def column(self: "QueueAdmin", row: Queue) -> SafeString | str:
         return self.count_link(row, state)
 
@@ -105,7 +117,7 @@ class QueueAdmin(QueueActionsMixin, LiveModelAdmin[Queue]):
     """Show the queues with links to their jobs; the mixin pauses, resumes and empties them."""
 
     rows = QueueRows
-    counts = ("running", "queued", "scheduled", "failed", "succeeded", "cancelled")
+    counts = ("running", "queued", "waiting", "scheduled", "failed", "succeeded", "cancelled")
     list_display = ("name", "flag", *counts, "oldest")
     search_fields = ("name",)
     hint = gettext_lazy("Search for a name, or for its beginning.")
@@ -124,12 +136,20 @@ class QueueAdmin(QueueActionsMixin, LiveModelAdmin[Queue]):
 
     @admin.display(description=gettext_lazy("state"))
     def flag(self, row: Queue) -> SafeString:
-        """Return whether the queue is paused, as a symbol and a text."""
+        """Return whether the queue is paused, or nobody serves it, as a symbol and a text."""
         if pause := row.stats.pause:
             symbol, text = "‖", _paused(pause)
+        elif not self._is_served(row):
+            return display.failure(_("no live worker serves it"))
         else:
             symbol, text = "▶", pgettext("queue", "active")
         return format_html('<span aria-hidden="true">{}</span> {}', symbol, text)
+
+    def _is_served(self, row: Queue) -> bool:
+        workers = self.source.cached(("workers", row.alias), lambda: self.source.workers(row.alias))
+        lease_ms = get_engine(row.alias).options.lease_ms
+        now = display.now_ms()
+        return any(one.serves(row.name) and one.is_live(now, lease_ms) for one in workers)
 
     @admin.display(description=gettext_lazy("oldest queued"))
     def oldest(self, row: Queue) -> SafeString | str:
@@ -139,6 +159,7 @@ class QueueAdmin(QueueActionsMixin, LiveModelAdmin[Queue]):
 
     running = _count_column(State.RUNNING)
     queued = _count_column(State.QUEUED)
+    waiting = _count_column(State.WAITING)
     scheduled = _count_column(State.SCHEDULED)
     failed = _count_column(State.FAILED)
     succeeded = _count_column(State.SUCCEEDED)

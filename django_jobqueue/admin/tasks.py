@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from django_jobqueue.admin import display
+from django_jobqueue.admin.links import list_link
 from django_jobqueue.admin.pages import Page, page_url
 from django_jobqueue.diagnosis.task_figures import (
     WINDOW,
@@ -22,13 +23,14 @@ from django_jobqueue.diagnosis.task_figures import (
 from django_jobqueue.engine import get_engine
 from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.text import one_line
+from django_jobqueue.models import Job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One task, as the page shows it."""
 
-    task: SafeString
+    task: SafeString | str
     queue: str
     runs: str
     wait: tuple[SafeString | str, SafeString | str]
@@ -57,13 +59,21 @@ def tasks_view(request: HttpRequest, site: AdminSite) -> HttpResponse:
 
 def _row(page: Page, one: TaskFigures) -> Row:
     return Row(
-        task=display.short_task(one.task, display.NARROW_NAME),
+        task=_task(page, one.task),
         queue=one_line(one.queue) or display.NOTHING,
         runs=phrases.count(one.runs),
         wait=_times(one.wait),
         run=_times(one.run),
         failed=_failed(page, one),
     )
+
+
+def _task(page: Page, path: str) -> SafeString | str:
+    """Return the task's name, with a link to its jobs unless its path is cut."""
+    shown = display.short_task(path, display.NARROW_NAME)
+    if one_line(path) != path:
+        return shown
+    return list_link(page.site, Job, shown, task=path, **page.where)
 
 
 def _failed(page: Page, one: TaskFigures) -> SafeString | str:

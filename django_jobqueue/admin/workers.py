@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from django_jobqueue.admin import display
 from django_jobqueue.admin.links import page_link
@@ -71,7 +71,7 @@ class WorkerAdmin(WorkerActionsMixin):
             symbol, text = "▶", _("live")
         return format_html('<span aria-hidden="true">{}</span> {}', symbol, text)
 
-    @admin.display(description=gettext_lazy("queues"))
+    @admin.display(description=pgettext_lazy("column", "queues"))
     def queues(self, row: Worker) -> str:
         return one_line(", ".join(row.stats.served)) or _("all")
 
@@ -79,7 +79,7 @@ class WorkerAdmin(WorkerActionsMixin):
     def slots(self, row: Worker) -> str:
         return f"{len(row.stats.running)}/{row.stats.slots}"
 
-    @admin.display(description=gettext_lazy("runs"))
+    @admin.display(description=gettext_lazy("runs now"))
     def running(self, row: Worker) -> SafeString | str:
         links = [(page_link(self.admin_site, Job, i, i[24:34] or i),) for i in row.stats.running]
         return format_html_join(" ", "{}", links) or display.NOTHING
@@ -89,7 +89,7 @@ class WorkerAdmin(WorkerActionsMixin):
         size = phrases.count(row.stats.memory // MEBIBYTE)
         return _("%(size)s MiB") % {"size": size} if row.stats.memory else display.NOTHING
 
-    @admin.display(description=gettext_lazy("jobs run"))
+    @admin.display(description=gettext_lazy("jobs done"))
     def jobs(self, row: Worker) -> str:
         return phrases.count(row.stats.jobs)
 

@@ -1,4 +1,4 @@
-"""Read for people what jobs were called with, and how their latest runs ended."""
+"""Read parts of many jobs for people: some fields, their calls, how their latest runs ended."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,26 +8,51 @@ from redis.client import Pipeline
 from django_jobqueue.engine.client import Client
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import Run, read_runs
+from django_jobqueue.jobs.states import State
 
 
 class Content(NamedTuple):
     """The large parts of one job."""
 
-    payload: bytes | None  # signed; None: it is lost
+    payload: bytes | None  # signed; None: it is lost, or was not asked for
     run: Run | None  # the latest one that has ended
 
 
-def read_contents(client: Client, jobs: Sequence[Job]) -> list[Content]:
-    """Return the contents of up to 100 jobs."""
+def read_sketches(client: Client, ids: Sequence[str], fields: Sequence[str]) -> list[Job]:
+    """Return jobs of which only these fields are known; leave out unknown ids."""
+    replies = client.read(lambda pipe: [pipe.hmget(client.keys("job", i), fields) for i in ids])
+    names = [name.encode() for name in fields]
+    jobs = []
+    for job_id, values in zip(ids, replies, strict=True):
+        found = [pair for pair in zip(names, values or (), strict=False) if pair[1] is not None]
+        if found or values is None:
+            jobs.append(Job.read(job_id, found))
+    return jobs
+
+
+def read_contents(
+    client: Client, jobs: Sequence[Job], *, with_payloads: bool = True
+) -> list[Content]:
+    """Return the contents of up to 100 jobs; what their records tell is not read again."""
+    long = [with_payloads and job.payload is None for job in jobs]
+    told = list(map(_may_have_failed, jobs))
 
     def ask(pipe: Pipeline) -> None:
-        for job in jobs:
-            pipe.get(client.keys("payload", job.id))
-            pipe.lrange(client.keys("attempts", job.id), -1, -1)
+        for job, is_long, is_told in zip(jobs, long, told, strict=True):
+            if is_long:
+                pipe.get(client.keys("payload", job.id))
+            if is_told:
+                pipe.lrange(client.keys("attempts", job.id), -1, -1)
 
-    replies = client.read(ask)
-    rows = zip(jobs, replies[::2], replies[1::2], strict=True)
-    return [
-        Content(payload or job.payload, next(iter(read_runs(records or ())), None))
-        for job, payload, records in rows
-    ]
+    replies = iter(client.read(ask))
+    contents = []
+    for job, is_long, is_told in zip(jobs, long, told, strict=True):
+        payload = next(replies) if is_long else job.payload
+        records = next(replies) if is_told else None
+        contents.append(Content(payload, next(iter(read_runs(records or ())), None)))
+    return contents
+
+
+def _may_have_failed(job: Job) -> bool:
+    """Return whether the latest run may have a record that tells an exception."""
+    return job.state is State.FAILED or bool(job.attempted_at and job.state is not State.SUCCEEDED)

@@ -59,7 +59,7 @@ class Inspector(QueueReader):
         """
         names = self.queues() if queues is None else queues
         indexes = [self._index(state, name) for name in names]
-        return self.jobs(self._ids(indexes, start, stop, newest_first))
+        return self.jobs(self.ids(indexes, start, stop, newest_first))
 
     def failed_tasks(self) -> list[str]:
         """Return the 500 tasks of which a job failed last; the latest comes first."""
@@ -76,7 +76,7 @@ class Inspector(QueueReader):
     ) -> list[Job]:
         """Return the failed jobs of tasks from rank `start` to before `stop`; see `page`."""
         indexes = [self._keys("failed-of", task) for task in tasks]
-        return self.jobs(self._ids(indexes, start, stop, newest_first))
+        return self.jobs(self.ids(indexes, start, stop, newest_first))
 
     def count_failed_of(self, tasks: Sequence[str]) -> int:
         """Return how many failed jobs the tasks have together."""
@@ -124,7 +124,7 @@ class Inspector(QueueReader):
         """Return all workers that have a record."""
         return WorkerReader(self._client).all()
 
-    def _ids(
+    def ids(
         self, indexes: Sequence[str | bytes], start: int, stop: int, newest_first: bool
     ) -> list[str]:
         """Return the ids of one index by rank, or of several ones merged by score."""

@@ -5,6 +5,7 @@ Next: engine/inspector.py reads the jobs.
 
 import heapq
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 from redis.client import Pipeline
@@ -13,7 +14,9 @@ from django_jobqueue.jobs.text import text
 
 Read = Callable[[Callable[[Pipeline], object]], list[Any]]
 Index = str | bytes
+Entry = tuple[float, bytes]  # score and id
 FEW = 1_000  # entries of an index that cost less to read than to skip
+LEAST = 10  # entries of an index that are read at once
 CLOSE = 100  # entries before a page that need not be skipped any more
 LARGEST = 2**53  # no score of ours is beyond it
 
@@ -31,15 +34,37 @@ def merged_ids(
     if stop > FEW:
         before = _Skip(read, indexes, newest_first).ranks(start)
     skipped = sum(before)
-    wanted = stop - skipped
+    merged = _first(read, indexes, before, stop - skipped, newest_first=newest_first)
+    return [text(job_id) for _, job_id in merged[start - skipped :]]
 
-    def ask(pipe: Pipeline) -> None:
-        for index, rank in zip(indexes, before, strict=True):
-            pipe.zrange(index, rank, rank + wanted - 1, desc=newest_first, withscores=True)
 
-    pages = [[(float(score), i) for i, score in page or ()] for page in read(ask)]
-    merged = heapq.merge(*pages, reverse=newest_first)
-    return [text(job_id) for _, job_id in list(merged)[start - skipped : wanted]]
+def _first(
+    read: Read, indexes: Sequence[Index], before: Sequence[int], wanted: int, *, newest_first: bool
+) -> list[Entry]:
+    """Return the first entries of all indexes, those of each from its rank in `before`.
+
+    As the page may be spread over all of them, only its share of each is read, and then more of
+    those whose share stands in the page as a whole.
+    """
+    pages: dict[int, list[Entry]] = {}
+    merged: list[Entry] = []
+    size, unread = max(LEAST, 2 * wanted // max(1, len(indexes))), list(range(len(indexes)))
+    while unread:
+
+        def ask(pipe: Pipeline, unread: list[int] = unread, size: int = size) -> None:
+            for one in unread:
+                last = before[one] + size - 1
+                pipe.zrange(indexes[one], before[one], last, desc=newest_first, withscores=True)
+
+        for one, page in zip(unread, read(ask), strict=True):
+            pages[one] = [(float(score), i) for i, score in page or ()]
+        every = heapq.merge(*pages.values(), reverse=newest_first)
+        merged = list(islice(every, wanted))
+        seen = {i for _, i in merged}
+        cut = [one for one in unread if len(pages[one]) == size and pages[one][-1][1] in seen]
+        unread = cut if size < wanted else []
+        size = min(wanted, 4 * size)
+    return merged
 
 
 class _Skip:

@@ -72,18 +72,16 @@ def reason(code: str) -> str:
 
 
 def span(ms: int) -> str:
-    """Return a duration in its two largest units."""
-    seconds = ms / 1000
-    if seconds < 1:
+    """Return a duration in its two largest units; tenths of a second only below 10 s."""
+    if ms < 1_000:
         return _("%(ms)d ms") % {"ms": ms}
-    if seconds < 60:
-        return _("%(seconds)s s") % {"seconds": number_format(f"{seconds:.1f}", 1)}
-    minutes = int(seconds // 60)
+    seconds = ms // 1_000
+    if ms < 60_000:
+        shown = number_format(ms // 100 / 10, 1) if seconds < 10 else seconds
+        return _("%(seconds)s s") % {"seconds": shown}
+    minutes = seconds // 60
     if minutes < 60:
-        return _("%(minutes)d min %(seconds)d s") % {
-            "minutes": minutes,
-            "seconds": int(seconds % 60),
-        }
+        return _("%(minutes)d min %(seconds)d s") % {"minutes": minutes, "seconds": seconds % 60}
     hours = minutes // 60
     if hours < 48:
         return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes % 60}

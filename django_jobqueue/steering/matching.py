@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.contents import Content, read_contents
+from django_jobqueue.engine.contents import Content, read_contents, read_sketches
 from django_jobqueue.exceptions import BadSignature
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.payload import load_call
@@ -33,6 +33,29 @@ class Matcher:
             wrong = {job.id for job in unsure} - set(self._deeply(unsure))
         return [job for job in near if job.id not in wrong]
 
+    def matching_ids(self, ids: Sequence[str]) -> list[str]:
+        """Return the ids of the jobs that match; only the fields that decide are read."""
+        jobs = read_sketches(self._engine.client, ids, list(self._fields()))
+        return [job.id for job in self.matching(jobs)]
+
+    def _fields(self) -> Iterator[str]:
+        """Yield the fields of a record that `matching` reads; it may read contents too."""
+        chosen = self._chosen
+        yield from ("state", "queue", "task")
+        if chosen.tag:
+            yield "tags"
+        if chosen.only:
+            yield from ("attempts", "recoveries")
+        if chosen.after is not None or chosen.before is not None:
+            yield from ("enqueued_at", "finished_at")
+        yield "attempted_at"
+        if self._reads_arguments:
+            yield "payload"
+
+    @property
+    def _reads_arguments(self) -> bool:
+        return bool(self._words) and self._chosen.depth >= Depth.TEXTS
+
     def _fits(self, job: Job) -> bool:
         """Return whether all matches that the record of the job tells."""
         chosen = self._chosen
@@ -58,7 +81,8 @@ class Matcher:
         """Yield the ids of the jobs whose contents match."""
         for start in range(0, len(jobs), PAGE):
             page = jobs[start : start + PAGE]
-            for job, content in zip(page, read_contents(self._engine.client, page), strict=True):
+            contents = read_contents(self._engine.client, page, with_payloads=self._reads_arguments)
+            for job, content in zip(page, contents, strict=True):
                 if self._has_exception(content) and self._has_words(job, content):
                     yield job.id
 
@@ -81,6 +105,8 @@ class Matcher:
 
     def _arguments(self, job: Job, payload: bytes, words: Sequence[str]) -> str:
         """Return the arguments as text; nothing if they lack a word, or if nobody signed them."""
+        if not _may_have(payload, words):
+            return ""
         try:
             data = self._engine.signer.verify(job.id, job.task, payload)
             call = load_call(data)
@@ -105,6 +131,17 @@ def _error(content: Content, *, is_open: bool) -> str:
     if content.run is None:
         return ""
     return f"{content.run.exception} {content.run.message if is_open else ''}"
+
+
+def _may_have(payload: bytes, words: Sequence[str]) -> bool:
+    """Return False if the text of the arguments can't have all words, whoever has signed it.
+
+    A word of letters and figures stands in JSON as it is, unless it is escaped.
+    """
+    if b"\\u" in payload:
+        return True
+    stored = payload.decode(errors="replace").casefold()
+    return all(word in stored for word in words if word.isalnum())
 
 
 def _text(*parts: object) -> str:

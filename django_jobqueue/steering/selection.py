@@ -7,6 +7,7 @@ Next: matching.py compares the jobs with what is chosen.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import IntEnum
+from itertools import chain, islice
 from typing import Any, Self
 
 from django_jobqueue.engine import Engine
@@ -111,10 +112,9 @@ class Selection:
                         yield state, name
 
     def _queue_pages(self, engine: Engine) -> Iterator[list[str]]:
-        every = [list(self.queues)] if self.queues else engine.queues.pages()
-        for names in every:
-            for start in range(0, len(names), MOST_QUEUES):
-                yield names[start : start + MOST_QUEUES]
+        names = iter(self.queues or chain.from_iterable(engine.queues.pages()))
+        while page := list(islice(names, MOST_QUEUES)):
+            yield page
 
     def _key(self, engine: Engine, state: State | None, name: str) -> str | bytes:
         if state is None:

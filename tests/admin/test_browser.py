@@ -56,7 +56,7 @@ def test_a_failed_job_is_found_read_and_requeued(open_page: Callable[..., Any], 
     page = open_page()
     page.goto(QUEUES)
     page.get_by_role("link", name="1 failed in mail").click()
-    page.get_by_role("link", name="tasks.noop", exact=True).click()
+    page.get_by_role("link", name="project.tasks.noop", exact=True).click()
     page.get_by_text("Traceback: it broke").wait_for()
     page.get_by_role("button", name="Requeue").click()
     page.get_by_text("1 job requeued.").wait_for()

@@ -133,7 +133,7 @@ def test_tasks_show_their_times_and_failures(
     row = text[text.index(f'title="{TASK}"') :]
     row = row[: row.index("</tr>")]
     assert ">4<" in row
-    assert row.count(" ms</bdi>") + row.count(" s</bdi>") == 4
+    assert row.count("\N{NO-BREAK SPACE}ms</bdi>") + row.count("\N{NO-BREAK SPACE}s</bdi>") == 4
     assert f'aria-label="1 failed jobs of {TASK}"' in row
     assert "Runs and times are of the 4 jobs that ended last" in text
 

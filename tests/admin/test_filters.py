@@ -82,6 +82,42 @@ def test_words_are_found_in_arguments(admin_client: Client, seed: Seed) -> None:
     assert ids(admin_client.get(JOBS, {"q": "zoë noop"})) == [long, short], "path and arguments"
 
 
+@pytest.mark.parametrize(
+    ("stored", "words"),
+    [
+        (call("Straße"), "STRASSE"),  # as it is folded
+        (rb'{"args":["Stra\u00dfe"],"kwargs":{}}', "straße"),  # as another client writes it
+        (call(order=4711), '"order": 4711}'),  # as the page shows it
+        (call("a", 1, "b/c-d"), "1, b/c-d"),
+        (call("x" * 200, "far"), "far"),  # apart from the record
+    ],
+)
+def test_words_are_found_however_they_are_stored(
+    admin_client: Client, make_job: Make, stored: bytes, words: str
+) -> None:
+    job_id = make_job(task=SPILL, data=stored)
+    make_job(task=SPILL, data=call("other"))
+    assert ids(admin_client.get(JOBS, {"q": words})) == [job_id]
+
+
+def test_a_search_reads_the_records_of_what_it_finds(
+    admin_client: Client, engine: Engine, make_job: Make
+) -> None:
+    """Of the other jobs only the fields in which it looks."""
+    for _ in range(200):
+        make_job(data=call("other"))
+    found = make_job(data=call("needle"))
+    server = engine.client.redis
+    searches: list[tuple[dict[str, str], list[str]]]
+    searches = [({"q": "needle"}, [found]), ({"q": "nowhere"}, []), ({"only": "retrying"}, [])]
+    for where, wanted in searches:
+        server.config_resetstat()
+        assert ids(admin_client.get(JOBS, where)) == wanted
+        calls = server.info("commandstats")
+        assert calls["cmdstat_hgetall"]["calls"] < 20
+        assert "cmdstat_lrange" not in calls  # none of them has run
+
+
 def test_words_are_found_in_exceptions(admin_client: Client, seed: Seed) -> None:
     said = "Traceback\n  File secret.py\napp.Bad: no such sheet"
     failed = seed.failed(exception="app.Bad", traceback=said)

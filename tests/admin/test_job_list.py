@@ -34,7 +34,7 @@ def test_a_row_shows_the_short_task_and_the_whole_path_as_title(
 ) -> None:
     seed.queued()
     text = admin_client.get(JOBS).content.decode()
-    assert 'title="tests.project.tasks.noop">tasks.<wbr>noop</bdi></a>' in text
+    assert 'title="tests.project.tasks.noop">project.<wbr>tasks.<wbr>noop</bdi></a>' in text
     assert '<td class="field-tries">0/1</td>' in text
 
 

@@ -415,17 +415,17 @@ def test_it_says_why_the_job_is_not_running(
     job_id = seed.queued(queue="mail")
     engine.queues.pause("mail", by="<b>anna</b>")
     text = show(admin_client, job_id)
-    assert "Why is it not running?" in text
+    assert "Why it is not running" in text
     assert "The queue mail was paused by &lt;b&gt;anna&lt;/b&gt; at " in text
     assert "No worker is alive: start manage.py jobworker." in text
     engine.jobs.cancel(job_id)
-    assert "Why is it not running?" not in show(admin_client, job_id)
+    assert "Why it is not running" not in show(admin_client, job_id)
 
 
 def test_of_a_running_job_it_says_where(admin_client: Client, seed: Seed) -> None:
     text = show(admin_client, seed.running())
     assert "Where it runs" in text
-    assert "Why is it not running?" not in text
+    assert "Why it is not running" not in text
 
 
 def test_its_workflow_is_shown(admin_client: Client, engine: Engine) -> None:

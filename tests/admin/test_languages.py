@@ -108,3 +108,15 @@ def test_numbers_and_spans_are_localised(engine: Engine) -> None:
         (problem,) = problems(read_overview(engine))
         assert problem.text == "Kein Worker ist aktiv: Starten Sie manage.py jobworker."
     assert phrases.span(1500) == "1.5 s"
+
+
+@pytest.mark.parametrize(
+    ("ms", "said"),
+    [
+        (0, "0 ms"), (999, "999 ms"), (1_000, "1.0 s"), (9_999, "9.9 s"), (10_000, "10 s"),
+        (59_999, "59 s"), (60_000, "1 min 0 s"), (3_599_999, "59 min 59 s"),
+        (3_600_000, "1 h 0 min"), (47 * 3_600_000, "47 h 0 min"), (49 * 3_600_000, "2 d 1 h"),
+    ],
+)  # fmt: skip
+def test_spans_have_two_units_and_no_false_precision(ms: int, said: str) -> None:
+    assert phrases.span(ms) == said

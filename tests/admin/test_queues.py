@@ -1,5 +1,6 @@
 """The queue list: counts, links, pause and resume."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def test_it_counts_each_state_and_links_to_the_jobs(admin_client: Client, seed: 
     for state in ("queued", "running", "scheduled", "succeeded", "failed", "cancelled"):
         link = f'{JOBS}?state={state}&amp;queue=default" aria-label="1 {state} in default">1</a>'
         assert link in text
-    assert "field-waiting" not in text, "nothing can wait yet"
+    assert '<td class="field-waiting">0</td>' in text
 
 
 def test_it_shows_how_long_the_oldest_job_waits(
@@ -35,7 +36,7 @@ def test_it_shows_how_long_the_oldest_job_waits(
     key = engine.client.keys("job", job_id)
     engine.client.redis.hincrby(key, "enqueued_at", -3_600_000)
     assert (
-        '<td class="field-oldest"><bdi>1 h 0 min</bdi></td>'
+        '<td class="field-oldest"><bdi>1\N{NO-BREAK SPACE}h 0\N{NO-BREAK SPACE}min</bdi></td>'
         in admin_client.get(QUEUES).content.decode()
     )
 
@@ -52,8 +53,31 @@ def test_pause_and_resume(
     assert engine.inspector.queue_stats()[0].paused is paused
     entry = LogEntry.objects.get()
     assert (entry.object_id, entry.get_change_message()) == ("default", f"{action.capitalize()}d.")
-    word = "paused by anna at " if paused else "active</td>"
+    word = "paused by anna at " if paused else "no live worker serves it</span>"
     assert f"</span> {word}" in client.get(QUEUES).content.decode()
+
+
+def test_it_says_which_queues_nobody_serves(
+    admin_client: Client, engine: Engine, seed: Seed
+) -> None:
+    """Whether workers live or not: they may serve others."""
+    record: dict[str, Any] = {
+        "host": "mill",
+        "pid": 1,
+        "processes": 1,
+        "threads": 1,
+        "queues": "default",
+    }
+    engine.leases.renew("w9", record)
+    for queue in ("default", "mail"):
+        seed.queued(queue=queue)
+    text = admin_client.get(QUEUES).content.decode()
+    assert re.findall(r"</span> (active|no live worker serves it)<", text) == [
+        "active",
+        "no live worker serves it",
+    ]
+    page = admin_client.get(page_of("queue", "mail")).content.decode()
+    assert "no live worker serves it" in page
 
 
 def test_pausing_twice_is_no_news(admin_client: Client, engine: Engine, seed: Seed) -> None:

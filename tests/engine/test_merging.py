@@ -29,7 +29,7 @@ def filled(engine: Engine, scores: list[list[float]]) -> list[str | bytes]:
 
 
 def score_of(name: str) -> float:
-    return float(name.split("-")[0])
+    return float(name.rsplit("-", 2)[0])
 
 
 @pytest.mark.parametrize("newest_first", [True, False])
@@ -59,6 +59,31 @@ def test_what_stands_before_a_deep_page_is_not_read(engine: Engine, newest_first
     before = sent(engine)
     merged_ids(engine.client.read, indexes, 4_000, 4_050, newest_first=newest_first)
     assert sent(engine) - before < 100_000  # 4,050 of each index would be about 400,000
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize("many", [1, 7, 60])
+def test_of_many_indexes_some_may_have_the_whole_page(
+    engine: Engine, many: int, newest_first: bool
+) -> None:
+    """Those that come first stand in a few of 60 indexes, one behind the other."""
+    scores = [[float(number * 60 + at) for number in range(200)] for at in range(60)]
+    for own in scores[:many]:
+        own += [score + 10**6 for score in own]
+        own += [-score for score in own]
+    indexes = filled(engine, scores)
+    wanted = sorted((score for own in scores for score in own), reverse=newest_first)
+    for start, stop in ((0, 100), (0, 900), (90, 210), (1_100, 1_150)):
+        page = merged_ids(engine.client.read, indexes, start, stop, newest_first=newest_first)
+        assert list(map(score_of, page)) == wanted[start:stop]
+
+
+def test_of_many_indexes_little_more_than_the_page_is_read(engine: Engine) -> None:
+    scores = [[float(number * 60 + at) for number in range(300)] for at in range(60)]
+    indexes = filled(engine, scores)
+    before = sent(engine)
+    assert len(merged_ids(engine.client.read, indexes, 0, 100, newest_first=True)) == 100
+    assert sent(engine) - before < 60_000  # 100 of each index would be about 200,000
 
 
 def test_scores_that_nobody_wrote(engine: Engine) -> None:

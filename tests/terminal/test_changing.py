@@ -156,8 +156,8 @@ def test_stacks_are_shown(engine: Engine, told: Told, monkeypatch: pytest.Monkey
         "    It has not answered.",
     ]
     monkeypatch.setattr(workers, "ANSWER_WITHIN", 0.0)
-    for worker in ("worker-1", "worker-9"):
-        with pytest.raises(CommandError, match="The worker has not answered"):
+    for worker, why in (("worker-1", "has not answered"), ("worker-9", "No such worker: worker-9")):
+        with pytest.raises(CommandError, match=why):
             told("stacks", worker)
 
 
@@ -191,6 +191,28 @@ def test_one_id_of_two_is_unknown(engine: Engine, make_job: Make, db: None) -> N
     assert states(engine, [job_id]) == [State.CANCELLED]
 
 
+@pytest.mark.parametrize("words", [["requeue"], ["run-now"], ["move", "--to", "mail"], ["delete"]])
+def test_an_unknown_id_is_said_to_be_unknown(told: Told, words: list[str]) -> None:
+    """And not to be a job in some state."""
+    with pytest.raises(CommandError, match="1 job no longer exists"):
+        told(*words, new_id(), *(["--yes"] if words == ["delete"] else []))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["requeue", "--state", "failed", "--all"],
+        ["delete", "--state", "failed", "--all"],
+        ["empty", "mail"],
+    ],
+    ids=" ".join,
+)
+def test_nothing_to_change_is_no_question(told: Told, typed: Typed, words: list[str]) -> None:
+    asked = typed("n")
+    assert told(*words) == "No job matches.\n"
+    assert asked == []
+
+
 def test_queue_is_emptied(engine: Engine, told: Told, make_job: Make, slot: Slot) -> None:
     """Of what waits; what runs, has ended or is due later stays, as do other queues."""
     ended, runs = fail(engine, make_job, slot, queue="mail"), make_job(queue="mail")
@@ -212,6 +234,12 @@ def test_nothing_is_emptied_without_a_yes(
     with pytest.raises(CommandError, match="Nothing was changed"):
         told("empty", "mail")
     assert states(engine, [job_id]) == [State.QUEUED]
+
+
+def test_pause_of_a_queue_without_jobs(told: Told) -> None:
+    """It may be for later; it may be a slip, so it is said."""
+    lost = "No job is in a queue named mial.\n"
+    assert told("pause", "mial", "default") == f"mial: paused\n{lost}default: paused\n"
 
 
 def test_pause_and_resume(engine: Engine, told: Told, make_job: Make) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.management.base import CommandError
 
-from django_jobqueue.engine import Engine
+from django_jobqueue.engine import Engine, failures
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.redaction import HIDDEN
@@ -123,6 +123,13 @@ def test_list_is_filtered(engine: Engine, read: Read, make_job: Make, slot: Slot
     assert found == cases
 
 
+def test_list_goes_state_by_state(engine: Engine, read: Read, make_job: Make, slot: Slot) -> None:
+    """Through all queues: what runs in another queue stands before what waits in the default."""
+    waits, runs = make_job(), make_job(queue="mail")
+    claimed(engine, slot, "mail")
+    assert [row["id"] for row in read("list")] == [runs, waits]
+
+
 def test_list_is_cut_and_says_so(told: Told, make_job: Make) -> None:
     made = [make_job() for _ in range(3)]
     lines = told("list", "--limit", "2", "--oldest").splitlines()
@@ -138,9 +145,16 @@ def test_list_reads_many_pages(engine: Engine, read: Read, make_job: Make) -> No
     assert {row["id"] for row in read("list", "--all")} == made
 
 
-@pytest.mark.parametrize("words", [["--older-than", "1 year"], ["--state", "lost"]])
-def test_bad_filters_are_refused(told: Told, words: list[str]) -> None:
-    with pytest.raises(CommandError, match=re.escape(words[1])):
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--older-than", "1 year"], "'1 year' is no span of time such as 90s"),
+        (["--state", "lost"], "'lost' is none of scheduled, queued, waiting, running, "),
+    ],
+)
+def test_bad_filters_are_refused(told: Told, words: list[str], why: str) -> None:
+    """And the refusal says what may be given."""
+    with pytest.raises(CommandError, match=re.escape(why)):
         told("list", *words)
 
 
@@ -183,8 +197,15 @@ def test_explain(engine: Engine, told: Told, read: Read, make_job: Make) -> None
     assert len(read("explain", job_id)) == 1
 
 
-def test_failures(engine: Engine, told: Told, read: Read, make_job: Make, slot: Slot) -> None:
-    """By task and exception, the most first."""
+def test_failures(
+    engine: Engine,
+    told: Told,
+    read: Read,
+    make_job: Make,
+    slot: Slot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By task and exception, the most first; if they are not all, the last line says so."""
     for task, exception in (("a.b", "x.Bad"), ("a.b", "x.Bad"), ("a.b", "x.Worse"), ("a.c", "")):
         make_job(task=task)
         end = RunResult(Outcome.FAILED, exception=exception, traceback=f"Trace of {exception}")
@@ -193,8 +214,11 @@ def test_failures(engine: Engine, told: Told, read: Read, make_job: Make, slot: 
     assert found == [(2, "a.b", "x.Bad"), (1, "a.b", "x.Worse"), (1, "a.c", "")]
     text = told("failures", "--traceback")
     assert "    Trace of x.Worse" in text
-    assert text.splitlines()[-1] == "Of each task these are the newest 2,000 failed jobs."
+    assert "newest" not in text
     assert [row["task"] for row in read("failures", "--task", "a.c")] == ["a.c"]
+    monkeypatch.setattr(failures, "WINDOW", 1)
+    last = told("failures").splitlines()[-1]
+    assert last == "Of each task these are the newest 1 failed jobs."
 
 
 def test_tasks(engine: Engine, told: Told, read: Read, make_job: Make, slot: Slot) -> None:

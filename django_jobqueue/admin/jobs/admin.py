@@ -72,12 +72,6 @@ class JobAdmin(JobPageMixin, JobWorkflowMixin, JobActionsMixin, LiveModelAdmin[J
     ) -> HttpResponse:
         return self.or_to_list(request, run_view, self)
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        context = {"pages": pages.links(self.admin_site, "jobs")} | (extra_context or {})
-        return super().changelist_view(request, context)
-
     def get_list_filter(self, request: HttpRequest) -> tuple[Any, ...]:
         return (
             *([filters.AliasFilter] if self.alias_column() else []),
@@ -120,7 +114,7 @@ class JobAdmin(JobPageMixin, JobWorkflowMixin, JobActionsMixin, LiveModelAdmin[J
     def state_text(self, row: Job) -> SafeString:
         """Return the state, and the part that is done if the job reports its progress."""
         badge = display.state_badge(row.snapshot.state)
-        if row.snapshot.progress is None or row.snapshot.state.is_final:
+        if row.snapshot.progress is None or row.snapshot.state is not State.RUNNING:
             return badge
         percent = Progress(*row.snapshot.progress).percent
         return format_html("{} <bdi>{}</bdi>", badge, _("%(percent)d %%") % {"percent": percent})

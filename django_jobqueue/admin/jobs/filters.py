@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from django_jobqueue.admin.display import whole_task
 from django_jobqueue.admin.jobs import times
 from django_jobqueue.admin.jobs.rows import JobRows
 from django_jobqueue.jobs.phrases import STATES, count
@@ -131,7 +132,7 @@ class TaskFilter(Choice):
         if not is_failed and len(tasks) > MOST_NAMED:
             tasks = []  # a part of them would look like all
         for task in sorted({self.value, *tasks} - {""}):
-            yield task, task
+            yield task, whole_task(task)
 
 
 class ChosenFilter(Choice):
@@ -178,11 +179,11 @@ class KnownFilter(Choice):
 class OnlyFilter(KnownFilter):
     """Select the jobs that have not just come and gone."""
 
-    title = gettext_lazy("way")
+    title = gettext_lazy("past runs")
     parameter_name = "only"
     known: ClassVar = {
-        "retrying": gettext_lazy("to be tried again"),
-        "recovered": gettext_lazy("were lost with a worker"),
+        "retrying": gettext_lazy("failed, to be tried again"),
+        "recovered": gettext_lazy("lost with a worker"),
     }
 
 

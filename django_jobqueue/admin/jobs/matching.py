@@ -105,7 +105,7 @@ def _filters(rows: JobRows) -> Iterator[tuple[str, str]]:
         "task": (_("task"), one_line),
         "tag": (_("tag"), one_line),
         "exception": (_("exception"), one_line),
-        "only": (_("way"), lambda value: str(OnlyFilter.known.get(value, value))),
+        "only": (_("past runs"), lambda value: str(OnlyFilter.known.get(value, value))),
         "time": (_("time"), lambda value: str(times.SPANS[value][1])),
     }
     for name, (label, form) in values.items():

@@ -3,6 +3,8 @@
 Next: call.py shows its arguments and its result, runs.py what became of its runs.
 """
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -25,6 +27,8 @@ from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import one_line
 from django_jobqueue.models import Job, Schedule, Worker
+
+_ID = re.compile("([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 
 def _time_field(name: str, label: Any) -> Any:
@@ -55,7 +59,7 @@ class JobPageMixin(LiveModelAdmin[Job]):
         progress = [["progress"]] if job.progress else []
         task = [["task_path"]] + ([["schedule"]] if job.schedule else [])
         task += [["tags"]] if job.tags else []
-        task += [["requests"]] if requests.are_shown(self.viewer) else []
+        task += [["requests"]] if self._requests(job.id) else []
         where = ["queue", "priority", *self.alias_column()]
         when = ["enqueued_at"]
         when += ["due_at"] if job.state is State.SCHEDULED else []
@@ -63,11 +67,14 @@ class JobPageMixin(LiveModelAdmin[Job]):
         when += ["started_at"] if job.started_at not in (None, 0, job.attempted_at) else []
         when += ["attempted_at"] if job.attempted_at else []
         when += ["finished_at"] if job.finished_at else []
-        runs = ["tries"] + (["run_time", "worker"] if job.attempted_at else [])
+        has_result = ["result"] if job.state is State.SUCCEEDED else []
+        is_timed = job.state is State.RUNNING or job.finished_at
+        runs = ["tries"] + (["run_time"] if job.attempted_at and is_timed else [])
+        runs += ["worker"] if job.attempted_at else []
         return [
             (None, {"fields": [state, *why, *progress, *task, where]}),
-            (_("Call"), {"fields": ["arguments", "result"]}),
-            (_("Times"), {"fields": [when]}),
+            (_("Call"), {"fields": ["arguments", *has_result]}),
+            (_("Times"), {"fields": when}),
             (_("Attempts"), {"fields": [runs]}),
         ]
 
@@ -95,15 +102,30 @@ class JobPageMixin(LiveModelAdmin[Job]):
             return badge
         return format_html("{}: {}", badge, phrases.reason(row.snapshot.reason))
 
-    @admin.display(description=gettext_lazy("why is it not running?"))
+    @admin.display(description=gettext_lazy("why it is not running"))
     def explanation(self, row: Job) -> SafeString | str:
         """Return sentences about what the job waits for, or where it runs."""
         try:
             sentences = explain(get_engine(row.alias), row.id)
         except JobQueueError:  # gone, or Redis became unavailable, after the job was read
             return display.NOTHING
-        items = format_html_join("", "<li>{}</li>", ((one,) for one in sentences))
+        linked = self._linked(row, sentences)
+        items = format_html_join("", "<li>{}</li>", ((one,) for one in linked))
         return format_html('<ul class="jobqueue-why">{}</ul>', items)
+
+    def _linked(self, row: Job, sentences: list[str]) -> Iterator[SafeString]:
+        """Yield the sentences with links from the ids of jobs that are there to their pages."""
+        named = {found for one in sentences for found in _ID.findall(one)} - {row.id}
+        known = {one.id for one in get_engine(row.alias).inspector.jobs(named)}
+        for one in sentences:
+            yield format_html_join(
+                "",
+                "{}",
+                (
+                    (page_link(self.admin_site, Job, part) if part in known else part,)
+                    for part in _ID.split(one)
+                ),
+            )
 
     @admin.display(description=gettext_lazy("where it runs"))
     def whereabouts(self, row: Job) -> SafeString | str:
@@ -162,7 +184,12 @@ class JobPageMixin(LiveModelAdmin[Job]):
     @admin.display(description=gettext_lazy("requests"))
     def requests(self, row: Job) -> SafeString | str:
         """Return links to what people have asked for and the job does."""
-        return requests.links(self.admin_site, row.id) or display.NOTHING
+        return self._requests(row.id)
+
+    def _requests(self, job_id: str) -> SafeString:
+        if not requests.are_shown(self.viewer):
+            return SafeString()
+        return requests.links(self.admin_site, job_id)
 
     enqueued_at = _time_field("enqueued_at", gettext_lazy("enqueued"))
     due_at = _time_field("due_at", gettext_lazy("due"))

@@ -7,7 +7,7 @@ jobs the tasks have indexes too: a search for parts of a task's path reads those
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from django.core.exceptions import FieldError
 
@@ -16,7 +16,7 @@ from django_jobqueue.admin.jobs import times
 from django_jobqueue.admin.jobs.notes import Notes
 from django_jobqueue.admin.jobs.segments import Segment, Window, shares
 from django_jobqueue.admin.rows import Rows
-from django_jobqueue.engine import get_engine
+from django_jobqueue.engine import Engine, get_engine
 from django_jobqueue.engine.inspector import Inspector
 from django_jobqueue.engine.queue_reader import MOST_QUEUES
 from django_jobqueue.jobs.job import Job as Snapshot
@@ -26,6 +26,7 @@ from django_jobqueue.models import Job
 from django_jobqueue.steering.matching import Matcher
 from django_jobqueue.steering.selection import LISTED, Depth, Selection
 
+T = TypeVar("T")
 NARROWING = frozenset({"task", "exception", "only", "time"})  # filters that take a window
 WINDOW = 2_000  # jobs that a search without an index reads, at most
 
@@ -93,9 +94,10 @@ class JobRows(Rows[Job]):
         if self.ids is not None:
             return self._load()[start:stop]
         if self.needs_window:
-            found = self.window().found[start:stop]
+            ids = self.window().found[start:stop]
         else:
-            found = self._read_segments(start, stop)
+            ids = self._ids_of_segments(start, stop)
+        found = self._read(lambda engine: engine.inspector.jobs(ids))
         return [Job.of(self.alias, snapshot) for snapshot in found]
 
     def failed_tasks(self) -> list[str]:
@@ -142,8 +144,8 @@ class JobRows(Rows[Job]):
         for alias in [self.where["alias"]] if "alias" in self.where else self.source.aliases:
             if not (missing := [job_id for job_id in ids if job_id not in found]):
                 break
-            jobs = self._read(partial(Inspector.jobs, ids=missing), alias)
-            found |= {job.id: Job.of(alias, job) for job in self._matching(jobs, alias)}
+            jobs = self._read(partial(self._matching, ids=missing), alias)
+            found |= {job.id: Job.of(alias, job) for job in jobs}
         return [found[job_id] for job_id in ids if job_id in found]
 
     def selection(self) -> Selection:
@@ -163,9 +165,8 @@ class JobRows(Rows[Job]):
             before=before,
         )
 
-    def _matching(self, jobs: list[Snapshot], alias: str) -> list[Snapshot]:
-        chosen = self.selection()
-        return self._read(lambda _seen: Matcher(get_engine(alias), chosen).matching(jobs), alias)
+    def _matching(self, engine: Engine, ids: list[str]) -> list[Snapshot]:
+        return Matcher(engine, self.selection()).matching(engine.inspector.jobs(ids))
 
     def _segments(self, states: tuple[State, ...]) -> list[Segment]:
         if queue := self.where.get("queue"):
@@ -222,17 +223,17 @@ class JobRows(Rows[Job]):
             lambda: self.source.read(self.alias, lambda seen: seen.tags.count(tag), 0),
         )
 
-    def _read_segments(self, start: int, stop: int) -> list[Snapshot]:
-        found: list[Snapshot] = []
+    def _ids_of_segments(self, start: int, stop: int) -> list[str]:
+        found: list[str] = []
         for segment in self.chosen_segments():
             if start < segment.reach and stop > 0:
-                found += self._read_segment(segment, max(start, 0), stop)
+                found += self._ids(segment, max(start, 0), stop)
             start, stop = start - segment.reach, stop - segment.reach
         return found
 
-    def _read_segment(self, segment: Segment, start: int, stop: int) -> list[Snapshot]:
+    def _ids(self, segment: Segment, start: int, stop: int) -> list[str]:
         newest = self.newest_first
-        return self._read(lambda seen: segment.read(seen, start, stop, newest_first=newest))
+        return self._read(lambda engine: segment.ids(engine, start, stop, newest_first=newest))
 
     def window(self) -> Window:
         key = ("window", *sorted(self.where.items()), self.words, self.newest_first)
@@ -243,9 +244,11 @@ class JobRows(Rows[Job]):
         segments = self.chosen_segments()
         parts = shares(segments, WINDOW)
         read = [self._narrowed(segment, parts[segment.state]) for segment in segments]
-        seen = [job for s in read for job in self._read_segment(s, 0, parts[s.state])]
+        seen = [job_id for s in read for job_id in self._ids(s, 0, parts[s.state])]
         total = sum(segment.total for segment in read)
-        return Window(self._matching(seen, self.alias), len(seen), total)
+        chosen = self.selection()
+        found = self._read(lambda engine: Matcher(engine, chosen).matching_ids(seen))
+        return Window(found, len(seen), total)
 
     def _narrowed(self, segment: Segment, share: int) -> Segment:
         """Return the failed jobs of the tasks asked for, if fewer and if not all can be read."""
@@ -254,7 +257,6 @@ class JobRows(Rows[Job]):
         of_tasks = self._failed_of(tasks) if (tasks := self._tasks()) else segment
         return min(segment, of_tasks, key=lambda one: one.total)
 
-    def _read(
-        self, ask: Callable[[Inspector], list[Snapshot]], alias: str | None = None
-    ) -> list[Snapshot]:
-        return self.source.read(self.alias if alias is None else alias, ask, [])
+    def _read(self, ask: Callable[[Engine], list[T]], alias: str | None = None) -> list[T]:
+        name, nothing = self.alias if alias is None else alias, list[T]()
+        return self.source.read(name, lambda _seen: ask(get_engine(name)), nothing)

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django_jobqueue.engine.inspector import MERGE_DEPTH, Inspector
-from django_jobqueue.jobs.job import Job as Snapshot
+from django_jobqueue.engine import Engine
+from django_jobqueue.engine.inspector import MERGE_DEPTH
+from django_jobqueue.engine.keys import INDEX_OF
 from django_jobqueue.jobs.states import State
 
 
@@ -24,25 +25,21 @@ class Segment:
         is_one = self.tag or len(self.queues) + len(self.tasks) == 1
         return self.total if is_one else min(self.total, MERGE_DEPTH)
 
-    def read(
-        self, inspector: Inspector, start: int, stop: int, *, newest_first: bool
-    ) -> list[Snapshot]:
-        """Return the jobs from rank `start` to before `stop`."""
-        stop = min(stop, self.reach)
+    def ids(self, engine: Engine, start: int, stop: int, *, newest_first: bool) -> list[str]:
+        """Return the ids of the jobs from rank `start` to before `stop`."""
+        keys, stop = engine.client.keys, min(stop, self.reach)
         if self.state is None:
-            return inspector.tags.page(self.tag, start, stop, newest_first=newest_first)
-        if self.tasks:
-            return inspector.failed_of(self.tasks, start, stop, newest_first=newest_first)
-        return inspector.page(
-            self.state, start, stop, queues=self.queues, newest_first=newest_first
-        )
+            return engine.inspector.tags.ids(self.tag, start, stop, newest_first=newest_first)
+        name = "failed-of" if self.tasks else INDEX_OF[self.state]
+        indexes = [keys(name, one) for one in self.tasks or self.queues]
+        return engine.inspector.ids(indexes, start, stop, newest_first)
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """The matching jobs among the first `seen` of `total` jobs."""
 
-    found: list[Snapshot]
+    found: list[str]  # ids
     seen: int
     total: int
 

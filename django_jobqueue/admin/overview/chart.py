@@ -27,7 +27,7 @@ class Chart:
 
     title: str
     start: str  # of the time that it shows
-    highest: str  # what ended in the busiest minute or hour
+    highest: str  # says what ended in the busiest minute or hour
     rects: tuple[Rect, ...]
     totals: dict[str, str]  # by event
 
@@ -36,8 +36,8 @@ class Chart:
         return f"0 0 {WIDTH} {HEIGHT}"
 
 
-def draw(title: str, start: str, counts: Sequence[Counts]) -> Chart:
-    """Return the chart of some counts."""
+def draw(title: str, start: str, most: str, counts: Sequence[Counts]) -> Chart:
+    """Return the chart of some counts; `most` is the text about the busiest time."""
     highest = max(sum(one.get(event, 0) for event in SHOWN) for one in counts)
     totals = {
         event: phrases.count(sum(one.get(event, 0) for one in counts))
@@ -49,7 +49,7 @@ def draw(title: str, start: str, counts: Sequence[Counts]) -> Chart:
         for place, one in enumerate(counts)
         for rect in _bar(one, place * step, step * 0.8, highest or 1)
     ]
-    return Chart(title, start, phrases.count(highest), tuple(rects), totals)
+    return Chart(title, start, most % {"count": phrases.count(highest)}, tuple(rects), totals)
 
 
 def _bar(counts: Counts, x: float, width: float, highest: int) -> list[Rect]:

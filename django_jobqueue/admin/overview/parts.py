@@ -160,6 +160,16 @@ class OverviewParts:
 
 def _charts(seen: Overview) -> list[Chart]:
     return [
-        draw(_("Last hour, by minute"), _("an hour ago"), seen.activity.minutes),
-        draw(_("Last day, by hour"), _("a day ago"), seen.activity.hours),
+        draw(
+            _("Last hour, by minute"),
+            _("an hour ago"),
+            _("%(count)s ended in the busiest minute"),
+            seen.activity.minutes,
+        ),
+        draw(
+            _("Last day, by hour"),
+            _("a day ago"),
+            _("%(count)s ended in the busiest hour"),
+            seen.activity.hours,
+        ),
     ]

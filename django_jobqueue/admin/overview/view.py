@@ -39,5 +39,5 @@ def job_overview(context: Any) -> dict[str, Any]:
         url = reverse(f"admin:{NAME}", current_app=site.name)
     except NoReverseMatch:  # this site does not have the queues
         url = ""
-    shown = links(site, "overview") if Viewer(request.user).may("view_job") else []
+    shown = links(site, Viewer(request.user), "overview")
     return {"parts": parts_of(request, site), "url": url, "pages": shown}

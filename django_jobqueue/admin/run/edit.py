@@ -62,8 +62,8 @@ def edit_view(request: HttpRequest, model_admin: Any, row: Job | None) -> HttpRe
         _note(request, row, form, redactor)
         return HttpResponseRedirect(page_url(site, Job, row.id))
     button = _("Save and requeue") if job.state.is_final else _("Save")
-    title = _("Edit %(job)s") % {"job": row}
-    return show_page(request, model_admin, "run", form=form, title=title, button=button)
+    title, back = _("Edit %(job)s") % {"job": row}, row.pk
+    return show_page(request, model_admin, "run", form=form, title=title, button=button, back=back)
 
 
 def _store(request: HttpRequest, engine: Engine, job: Snapshot, task: Any, form: CallForm) -> bool:

@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 
+from django_jobqueue.admin import display
 from django_jobqueue.admin.links import page_url
 from django_jobqueue.admin.run.form import RunForm
 from django_jobqueue.admin.run.former import Former
@@ -63,7 +64,10 @@ def run_view(request: HttpRequest, model_admin: Any) -> HttpResponse:
         raise PermissionDenied
     path = request.GET.get("task", "")
     if not path:
-        links = [(one, run_url(site, one)) for one in tasks]
+        links = [
+            (display.whole_task(one), run_url(site, one), about(task))
+            for one, task in tasks.items()
+        ]
         return show_page(request, model_admin, "run_choose", links=links, title=_("Run a task"))
     if path not in tasks:
         raise PermissionDenied
@@ -83,8 +87,20 @@ def run_view(request: HttpRequest, model_admin: Any) -> HttpResponse:
     media = model_admin.media + form.media
     button = _("Run")
     return show_page(
-        request, model_admin, "run", form=form, title=title, media=media, button=button
+        request,
+        model_admin,
+        "run",
+        form=form,
+        title=title,
+        media=media,
+        button=button,
+        about=about(task),
     )
+
+
+def about(task: Any) -> str:
+    """Return the first line of what the task's function says about itself."""
+    return one_line(next(iter((task.func.__doc__ or "").strip().splitlines()), ""))
 
 
 def _form(request: HttpRequest, task: Any, site: AdminSite, former: Former) -> RunForm | OwnForm:

@@ -70,7 +70,7 @@ def _cancel_tagged(terminal: Terminal, tag: str) -> None:
         envelope.check_tag(tag, "--tag")
     except InvalidTask as error:
         raise CommandError(str(error)) from error
-    confirm(terminal, _question(CANCEL, terminal.engine.inspector.tags.count(tag)))
+    _confirm(terminal, CANCEL, terminal.engine.inspector.tags.count(tag))
     done = terminal.engine.tags.cancel(tag)
     if terminal.as_json:
         terminal.show_json({"cancelled": done.cancelled, "told_to_end": done.told})
@@ -101,7 +101,7 @@ def empty(terminal: Terminal, options: dict[str, Any]) -> None:
     """Delete the jobs that wait in queues now."""
     names = [name for given in options["queues"] for name in given]
     jobs = list(matching(terminal.engine, Selection(states=EMPTIED, queues=names)))
-    confirm(terminal, _question(DELETE, len(jobs)))
+    _confirm(terminal, DELETE, len(jobs))
     _report(terminal, apply(DELETE, _rows(terminal, jobs)))
 
 
@@ -109,8 +109,14 @@ def _change(terminal: Terminal, action: JobAction, options: dict[str, Any]) -> N
     check_choice(options)
     jobs = _chosen(terminal, action, options)
     if action is DELETE or not options["ids"]:
-        confirm(terminal, _question(action, len(jobs)))
+        _confirm(terminal, action, len(jobs))
     _report(terminal, apply(action, _rows(terminal, jobs)))
+
+
+def _confirm(terminal: Terminal, action: JobAction, many: int) -> None:
+    """Ask, unless nothing would be changed. Raises: CommandError."""
+    if many:
+        confirm(terminal, _question(action, many))
 
 
 def _question(action: JobAction, many: int) -> str:
@@ -128,11 +134,19 @@ def _chosen(terminal: Terminal, action: JobAction, options: dict[str, Any]) -> S
     """Return the jobs that are there now; what comes later is not changed."""
     if options["ids"]:
         known = {job.id: job for job in terminal.engine.inspector.jobs(options["ids"])}
-        return [known.get(one) or Snapshot(one, "") for one in dict.fromkeys(options["ids"])]
+        return [known.get(one) or _unknown(one) for one in dict.fromkeys(options["ids"])]
     if not options["state"] and action.kind not in MEANT:
         raise CommandError(_("Say the --state of the jobs to delete."))
     states = options["state"] or MEANT[action.kind]
     return list(matching(terminal.engine, selection(options, states=tuple(states))))
+
+
+def _unknown(job_id: str) -> Snapshot:
+    """Return what stands for a job that Redis does not have: its row may, if it is durable.
+
+    Every action changes scheduled jobs, so each asks the ledger too.
+    """
+    return Snapshot(job_id, "", state=State.SCHEDULED)
 
 
 def _rows(terminal: Terminal, jobs: Sequence[Snapshot]) -> Iterator[Job]:

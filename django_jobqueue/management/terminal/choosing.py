@@ -24,6 +24,14 @@ def seconds(text: str) -> float:
     return float(found[1]) * UNITS[found[2]]
 
 
+def state_of(text: str) -> State:
+    """Parse the name of a state."""
+    try:
+        return State(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is none of {', '.join(State)}") from error
+
+
 def add_filters(parser: ArgumentParser) -> None:
     parser.add_argument("--tag", help="one of the tags")
     parser.add_argument(
@@ -32,8 +40,7 @@ def add_filters(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--state",
         action="append",
-        type=State,
-        choices=list(State),
+        type=state_of,
         metavar="STATE",
         help=f"one of {', '.join(State)}; may be given several times, as all that follow",
     )

@@ -51,7 +51,7 @@ WORKERS = [
     Column("busy", gettext_lazy("busy slots"), printing.number),
     Column("slots", gettext_lazy("slots"), printing.number),
     Column("memory", gettext_lazy("memory"), _mebibytes),
-    Column("jobs", gettext_lazy("jobs run"), printing.number),
+    Column("jobs", gettext_lazy("jobs done"), printing.number),
     Column("seen", gettext_lazy("last seen"), printing.since),
     Column("started", gettext_lazy("started"), printing.since),
     Column("version", gettext_lazy("version"), printing.word),

@@ -31,11 +31,14 @@ def _change(
     terminal: Terminal, options: dict[str, Any], act: Callable[[str], bool], said: tuple[str, str]
 ) -> None:
     names = [name for given in options["queues"] for name in given]
+    known = {"default", *terminal.engine.inspector.known_queues(names)}
     changed = {name: act(name) for name in names}
     if terminal.as_json:
         terminal.show_json([name for name in names if changed[name]])
     for name in names:
         terminal.note(f"{name}: {said[0] if changed[name] else said[1]}")
+        if name not in known:  # it may be for later, or a slip
+            terminal.note(_("No job is in a queue named %(queue)s.") % {"queue": name})
 
 
 def _user() -> str:

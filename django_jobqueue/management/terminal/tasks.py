@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_jobqueue.diagnosis.task_figures import read_task_figures
-from django_jobqueue.engine.failures import read_failures, window_of
+from django_jobqueue.engine.failures import count_failures, read_failures, window_of
 from django_jobqueue.engine.schedules import ScheduleStats
 from django_jobqueue.jobs import phrases
 from django_jobqueue.management.terminal import printing
@@ -79,6 +79,7 @@ def failures(terminal: Terminal, options: dict[str, Any]) -> None:
     """Show failed jobs by task and exception."""
     inspector = terminal.engine.inspector
     wanted = options["task"] or inspector.failed_tasks()
+    groups = read_failures(terminal.engine.client, wanted)
     rows = [
         {
             "count": one.count,
@@ -89,7 +90,7 @@ def failures(terminal: Terminal, options: dict[str, Any]) -> None:
             "id": one.job_id,
             "traceback": one.traceback,
         }
-        for one in read_failures(terminal.engine.client, wanted)
+        for one in groups
     ]
     columns = [*FAILURES]
     if terminal.as_json and options["traceback"]:
@@ -100,8 +101,10 @@ def failures(terminal: Terminal, options: dict[str, Any]) -> None:
         terminal.tell(f"{row['task']}: {row['exception']}")
         for line in str(row["traceback"]).splitlines():
             terminal.tell(f"    {line}")
-    text = _("Of each task these are the newest %(count)s failed jobs.")
-    terminal.note(text % {"count": phrases.count(window_of(len(wanted)))})
+    kept = sum(count_failures(terminal.engine.client, wanted).values())
+    if sum(one.count for one in groups) < kept:
+        text = _("Of each task these are the newest %(count)s failed jobs.")
+        terminal.note(text % {"count": phrases.count(window_of(len(wanted)))})
 
 
 def schedules(terminal: Terminal, options: dict[str, Any]) -> None:

@@ -67,7 +67,10 @@ def stacks(terminal: Terminal, options: dict[str, Any]) -> None:
 
     Raises: CommandError if the worker does not answer.
     """
-    found = ask_for_stacks(terminal.engine, options["worker"])
+    worker = options["worker"]
+    if worker not in (one.id for one in terminal.engine.inspector.workers()):
+        raise CommandError(_("No such worker: %(workers)s") % {"workers": one_line(worker)})
+    found = ask_for_stacks(terminal.engine, worker)
     if found is None:
         raise CommandError(_("The worker has not answered: it is gone, or can't reach Redis."))
     if terminal.as_json:

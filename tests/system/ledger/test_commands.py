@@ -11,7 +11,7 @@ from django_jobqueue.ledger.signatures import re_sign_rows
 from django_jobqueue.models import Job
 from django_jobqueue.steering.job_action import CANCEL, REQUEUE, apply
 from django_jobqueue.testing import drain
-from tests.support.ledger import Ledger, tasks
+from tests.support.ledger import Ledger, tasks, trim_all
 
 
 def said(*arguments: str) -> str:
@@ -63,3 +63,13 @@ def test_admin_requeues_and_cancels_durable_jobs(ledger: Ledger) -> None:
     assert len(apply(CANCEL, [row]).done) == 1
     ledger.reconcile()
     assert (ledger.row(result.id).state, ledger.row(result.id).round) == ("cancelled", 2)
+
+
+def test_terminal_requeues_what_redis_has_trimmed(ledger: Ledger) -> None:
+    """By its id: the row knows it."""
+    result = tasks.add.enqueue(1, 2)
+    drain()
+    trim_all(ledger.engine)
+    assert said("requeue", result.id) == "1 job requeued.\n"
+    assert ledger.row(result.id).round == 2
+    drain()
