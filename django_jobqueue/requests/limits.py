@@ -1,7 +1,8 @@
 """How much one person may ask for: submissions a minute, and requests that are open at once.
 
 A user is counted by the account, an anonymous person by the address and by the IP address,
-whichever has more. Submissions at the same instant don't see each other, so a few more may pass.
+whichever has more; all whose IP address is unknown count as one. Submissions at the same instant
+don't see each other, so a few more may pass.
 """
 
 import math
@@ -53,11 +54,9 @@ def _counted(person: Person) -> list["QuerySet[JobRequest]"]:
     rows: Any = JobRequest.objects.using(router.db_for_write(JobRequest)).filter(recent)
     if person.user is not None:
         return [rows.filter(owner=person.user)]
-    known: list[dict[str, Any]] = []
+    known: list[dict[str, Any]] = [{"ip": person.ip}]
     if person.address:
         known.append({"address__iexact": person.address})
-    if person.ip:
-        known.append({"ip": person.ip})
     return [rows.filter(owner=None, **one) for one in known]
 
 
