@@ -40,6 +40,7 @@ class MailState(models.TextChoices):
 
 
 LONGEST_TITLE = 200
+LONGEST_BASE_URL = 300
 
 
 def new_public_id() -> str:
@@ -80,7 +81,9 @@ class JobRequest(models.Model):
     expected = models.FloatField(null=True, blank=True)  # seconds that such requests take
     language = models.CharField(_("language"), max_length=20, blank=True)
     zone = models.CharField(_("time zone"), max_length=100, blank=True)
-    base_url = models.CharField(max_length=300, blank=True)  # of the site, with its path
+    base_url = models.CharField(
+        max_length=LONGEST_BASE_URL, blank=True
+    )  # of the site, with its path
     notify = models.BooleanField(_("send a mail"), default=True)
     notified_at = models.DateTimeField(_("mail sent"), null=True, blank=True)
     mail_state = models.CharField(

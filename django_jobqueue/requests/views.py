@@ -137,7 +137,10 @@ def _for_who_may_see(view: View) -> Callable[[HttpRequest, str], HttpResponseBas
             if answers.shape_for(request) is answers.Shape.PAGE:
                 return redirect_to_login(reverse(f"{NAMESPACE}:page", args=[public_id]))
             raise Http404 from None
-        return view(request, found)
+        try:
+            return view(request, found)
+        except JobRequest.DoesNotExist:  # it was deleted a moment ago
+            raise Http404 from None
 
     return found_first
 

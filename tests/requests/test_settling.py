@@ -313,7 +313,7 @@ def test_request_that_is_open_after_its_job_ends_when_it_is_cancelled(
 def joined(row: JobRequest, person: User) -> JobRequest:
     """Return another person's request for the same job."""
     other = JobRequest.objects.get(pk=row.pk)
-    other.pk, other.public_id, other.owner = None, f"of {person.username}", person
+    other.pk, other.public_id, other.owner = None, f"of-{person.username}", person
     other.save()
     return other
 
