@@ -217,6 +217,7 @@ def test_job_is_trimmed_before_anybody_looks(
     assert len(mail_server.arrived) == 1
 
 
+@pytest.mark.timeout(240 + 3 * PATIENCE)
 def test_mail_server_is_away_and_then_refuses(
     mailing_site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
 ) -> None:
