@@ -57,6 +57,25 @@ def test_too_many_submissions_a_minute_are_refused_kindly(limited: None, client:
     assert ask(client).status_code == 303
 
 
+def test_a_retry_counts_as_a_submission(limited: None, client: Client, ada: User) -> None:
+    """Else whoever cancels and retries could have mails sent without end."""
+    old = timezone.now() - timedelta(hours=1)
+    urls = [ask(client).headers["Location"] for _ in range(2)]
+    for url in urls:
+        client.post(f"{url}cancel/")
+    JobRequest.objects.update(created_at=old)
+    assert client.post(f"{urls[0]}retry/").status_code == 303
+    client.post(f"{urls[0]}cancel/")
+    answer = client.post(f"{urls[0]}retry/")
+    assert (answer.status_code, 55 < int(answer.headers["Retry-After"]) <= 60) == (429, True)
+    assert client.post(f"{urls[1]}retry/").status_code == 303
+    client.post(f"{urls[1]}cancel/")
+    assert ask(client).status_code == 303
+    assert ask(client).status_code == 429
+    JobRequest.objects.update(created_at=old, tried_at=old)
+    assert client.post(f"{urls[0]}retry/").status_code == 303
+
+
 def test_a_form_is_shown_again_with_what_was_typed(limited: None, client: Client) -> None:
     ask(client), ask(client)
     answer = client.post("/ask/say/", {"text": "my long text"})
