@@ -14,9 +14,12 @@ def moment(ms: int | None) -> datetime | None:
 
 
 def in_zone(ms: int) -> datetime:
-    """Return what `moment` does of a time that is there."""
+    """Return what `moment` does of a time that is there.
+
+    A naive one is in the zone of the settings, whatever is activated: so databases store it.
+    """
     aware = datetime.fromtimestamp(ms / 1000, UTC)
-    return aware if _use_tz() else timezone.make_naive(aware)
+    return aware if _use_tz() else timezone.make_naive(aware, timezone.get_default_timezone())
 
 
 @cache

@@ -2,15 +2,15 @@
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.conf import settings
 from django.utils import timezone
 
 from django_jobqueue.engine.jobs import MILLISECOND
 from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.moments import in_zone
 from django_jobqueue.jobs.states import State
 from django_jobqueue.ledger.table import table
 
@@ -80,10 +80,7 @@ def with_payload(row: "Enqueued", payload: bytes) -> str:
 
 def at(ms: int) -> datetime:
     """Return a time of Redis as the database takes it; 0: now."""
-    if not ms:
-        return timezone.now()
-    found = datetime.fromtimestamp(ms / 1000, UTC)
-    return found if settings.USE_TZ else timezone.make_naive(found)
+    return in_zone(ms) if ms else timezone.now()
 
 
 def _dumped(job: Job) -> str:

@@ -53,7 +53,10 @@ def unpack(packed: Packed) -> EmailMessage:
 
     Raises: ImportError if the code no longer has its class.
     """
-    message: EmailMessage = import_string(packed["class"])()
+    cls: type[EmailMessage] = import_string(packed["class"])
+    # What its class wants to be made of is in its attributes by now.
+    message = cls.__new__(cls)
+    vars(message).update(vars(EmailMessage()))
     for name, value in packed.items():
         if name != "class":
             setattr(message, name, _unpacked(name, value))

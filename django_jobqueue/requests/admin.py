@@ -95,7 +95,7 @@ class JobRequestAdmin(ModelAdmin):
         (None, {"fields": ("title", "who", "ip", "state_text", "job", "task", "public_id")}),
         (
             gettext_lazy("Times"),
-            {"fields": (("created_at", "finished_at", "seen_at"), ("language", "zone"))},
+            {"fields": ("created_at", "tried_at", "finished_at", "seen_at", "language", "zone")},
         ),
         (
             gettext_lazy("Result"),
@@ -171,7 +171,7 @@ class JobRequestAdmin(ModelAdmin):
         """Return how long it took; the title is when it finished."""
         if row.finished_at is None:
             return "–"
-        return _titled(row.finished_at, _span(row.created_at, row.finished_at))
+        return _titled(row.finished_at, _span(row.begun_at, row.finished_at))
 
     @admin.display(description=gettext_lazy("address"))
     def recipient(self, row: JobRequest) -> str:

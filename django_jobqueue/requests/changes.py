@@ -8,10 +8,10 @@ from uuid import UUID
 from django.db import router, transaction
 from django.utils import timezone
 
-from django_jobqueue.engine import get_engine
 from django_jobqueue.exceptions import JobNotFound, LockHeld
 from django_jobqueue.ledger import rounds, settling, table
 from django_jobqueue.models import Enqueued, LedgerState
+from django_jobqueue.requests.engines import engine_of
 from django_jobqueue.requests.models import JobRequest
 from django_jobqueue.requests.settling import reopen, settle_requests, withdraw
 
@@ -58,7 +58,7 @@ def retry(job_request: JobRequest) -> bool:
                     settle_requests(Enqueued, row, None)
                     return True
             if all(other.is_final for other in others):  # else the job goes on for them
-                rounds.requeue(get_engine(found.alias), str(found.job_id))
+                rounds.requeue(engine_of(found.alias), str(found.job_id))
     except JobNotFound:
         return False
     except LockHeld as error:
@@ -81,7 +81,7 @@ def _join(job_request: JobRequest, holder: UUID) -> bool:
 
 def _cancel_job(job_request: JobRequest) -> bool:
     """Cancel the job; write its end at once if it has ended, and not when a worker notices."""
-    engine, job_id = get_engine(job_request.alias), str(job_request.job_id)
+    engine, job_id = engine_of(job_request.alias), str(job_request.job_id)
     if engine.locks.stands_for(job_id):  # others wait for that job, which it is about to follow
         withdraw(job_request)
         return True
@@ -109,16 +109,21 @@ def _locked_row(job_request: JobRequest) -> Enqueued | None:
     """Return the row of its job, which can't end until the open transaction does."""
     database = router.db_for_write(JobRequest)
     job_id = _job_id(job_request)
-    if job_id is None or get_engine(job_request.alias).options.database != database:
+    if job_id is None or engine_of(job_request.alias).options.database != database:
         return None
     return table.row(database, str(job_id)).select_for_update().first()
 
 
 def _locked(job_request: JobRequest) -> tuple[JobRequest, list[JobRequest]]:
-    """Return a request as it is now, and the others of its job; all are locked, in their order."""
+    """Return a request as it is now, and the others of its job; all are locked, in their order.
+
+    Raises: JobRequest.DoesNotExist.
+    """
     rows = JobRequest.objects.using(router.db_for_write(JobRequest))
-    sharing = rows.filter(job_id=_job_id(job_request)).select_for_update().order_by("pk")
-    found = {row.pk: row for row in sharing}
+    found: dict[int, JobRequest] = {}
+    while job_request.pk not in found:  # it may have followed another job since that was read
+        sharing = rows.filter(job_id=_job_id(job_request)).select_for_update().order_by("pk")
+        found = {row.pk: row for row in sharing}
     return found.pop(job_request.pk), list(found.values())
 
 

@@ -32,6 +32,7 @@ def forget() -> None:
 def _median(task: str) -> float | None:
     done = (RequestState.SUCCEEDED, RequestState.PARTLY)
     rows = JobRequest.objects.filter(task=task, state__in=done, finished_at__isnull=False)
-    times = rows.order_by("-finished_at").values_list("created_at", "finished_at")[:LATEST]
-    seconds = [(end - begin).total_seconds() for begin, end in times if end is not None]
+    latest = rows.order_by("-finished_at")
+    times = latest.values_list("created_at", "tried_at", "finished_at")[:LATEST]
+    seconds = [(end - (tried or asked)).total_seconds() for asked, tried, end in times if end]
     return median(seconds) if seconds else None

@@ -1,7 +1,8 @@
 """How much one person may ask for: submissions a minute, and requests that are open at once.
 
 A user is counted by the account, an anonymous person by the address and by the IP address,
-whichever has more. Submissions at the same instant don't see each other, so a few more may pass.
+whichever has more; all whose IP address is unknown count as one. Submissions at the same instant
+don't see each other, so a few more may pass.
 """
 
 import math
@@ -10,6 +11,7 @@ from typing import Any
 
 from django.db import router
 from django.db.models import Count, Min, Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import ngettext
 
@@ -28,41 +30,38 @@ class LimitReached(Exception):
         self.retry_after = retry_after  # seconds
 
 
-def check(person: Person, *, is_new: bool = True) -> None:
-    """Raise LimitReached if the person may not have one more request open.
+def check(person: Person, *, tried_at: datetime | None = None) -> None:
+    """Raise LimitReached if the person may not ask for one more, or try one again.
 
-    `is_new`: it is a submission; otherwise an ended request is retried.
+    A retry counts as a submission; `tried_at`: the latest one of that request, if there was one.
     """
     options, now = conf.load(), timezone.now()
+    if tried_at is not None and tried_at > now - MINUTE:  # its row counts only once
+        raise _too_fast(1, tried_at, now)
+    recent = Q(created_at__gt=now - MINUTE) | Q(tried_at__gt=now - MINUTE)
     for rows in _counted(person):
         found = rows.aggregate(
-            recent=Count("pk", filter=Q(created_at__gt=now - MINUTE)),
-            first=Min("created_at", filter=Q(created_at__gt=now - MINUTE)),
+            recent=Count("pk", filter=recent),
+            first=Min(Coalesce("tried_at", "created_at"), filter=recent),
             open=Count("pk", filter=Q(state=RequestState.OPEN)),
         )
         if found["open"] >= options.open_requests:
             raise LimitReached(_too_many_open(options.open_requests), 30)
-        if is_new and found["recent"] >= options.submissions_per_minute:
-            wait = _seconds_until(found["first"], now)
-            raise LimitReached(_too_fast(options.submissions_per_minute, wait), wait)
+        if found["recent"] >= options.submissions_per_minute:
+            raise _too_fast(options.submissions_per_minute, found["first"], now)
 
 
 def _counted(person: Person) -> list["QuerySet[JobRequest]"]:
     """Return the requests that count as the person's, by each way to know the person."""
-    recent = Q(created_at__gt=timezone.now() - MINUTE) | Q(state=RequestState.OPEN)
+    since = timezone.now() - MINUTE
+    recent = Q(created_at__gt=since) | Q(tried_at__gt=since) | Q(state=RequestState.OPEN)
     rows: Any = JobRequest.objects.using(router.db_for_write(JobRequest)).filter(recent)
     if person.user is not None:
         return [rows.filter(owner=person.user)]
-    known: list[dict[str, Any]] = []
+    known: list[dict[str, Any]] = [{"ip": person.ip}]
     if person.address:
         known.append({"address__iexact": person.address})
-    if person.ip:
-        known.append({"ip": person.ip})
     return [rows.filter(owner=None, **one) for one in known]
-
-
-def _seconds_until(first: datetime | None, now: datetime) -> int:
-    return max(1, math.ceil(((first or now) + MINUTE - now).total_seconds()))
 
 
 def _too_many_open(most: int) -> str:
@@ -76,7 +75,9 @@ def _too_many_open(most: int) -> str:
     return text % {"most": most}
 
 
-def _too_fast(most: int, wait: int) -> str:
+def _too_fast(most: int, first: datetime | None, now: datetime) -> LimitReached:
+    """Return what tells the person to wait until the first of these is a minute ago."""
+    wait = max(1, math.ceil(((first or now) + MINUTE - now).total_seconds()))
     text = ngettext(
         "That was quick: %(most)d request a minute is the most that is taken. Please try again in "
         "%(wait)d s.",
@@ -84,4 +85,4 @@ def _too_fast(most: int, wait: int) -> str:
         "in %(wait)d s.",
         most,
     )
-    return text % {"most": most, "wait": wait}
+    return LimitReached(text % {"most": most, "wait": wait}, wait)

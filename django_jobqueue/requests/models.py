@@ -40,6 +40,7 @@ class MailState(models.TextChoices):
 
 
 LONGEST_TITLE = 200
+LONGEST_BASE_URL = 300
 
 
 def new_public_id() -> str:
@@ -75,12 +76,15 @@ class JobRequest(models.Model):
     )
     withdrawn = models.BooleanField(default=False)  # cancelled, while others wait for the job
     created_at = models.DateTimeField(_("asked for"), default=timezone.now)
+    tried_at = models.DateTimeField(_("tried again"), null=True, blank=True)  # the last time
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     seen_at = models.DateTimeField(_("result seen"), null=True, blank=True)  # by who asked
     expected = models.FloatField(null=True, blank=True)  # seconds that such requests take
     language = models.CharField(_("language"), max_length=20, blank=True)
     zone = models.CharField(_("time zone"), max_length=100, blank=True)
-    base_url = models.CharField(max_length=300, blank=True)  # of the site, with its path
+    base_url = models.CharField(
+        max_length=LONGEST_BASE_URL, blank=True
+    )  # of the site, with its path
     notify = models.BooleanField(_("send a mail"), default=True)
     notified_at = models.DateTimeField(_("mail sent"), null=True, blank=True)
     mail_state = models.CharField(
@@ -180,12 +184,17 @@ class JobRequest(models.Model):
 
     @property
     def ended_after(self) -> float | None:
-        """Return the seconds from the request to its end."""
-        return (self.finished_at - self.created_at).total_seconds() if self.finished_at else None
+        """Return the seconds from the request to its end; after a retry, from that."""
+        return (self.finished_at - self.begun_at).total_seconds() if self.finished_at else None
+
+    @property
+    def begun_at(self) -> datetime:
+        """Return when it was asked for, or tried again."""
+        return self.tried_at or self.created_at
 
     def age(self, now: datetime | None = None) -> float:
-        """Return the seconds since it was asked for."""
-        return max(0.0, ((now or timezone.now()) - self.created_at).total_seconds())
+        """Return the seconds since it was asked for, or tried again."""
+        return max(0.0, ((now or timezone.now()) - self.begun_at).total_seconds())
 
     @property
     def cancel_url(self) -> str:

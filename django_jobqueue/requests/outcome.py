@@ -18,6 +18,8 @@ from django_jobqueue.jobs.text import spelled
 KIND = "jobqueue_outcome"  # the name in the JSON by which an outcome is known
 SCHEMES = ("https://", "http://", "/")
 FOLDER = "job_requests"  # of the default storage
+LONGEST_NAME = 200  # bytes; file systems take 255, and a storage may add some
+LONGEST_SUFFIX = 20  # characters
 
 
 class PublicError(Exception):
@@ -94,12 +96,24 @@ def told(value: Any) -> Told:
 def save_file(name: str, content: "bytes | str | File[Any]") -> str:
     """Store a file that a request will offer for download; return the name for `Outcome`.
 
-    Its folder can't be guessed, because many sites serve all files of the default storage.
+    Its folder can't be guessed, because many sites serve all files of the default storage. Of the
+    name, what no storage or browser takes is replaced, and what is too long is cut.
     """
-    path = f"{FOLDER}/{secrets.token_urlsafe(16)}/{PurePath(name).name}"
+    path = f"{FOLDER}/{secrets.token_urlsafe(16)}/{_file_name(name)}"
     return default_storage.save(
         path, content if isinstance(content, File) else ContentFile(content)
     )
+
+
+def _file_name(given: str) -> str:
+    """Return the last part of a path as a name that each file system takes, with its suffix."""
+    name = "".join(char if char.isprintable() and char != "\\" else "_" for char in given)
+    path = PurePath(name)
+    if path.name in ("", ".."):
+        return "file"
+    suffix = path.suffix if len(path.suffix) <= LONGEST_SUFFIX else ""
+    stem = path.name.removesuffix(suffix).encode()[: LONGEST_NAME - len(suffix.encode())]
+    return stem.decode(errors="ignore") + suffix
 
 
 def is_safe_url(url: str) -> bool:

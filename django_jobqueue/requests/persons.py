@@ -10,6 +10,8 @@ from django.utils.module_loading import import_string
 
 from django_jobqueue.requests import conf
 
+HOST_BITS = 64  # of an IPv6 address, which the owner of a network chooses
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -36,5 +38,14 @@ def _ip(request: HttpRequest) -> str | None:
     path = conf.load().client_ip
     found = import_string(path)(request) if path else request.META.get("REMOTE_ADDR")
     with suppress(ValueError):
-        return str(ipaddress.ip_address(str(found or "").strip()))
+        return _kept(ipaddress.ip_address(str(found or "").strip()))
     return None
+
+
+def _kept(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    """Return an address as it is kept and counted: of IPv6 the network, a person has all of it."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped:  # how a server that listens on both sees IPv4
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Address(int(address) >> HOST_BITS << HOST_BITS))

@@ -85,12 +85,13 @@ def reopen_requests(sender: type[Enqueued], row: Enqueued, **kwargs: Any) -> Non
 
 
 def reopen(job_request: JobRequest) -> None:
-    """Open a request as it was when it was asked for; its old file goes when that is committed."""
+    """Open a request again as it was at first; its old file goes when that is committed."""
     files.drop_on_commit(job_request, job_request._state.db)
     blank = JobRequest()
     for name in FINAL_FIELDS:
         setattr(job_request, name, getattr(blank, name))
-    job_request.save(update_fields=FINAL_FIELDS)
+    job_request.tried_at = timezone.now()
+    job_request.save(update_fields=[*FINAL_FIELDS, "tried_at"])
 
 
 def withdraw(job_request: JobRequest) -> None:

@@ -13,11 +13,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from django_jobqueue.engine import get_engine
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import Progress
+from django_jobqueue.requests.engines import engine_of
 from django_jobqueue.requests.models import JobRequest
 
 ENOUGH = 5  # percent done from which the rest is estimated by the speed so far
@@ -155,7 +155,7 @@ def of(job_request: JobRequest) -> Status:
     if job_request.is_final or job_request.job_id is None:
         return Status(job_request=job_request, now=now)
     try:
-        inspector = get_engine(job_request.alias).inspector
+        inspector = engine_of(job_request.alias).inspector
         job, place, lease_ends = inspector.glance(str(job_request.job_id), job_request.queue)
     except JobQueueError:
         return Status(job_request=job_request, now=now, is_away=True)
@@ -170,7 +170,7 @@ def of_each(job_requests: Sequence[JobRequest]) -> list[Status]:
     for alias in {row.alias for row in is_open}:
         with suppress(JobQueueError):
             ids = [str(row.job_id) for row in is_open if row.alias == alias]
-            jobs |= {job.id: job for job in get_engine(alias).inspector.jobs(ids)}
+            jobs |= {job.id: job for job in engine_of(alias).inspector.jobs(ids)}
     return [
         Status(job_request=row, now=now, job=None if row.is_final else jobs.get(str(row.job_id)))
         for row in job_requests

@@ -7,18 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import DisallowedHost, ValidationError
 from django.core.validators import MaxLengthValidator, validate_email
 from django.db import router, transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import get_script_prefix
 from django.utils import timezone, translation
-from django.utils.text import Truncator
 
 from django_jobqueue import compat
+from django_jobqueue.jobs.text import one_line
 from django_jobqueue.models import Enqueued
 from django_jobqueue.requests import answers, estimates, limits, persons, settling
-from django_jobqueue.requests.models import LONGEST_TITLE, JobRequest
+from django_jobqueue.requests.models import LONGEST_BASE_URL, LONGEST_TITLE, JobRequest
 from django_jobqueue.task import as_task
 
 
@@ -80,14 +80,14 @@ def store(
         address=person.address,
         ip=person.ip,
         task=task.module_path,
-        title=Truncator(title or _title_of(task)).chars(LONGEST_TITLE),
+        title=_title(str(title) or _title_of(task)),
         alias=task.backend,
         queue=task.queue_name,
         job_id=result.id,
         expected=estimates.expected(task.module_path),
         language=translation.get_language() or "",
         zone=timezone.get_current_timezone_name(),
-        base_url=request.build_absolute_uri(get_script_prefix()),
+        base_url=_base_url(request),
     )
     job_request.notify = bool(job_request.recipient) if notify is None else notify
     job_request.save()
@@ -108,6 +108,23 @@ def _check_address(address: str) -> None:
         MaxLengthValidator(JobRequest._meta.get_field("address").max_length)(address)
     except ValidationError as error:
         raise BadAddress(error.messages) from error
+
+
+def _title(given: str) -> str:
+    """Return a title in one line, which each database takes and no mail can be forged with."""
+    shown = " ".join(one_line(given).split())
+    return shown if len(shown) <= LONGEST_TITLE else shown[: LONGEST_TITLE - 1] + "…"
+
+
+def _base_url(request: HttpRequest) -> str:
+    """Return the address of the site, for mails.
+
+    Raises: DisallowedHost for one that no site has, if the settings allow any host.
+    """
+    url = request.build_absolute_uri(get_script_prefix())
+    if len(url) > LONGEST_BASE_URL:
+        raise DisallowedHost(f"The address of the site has {len(url)} characters.")
+    return url
 
 
 def _title_of(task: "compat.Task[..., Any]") -> str:

@@ -7,8 +7,8 @@ from django_jobqueue.requests import views
 app_name = "django_jobqueue_requests"
 urlpatterns = [
     path("", views.index, name="list"),
-    path("<str:public_id>/", views.page, name="page"),
-    path("<str:public_id>/cancel/", views.cancel, name="cancel"),
-    path("<str:public_id>/retry/", views.retry, name="retry"),
-    path("<str:public_id>/download/", views.download, name="download"),
+    path("<slug:public_id>/", views.page, name="page"),
+    path("<slug:public_id>/cancel/", views.cancel, name="cancel"),
+    path("<slug:public_id>/retry/", views.retry, name="retry"),
+    path("<slug:public_id>/download/", views.download, name="download"),
 ]

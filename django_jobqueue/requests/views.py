@@ -137,7 +137,10 @@ def _for_who_may_see(view: View) -> Callable[[HttpRequest, str], HttpResponseBas
             if answers.shape_for(request) is answers.Shape.PAGE:
                 return redirect_to_login(reverse(f"{NAMESPACE}:page", args=[public_id]))
             raise Http404 from None
-        return view(request, found)
+        try:
+            return view(request, found)
+        except JobRequest.DoesNotExist:  # it was deleted a moment ago
+            raise Http404 from None
 
     return found_first
 
@@ -179,7 +182,8 @@ def cancel(request: HttpRequest, job_request: JobRequest) -> HttpResponse:
 def retry(request: HttpRequest, job_request: JobRequest) -> HttpResponse:
     """Run the job of a request again that did not succeed."""
     try:
-        limits.check(persons.of(request, job_request.address), is_new=False)
+        person = persons.of(request, job_request.address)
+        limits.check(person, tried_at=job_request.tried_at)
     except limits.LimitReached as reached:
         return answers.refusal(request, reached)
     texts = _("It is tried again."), _("It can’t be tried again.")

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 from django.db import connections, router
 
-from django_jobqueue.engine import get_engine
 from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.requests import conf
+from django_jobqueue.requests.engines import engine_of
 from django_jobqueue.requests.models import JobRequest
 
 PAUSES = (0.01, 0.25)  # seconds between two looks, at first and at most
@@ -40,7 +40,7 @@ def until_final(job_request: JobRequest, seconds: float) -> bool:
 def _look(job_request: JobRequest) -> bool:
     """Read the request anew if its job has ended; return whether it is worth to look again."""
     try:
-        inspector = get_engine(job_request.alias).inspector
+        inspector = engine_of(job_request.alias).inspector
         job, *_ = inspector.glance(str(job_request.job_id), job_request.queue)
     except JobQueueError:
         return False

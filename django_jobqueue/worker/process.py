@@ -23,7 +23,7 @@ from django_jobqueue.engine import Engine, new_engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.locate import BEST_EFFORT_TIMEOUTS, worker_timeouts
 from django_jobqueue.signals import worker_started, worker_stopping
-from django_jobqueue.worker import connections, forks
+from django_jobqueue.worker import connections, forks, ledger_look
 from django_jobqueue.worker.config import WorkerConfig
 from django_jobqueue.worker.executor import Executor
 from django_jobqueue.worker.limits.interrupt import INTERRUPT_SIGNAL
@@ -77,6 +77,8 @@ def run_process(
     states = [shared.slot(slot) for slot in config.slots_of(number)]
     for state in states:
         state.mark_ready()
+    if number == 0:
+        ledger_look.start(config.alias)
     if len(loops) == 1:
         states[0].mark_thread()
         with suppress(StopIdling):

@@ -88,13 +88,27 @@ def with_part() -> EmailMessage:
     return message
 
 
+class Invoice(EmailMultiAlternatives):
+    """A mail that is made of something else than a mail."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"Invoice {number}", to=["ada@example.com"], headers=HEADERS)
+        self.number = number
+
+
+def of_something_else() -> EmailMessage:
+    return Invoice(7)
+
+
 def of_own_class() -> EmailMessage:
     message = Newsletter(subject="News", body="<p>x</p>", to=["to@example.com"], headers=HEADERS)
     message.encoding = "iso-8859-1"
     return message
 
 
-@pytest.mark.parametrize("make", [plain, with_html, with_attachments, with_part, of_own_class])
+@pytest.mark.parametrize(
+    "make", [plain, with_html, with_attachments, with_part, of_own_class, of_something_else]
+)
 def test_mail_is_the_same_after_its_way(make: Callable[[], EmailMessage]) -> None:
     """Byte by byte, and to the same recipients; the class stays too."""
     message, found = make(), again(make())

@@ -61,6 +61,11 @@ def by_function(request: HttpRequest) -> HttpResponse:
     )
 
 
+@require_POST
+def by_title(request: HttpRequest) -> HttpResponse:
+    return submit(request, asked_tasks.say, "hello", title=request.POST.get("title", ""))
+
+
 class FailView(JobFormView):
     form_class = forms.Form
     template_name = "ask.html"
@@ -95,4 +100,5 @@ urlpatterns = [
     path("anonymous/", AnonymousView.as_view(), name="anonymous"),
     path("step/", StepView.as_view(), name="step"),
     path("function/", by_function, name="function"),
+    path("title/", by_title, name="title"),
 ]

@@ -3,10 +3,11 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 
 from django_jobqueue import Cancel, JobContext, Retry, Unique, task
 from tests.support.ledger import DATABASE
@@ -129,6 +130,59 @@ def count_and_enqueue(fails: bool) -> str:
     if fails:
         raise ValueError("on purpose")
     return str(found)
+
+
+@task(durable=True, atomic=True)
+def count_and_misbehave(how: str) -> str:
+    """Count, and do something to the transaction that no task should."""
+    count()
+    add.enqueue(1, 2)
+    getattr(_Misbehaviour, how)()
+    return "done"
+
+
+class _Misbehaviour:
+    """What a task can do to the transaction that it runs in."""
+
+    @staticmethod
+    def swallow_an_error() -> None:
+        with suppress(DatabaseError), connections[DATABASE].cursor() as cursor:
+            cursor.execute("INSERT INTO no_such_table VALUES (1)")
+
+    @staticmethod
+    def demand_a_rollback() -> None:
+        transaction.set_rollback(True, using=DATABASE)
+
+    @staticmethod
+    def close_the_connection() -> None:
+        connections[DATABASE].close()
+
+    @staticmethod
+    def raise_in_a_hook() -> None:
+        transaction.on_commit(_fail, using=DATABASE)
+
+    @staticmethod
+    def roll_a_part_back() -> None:
+        with suppress(ValueError), transaction.atomic(using=DATABASE):
+            count()
+            add.enqueue(3, 4)
+            _fail()
+
+
+def _fail() -> None:
+    raise ValueError("on purpose")
+
+
+@task(durable=True)
+def enqueue_in_a_transaction(fails: str) -> None:
+    """Enqueue a durable job in a transaction that fails `inside` or only `after` it."""
+    with transaction.atomic(using=DATABASE):
+        count()
+        add.enqueue(1, 2)
+        if fails == "inside":
+            _fail()
+    if fails == "after":
+        _fail()
 
 
 @task

@@ -207,3 +207,32 @@ def test_a_file_stays_that_another_request_of_the_job_offers(export: JobRequest,
     assert default_storage.exists(name)
     other.delete()
     assert not default_storage.exists(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("marks of Ada.csv", "marks of Ada.csv"),
+        ("a\nb.csv", "a_b.csv"),
+        ("a\x00b.csv", "a_b.csv"),
+        ("\u202evsc.exe", "_vsc.exe"),
+        ("..\\..\\a.txt", ".._.._a.txt"),
+        ("Änderungen.pdf", "Änderungen.pdf"),
+        ("", "file"),
+        ("..", "file"),
+        ("a/..", "file"),
+        ("x" * 300 + ".csv", "x" * 196 + ".csv"),
+        ("ä" * 300 + ".csv", "ä" * 98 + ".csv"),
+        ("a." + "x" * 300, "a." + "x" * 198),
+    ],
+)
+def test_any_name_makes_a_file_that_can_be_downloaded(
+    engine: Engine, client: Client, ada: User, name: str, kept: str
+) -> None:
+    """People choose names of files, too."""
+    row = ask(ada, asked_tasks.answer, Outcome(file=save_file(name, "1;2")))
+    drain()
+    row.refresh_from_db()
+    assert row.file_name == kept
+    answer: Any = client.get(f"/requests/{row.public_id}/download/")
+    assert b"".join(answer.streaming_content) == b"1;2"

@@ -57,6 +57,25 @@ def test_too_many_submissions_a_minute_are_refused_kindly(limited: None, client:
     assert ask(client).status_code == 303
 
 
+def test_a_retry_counts_as_a_submission(limited: None, client: Client, ada: User) -> None:
+    """Else whoever cancels and retries could have mails sent without end."""
+    old = timezone.now() - timedelta(hours=1)
+    urls = [ask(client).headers["Location"] for _ in range(2)]
+    for url in urls:
+        client.post(f"{url}cancel/")
+    JobRequest.objects.update(created_at=old)
+    assert client.post(f"{urls[0]}retry/").status_code == 303
+    client.post(f"{urls[0]}cancel/")
+    answer = client.post(f"{urls[0]}retry/")
+    assert (answer.status_code, 55 < int(answer.headers["Retry-After"]) <= 60) == (429, True)
+    assert client.post(f"{urls[1]}retry/").status_code == 303
+    client.post(f"{urls[1]}cancel/")
+    assert ask(client).status_code == 303
+    assert ask(client).status_code == 429
+    JobRequest.objects.update(created_at=old, tried_at=old)
+    assert client.post(f"{urls[0]}retry/").status_code == 303
+
+
 def test_a_form_is_shown_again_with_what_was_typed(limited: None, client: Client) -> None:
     ask(client), ask(client)
     answer = client.post("/ask/say/", {"text": "my long text"})
@@ -106,12 +125,49 @@ def test_a_project_says_how_it_knows_the_ip_address(
         "WAIT_FOR": 0,
         "CLIENT_IP": "tests.requests.test_limits.forwarded",
     }
-    ask(Client(), headers={"x-forwarded-for": "2001:db8::1"})
+    ask(Client(), headers={"x-forwarded-for": "198.51.100.7"})
     ask(Client(), headers={"x-forwarded-for": "nonsense"})
-    assert list(JobRequest.objects.order_by("pk").values_list("ip", flat=True)) == [
-        "2001:db8::1",
-        None,
-    ]
+    assert addresses() == ["198.51.100.7", None]
+
+
+def addresses() -> list[str | None]:
+    return list(JobRequest.objects.order_by("pk").values_list("ip", flat=True))
+
+
+@pytest.mark.parametrize(
+    ("address", "kept"),
+    [
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("fe80::1%eth0", "fe80::"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("::1", "::"),
+        (" 192.0.2.1 ", "192.0.2.1"),
+    ],
+)
+def test_address_is_kept_as_it_is_counted(
+    engine: Engine, ada: User, address: str, kept: str
+) -> None:
+    ask(Client(), REMOTE_ADDR=address)
+    assert addresses() == [kept]
+
+
+def test_network_of_ipv6_is_one_person(limited: None, ada: User) -> None:
+    """Who has one address of it has 18 trillion millions."""
+    for number in range(2):
+        assert ask(Client(), REMOTE_ADDR=f"2001:db8::{number}").status_code == 303
+    assert ask(Client(), REMOTE_ADDR="2001:db8::ffff:1").status_code == 429
+    assert ask(Client(), REMOTE_ADDR="2001:db8:0:1::1").status_code == 303
+
+
+@pytest.mark.parametrize("address", ["", "nonsense", "192.0.2.1, 198.51.100.7"])
+def test_people_whose_address_is_unknown_are_counted_together(
+    limited: None, ada: User, address: str
+) -> None:
+    """As behind a Unix socket; else nothing would limit them."""
+    for _ in range(2):
+        assert ask(Client(), REMOTE_ADDR=address).status_code == 303
+    assert ask(Client(), REMOTE_ADDR=address).status_code == 429
+    assert ask(Client(), REMOTE_ADDR="192.0.2.1").status_code == 303
 
 
 def forwarded(request: Any) -> str:

@@ -13,7 +13,7 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.jobs.states import State
 from django_jobqueue.models import Enqueued
-from django_jobqueue.requests import changes
+from django_jobqueue.requests import changes, estimates
 from django_jobqueue.requests.models import JobRequest
 from django_jobqueue.requests.outcome import Outcome, Partial, told
 from django_jobqueue.signals import job_settled
@@ -313,7 +313,7 @@ def test_request_that_is_open_after_its_job_ends_when_it_is_cancelled(
 def joined(row: JobRequest, person: User) -> JobRequest:
     """Return another person's request for the same job."""
     other = JobRequest.objects.get(pk=row.pk)
-    other.pk, other.public_id, other.owner = None, f"of {person.username}", person
+    other.pk, other.public_id, other.owner = None, f"of-{person.username}", person
     other.save()
     return other
 
@@ -352,6 +352,21 @@ def test_the_time_that_it_took_is_counted_from_the_request(engine: Engine, ada: 
     drain()
     row.refresh_from_db()
     assert row.ended_after == pytest.approx(90, abs=5)
+
+
+def test_after_a_retry_the_time_counts_from_that(engine: Engine, client: Client, ada: User) -> None:
+    """What it took, how often its page asks, and what others expect of theirs."""
+    row = ended(ada, asked_tasks.answer, {"jobqueue_outcome": "partly", "total": 2})
+    JobRequest.objects.update(created_at=row.created_at - timedelta(days=1))
+    url = f"/requests/{row.public_id}/"
+    found = client.post(f"{url}retry/", headers=JSON).json()
+    assert (found["done"], found["elapsed"] < 30) == (False, True)
+    assert client.get(url, headers=JSON).headers["Retry-After"] == "1"
+    drain()
+    row.refresh_from_db()
+    assert row.ended_after == pytest.approx(0, abs=30)
+    estimates.forget()
+    assert estimates.expected(row.task) == pytest.approx(0, abs=30)
 
 
 def test_retry_after_the_ledger_has_forgotten_the_job_ends_the_request(

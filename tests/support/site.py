@@ -57,13 +57,13 @@ class Site:
         self.url = f"http://127.0.0.1:{self.port}"
         self._start = start
         media = str(folder / "media")
-        self._environment = {"TEST_MEDIA": media, "TEST_WITH_REQUESTS": "1", **database}
+        self.variables = {"TEST_MEDIA": media, "TEST_WITH_REQUESTS": "1", **database}
         self._log = folder / f"site-{self.port}.log"
         command = ["runserver", "--noreload", "--insecure", str(self.port)]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "django", *command],
-                env=environment(**self._environment),
+                env=environment(**self.variables),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -74,7 +74,7 @@ class Site:
         return self
 
     def worker(self, *arguments: str) -> WorkerProcess:
-        return self._start(*arguments, **self._environment).until_ready()
+        return self._start(*arguments, **self.variables).until_ready()
 
     def close(self) -> None:
         self._process.kill()

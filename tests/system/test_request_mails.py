@@ -1,6 +1,12 @@
-"""One mail and the right page, whatever is killed on the way: real processes, both databases."""
+"""One mail and the right page, whatever is killed on the way: real processes, both databases.
+
+TEST_MAIL_OUTAGE=60 lets the mail server be away for a minute, and then refuse for a minute. A test
+then lasts four minutes, for the pauses between the attempts grow.
+"""
 
 import json
+import os
+import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -10,6 +16,7 @@ import pytest
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.states import State
+from django_jobqueue.requests.mail import SEND_MAIL
 from tests.support.ledger import trim_all
 from tests.support.mail_server import MailServer, parsed
 from tests.support.postgres import Postgres
@@ -17,6 +24,8 @@ from tests.support.processes import WorkerProcess, until
 from tests.support.site import Site, Visitor, fill_database
 
 JSON = {"Accept": "application/json"}
+OUTAGE = float(os.environ.get("TEST_MAIL_OUTAGE", "0"))  # seconds, at least
+PATIENCE = 90 + 4 * OUTAGE  # seconds in which a mail arrives: the pauses are 5, 15, 45, 135 s
 numbers = count()
 
 
@@ -78,7 +87,7 @@ def ask(person: Visitor, path: str, **form: str) -> str:
 
 def told(person: Visitor, url: str, server: MailServer, state: str = "succeeded") -> Any:
     """Wait for the mail; assert that it leads to the page, which is right, and is the only one."""
-    until(lambda: server.kept, timeout=90, what="a mail")
+    until(lambda: server.kept, timeout=PATIENCE, what="a mail")
     found = person.get(url, **JSON).json()
     assert (found["done"], found["state"]) == (True, state)
     (mail,) = server.mails
@@ -168,6 +177,32 @@ def test_worker_is_killed_between_the_end_and_the_mail(
     told(ada, url, mail_server, "failed")
 
 
+def test_scheduler_is_absent_for_a_while(
+    mailing_site: Site,
+    ada: Visitor,
+    engine: Engine,
+    mail_server: MailServer,
+    scheduler_process: Callable[..., WorkerProcess],
+) -> None:
+    """It dies while the mail waits for its time, which the workers see to as well."""
+    scheduler = scheduler_process(**mailing_site.variables)
+    url = ask(ada, "/ask/say/", text="hello")
+    worker = mailing_site.worker()
+    until(lambda: _has_mail(engine, State.SCHEDULED), what="the mail waits")
+    scheduler.kill_all()
+    told(ada, url, mail_server)
+    until(lambda: _has_mail(engine, State.SUCCEEDED), what="its job ends")
+    scheduler = scheduler_process(**mailing_site.variables)
+    until(lambda: "Fires schedules" in scheduler.output(), what="it is back")
+    assert (scheduler.stop(), worker.stop()) == (0, 0)
+    assert len(mail_server.arrived) == 1
+
+
+def _has_mail(engine: Engine, state: State) -> bool:
+    """Return whether a mail's job is in this state; the schedules of the demo have jobs too."""
+    return any(job.task == SEND_MAIL for job in engine.inspector.page(state, 0, 100))
+
+
 def test_job_is_trimmed_before_anybody_looks(
     mailing_site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
 ) -> None:
@@ -182,6 +217,7 @@ def test_job_is_trimmed_before_anybody_looks(
     assert len(mail_server.arrived) == 1
 
 
+@pytest.mark.timeout(240 + 3 * PATIENCE)
 def test_mail_server_is_away_and_then_refuses(
     mailing_site: Site, ada: Visitor, engine: Engine, mail_server: MailServer
 ) -> None:
@@ -189,13 +225,19 @@ def test_mail_server_is_away_and_then_refuses(
     mail_server.stop()
     url = ask(ada, "/ask/say/", text="hello")
     mailing_site.worker()
-    until(lambda: "Connection" in _last_error(engine), what="a failed attempt")
+    _outage(lambda: "Connection" in _last_error(engine), "a failed attempt")
     mail_server.refusal = "451 Later, please"
     mail_server.start()
-    until(lambda: mail_server.arrived, timeout=90, what="an attempt")
+    _outage(lambda: mail_server.arrived, "an attempt")
     mail_server.refusal = ""
     told(ada, url, mail_server)
     assert len({parsed(envelope)["Message-ID"] for envelope in mail_server.arrived}) == 1
+
+
+def _outage(has_met: Callable[[], object], what: str) -> None:
+    """Wait until the outage is over, and an attempt has met it."""
+    end = time.monotonic() + OUTAGE
+    until(lambda: has_met() and time.monotonic() >= end, timeout=PATIENCE, what=what)
 
 
 def _last_error(engine: Engine) -> str:

@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,12 @@ ANOTHER_REQUEST = """
 CREATE TEMP TABLE copied AS SELECT * FROM django_jobqueue_requests_jobrequest;
 UPDATE copied SET id = id + 1000, public_id = 'another';
 INSERT INTO django_jobqueue_requests_jobrequest SELECT * FROM copied;
+"""
+FORGET_RETRIES = """
+CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql
+AS 'BEGIN NEW.tried_at := NULL; RETURN NEW; END';
+CREATE TRIGGER forget BEFORE UPDATE ON django_jobqueue_requests_jobrequest
+FOR EACH ROW EXECUTE FUNCTION forget();
 """
 # What a worker does, up to its commit.
 END_OF_JOB = """
@@ -108,8 +114,12 @@ def test_cancelled_before_and_while_it_runs(site: Site, tmp_path: Path) -> None:
     assert end_of(ada, url)["error"] == {"code": "cancelled", "message": "It was cancelled."}
 
 
-def test_many_who_cancel_and_retry_at_once_get_in_no_deadlock(site: Site) -> None:
+def test_many_who_cancel_and_retry_at_once_get_in_no_deadlock(
+    site: Site, postgres: Postgres, database: str
+) -> None:
     """Each answer is one of those that are meant, and the end is one end."""
+    with postgres.connect(database) as connection:
+        connection.execute(FORGET_RETRIES)
     site.worker()
     ada = Visitor(site, "ada")
     url = ask(ada, "/ask/fail/")
@@ -151,6 +161,36 @@ def test_who_joins_a_job_again_as_it_ends_is_told_its_end(
     assert ada.get(url, **JSON).json()["state"] == "succeeded"
 
 
+@pytest.mark.parametrize("view", ["cancel", "retry"])
+@pytest.mark.parametrize(
+    ("meanwhile", "status"),
+    [
+        ("DELETE FROM django_jobqueue_requests_jobrequest", 404),
+        ("UPDATE django_jobqueue_requests_jobrequest SET job_id = gen_random_uuid()", 409),
+    ],
+    ids=["deleted", "follows another job"],
+)
+def test_what_is_changed_may_change_meanwhile(
+    site: Site, postgres: Postgres, database: str, view: str, meanwhile: str, status: int
+) -> None:
+    """Its row was locked by somebody else until then."""
+    ada = Visitor(site, "ada")
+    url = ask(ada, "/ask/say/", text="hello")
+    answers: list[int] = []
+    with postgres.connect(database) as other:
+        other.execute(meanwhile)
+        change = threading.Thread(
+            target=lambda: answers.append(ada.post(f"{url}{view}/", {}, **JSON).status)
+        )
+        change.start()
+        until(
+            lambda: postgres.count_blocked(database) or not change.is_alive(),
+            what="the change waits for the row, or is over",
+        )
+    change.join()
+    assert answers == [status]
+
+
 def test_the_row_is_shown_while_redis_is_away(site: Site, redis_server: EmbeddedServer) -> None:
     """And what was asked for then is done when it is back."""
     ada = Visitor(site, "ada")
@@ -173,3 +213,53 @@ def stopped(server: EmbeddedServer) -> Iterator[None]:
         yield
     finally:
         os.kill(server.pid, signal.SIGCONT)
+
+
+def test_address_that_no_request_can_have_is_not_found(site: Site) -> None:
+    """Whoever asks, for whatever, with whatever key; PostgreSQL takes no NUL."""
+    names = ["%00", "a%00b", "x" * 5000, "%F0%9F%8E%89", "..%2f", "%ED%A0%80"]
+    keys = ["", "?key=%00", "?key=a:b", f"?key={'x' * 5000}"]
+    for person in (Visitor(site, "ada"), Visitor(site)):
+        for name, view, key in product(names, ["", "cancel/", "retry/", "download/"], keys):
+            look = person.post if view in ("cancel/", "retry/") else person.get
+            assert look(f"/requests/{name}/{view}{key}").status in (404, 302), (name, view, key)
+
+
+def test_any_title_can_be_stored(site: Site) -> None:
+    """It is one line, which is not too long for the row."""
+    ada = Visitor(site, "ada")
+    titles = [
+        "a\0b",
+        "e" + "\u0301" * 1000,
+        "\U0001f389" * 1000,
+        "a\r\nBcc: b\n\n" + "x " * 500,
+        "\u202ex",
+    ]
+    for title in titles:
+        found = ada.get(ask(ada, "/ask/title/", title=title), **JSON).json()
+        assert found["title"].isprintable()
+        assert found["title"][0] == title[0] if title[0].isprintable() else "\\"
+        assert len(found["title"]) <= 200
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"Accept": ["text/html;q=nan", "application/json;q=inf, */*", ";", "a/b/c", "*", "\xff"]},
+        {"Prefer": ["wait=-1", "wait=" + "9" * 400, "wait=nan", "=,;,,", "wait;wait", "\xff"]},
+        {"HX-Request": ["", "true, true", "\xff"]},
+        {"Accept-Language": ["xx-" + "y" * 600, "*", ";q=", "\xff"]},
+        {"Host": ["a" * 400 + ".example", "localhost:99999"]},
+    ],
+    ids=lambda given: next(iter(given)),
+)
+def test_any_header_is_answered(site: Site, given: dict[str, list[str]]) -> None:
+    ada = Visitor(site, "ada")
+    url = ask(ada, "/ask/say/", text="hello")
+    ((header, values),) = given.items()
+    for value in values:
+        headers = {header: value}
+        submit = {"Prefer": "respond-async"} | headers
+        answers = [ada.get(url, **headers), ada.get("/requests/", **headers)]
+        answers.append(ada.post("/ask/say/", {"text": "hello"}, **submit))
+        assert {answer.status for answer in answers} <= {200, 202, 303, 400, 429}, value

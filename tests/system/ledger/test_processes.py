@@ -104,6 +104,16 @@ def test_redis_is_emptied_while_jobs_wait(
     assert ledger.engine.inspector.job(waiting.id).state is State.SCHEDULED
 
 
+def test_redis_is_emptied_while_no_worker_runs(ledger: Ledger, worker_process: Start) -> None:
+    """A worker that starts then finds the row by itself: no task is declared durable."""
+    waiting = tasks.plain.using(durable=True, run_after=timedelta(hours=1)).enqueue()
+    ledger.engine.client.redis.flushall()
+    options = json.dumps({"DATABASE": DATABASE})
+    worker_process("--processes", "2", **ledger.environment | {"TEST_OPTIONS": options})
+    until(lambda: ids_in(ledger.engine) == {waiting.id}, what="the job is stored again")
+    assert ledger.engine.inspector.job(waiting.id).state is State.SCHEDULED
+
+
 def test_killed_right_after_the_commit(ledger: Ledger, start: Start, tmp_path: Path) -> None:
     """The job still ends with its value, and its work is done once."""
     marker = tmp_path / "marker"
