@@ -140,7 +140,7 @@ class Moves:
 
     # Moves
 
-    def next_score(self, priority: str | None) -> int:
+    def new_plain_score(self, priority: str | None) -> int:
         number = int(self.keys.get("sequence", "0")) + 1
         self.keys["sequence"] = str(number)
         return (100 - int(priority or 0)) * 10**13 + number
@@ -179,7 +179,7 @@ class Moves:
         score: float = self.now
         job = self.fields(job_id)
         if state in ("queued", "waiting"):
-            score = float(job.get("score") or self.next_score(job.get("priority")))
+            score = float(job.get("score") or self.new_plain_score(job.get("priority")))
             if state == "waiting" and "parked" in job:
                 line = self.keys.get(f"parked:{job['parked']}", {})
                 self.add_parked(job_id, queue, job["parked"], line.get(job_id, score))
@@ -247,7 +247,7 @@ class Moves:
         for job_id in ids:
             job = self.fields(job_id)
             if (job.get("state"), job.get("queue")) == ("scheduled", queue):
-                self.to_queued(job_id, queue, self.next_score(job.get("priority")))
+                self.to_queued(job_id, queue, self.new_plain_score(job.get("priority")))
                 self.drop(index, job_id)
             else:
                 self.correct_index(job_id, "scheduled", queue)
@@ -281,7 +281,7 @@ class Moves:
         if job.get("cancel"):
             state, reason = "cancelled", job["cancel"]
         if state == "queued":
-            score = float(job.get("score") or self.next_score(job.get("priority")))
+            score = float(job.get("score") or self.new_plain_score(job.get("priority")))
             self.to_queued(job_id, queue, score, **fields)
         else:
             self.note_unsettled(job_id, job, state, reason)

@@ -137,11 +137,11 @@ class Model(WorkerScripts):
         self.note_older(job_id, fields)
         if due == "" and (awaited := self.awaited_key(fields)):
             self.hset(f"job:{job_id}", state="waiting", parked=awaited, **fields)
-            self.add_parked(job_id, queue, awaited, self.next_score(str(priority)))
+            self.add_parked(job_id, queue, awaited, self.new_plain_score(str(priority)))
         elif due == "":
             self.note_work(queue)
             self.hset(f"job:{job_id}", state="queued", **fields)
-            self.zadd(f"queued:{queue}", job_id, self.next_score(str(priority)))
+            self.zadd(f"queued:{queue}", job_id, self.new_plain_score(str(priority)))
         else:
             self.note_due(queue, self.due_at(due))
             self.hset(f"job:{job_id}", state="scheduled", **fields)
@@ -242,7 +242,7 @@ class Model(WorkerScripts):
         self.drop_ended(id)
         if state == "failed" and "task" in job:
             self.leave_failed(id, job["task"])
-        score = self.next_score(job.get("priority"))
+        score = self.new_plain_score(job.get("priority"))
         self.to_queued(id, str(queue), score, requeued=nonce, **newer)
         if state != "scheduled":
             self.keys.pop(f"result:{id}", None)

@@ -130,7 +130,7 @@ class WorkerScripts(UniqueMoves):
         if outcome == "retried" or (released and delay > 0):
             self.to_scheduled(job_id, queue, self.now + delay, **fields)
         elif released:
-            score = float(job.get("score") or self.next_score(job.get("priority")))
+            score = float(job.get("score") or self.new_plain_score(job.get("priority")))
             self.to_queued(job_id, queue, score, **fields)
         else:
             self.note_unsettled(job_id, job, outcome, reason, settled)
