@@ -43,9 +43,11 @@ def awaited(task: Any, options: Options) -> BaseDatabaseWrapper | None:
 def open_transaction(database: str) -> BaseDatabaseWrapper | None:
     """Return the connection of the database if it has an open transaction."""
     connection = connections[database]
+    if connection.in_atomic_block:
+        return connection
     # Without a connection there is nothing to commit; no connection is opened to find out.
     by_hand = connection.connection is not None and not connection.autocommit
-    return connection if connection.in_atomic_block or by_hand else None
+    return connection if by_hand else None
 
 
 def defer(
@@ -69,6 +71,8 @@ class _Hook:
     If Django drops it uncalled, there will be no jobs. So it is after a rollback, of which Django
     tells nobody, and after a hook of others that raised before any of this transaction was called.
     """
+
+    __slots__ = ("engine", "is_called", "jobs", "store")
 
     def __init__(self, store: Store, engine: Engine, jobs: Sequence[Prepared]) -> None:
         self.store = store

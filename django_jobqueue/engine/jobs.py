@@ -58,8 +58,7 @@ class Jobs:
             raise ValueError(f"{len(jobs)} jobs in one call; at most {CHUNK}.")
         if not jobs:
             return []
-        words = words or new_jobs_words(jobs)
-        times = self._run("enqueue", words, meanwhile)
+        times = self._run("enqueue", words or new_jobs_words(jobs), meanwhile)
         pairs = zip(jobs, times, strict=True)
         return [stored_at(job, at) if job.unique else int(at) for job, at in pairs]
 

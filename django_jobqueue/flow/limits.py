@@ -118,7 +118,8 @@ def numbers_of(task: Any) -> str:
 def _limits_of(task: Any) -> tuple[Limit | Rate, ...]:
     """Return the limits of a task, also of one that another decorator made; its rate comes last."""
     rate = getattr(task, "rate", None)
-    return (*getattr(task, "concurrency", ()), *([rate] if rate else []))
+    limits: tuple[Limit | Rate, ...] = getattr(task, "concurrency", ())
+    return (*limits, rate) if rate else limits
 
 
 def _word(limit: Limit | Rate) -> str:

@@ -1,7 +1,7 @@
 """The times of jobs as callers see them."""
 
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 
 from django.conf import settings
 from django.core.signals import setting_changed
@@ -18,8 +18,13 @@ def in_zone(ms: int) -> datetime:
 
     A naive one is in the zone of the settings, whatever is activated: so databases store it.
     """
-    aware = datetime.fromtimestamp(ms / 1000, UTC)
+    aware = _aware(ms)
     return aware if _use_tz() else timezone.make_naive(aware, timezone.get_default_timezone())
+
+
+@lru_cache(maxsize=1)  # the jobs of one call were stored at one time
+def _aware(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 @cache

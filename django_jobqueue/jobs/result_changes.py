@@ -42,7 +42,8 @@ def set_store_failed(result: "JobResult[..., Any]") -> None:
 def set_enqueued(result: "JobResult[..., Any]", stored_at: int, expires_at: int | None) -> None:
     """Set when a result's job was stored, and when it expires, in ms since the epoch."""
     object.__setattr__(result, "enqueued_at", moment(stored_at))
-    object.__setattr__(result, "expires_at", moment(expires_at))
+    if expires_at is not None:
+        object.__setattr__(result, "expires_at", moment(expires_at))
 
 
 def set_created(result: "JobResult[..., Any]", created: bool | None) -> None:

@@ -163,7 +163,7 @@ class Moves:
 
     # Moves
 
-    def next_score(self, priority: str | None) -> int:
+    def new_plain_score(self, priority: str | None) -> int:
         number = int(self.keys.get("sequence", "0")) + 1
         self.keys["sequence"] = str(number)
         return (100 - int(priority or 0)) * 10**13 + number

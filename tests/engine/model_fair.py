@@ -48,14 +48,14 @@ class FairMoves(Moves):
         if fair:
             self.begin_fair(queue)
         if queue not in self.fair_queues():
-            return float(self.next_score(priority))
+            return float(self.new_plain_score(priority))
         lasts, own = self.keys.get(f"fair:{queue}", {}), int(priority or 0)
         first = (100 - own) * STEP
         claimed = lasts.get(str(own))
         after = max(first, claimed or 0, lasts.get(f"{own}:{fair}", 0))
         places = [score for score, _ in self.ordered(f"queued:{queue}")]
         joined = next((score for score in places if after < score < first + STEP), None)
-        score = float(self.next_score(priority)) if joined is None else joined
+        score = float(self.new_plain_score(priority)) if joined is None else joined
         behind = [
             member
             for at, member in self.ordered(f"fair:{queue}")

@@ -70,7 +70,7 @@ class WholeModel(ScheduleModel):
         if state and (state != "waiting" or waits):
             return
         self.zadd("names", queue, 0)
-        self.zadd(f"waiting:{queue}", job_id, self.next_score(str(priority)))
+        self.zadd(f"waiting:{queue}", job_id, self.new_plain_score(str(priority)))
         if not state:
             self.count("enqueued", queue)
 

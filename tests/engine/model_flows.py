@@ -73,7 +73,7 @@ class FlowMoves(UniqueMoves):
             self.drop(f"workflow-failed:{name}", number)
             if feeds != "0" and not self.before("failed", name, int(feeds)):
                 self.note_step("restage", name, int(feeds), "-")
-        self.zadd(f"waiting:{queue}", job_id, self.next_score(job.get("priority")))
+        self.zadd(f"waiting:{queue}", job_id, self.new_plain_score(job.get("priority")))
         self.hset(f"job:{job_id}", state="waiting")
         self.drop(f"cancelled:{queue}", job_id)
         self.drop_ended(job_id)

@@ -277,7 +277,7 @@ class Model(WorkerScripts):
         """Queue a job, or let it wait for its parents."""
         queue = job["queue"]
         if is_held:
-            self.zadd(f"waiting:{queue}", job_id, self.next_score(job.get("priority")))
+            self.zadd(f"waiting:{queue}", job_id, self.new_plain_score(job.get("priority")))
             self.hset(f"job:{job_id}", state="waiting", **fields)
         else:
             score = self.new_score(queue, job.get("priority"), job.get("fair", ""))

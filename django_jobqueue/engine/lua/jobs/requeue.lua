@@ -44,7 +44,7 @@ if unique and is_final(state) then take_lock(id, unique, t) end
 if limits and is_final(state) then note_older(id, limits) end
 if flow and is_final(state) then note_again(id, flow, t) end
 local fields = is_newer and forget_runs(state, 'round', round) or forget_runs(state)
-local score = bar and next_score(priority) or new_score(queue, priority, fair)
+local score = bar and new_plain_score(priority) or new_score(queue, priority, fair)
 if bar then to_waiting(id, queue, score, 'requeued', nonce, unpack(fields))
 else to_queued(id, queue, t, score, 'requeued', nonce, unpack(fields)) end
 leave_index(id, queue, state, task)

@@ -107,7 +107,7 @@ local function claim(epoch, worker, slot, nonce, lease, queues, t)
   end
   for at, name in ipairs(queues) do
     local reply, moves
-    if not flags[at + 5] then
+    if not flags[OWN_FLAGS + at] then
       local queue = name == '*' and 'default' or name
       reply, moves = take(queue, math.max(1, room), worker, slot, nonce, lease, t)
       room = room - moves

@@ -8,6 +8,7 @@ local call = redis.call
 -- Constants, which the loader writes into the code: a local that functions share costs each call.
 local MAX_ATTEMPT_RECORDS = 20
 local MAX_MOVES = 50 -- jobs moved by one claim
+local OWN_FLAGS = 5 -- that each claim reads; those of its queues follow, in their order
 local MAX_NAMES = 20 -- queues tried by one claim from all queues
 local MAX_PAGE = 500 -- queues looked at by one call of the maintenance
 local MAX_LOOKED_AT = 200 -- queues of which people see the state of this instant

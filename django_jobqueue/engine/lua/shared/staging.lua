@@ -32,7 +32,7 @@ local function stage_job(id, queue, task, priority, payload, tags, t, ...)
   if not state then store_record(id, 'waiting', queue, task, t, payload, ...) end
   if state and (state ~= 'waiting' or call('ZSCORE', key('waiting', queue), id)) then return end
   call('ZADD', PREFIX .. 'names', '0', queue)
-  call('ZADD', key('waiting', queue), next_score(priority), id)
+  call('ZADD', key('waiting', queue), new_plain_score(priority), id)
   if not state then count('enqueued', queue, t, 1) end
 end
 

@@ -74,7 +74,8 @@ local function store_jobs(words, t)
       if queue ~= noted and not call('ZSCORE', PREFIX .. 'work', queue) then note_work(queue, t) end
       noted = queue
       store_record(id, 'queued', queue, task, t, payload, unpack(words, at + 7, at + 6 + more))
-      call('ZADD', key('queued', queue), (fair or fair_queues) and fair_score(queue, priority, fair)
+      local is_fair = fair or fair_queues
+      call('ZADD', key('queued', queue), is_fair and new_fair_score(queue, priority, fair)
         or int((MAX_PRIORITY - priority) * PRIORITY_STEP + call('INCR', PREFIX .. 'sequence')), id)
     end
     if newest and not duplicate then supersede(id, limits, t) end

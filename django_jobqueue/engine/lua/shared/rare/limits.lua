@@ -85,7 +85,7 @@ local function mark_full(limited, queues, flags, t)
     elseif call('ZCARD', key('queued', queue)) > 0 then note_work(queue, t) end
     for at, name in ipairs(queues) do
       local is_it = name == queue or name == '*' and queue == 'default'
-      if is_it and not has_room then flags[at + 5] = 'full' end
+      if is_it and not has_room then flags[OWN_FLAGS + at] = 'full' end
     end
   end
 end

@@ -64,7 +64,7 @@ local function restage_member(id, t)
       note_step('restage', name, feeds, '-', t)
     end
   end
-  to_waiting(id, queue, next_score(priority), 'reason', '', 'finished_at', '')
+  to_waiting(id, queue, new_plain_score(priority), 'reason', '', 'finished_at', '')
   call('ZREM', key('cancelled', queue), id)
   drop_ended(id)
   call('HDEL', key('job', id), 'reason', 'finished_at')

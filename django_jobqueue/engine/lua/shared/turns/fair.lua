@@ -59,7 +59,7 @@ end
 -- one to which the claims have come, and after the last one of the key: the job joins that round.
 -- If there is none, it is a new number. So no number is greater than `sequence`, and the queue may
 -- number as ever again. A key behind the claims is as good as a new one: each call removes two.
-local function fair_score(queue, priority, fair)
+local function new_fair_score(queue, priority, fair)
   local steps, lasts = MAX_PRIORITY - (tonumber(priority) or 0), key('fair', queue)
   local function fresh() return int(steps * PRIORITY_STEP + call('INCR', PREFIX .. 'sequence')) end
   if not find_fair(queue) and not (fair and begin_fair(queue)) then return fresh() end
@@ -82,7 +82,7 @@ local function fair_score(queue, priority, fair)
 end
 
 -- Returns the score that a job with a key keeps: the last one of the key if no other is greater.
-local function keep_score(queue, fair, score)
+local function old_fair_score(queue, fair, score)
   if begin_fair(queue) then
     local priority = int(MAX_PRIORITY - math.floor(score / PRIORITY_STEP))
     call_or_false('ZADD', key('fair', queue), 'GT', score, priority .. ':' .. fair)
