@@ -32,9 +32,9 @@ local function lock_of(digest)
 end
 
 -- Returns the id of the job that holds the lock of a key, its state, round, when it was stored and
--- whether it waits for its first run; nil if no job does. The record decides: a job that is gone or
--- final, or has started, or expired, holds no lock, whatever a broken script has left here. Nor does
--- one that was told to end: it would stand for a call whose work nobody does.
+-- whether it waits for its first run; nil if no job does. The record decides: a job that is gone,
+-- final, has started or expired holds no lock, whatever a broken script has left here. Nor does one
+-- that was told to end: it would stand for a call whose work nobody does.
 local function holder_of(digest, t)
   local id, ends = lock_of(digest)
   if not id then return nil end
@@ -44,10 +44,9 @@ local function holder_of(digest, t)
   if not state or its_digest ~= digest then return nil end
   local has_started = (attempted_at or '') ~= ''
   local waits = not has_started and not is_final(state)
-  if ends ~= '' and tonumber(ends) <= tonumber(t) then return nil end
-  if ends == '' and (is_final(state) or has_started and kind ~= 'done' or (cancel or '') ~= '') then
-    return nil
-  end
+  local is_over = is_final(state) or has_started and kind ~= 'done' or (cancel or '') ~= ''
+  if ends ~= '' then is_over = tonumber(ends) <= tonumber(t) end
+  if is_over then return nil end
   if waits and has_expired(expires, enqueued_at, t) then return nil end
   return id, state, round, enqueued_at, waits
 end
