@@ -180,7 +180,7 @@ def test_arguments_that_others_wrote_are_not_shown(
     assert "forged" not in text
 
 
-@pytest.mark.parametrize("data", [b"[]", b"not json", b"[" * 50_000])
+@pytest.mark.parametrize("data", [b"7", b"not json", b"[" * 50_000])
 def test_arguments_of_another_form_are_not_shown(
     admin_client: Client, seed: Seed, data: bytes
 ) -> None:

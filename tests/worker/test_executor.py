@@ -118,7 +118,7 @@ def test_a_payload_of_another_job_or_task_is_not_run() -> None:
 
 def test_signed_nonsense_is_damage() -> None:
     """JSON of another shape fails the job with the reason."""
-    for data in (b"nonsense", b"[]", b'{"args":{}}', b"\xff"):
+    for data in (b"nonsense", b"7", b'{"args":{}}', b"\xff"):
         assert run(claimed("noop", data)).result.reason == "damaged"
 
 

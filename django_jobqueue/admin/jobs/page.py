@@ -3,8 +3,6 @@
 Next: call.py shows its arguments and its result, runs.py what became of its runs.
 """
 
-import re
-from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -15,20 +13,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from django_jobqueue.admin import display
-from django_jobqueue.admin.jobs import requests
+from django_jobqueue.admin.jobs import requests, why
 from django_jobqueue.admin.jobs.call import CallDisplay
 from django_jobqueue.admin.jobs.runs import History
 from django_jobqueue.admin.links import list_link, page_link
 from django_jobqueue.admin.live import LiveModelAdmin
-from django_jobqueue.diagnosis.explanation import explain
 from django_jobqueue.engine import get_engine
-from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import one_line
 from django_jobqueue.models import Job, Schedule, Worker
-
-_ID = re.compile("([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 
 def _time_field(name: str, label: Any) -> Any:
@@ -53,9 +47,9 @@ class JobPageMixin(LiveModelAdmin[Job]):
         job = obj.snapshot
         state = ["state_and_reason"]
         has_failed = job.state is State.FAILED or (job.attempts and not job.state.is_final)
-        why = [["error"]] if has_failed else []
+        troubles = [["error"]] if has_failed else []
         if not job.state.is_final:
-            why.append(["whereabouts" if job.state is State.RUNNING else "explanation"])
+            troubles.append(["whereabouts" if job.state is State.RUNNING else "explanation"])
         progress = [["progress"]] if job.progress else []
         task = [["task_path"]] + ([["schedule"]] if job.schedule else [])
         task += [["tags"]] if job.tags else []
@@ -72,7 +66,7 @@ class JobPageMixin(LiveModelAdmin[Job]):
         runs = ["tries"] + (["run_time"] if job.attempted_at and is_timed else [])
         runs += ["worker"] if job.attempted_at else []
         return [
-            (None, {"fields": [state, *why, *progress, *task, where]}),
+            (None, {"fields": [state, *troubles, *progress, *task, where]}),
             (_("Call"), {"fields": ["arguments", *has_result]}),
             (_("Times"), {"fields": when}),
             (_("Attempts"), {"fields": [runs]}),
@@ -104,28 +98,7 @@ class JobPageMixin(LiveModelAdmin[Job]):
 
     @admin.display(description=gettext_lazy("why it is not running"))
     def explanation(self, row: Job) -> SafeString | str:
-        """Return sentences about what the job waits for, or where it runs."""
-        try:
-            sentences = explain(get_engine(row.alias), row.id)
-        except JobQueueError:  # gone, or Redis became unavailable, after the job was read
-            return display.NOTHING
-        linked = self._linked(row, sentences)
-        items = format_html_join("", "<li>{}</li>", ((one,) for one in linked))
-        return format_html('<ul class="jobqueue-why">{}</ul>', items)
-
-    def _linked(self, row: Job, sentences: list[str]) -> Iterator[SafeString]:
-        """Yield the sentences with links from the ids of jobs that are there to their pages."""
-        named = {found for one in sentences for found in _ID.findall(one)} - {row.id}
-        known = {one.id for one in get_engine(row.alias).inspector.jobs(named)}
-        for one in sentences:
-            yield format_html_join(
-                "",
-                "{}",
-                (
-                    (page_link(self.admin_site, Job, part) if part in known else part,)
-                    for part in _ID.split(one)
-                ),
-            )
+        return why.explanation(self.admin_site, row)
 
     @admin.display(description=gettext_lazy("where it runs"))
     def whereabouts(self, row: Job) -> SafeString | str:
