@@ -270,16 +270,16 @@ def test_failure_that_feeds_nothing_stops_nobody(engine: Engine) -> None:
     """Also not one of the first step that waits for a key."""
     workflow = new_id()
     jobs = members(workflow, [(0, 0), (0, 0)])
-    jobs[1].limits = ("1w:k",)
+    jobs[0].limits = ("1w:k",)
     other = new_job(new_id(), limits=("1w:k",))
     engine.jobs.enqueue([other])
     held = claimed(engine, Slot("worker-2", "0.0"))
     engine.workflows.stage(workflow, jobs, total=2, steps="0 1 2")
     engine.workflows.seal(workflow)
-    assert run_all(engine, FAILED) == ["m1"]
-    assert states(engine, jobs) == ["failed", "waiting"]
+    assert run_all(engine, FAILED) == ["m2"]
+    assert states(engine, jobs) == ["waiting", "failed"]
     finish(engine, Slot("worker-2", "0.0"), held)
-    assert run_all(engine, DONE) == ["m2"]
+    assert run_all(engine, DONE) == ["m1"]
     assert_consistent(engine)
 
 
@@ -292,3 +292,34 @@ def test_record_stays_until_all_members_are_cancelled(engine: Engine, clock: Clo
         clock.move(seconds=1)
     assert states(engine, jobs) == ["cancelled"] * 4
     assert engine.workflows.read(workflow) is None
+
+
+def test_requeue_of_a_member_forgets_the_end_of_its_workflow(engine: Engine, clock: Clock) -> None:
+    """It is looked at like one that runs, and was never cancelled."""
+    workflow, jobs = started(engine, FAN)
+    job = claimed(engine, SLOT)
+    engine.workflows.cancel(workflow)
+    finish(engine, SLOT, job)
+    found = engine.workflows.read(workflow)
+    assert found
+    assert (found.state, found.reason) == ("cancelled", "cancelled")
+    engine.jobs.requeue(jobs[0].id)
+    found = engine.workflows.read(workflow)
+    assert found
+    assert (found.state, found.reason, found.ended_at) == ("running", "", 0)
+    now = int(engine.client.run("get_cached", digest="x")[0])
+    look = engine.client.redis.zscore(engine.client.keys("workflows"), workflow)
+    assert look is not None
+    assert now < look <= now + 60_000
+
+
+def test_requeue_that_broke_ends_the_workflow_again(engine: Engine) -> None:
+    """It had noted the member, which did not run again."""
+    workflow, jobs = started(engine, CHAIN)
+    assert run_all(engine, DONE) == ["m1", "m2", "m3"]
+    note = f"again {jobs[2].flow} {jobs[2].id}"
+    engine.client.redis.zadd(engine.client.keys("workflow-notes"), {note: 1})
+    assert engine.workflows.advance() == 0
+    found = engine.workflows.read(workflow)
+    assert found
+    assert (found.state, found.done) == ("succeeded", 3)
