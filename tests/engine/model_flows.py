@@ -272,7 +272,7 @@ class FlowMoves(UniqueMoves):
                 self.cancel_flow(flow, "unsealed")
             elif state == "running":
                 self.check_members(flow)
-            else:
+            elif "workflow-notes" not in self.keys:
                 for name in PARTS:
                     self.keys.pop(f"workflow{name}:{flow}", None)
                 self.drop("workflows", flow)

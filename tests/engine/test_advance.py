@@ -3,6 +3,7 @@
 import pytest
 
 from django_jobqueue.engine import Engine
+from django_jobqueue.engine.claims import Slot
 from django_jobqueue.exceptions import QueueUnavailable
 from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.states import State
@@ -16,10 +17,12 @@ from tests.support.flows import (
     members,
     run,
     run_all,
+    stage,
     started,
     states,
     steps,
 )
+from tests.support.jobs import new_job
 from tests.support.places import (
     DONE,
     FAILED,
@@ -27,6 +30,7 @@ from tests.support.places import (
     RETRIED,
     claimed,
     everything,
+    finish,
     full_memory,
     record,
 )
@@ -149,6 +153,7 @@ def test_member_that_is_trimmed_before_its_end_is_seen(engine: Engine) -> None:
     engine.client.redis.zadd(engine.client.keys("workflow-notes"), {note: 0})
     engine.workflows.advance()
     assert states(engine, jobs[1:]) == ["queued", "waiting"]
+    assert engine.workflows.results(workflow, [1]) == {1: b"1.signature.7"}
 
 
 def test_requeue_of_a_failed_member_goes_on_from_there(engine: Engine) -> None:
@@ -247,3 +252,74 @@ def test_wrong_limit_is_refused(engine: Engine) -> None:
     with pytest.raises(QueueUnavailable, match="limit is"):
         engine.client.run("advance", limit="x")
     assert everything(engine) == before
+
+
+def test_note_of_an_end_that_was_undone_says_nothing(engine: Engine) -> None:
+    """The member waits again since it was stopped; another note may have come before this one."""
+    workflow, jobs = started(engine, CHAIN)
+    note = f"end {jobs[1].flow} {jobs[1].id}"
+    engine.client.redis.zadd(engine.client.keys("workflow-notes"), {note: 1})
+    assert engine.workflows.advance() == 0
+    assert run_all(engine, DONE) == ["m1", "m2", "m3"]
+    found = engine.workflows.read(workflow)
+    assert found
+    assert (found.state, found.done) == ("succeeded", 3)
+
+
+def test_failure_that_feeds_nothing_stops_nobody(engine: Engine) -> None:
+    """Also not one of the first step that waits for a key."""
+    workflow = new_id()
+    jobs = members(workflow, [(0, 0), (0, 0)])
+    jobs[0].limits = ("1w:k",)
+    other = new_job(new_id(), limits=("1w:k",))
+    engine.jobs.enqueue([other])
+    held = claimed(engine, Slot("worker-2", "0.0"))
+    engine.workflows.stage(workflow, jobs, total=2, steps="0 1 2")
+    engine.workflows.seal(workflow)
+    assert run_all(engine, FAILED) == ["m2"]
+    assert states(engine, jobs) == ["waiting", "failed"]
+    finish(engine, Slot("worker-2", "0.0"), held)
+    assert run_all(engine, DONE) == ["m1"]
+    assert_consistent(engine)
+
+
+def test_record_stays_until_all_members_are_cancelled(engine: Engine, clock: Clock) -> None:
+    """However short it is kept after its end."""
+    workflow, jobs = stage(engine, FAN)
+    engine.client.redis.hset(engine.client.keys("workflow", workflow), "keep", 1)
+    clock.move(seconds=3601)
+    while engine.workflows.advance(1):
+        clock.move(seconds=1)
+    assert states(engine, jobs) == ["cancelled"] * 4
+    assert engine.workflows.read(workflow) is None
+
+
+def test_requeue_of_a_member_forgets_the_end_of_its_workflow(engine: Engine, clock: Clock) -> None:
+    """It is looked at like one that runs, and was never cancelled."""
+    workflow, jobs = started(engine, FAN)
+    job = claimed(engine, SLOT)
+    engine.workflows.cancel(workflow)
+    finish(engine, SLOT, job)
+    found = engine.workflows.read(workflow)
+    assert found
+    assert (found.state, found.reason) == ("cancelled", "cancelled")
+    engine.jobs.requeue(jobs[0].id)
+    found = engine.workflows.read(workflow)
+    assert found
+    assert (found.state, found.reason, found.ended_at) == ("running", "", 0)
+    now = int(engine.client.run("get_cached", digest="x")[0])
+    look = engine.client.redis.zscore(engine.client.keys("workflows"), workflow)
+    assert look is not None
+    assert now < look <= now + 60_000
+
+
+def test_requeue_that_broke_ends_the_workflow_again(engine: Engine) -> None:
+    """It had noted the member, which did not run again."""
+    workflow, jobs = started(engine, CHAIN)
+    assert run_all(engine, DONE) == ["m1", "m2", "m3"]
+    note = f"again {jobs[2].flow} {jobs[2].id}"
+    engine.client.redis.zadd(engine.client.keys("workflow-notes"), {note: 1})
+    assert engine.workflows.advance() == 0
+    found = engine.workflows.read(workflow)
+    assert found
+    assert (found.state, found.done) == ("succeeded", 3)

@@ -37,3 +37,11 @@ def test_wrong_reason_is_refused(engine: Engine) -> None:
     with pytest.raises(QueueUnavailable, match="reason is"):
         engine.workflows.cancel(workflow, "two words")
     assert everything(engine) == before
+
+
+def test_workflow_that_has_ended_stays(engine: Engine) -> None:
+    workflow, _ = started(engine, FAN)
+    run_all(engine, DONE)
+    before = everything(engine)
+    assert engine.workflows.cancel(workflow)
+    assert everything(engine) == before

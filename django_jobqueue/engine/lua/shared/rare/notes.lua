@@ -156,7 +156,7 @@ local function check_members(flow, t)
 end
 
 -- Looks at workflows whose time has come: cancels one that its caller did not seal, checks one that
--- runs, and removes one that has ended long ago.
+-- runs, and removes one that has ended long ago, unless a note that is left may be about it.
 local function look_at_workflows(t)
   local workflows, room = PREFIX .. 'workflows', 100 -- removals; a check counts for ten
   for _, flow in ipairs(call_or_false('ZRANGEBYSCORE', workflows, '-inf', t, 'LIMIT', '0', room)
@@ -166,7 +166,7 @@ local function look_at_workflows(t)
     room = room - ((state == 'staged' or state == 'running') and 10 or 1)
     if state == 'staged' then cancel_workflow(flow, 'unsealed', t)
     elseif state == 'running' then check_members(flow, t)
-    else
+    elseif (call_or_false('ZCARD', PREFIX .. 'workflow-notes') or 0) == 0 then
       call('UNLINK', key('workflow', flow), key('workflow-members', flow),
         key('workflow-open', flow), key('workflow-failed', flow), key('workflow-steps', flow),
         key('workflow-results', flow), key('workflow-added', flow))
