@@ -1,12 +1,13 @@
-"""Give a job other arguments, a durable one in its row too."""
+"""Give a job other arguments or another queue, a durable one in its row too."""
 
 from django.db import transaction
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.job import Job
-from django_jobqueue.ledger.record import with_payload
+from django_jobqueue.jobs.states import State
+from django_jobqueue.ledger.record import with_payload, with_queue
+from django_jobqueue.ledger.table import has_row, rows
 from django_jobqueue.ledger.table import row as row_of
-from django_jobqueue.ledger.table import rows
 
 
 def edit(engine: Engine, job: Job, payload: bytes) -> bool:
@@ -27,3 +28,21 @@ def edit(engine: Engine, job: Job, payload: bytes) -> bool:
         if not is_done:
             transaction.set_rollback(True, using=database)
     return is_done
+
+
+def move(engine: Engine, job_id: str, queue: str) -> State | None:
+    """Put a job that waits into another queue; return its state if it does not wait.
+
+    Raises: JobNotFound, QueueUnavailable.
+    """
+    database = engine.options.database
+    if not has_row(database, engine.alias, job_id):
+        return engine.edits.move(job_id, queue)
+    with transaction.atomic(using=database):
+        row = row_of(database, job_id).select_for_update().first()
+        if row is not None:
+            rows(database).filter(pk=row.pk).update(record=with_queue(row, queue))
+        state = engine.edits.move(job_id, queue)
+        if state is not None:
+            transaction.set_rollback(True, using=database)
+    return state

@@ -75,7 +75,16 @@ def job_of(row: "Enqueued") -> Job:
 
 def with_payload(row: "Enqueued", payload: bytes) -> str:
     """Return the row's record with another payload."""
-    return json.dumps(json.loads(row.record) | {"payload": payload.decode()}, ensure_ascii=False)
+    return _changed(row, payload=payload.decode())
+
+
+def with_queue(row: "Enqueued", queue: str) -> str:
+    """Return the row's record with another queue."""
+    return _changed(row, queue=queue)
+
+
+def _changed(row: "Enqueued", **fields: str) -> str:
+    return json.dumps(json.loads(row.record) | fields, ensure_ascii=False)
 
 
 def at(ms: int) -> datetime:

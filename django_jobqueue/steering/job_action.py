@@ -19,7 +19,7 @@ from django_jobqueue.jobs.job import QUEUE_PATTERN
 from django_jobqueue.jobs.phrases import STATES
 from django_jobqueue.jobs.states import FINAL, TRANSITIONS, State
 from django_jobqueue.jobs.text import one_line
-from django_jobqueue.ledger import rounds
+from django_jobqueue.ledger import editing, rounds
 from django_jobqueue.models import Job
 
 MISSING = ngettext_lazy(
@@ -236,7 +236,7 @@ def move(queue: str) -> JobAction:
 def _move(queue: str, engine: Engine, job_id: str, _nonce: str) -> State | None:
     if wrong := wrong_queue(engine.alias, queue):
         raise ActionRefused(wrong)
-    return engine.edits.move(job_id, queue)
+    return editing.move(engine, job_id, queue)
 
 
 def wrong_queue(alias: str, name: str) -> str:
