@@ -24,7 +24,7 @@ LISTS = {Job: JOBS, Queue: QUEUES, Worker: WORKERS, Schedule: SCHEDULES}
 
 
 def refuse_writes(execute: Any, sql: str, *rest: Any) -> Any:
-    assert re.match(r"SELECT|SAVEPOINT|RELEASE|PRAGMA", sql) or "django_session" in sql, sql
+    assert re.match(r"\s*(SELECT|SAVEPOINT|RELEASE|PRAGMA)", sql) or "django_session" in sql, sql
     return execute(sql, *rest)
 
 
