@@ -124,7 +124,11 @@ def _how_much(parser: ArgumentParser) -> None:
     add("--jobs", type=_positive, help="jobs of a measure (10000)")
     add("--due-jobs", type=_positive, help="jobs that are due at one instant (100000)")
     add("--memory-jobs", type=_positive, help="queued jobs whose memory is measured (100000)")
-    add("--samples", type=_positive, help="jobs of a latency measure (200)")
+    add(
+        "--samples",
+        type=_positive,
+        help="jobs of a latency measure (200); requests of a page, of which 20 are enough",
+    )
     add("--sizes", type=_numbers, metavar="N,M", help="numbers of names (10,1000,50000)")
     add("--site-jobs", type=_positive, help="jobs of the site with the admin (1000000)")
     add("--queues", type=_numbers, metavar="N,M", help="numbers of its queues (7,60,10000)")

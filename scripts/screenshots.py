@@ -151,15 +151,17 @@ def steer() -> None:
     graded = [grade_homework.using(queue_name="homework").s(assignment.pk, sheet) for _ in "abcd"]
     group(graded).then(is_page_ok.si("http://127.0.0.1:9/")).enqueue()
     _until(lambda: engine.inspector.count(State.RUNNING) == 2)
-    (worker,) = engine.inspector.workers()
-    engine.remote_control.tell(worker.id, _stacks())
-    _until(lambda: engine.remote_control.stacks(worker.id))
 
 
-def _stacks() -> Any:
+def ask_for_stacks() -> None:
+    """Let the worker tell where its slots stand, which is kept for a minute."""
+    from django_jobqueue.engine import get_engine  # noqa: PLC0415
     from django_jobqueue.engine.remote_control import Word  # noqa: PLC0415
 
-    return Word.STACKS
+    engine = get_engine("default")
+    (worker,) = engine.inspector.workers()
+    engine.remote_control.tell(worker.id, Word.STACKS)
+    _until(lambda: engine.remote_control.stacks(worker.id))
 
 
 def pages() -> dict[str, str]:
@@ -202,6 +204,8 @@ def shoot(url: str, folder: Path, *, narrow: bool) -> None:
                 ).new_page()
                 _log_in(page)
                 for name, address in pages().items():
+                    if name == "worker":
+                        ask_for_stacks()
                     page.goto(address)
                     page.evaluate(HIDE, [[str(ROOT), "/srv/school"], [HOST, "web-1"]])
                     suffix = "" if size is SIZE else "-narrow"

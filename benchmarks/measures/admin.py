@@ -13,7 +13,7 @@ from benchmarks.measures.site import TASKS, Site
 from benchmarks.request import Values
 from django_jobqueue.engine import Engine
 
-TIMES = 20  # requests of a page, after one that warms it up
+TIMES = 20  # requests of a page at most, after one that warms it up
 PAGE = 100  # jobs of a page of the list
 DEEP = 40  # pages before the one that is asked for, if there are as many
 FORBIDDEN = ("keys", "scan")  # commands that walk all keys of a server
@@ -27,7 +27,8 @@ def measure(bench: Bench) -> Values:
     client = _client()
     engine.client.redis.config_resetstat()
     with LongestCall(engine, at_least_usec=100) as longest:
-        values = {key: _median_ms(client, address) for key, address in pages(site).items()}
+        times = min(TIMES, bench.request.samples)
+        values = {key: _median_ms(client, url, times) for key, url in pages(site).items()}
     return values | {"admin_longest": longest.ms, "admin_walks": _walks(engine)}
 
 
@@ -68,9 +69,9 @@ def _client() -> Client:
     return client
 
 
-def _median_ms(client: Client, address: str) -> float:
+def _median_ms(client: Client, address: str, requests: int) -> float:
     times = []
-    for _ in range(1 + TIMES):
+    for _ in range(1 + requests):
         began = time.perf_counter()
         answer = client.get(address)
         times.append(time.perf_counter() - began)

@@ -81,7 +81,16 @@ def duration(ms: int) -> SafeString:
 
 def span(ms: int) -> str:
     """Return a duration whose lines don't end between a number and its unit."""
-    return re.sub(r"(?<=\d) ", "\N{NO-BREAK SPACE}", phrases.span(ms))
+    return _unbroken(phrases.span(ms))
+
+
+def since(ms: int) -> str:
+    """Return a time, and how long ago it was or how soon it is."""
+    return _unbroken(phrases.since(ms, now_ms()))
+
+
+def _unbroken(text: str) -> str:
+    return re.sub(r"(?<=\d) ", "\N{NO-BREAK SPACE}", text)
 
 
 def now_ms() -> int:

@@ -186,7 +186,7 @@ def _paused(pause: Pause) -> str:
     """Say who paused a queue, and since when, as far as that is known."""
     if not pause.since:
         return _("paused")
-    values = {"time": phrases.since(pause.since, display.now_ms()), "by": one_line(pause.by)}
+    values = {"time": display.since(pause.since), "by": one_line(pause.by)}
     if pause.by:
         return _("paused by %(by)s at %(time)s") % values
     return _("paused at %(time)s") % values

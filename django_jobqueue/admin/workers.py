@@ -60,7 +60,7 @@ class WorkerAdmin(WorkerActionsMixin):
         now = display.now_ms()
         if row.stats.is_unseen(now, get_engine(row.alias).options.lease_ms):
             unseen = now - row.stats.seen_at
-            return display.failure(_("unseen for %(span)s") % {"span": phrases.span(unseen)})
+            return display.failure(_("unseen for %(span)s") % {"span": display.span(unseen)})
         if row.stats.fault:
             return display.failure(one_line(row.stats.fault))
         if row.stats.stopping:

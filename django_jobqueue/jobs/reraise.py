@@ -53,9 +53,16 @@ def _said(path: str, traceback: str) -> str:
 
 def _made(kind: type[Exception], said: str) -> Exception | None:
     try:
-        # What a KeyError says is the repr of its key.
-        given = literal_eval(said) if said and kind.__str__ is KeyError.__str__ else said
+        given = _key(said) if said and kind.__str__ is KeyError.__str__ else said
         made = kind(given) if said else kind()
     except Exception:  # it takes other arguments
         return None
     return made if type(made) is kind else None
+
+
+def _key(said: str) -> Any:
+    """Return the key of a KeyError, which says its repr; the repr itself if it is no literal."""
+    try:
+        return literal_eval(said)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return said

@@ -6,8 +6,8 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.states import State
 from django_jobqueue.ledger.record import with_payload, with_queue
-from django_jobqueue.ledger.table import has_row, rows
 from django_jobqueue.ledger.table import row as row_of
+from django_jobqueue.ledger.table import rows
 
 
 def edit(engine: Engine, job: Job, payload: bytes) -> bool:
@@ -35,9 +35,10 @@ def move(engine: Engine, job_id: str, queue: str) -> State | None:
 
     Raises: JobNotFound, QueueUnavailable.
     """
-    database = engine.options.database
-    if not has_row(database, engine.alias, job_id):
+    held = engine.unsettled.held([job_id]).get(job_id)
+    if held is None or not held.round:
         return engine.edits.move(job_id, queue)
+    database = engine.options.database
     with transaction.atomic(using=database):
         row = row_of(database, job_id).select_for_update().first()
         if row is not None:

@@ -15,6 +15,8 @@ from django_jobqueue.requests.engines import engine_of
 from django_jobqueue.requests.models import JobRequest
 from django_jobqueue.requests.settling import reopen, settle_requests, withdraw
 
+FOLLOWED = 10  # times that a request may follow another job while it is locked
+
 
 def note_seen(job_request: JobRequest) -> None:
     """Note the first time that who asked sees the end; nobody else's look counts."""
@@ -120,11 +122,12 @@ def _locked(job_request: JobRequest) -> tuple[JobRequest, list[JobRequest]]:
     Raises: JobRequest.DoesNotExist.
     """
     rows = JobRequest.objects.using(router.db_for_write(JobRequest))
-    found: dict[int, JobRequest] = {}
-    while job_request.pk not in found:  # it may have followed another job since that was read
+    for _ in range(FOLLOWED):  # it may have followed another job since that was read
         sharing = rows.filter(job_id=_job_id(job_request)).select_for_update().order_by("pk")
         found = {row.pk: row for row in sharing}
-    return found.pop(job_request.pk), list(found.values())
+        if job_request.pk in found:
+            return found.pop(job_request.pk), list(found.values())
+    raise JobRequest.DoesNotExist
 
 
 def _job_id(job_request: JobRequest) -> UUID | None:

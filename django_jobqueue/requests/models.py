@@ -189,8 +189,10 @@ class JobRequest(models.Model):
 
     @property
     def begun_at(self) -> datetime:
-        """Return when it was asked for, or tried again."""
-        return self.tried_at or self.created_at
+        """Return when it was asked for, or tried again; not a retry that found it had ended."""
+        if self.tried_at is None or (self.finished_at and self.finished_at < self.tried_at):
+            return self.created_at
+        return self.tried_at
 
     def age(self, now: datetime | None = None) -> float:
         """Return the seconds since it was asked for, or tried again."""

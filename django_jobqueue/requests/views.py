@@ -182,8 +182,9 @@ def cancel(request: HttpRequest, job_request: JobRequest) -> HttpResponse:
 def retry(request: HttpRequest, job_request: JobRequest) -> HttpResponse:
     """Run the job of a request again that did not succeed."""
     try:
-        person = persons.of(request, job_request.address)
-        limits.check(person, tried_at=job_request.tried_at)
+        if job_request.can_retry:
+            person = persons.of(request, job_request.address)
+            limits.check(person, tried_at=job_request.tried_at)
     except limits.LimitReached as reached:
         return answers.refusal(request, reached)
     texts = _("It is tried again."), _("It can’t be tried again.")

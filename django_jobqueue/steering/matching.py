@@ -47,7 +47,7 @@ class Matcher:
         if chosen.only:
             yield from ("attempts", "recoveries")
         if chosen.after is not None or chosen.before is not None:
-            yield from ("enqueued_at", "finished_at")
+            yield from ("enqueued_at", "finished_at", "took")
         yield "attempted_at"
         if self._reads_arguments:
             yield "payload"

@@ -106,6 +106,7 @@ class _LocalRun:
                 continue
             place = Place.of(self._staged.workflow.id, plan, member)
             result = self._give(prepared, place)
+            self._run_added()
             if result.state is State.SUCCEEDED:
                 self._values[member.number] = result.return_value
             else:
@@ -132,12 +133,15 @@ class _LocalRun:
             self._waiting.append(_Added(place, prepared, feeds, results, len(results)))
             results.append(None)
 
-    def _run_added(self, added: "_Added") -> None:
-        result = self._give(added.prepared, added.place)
-        if result.state is State.SUCCEEDED:
-            added.results[added.at] = result.return_value
-        else:
-            self.failed[added.place.member] = added.feeds
+    def _run_added(self) -> None:
+        """Run what members have added, in that order, and what those add."""
+        while self._waiting:
+            added = self._waiting.pop(0)
+            result = self._give(added.prepared, added.place)
+            if result.state is State.SUCCEEDED:
+                added.results[added.at] = result.return_value
+            else:
+                self.failed[added.place.member] = added.feeds
 
     def _give(self, prepared: Prepared, place: Place) -> JobResult[..., Any]:
         takes = place.takes
@@ -145,6 +149,4 @@ class _LocalRun:
         found = Membership(self._signer, place.workflow, place.member, given)
         prepared.job.member = replace(found, group=place.group, is_added=place.is_added)
         self.ended.append(result := self._run(prepared))
-        while self._waiting:
-            self._run_added(self._waiting.pop(0))
         return result

@@ -9,10 +9,9 @@ import logging
 import threading
 import time
 
-from django.db import Error, connections
+from django.db import connections
 
 from django_jobqueue.engine import Engine, get_engine
-from django_jobqueue.exceptions import JobQueueError
 from django_jobqueue.ledger import outbox
 from django_jobqueue.ledger.table import has_rows
 
@@ -33,7 +32,7 @@ def _until_seen(engine: Engine) -> None:
     while True:
         try:
             return look(engine)
-        except (Error, JobQueueError) as error:
+        except Exception as error:  # of the database, its settings or Redis
             if not is_failing:
                 logger.warning("Whether there are durable jobs can't be seen yet: %s", error)
             is_failing = True

@@ -67,6 +67,18 @@ def test_times_narrow_the_list(admin_client: Client, seed: Seed, clock: Clock) -
     assert ids(admin_client.get(JOBS, {"time": "day", "state": "failed"})) == [new, old]
 
 
+def test_end_of_a_long_run_counts(
+    admin_client: Client, seed: Seed, clock: Clock, engine: Engine
+) -> None:
+    """A job that succeeded at once tells its end by how long it took."""
+    clock.move(-7_200)
+    job_id = seed.succeeded()
+    clock.move(7_200)
+    assert ids(admin_client.get(JOBS, {"time": "hour"})) == []
+    engine.client.redis.hset(engine.client.keys("job", job_id), "took", 7_000_000)
+    assert ids(admin_client.get(JOBS, {"time": "hour"})) == [job_id]
+
+
 @pytest.mark.parametrize("query", ["only=x", "time=x"])
 def test_unknown_values_lead_back(admin_client: Client, engine: Engine, query: str) -> None:
     assert admin_client.get(f"{JOBS}?{query}").headers["Location"] == f"{JOBS}?e=1"

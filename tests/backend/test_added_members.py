@@ -43,6 +43,15 @@ def test_eager() -> None:
     EagerBackend.clear()
 
 
+@override_settings(TASKS=EAGER)
+def test_eager_adds_many() -> None:
+    """One after the other: no deeper in the stack than a few."""
+    more = [{"name": str(number), "more": []} for number in range(1_000)]
+    workflow = group(flow.crawl.s({"name": "b", "more": more})).enqueue()
+    assert workflow.progress == (1_001, 1_001, 0)
+    EagerBackend.clear()
+
+
 def test_captured() -> None:
     with captured_jobs() as jobs:
         workflow = made().enqueue()

@@ -276,3 +276,5 @@ class FlowMoves(UniqueMoves):
                 for name in PARTS:
                     self.keys.pop(f"workflow{name}:{flow}", None)
                 self.drop("workflows", flow)
+            else:
+                self.note_look(flow, self.now + LOOK_AFTER)

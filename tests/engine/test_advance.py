@@ -291,6 +291,8 @@ def test_record_stays_until_all_members_are_cancelled(engine: Engine, clock: Clo
     while engine.workflows.advance(1):
         clock.move(seconds=1)
     assert states(engine, jobs) == ["cancelled"] * 4
+    clock.move(seconds=60)  # until the next look
+    engine.workflows.advance()
     assert engine.workflows.read(workflow) is None
 
 

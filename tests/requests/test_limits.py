@@ -65,6 +65,7 @@ def test_a_retry_counts_as_a_submission(limited: None, client: Client, ada: User
         client.post(f"{url}cancel/")
     JobRequest.objects.update(created_at=old)
     assert client.post(f"{urls[0]}retry/").status_code == 303
+    assert client.post(f"{urls[0]}retry/").status_code == 303  # pressed twice: it leads back
     client.post(f"{urls[0]}cancel/")
     answer = client.post(f"{urls[0]}retry/")
     assert (answer.status_code, 55 < int(answer.headers["Retry-After"]) <= 60) == (429, True)

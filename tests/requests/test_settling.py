@@ -369,6 +369,18 @@ def test_after_a_retry_the_time_counts_from_that(engine: Engine, client: Client,
     assert estimates.expected(row.task) == pytest.approx(0, abs=30)
 
 
+def test_retry_that_finds_an_end_took_no_time(engine: Engine, ada: User) -> None:
+    """Who joins again after the end waited from the request on: no time is negative."""
+    row = ask(ada, asked_tasks.say)
+    JobRequest.objects.update(created_at=row.created_at - timedelta(seconds=90))
+    drain()
+    JobRequest.objects.update(tried_at=timezone.now() + timedelta(hours=1))
+    row.refresh_from_db()
+    assert row.ended_after == pytest.approx(90, abs=5)
+    estimates.forget()
+    assert estimates.expected(row.task) == pytest.approx(90, abs=5)
+
+
 def test_retry_after_the_ledger_has_forgotten_the_job_ends_the_request(
     engine: Engine, ada: User
 ) -> None:

@@ -238,7 +238,7 @@ def test_any_title_can_be_stored(site: Site) -> None:
     for title in titles:
         found = ada.get(ask(ada, "/ask/title/", title=title), **JSON).json()
         assert found["title"].isprintable()
-        assert found["title"][0] == title[0] if title[0].isprintable() else "\\"
+        assert found["title"][0] == (title[0] if title[0].isprintable() else "\\")
         assert len(found["title"]) <= 200
 
 

@@ -110,7 +110,8 @@ def _change(terminal: Terminal, action: JobAction, options: dict[str, Any]) -> N
     jobs = _chosen(terminal, action, options)
     if action is DELETE or not options["ids"]:
         _confirm(terminal, action, len(jobs))
-    _report(terminal, apply(action, _rows(terminal, jobs)))
+    known = [job for job in jobs if job.task or action is not RUN_NOW]  # no row waits for a time
+    _report(terminal, apply(action, _rows(terminal, known), missing=len(jobs) - len(known)))
 
 
 def _confirm(terminal: Terminal, action: JobAction, many: int) -> None:
@@ -144,7 +145,7 @@ def _chosen(terminal: Terminal, action: JobAction, options: dict[str, Any]) -> S
 def _unknown(job_id: str) -> Snapshot:
     """Return what stands for a job that Redis does not have: its row may, if it is durable.
 
-    Every action changes scheduled jobs, so each asks the ledger too.
+    Every action changes scheduled jobs, so each but RUN_NOW asks the ledger too.
     """
     return Snapshot(job_id, "", state=State.SCHEDULED)
 

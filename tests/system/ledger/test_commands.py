@@ -70,6 +70,9 @@ def test_terminal_requeues_what_redis_has_trimmed(ledger: Ledger) -> None:
     result = tasks.add.enqueue(1, 2)
     drain()
     trim_all(ledger.engine)
+    with pytest.raises(CommandError, match="1 job no longer exists"):
+        said("run-now", result.id)  # it waits for no time
+    assert ledger.row(result.id).round == 1
     assert said("requeue", result.id) == "1 job requeued.\n"
     assert ledger.row(result.id).round == 2
     drain()

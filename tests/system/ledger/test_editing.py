@@ -1,5 +1,7 @@
 """A durable job gets other arguments: in Redis and in its row, or in neither."""
 
+from typing import Any
+
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.jobs.states import State
 from django_jobqueue.ledger.record import job_of
@@ -8,7 +10,7 @@ from django_jobqueue.steering.editing import edit_and_requeue
 from django_jobqueue.steering.job_action import apply, move
 from django_jobqueue.testing import drain
 from tests.support.ledger import Ledger, tasks
-from tests.support.places import claimed
+from tests.support.places import Make, claimed
 
 
 def test_row_is_edited_with_its_job(ledger: Ledger) -> None:
@@ -43,6 +45,14 @@ def test_row_is_moved_with_its_job(ledger: Ledger) -> None:
     drain(queues=["other"])
     result.refresh()
     assert result.return_value == 3
+
+
+def test_move_of_another_job_asks_no_database(
+    ledger: Ledger, make_job: Make, django_assert_num_queries: Any
+) -> None:
+    row = Job.of("default", ledger.engine.inspector.job(make_job()))
+    with django_assert_num_queries(0):
+        assert len(apply(move("other"), [row]).done) == 1
 
 
 def test_row_of_a_job_that_does_not_wait_is_not_moved(ledger: Ledger) -> None:

@@ -171,6 +171,6 @@ local function look_at_workflows(t)
         key('workflow-open', flow), key('workflow-failed', flow), key('workflow-steps', flow),
         key('workflow-results', flow), key('workflow-added', flow))
       call('ZREM', workflows, flow)
-    end
+    else note_look(flow, t + FLOW_LOOK) end -- others come first
   end
 end

@@ -34,7 +34,7 @@ end
 -- Returns the id of the job that holds the lock of a key, its state, round, when it was stored and
 -- whether it waits for its first run; nil if no job does. The record decides: a job that is gone,
 -- final, has started or expired holds no lock, whatever a broken script has left here. Nor does one
--- that was told to end: it would stand for a call whose work nobody does.
+-- that was told to end, but in a window: it would stand for a call whose work nobody does.
 local function holder_of(digest, t)
   local id, ends = lock_of(digest)
   if not id then return nil end
