@@ -92,10 +92,14 @@ def test_it_tells_a_worker_that_stops_and_one_that_is_not_seen(
     client.hset(keys("worker", "worker-2"), "seen_at", seen)
     text = admin_client.get(WORKERS).content.decode()
     assert "</span> stopping</td>" in text
-    assert re.search("</span> unseen for 1 min 3[0-9] s</span></td>", text)
+    assert re.search(
+        "</span> unseen for 1\N{NO-BREAK SPACE}min 3[0-9]\N{NO-BREAK SPACE}s</span></td>", text
+    )
 
 
-@pytest.mark.parametrize(("lease", "said"), [(30, "unseen for 1 min"), (180, "live")])
+@pytest.mark.parametrize(
+    ("lease", "said"), [(30, "unseen for 1\N{NO-BREAK SPACE}min"), (180, "live")]
+)
 def test_worker_with_a_long_lease_is_seen_less_often(
     admin_client: Client, engine: Engine, settings, lease: int, said: str
 ) -> None:
