@@ -505,7 +505,7 @@ def test_times_at_the_ends_of_the_calendar_are_refused(
     [
         (r'["\ud800"]', "surrogates not allowed"),
         (r'["a\u0000b"]', "a text in it has the character"),
-        (f'["{"x" * 70_000}"]', "70013 bytes as JSON, more than the 65536 allowed"),
+        (f'["{"x" * 70_000}"]', "70004 bytes as JSON, more than the 65536 allowed"),
     ],
     ids=["half-a-character", "null", "too-long"],
 )

@@ -260,6 +260,7 @@ def test_everything_can_be_read(user: Engine, make_job: Make, slot: Slot) -> Non
         "count_failed_of": lambda: inspector.count_failed_of(["tests.project.tasks.noop"]),
         "failed_tasks": lambda: inspector.failed_tasks() == ["tests.project.tasks.noop"],
         "count_failed_tasks": lambda: inspector.count_failed_tasks() == 1,
+        "ids": lambda: inspector.ids([user.client.keys("queued", "mail")], 0, 9, True) == [queued],
         "jobs": lambda: len(inspector.jobs([job_id, queued, new_id()])) == 2,
         "glance": lambda: inspector.glance(queued, "mail")[1] == 0,
         "workers": lambda: inspector.workers()[0].id == slot.worker,

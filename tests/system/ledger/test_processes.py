@@ -52,8 +52,8 @@ def ended(ledger: Ledger, job_id: str) -> str:
 def test_caller_killed_between_commit_and_enqueue(ledger: Ledger, start: Start) -> None:
     """A worker stores what was committed, in its order."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "testproject")])
-    environment = {"DJANGO_SETTINGS_MODULE": "tests.project.settings", "PYTHONPATH": path}
-    environment |= os.environ | ledger.environment
+    own = {"DJANGO_SETTINGS_MODULE": "tests.project.settings", "PYTHONPATH": path}
+    environment = os.environ | own | ledger.environment
     killed = subprocess.run([sys.executable, "-c", CALLER], env=environment, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert [row.accepted_at for row in ledger.rows] == [None] * 3
