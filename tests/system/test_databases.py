@@ -207,7 +207,8 @@ def test_connections_are_bounded(
         return engine.inspector.count(State.SUCCEEDED) == 200
 
     until(all_done)
-    assert max(seen) <= most  # the server takes its time to forget a closed one
+    # The server takes its time to forget a closed one; one more looks for a ledger at the start.
+    assert max(seen) <= most + 1
     until(lambda: len(bench.open()) <= kept, AT_ONCE)
     assert bench.worker.stop() == 0
     until(partial(bench.is_left_with, set()))
@@ -217,7 +218,7 @@ def test_an_idle_worker_closes_what_got_too_old(bench: Bench, engine: Engine) ->
     """Each end of a wait looks at CONN_MAX_AGE, whether or not there is a job."""
     bench.start("--processes", "1", CONN_MAX_AGE=1)
     held = bench.hold(tasks.query)
-    assert bench.open() == ["idle"]
+    until(lambda: bench.open() == ["idle"])  # after the worker has looked for a ledger
     assert held.end() == [WELL]
     wake = engine.client.keys("wake", "*")
 
