@@ -155,7 +155,7 @@ class WorkerScripts(FlowMoves):
             self.leave_lock(job_id)
         self.leave_lease(job_id, queue)
         if not told:
-            words = (fence, worker, started, self.now, outcome)
+            words = (fence, worker, started, self.now, outcome if counted else "released")
             self.append_attempt(job_id, attempts + 1, *words, error=error)
         if outcome not in ("released", "cancelled"):
             self.count(outcome, queue)

@@ -530,6 +530,22 @@ def test_cancelled_run_leaves_its_slot_empty(engine: Engine, slot: Slot, make_jo
     assert f"slots:{slot.worker}" not in everything(engine)
 
 
+def test_a_released_run_of_a_cancelled_job_uses_no_attempt(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """Its record says so, too: attempts are the runs that count."""
+    job_id = make_job(max_attempts=2)
+    finish(engine, slot, claimed(engine, slot), RETRIED)
+    clock.move(60)
+    run = claimed(engine, slot)
+    engine.jobs.cancel(job_id)
+
+    assert finish(engine, slot, run, RELEASED) == "cancelled"
+    job = engine.inspector.job(job_id)
+    assert (job.state, job.attempts) == (State.CANCELLED, 1)
+    assert [one.outcome for one in job.runs] == ["retried", "released"]
+
+
 def test_success_may_be_the_latest_value(engine: Engine, slot: Slot, make_job: Make) -> None:
     """It is kept beside the job's own result, and beyond it."""
     job_id = make_job()

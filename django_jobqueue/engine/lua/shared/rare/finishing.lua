@@ -22,7 +22,8 @@ local function end_run(id, queue, fence, worker, outcome, result, reason, error,
     fields_of(id, 'attempts', 'attempted_at', 'held_since', 'score', 'priority', 'unique', 'limits',
       'flow', 'fair')
   attempts = tonumber(attempts) or 0
-  local fields = {'attempts', int(attempts + (outcome == 'released' and 0 or 1))}
+  local was_released = outcome == 'released' -- and uses no attempt, even if its job is cancelled
+  local fields = {'attempts', int(attempts + (was_released and 0 or 1))}
   local reply, is_first = 'ok', string.sub(fence, 1, 2) == '1-'
   if cancel and cancel ~= '' and outcome ~= 'succeeded' and outcome ~= 'failed' then
     reply, outcome, reason = 'cancelled', 'cancelled', cancel -- no other run follows
@@ -50,7 +51,8 @@ local function end_run(id, queue, fence, worker, outcome, result, reason, error,
   end
   call('ZREM', key('leases', queue), id)
   if limits then leave_places(id, limits, t) end
-  append_attempt(id, attempts + 1, fence, worker, attempted_at, t, outcome, error)
+  append_attempt(id, attempts + 1, fence, worker, attempted_at, t,
+    was_released and 'released' or outcome, error)
   if outcome ~= 'released' and outcome ~= 'cancelled' then count(outcome, queue, t, 1) end
   if settled == 'stale' then count_stale(queue, t) end
   if untold == '1' and is_final(outcome) then note_ended(id, t) end
