@@ -3,7 +3,7 @@
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from embedded.server import EmbeddedServer
 from tests.support.jobs import new_job
 
 from .project.settings import SOCKET
-from .support import acl
+from .support import acl, browser
 from .support.clock import TEST_CLOCK, Clock, scripts_with
 from .support.consistency import assert_consistent
 from .support.mail_server import MailServer, running_mail_server
@@ -32,6 +32,17 @@ from .support.processes import SchedulerProcess, WorkerProcess, alive
 
 # Under nohup, or in the background of a shell, it is ignored; and so it would be in the workers.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say of a test that failed with pages open what stood on them."""
+    report = yield
+    if report.failed and browser.opened:
+        report.sections.append(("Pages", browser.what_was_seen()))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,9 @@ QUIET = [
 POLICY = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'"
 
 
+opened: list[Any] = []  # the pages of the test that runs
+
+
 class Browser:
     """Pages of one site, each with cookies of its own."""
 
@@ -31,7 +34,8 @@ class Browser:
     def page(self, **given: Any) -> Any:
         """Open an empty page; see `new_context` of playwright for what may be given."""
         page = self._chromium.new_context(base_url=self._url, **given).new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)  # ms
+        opened.append(page)
         page.route("**/*", _with_policy)
         page.on("console", self._note)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -56,9 +60,24 @@ def browser_of(url: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=QUIET)
         found = Browser(chromium, url)
-        yield found
-        chromium.close()
+        try:
+            yield found
+        finally:
+            opened.clear()
+            chromium.close()
     assert found.complaints == []
+
+
+def what_was_seen() -> str:
+    """Return the addresses and texts of the pages that the test has open."""
+    return "\n\n".join(f"{page.url}\n{_text_of(page)}" for page in opened)
+
+
+def _text_of(page: Any) -> str:
+    try:
+        return str(page.inner_text("body", timeout=5000))
+    except Exception as error:  # the page may be what is broken
+        return str(error)
 
 
 def violations(page: Any) -> list[str]:
