@@ -24,6 +24,7 @@ SLACK = 0.5  # seconds between a fault and what it does to a call that is under 
 REPEAT = 2.5  # seconds in which a claim without reply has surely been repeated
 CUTS = {kind.name for kind in KINDS.values() if kind.cuts}
 BREAKS = {kind.name for kind in KINDS.values() if kind.breaks}
+HOLDS = ("sleep", "delay")  # what was sent before them is done after them
 DEAD_SLOT = ("slot_kill", "poison")
 ENDED = ("worker_kill", "stop", END)  # a worker, and all that it runs
 INTERRUPTED = {"recovered", "released"}  # outcomes of runs that another has to repeat
@@ -109,16 +110,27 @@ class Evidence:
         return self.broke(job.enqueued_at / 1000, (job.finished_at or math.inf) / 1000)
 
     def _hit(self, event: Event, run: Run, start: Line | None) -> bool:
-        began, ended = run.started_at / 1000 - SLACK, run.finished_at / 1000
-        if event.began > ended or (event.began < began and event.kind != "stop"):
-            return False  # one that was asked to stop does nothing after that
+        began, ended = run.started_at / 1000, run.finished_at / 1000
+        # One that was asked to stop does nothing after that, and a claim may reach the server when
+        # who sent it is dead.
+        is_before = event.began < began - SLACK and event.kind != "stop"
+        if is_before and start is None:
+            is_before = not self._held_up(event.began, began)
+        if is_before or event.began > ended:
+            return False
         if start is not None:
             return start.pid in event.slots
-        if event.worker != int(run.worker.split(":")[1]):
-            return False
-        # Its supervisor gives back at once what a dead process held, if Redis answers; what it
-        # claims after that goes back with the first claim of its successor.
-        return ended - event.began < self.lease / 2 or event.kind not in DEAD_SLOT
+        # What a dead process held is given back by its supervisor, or by the first claim of its
+        # successor: in any case before its lease ends.
+        is_given_back = ended - began < self.lease or event.kind not in DEAD_SLOT
+        return event.worker == supervisor_of(run) and is_given_back
+
+    def _held_up(self, began: float, ended: float) -> bool:
+        """Tell whether what was sent before a time was kept from the server until its end."""
+        return any(
+            event.kind in HOLDS and event.began - SLACK < began and ended < event.ended + SLACK
+            for event in self.events
+        )
 
     def _cuts(self, event: Event, began: float, until: float) -> bool:
         """Tell whether a fault cut the road in a time, for so long that a lease could end."""

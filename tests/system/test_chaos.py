@@ -344,6 +344,19 @@ def test_a_record_may_be_missing_if_a_script_broke(past: Past) -> None:
     assert past.verdict() == {}
 
 
+def test_a_claim_may_reach_the_server_after_the_death_of_who_sent_it(past: Past) -> None:
+    """If something held it up between them; the supervisor gives the job back within its lease."""
+    died = past.now
+    past.wait(5)
+    lose_a_claim(past)
+    past.events.append(Event("slot_kill", 4712, frozenset([98]), died, died))
+    assert past.verdict() == {"claims lost though nobody died": 1}
+    past.events.append(Event("sleep", began=died - 1, ended=died + 1))
+    assert past.verdict() == {"claims lost though nobody died": 1}
+    past.events[-1].ended = past.now
+    assert past.verdict() == {}
+
+
 def test_what_broken_scripts_leave_goes_with_the_trim(past: Past) -> None:
     """A second place, until then; a job that nobody knows, for ever; nothing else."""
     client, keys = past.engine.client.redis, past.engine.client.keys
