@@ -1,8 +1,6 @@
 """The context that a run gives to its task and middleware: an extended Django TaskContext."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,16 +22,6 @@ class Report(Protocol):
 
 # The report of the run that this thread or coroutine belongs to; None outside a run.
 current_report: ContextVar[Report | None] = ContextVar("current_report", default=None)
-
-
-@contextmanager
-def reporting(report: Report) -> Iterator[None]:
-    """Let the block find its run's report; a job may run another one in it eagerly."""
-    outer = current_report.set(report)
-    try:
-        yield
-    finally:
-        current_report.reset(outer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from django_jobqueue.exceptions import (
 )
 from django_jobqueue.flow.membership import arguments_of, check_membership
 from django_jobqueue.jobs import payload
-from django_jobqueue.jobs.context import JobContext, Report, reporting
+from django_jobqueue.jobs.context import JobContext, Report, current_report
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.moments import moment
 from django_jobqueue.jobs.result import JobResult, result_of
@@ -64,15 +64,16 @@ class Executor:
             is_foreign = isinstance(error, BadSignature)
             reason = Reason.BAD_SIGNATURE if is_foreign else Reason.DAMAGED
             return refused(job, reason, error)
-        returned = False
+        returned, outer = False, current_report.set(report)
         try:
-            with reporting(report):
-                value = self._run(job, task, report, interrupt, row)
+            value = self._run(job, task, report, interrupt, row)
             returned = True
             return Execution(job, self._succeeded(job, task, value), task)
         except BaseException as error:
             is_bad = returned or (row is not None and row.is_value_bad)
             return self._errors.execution_of(job, task, error, is_final=is_bad)
+        finally:
+            current_report.reset(outer)  # a job may run another one eagerly
 
     def task_of(self, job: Job) -> Any:
         """Open the job and return its task.

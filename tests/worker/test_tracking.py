@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django_jobqueue import track
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs import tracking
-from django_jobqueue.jobs.context import current_report, reporting
+from django_jobqueue.jobs.context import current_report
 from django_jobqueue.testing import drain
 from django_jobqueue.worker.limits.interrupt import Interrupt
 from django_jobqueue.worker.limits.shared_state import SharedState
@@ -40,8 +40,9 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[Heard]:
     """A run in this thread, in which each row is reported."""
     monkeypatch.setattr(tracking, "EVERY", 0.0)
     heard = Heard()
-    with reporting(heard):
-        yield heard
+    outer = current_report.set(heard)
+    yield heard
+    current_report.reset(outer)
 
 
 def run(name: str, numbers: list[int]) -> tuple[bytes, Told]:
