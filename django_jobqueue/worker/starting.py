@@ -1,5 +1,6 @@
 """Start the processes of a worker: those of its slots, its scheduler, its maintenance."""
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -47,6 +48,7 @@ class Starter:
     def start(self, number: int) -> Child | None:
         """Start a process; return None if the system can't."""
         connections.prepare()
+        _share_memory()
         now = time.monotonic()
         slots = self._config.slots_of(number) if number >= 0 else []
         places = [maintenance_process.PLACE] if number == MAINTENANCE else slots
@@ -90,6 +92,16 @@ class Starter:
             target, given = maintenance_process.run_maintenance, (self.shared, self.has_ledger)
         arguments = (self._config, *given, *common)
         return self._context.Process(target=target, args=arguments, name=_name(number))
+
+
+def _share_memory() -> None:
+    """Keep the garbage collector of forked processes off what the project has loaded.
+
+    It writes into every object that it looks at, and memory that is written to is no longer shared.
+    """
+    if not gc.get_freeze_count():
+        gc.collect()
+        gc.freeze()
 
 
 def _name(number: int) -> str:

@@ -49,6 +49,15 @@ def test_runs_jobs_and_stops_at_once_when_idle(worker_process: Start, engine: En
     assert engine.inspector.workers() == []
 
 
+def test_what_the_project_loads_stays_shared(worker_process: Start) -> None:
+    """A collection of garbage touches no page of it; it would copy 25 MB of this small project."""
+    result = tasks.collect_garbage.enqueue()
+    worker_process()
+    frozen, grown = result.wait(PATIENCE)
+    assert frozen > 10_000
+    assert grown < 5_000
+
+
 def test_queue_that_nobody_knows_is_told(worker_process: Start, engine: Engine) -> None:
     """A typing error is not waited for in silence; a queue that holds jobs is no such error."""
     tasks.add.using(queue_name="bulk").enqueue(1, 2)
