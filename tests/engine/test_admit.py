@@ -11,6 +11,7 @@ from tests.support.clock import Clock
 from tests.support.places import Make, claimed, everything, finish, full_memory, nothing, places
 
 ONE = ("1w:k",)
+HINTS = ("work", "due")
 
 
 def busy(engine: Engine, make_job: Make, many: int = 2, key: str = "k") -> list[str]:
@@ -111,6 +112,117 @@ def test_what_a_broken_script_left_is_taken_out(
     look(engine, clock)
     assert queued(engine) == [other]
     assert engine.inspector.job(elsewhere).state is State.WAITING
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_job_in_a_line_is_put_into_the_index_of_its_state(
+    engine: Engine, clock: Clock, job_in: Make, state: State
+) -> None:
+    """A script that broke has left it nowhere else."""
+    client, keys = engine.client.redis, engine.client.keys
+    fair = "f" if state is State.QUEUED else ""
+    job_id = job_in(state, queue="o", priority=-100, fair=fair)
+    before, hints = places(engine), {kind: client.zrange(keys(kind), 0, -1) for kind in HINTS}
+    index = "leases" if state is State.RUNNING else str(state)
+    place = client.zscore(keys(index, "o"), job_id)
+    client.hset(keys("job", job_id), "score", int(place or 0))
+    client.delete(keys(index, "o"), *map(keys, HINTS))
+    client.zadd(keys("parked", "k"), {job_id: 1})
+    client.zadd(keys("awaited"), {"k": 1})
+    assert look(engine, clock) == 1
+    assert places(engine) == before
+    assert {kind: client.zrange(keys(kind), 0, -1) for kind in HINTS} == hints
+    assert not client.exists(keys("parked", "k"))
+    if state in (State.QUEUED, State.WAITING):
+        assert client.zscore(keys(index, "o"), job_id) == place
+
+
+@pytest.mark.parametrize("is_parked", [True, False])
+def test_job_in_a_line_that_waits_for_another_key_is_put_there(
+    engine: Engine, clock: Clock, make_job: Make, *, is_parked: bool
+) -> None:
+    """With the place that it has there, or had in its queue."""
+    client, keys = engine.client.redis, engine.client.keys
+    second = busy(engine, make_job, key="z")[1]
+    place = client.zscore(keys("parked", "z"), second)
+    client.hset(keys("job", second), "score", 10**15 + 77)
+    client.delete(keys("waiting", "z"), *[keys("parked", "z")] * (not is_parked))
+    client.zadd(keys("parked", "k"), {second: 1})
+    client.zadd(keys("awaited"), {"k": 1})
+    look(engine, clock)
+    wanted = place if is_parked else 10**15 + 77
+    assert client.zscore(keys("parked", "z"), second) == wanted
+    assert client.zscore(keys("waiting", "z"), second) == wanted
+    assert not client.exists(keys("parked", "k"))
+
+
+@pytest.mark.parametrize("state", ["queue", "unknown", None])
+def test_job_in_a_line_without_a_known_state_is_taken_out(
+    engine: Engine, clock: Clock, make_job: Make, state: str | None
+) -> None:
+    """There is no index that it belongs to; maintenance of its queue finds the record."""
+    client, keys = engine.client.redis, engine.client.keys
+    job_id = make_job(queue="o")
+    client.hdel(keys("job", job_id), "state")
+    if state:
+        client.hset(keys("job", job_id), "state", state)
+    client.zadd(keys("parked", "k"), {job_id: 1})
+    client.zadd(keys("awaited"), {"k": 1})
+    look(engine, clock)
+    assert not client.exists(keys("parked", "k"))
+    assert not client.exists(keys(state or "", "o"))
+    client.hset(keys("job", job_id), "state", "queued")
+
+
+@pytest.mark.parametrize("state", ["queued", "waiting"])
+def test_record_without_a_queue_is_taken_out_of_a_line(
+    engine: Engine, make_job: Make, state: str
+) -> None:
+    """The jobs behind it do not wait for it."""
+    client, keys = engine.client.redis, engine.client.keys
+    first, second = busy(engine, make_job)
+    client.hset(keys("job", "lost"), mapping={"state": state, "parked": "k"})
+    client.zadd(keys("parked", "k"), {"lost": 1})
+    finish(engine, Slot("worker-1", "k.0"), engine.inspector.job(first))
+    assert queued(engine) == [second]
+    client.delete(keys("job", "lost"))
+
+
+def test_job_that_a_broken_script_has_admitted_counts(engine: Engine, make_job: Make) -> None:
+    """It stands in its queue already, and in the line still; one has room."""
+    client, keys = engine.client.redis, engine.client.keys
+    first, second, third = busy(engine, make_job, 3)
+    client.zrem(keys("waiting", "k"), second)
+    client.hset(keys("job", second), "state", "queued")
+    client.zadd(keys("queued", "k"), {second: 10**15 + 2})
+    client.zadd(keys("work"), {"k": 1})
+    finish(engine, Slot("worker-1", "k.0"), engine.inspector.job(first))
+    assert queued(engine) == [second]
+    assert engine.inspector.job(third).state is State.WAITING
+
+
+def test_key_is_looked_at_though_jobs_keep_coming(
+    engine: Engine, clock: Clock, make_job: Make
+) -> None:
+    """Each of them notes the key; the first note counts."""
+    limits = ("1w:k",)
+    ids = [make_job(queue="k", limits=limits) for _ in range(3)]
+    claimed(engine, Slot("worker-1", "k.0"), "k")
+    nothing(engine, Slot("worker-1", "k.1"), "k")
+    clock.move(0.9)
+    make_job(queue="k", limits=limits)
+    assert engine.inspector.job(ids[1]).state is State.WAITING
+    clock.move(0.1)
+    assert engine.limits.admit() == 1
+
+
+def test_list_of_keys_of_another_type_begins_anew(
+    engine: Engine, clock: Clock, make_job: Make
+) -> None:
+    engine.client.redis.set(engine.client.keys("awaited"), "x")
+    busy(engine, make_job)
+    assert engine.limits.admit() == 0
+    assert look(engine, clock) == 1
 
 
 def test_wrong_number_is_refused(engine: Engine, make_job: Make) -> None:
