@@ -114,11 +114,12 @@ def test_what_a_broken_script_left_is_taken_out(
     assert engine.inspector.job(elsewhere).state is State.WAITING
 
 
+@pytest.mark.parametrize("is_lost", [True, False])
 @pytest.mark.parametrize("state", list(State))
 def test_job_in_a_line_is_put_into_the_index_of_its_state(
-    engine: Engine, clock: Clock, job_in: Make, state: State
+    engine: Engine, clock: Clock, job_in: Make, state: State, *, is_lost: bool
 ) -> None:
-    """A script that broke has left it nowhere else."""
+    """A script that broke has left it nowhere else; or it has, and there it stays."""
     client, keys = engine.client.redis, engine.client.keys
     fair = "f" if state is State.QUEUED else ""
     job_id = job_in(state, queue="o", priority=-100, fair=fair)
@@ -126,14 +127,15 @@ def test_job_in_a_line_is_put_into_the_index_of_its_state(
     index = "leases" if state is State.RUNNING else str(state)
     place = client.zscore(keys(index, "o"), job_id)
     client.hset(keys("job", job_id), "score", int(place or 0))
-    client.delete(keys(index, "o"), *map(keys, HINTS))
+    if is_lost:
+        client.delete(keys(index, "o"), *map(keys, HINTS))
     client.zadd(keys("parked", "k"), {job_id: 1})
     client.zadd(keys("awaited"), {"k": 1})
     assert look(engine, clock) == 1
     assert places(engine) == before
     assert {kind: client.zrange(keys(kind), 0, -1) for kind in HINTS} == hints
     assert not client.exists(keys("parked", "k"))
-    if state in (State.QUEUED, State.WAITING):
+    if not is_lost or state in (State.QUEUED, State.WAITING):
         assert client.zscore(keys(index, "o"), job_id) == place
 
 
@@ -154,6 +156,22 @@ def test_job_in_a_line_that_waits_for_another_key_is_put_there(
     assert client.zscore(keys("parked", "z"), second) == wanted
     assert client.zscore(keys("waiting", "z"), second) == wanted
     assert not client.exists(keys("parked", "k"))
+
+
+def test_job_in_a_line_that_another_key_has_admitted_is_queued(
+    engine: Engine, clock: Clock, make_job: Make
+) -> None:
+    """It does not wait there again."""
+    client, keys = engine.client.redis, engine.client.keys
+    first, second = busy(engine, make_job, key="z")
+    finish(engine, Slot("worker-1", "z.0"), engine.inspector.job(first))
+    assert queued(engine) == [second]
+    client.delete(keys("queued", "z"))
+    client.zadd(keys("parked", "k"), {second: 1})
+    client.zadd(keys("awaited"), {"k": 1})
+    look(engine, clock)
+    assert queued(engine) == [second]
+    assert places(engine).get("waiting") is None
 
 
 @pytest.mark.parametrize("state", ["queue", "unknown", None])
@@ -272,16 +290,20 @@ def test_keys_of_another_type_stop_nobody(engine: Engine, clock: Clock, make_job
     client.delete(keys("rates"))
 
 
-def test_place_is_that_of_a_job_of_this_queue(engine: Engine, clock: Clock, make_job: Make) -> None:
-    """A record without a queue holds no place."""
+def test_place_is_that_of_a_job_that_runs(engine: Engine, clock: Clock, make_job: Make) -> None:
+    """By its record and by its lease; and a record without a queue has no lease."""
+    client, keys = engine.client.redis, engine.client.keys
     first, second = busy(engine, make_job)
-    other = make_job(queue="o", limits=("1w:z",))
-    engine.client.redis.hset(engine.client.keys("job", other), "state", "running")
-    engine.client.redis.zadd(engine.client.keys("places", "k"), {other: 5})
+    other, idle = (make_job(queue="o", limits=("1w:z",)) for _ in range(2))
+    client.hset(keys("job", other), "state", "running")
+    client.hset(keys("job", "lost"), "state", "running")
+    client.zadd(keys("leases", "o"), {idle: 10**15})
+    client.zadd(keys("places", "k"), {other: 5, "lost": 6, idle: 7})
     look(engine, clock)
-    found = engine.client.redis.zrange(engine.client.keys("places", "k"), 0, -1)
+    found = client.zrange(keys("places", "k"), 0, -1)
     assert [job_id.decode() for job_id in found] == [first]
-    engine.client.redis.hset(engine.client.keys("job", other), "state", "queued")
+    client.hset(keys("job", other), "state", "queued")
+    client.delete(keys("job", "lost"), keys("leases", "o"))
     assert engine.inspector.job(second).state is State.WAITING
 
 

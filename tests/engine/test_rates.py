@@ -237,16 +237,17 @@ def test_promotion_admits(engine: Engine, still: Still) -> None:
     assert engine.client.redis.llen(engine.client.keys("wake", "default")) == 1
 
 
-def test_no_more_are_admitted_than_may_start(engine: Engine, still: Still) -> None:
+@pytest.mark.parametrize("ms", [1001, 3_600_000])
+def test_no_more_are_admitted_than_may_start(engine: Engine, still: Still, ms: int) -> None:
     """While all slots are busy the line stays where it is, but for the pace of the rate."""
     store(engine, 50, "10r1000.10:k")
     for number in range(10):
         claimed(engine, Slot("worker-1", f"{number}.0"))
     nothing(engine, Slot("worker-1", "10.0"))
-    still.move(1001)
+    still.move(ms)
     for _ in range(20):
         engine.queues.promote()
-    assert len(places(engine)["queued"]["default"]) <= 11
+    assert len(places(engine)["queued"]["default"]) <= 12
 
 
 def test_maintenance_admits_one_at_a_time(engine: Engine, still: Still) -> None:
@@ -277,6 +278,32 @@ def test_limit_and_rate_together(engine: Engine, still: Still) -> None:
     still.move(1001)
     assert claimed(engine, a).id == third
     assert first != third
+
+
+def test_line_of_a_limit_is_none_of_a_rate(engine: Engine, still: Still) -> None:
+    """Though its jobs have a rate, too."""
+    store(engine, 2, "1w:item", "1r1000.1:api")
+    claimed(engine, Slot("worker-1", "0.0"))
+    nothing(engine, Slot("worker-1", "1.0"))
+    still.move(1001)
+    assert engine.limits.admit() == 1
+    assert not engine.client.redis.exists(engine.client.keys("rates"))
+
+
+def test_job_whose_limit_is_full_too_holds_up_no_rate(engine: Engine, still: Still) -> None:
+    """When its time has come, it waits for its limit, and the next one starts."""
+    store(engine, 1, "1w:item")
+    claimed(engine, Slot("worker-1", "0.0"))
+    store(engine, 2, "1r1000.1:api")
+    (both,) = store(engine, 1, "1r1000.1:api", "1w:item")
+    (last,) = store(engine, 1, "1r1000.1:api")
+    claimed(engine, Slot("worker-1", "1.0"))
+    assert nothing(engine, Slot("worker-1", "2.0")) == NoJob(wait_ms=1001)
+    still.move(1001)
+    claimed(engine, Slot("worker-1", "2.0"))
+    still.move(1001)
+    assert claimed(engine, Slot("worker-1", "3.0")).id == last
+    assert engine.inspector.job(both).parked == "item"
 
 
 def test_job_that_finds_its_limit_full_uses_no_start(engine: Engine, still: Still) -> None:

@@ -59,7 +59,7 @@ local function lacks_place(id, queue, score, job, t)
     end
   end
   for _, limit in ipairs(limits) do
-    if limit.mode == 'r' and limit.most then note_start(limit, t)
+    if limit.mode == 'r' then note_start(limit, t)
     elseif limit.most then add_to_set(key('places', limit.name), t, id) end
   end
   if job.parked then call('HDEL', key('job', id), 'parked') end
