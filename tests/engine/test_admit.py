@@ -127,6 +127,8 @@ def test_job_in_a_line_is_put_into_the_index_of_its_state(
     index = "leases" if state is State.RUNNING else str(state)
     place = client.zscore(keys(index, "o"), job_id)
     client.hset(keys("job", job_id), "score", int(place or 0))
+    if state is not State.WAITING:
+        client.hset(keys("job", job_id), "parked", "k")
     if is_lost:
         client.delete(keys(index, "o"), *map(keys, HINTS))
     client.zadd(keys("parked", "k"), {job_id: 1})
@@ -137,22 +139,27 @@ def test_job_in_a_line_is_put_into_the_index_of_its_state(
     assert not client.exists(keys("parked", "k"))
     if not is_lost or state in (State.QUEUED, State.WAITING):
         assert client.zscore(keys(index, "o"), job_id) == place
+    client.hdel(keys("job", job_id), "parked")
 
 
-@pytest.mark.parametrize("is_parked", [True, False])
+@pytest.mark.parametrize("line", ["its own", "lost", "of another type"])
 def test_job_in_a_line_that_waits_for_another_key_is_put_there(
-    engine: Engine, clock: Clock, make_job: Make, *, is_parked: bool
+    engine: Engine, clock: Clock, make_job: Make, line: str
 ) -> None:
     """With the place that it has there, or had in its queue."""
     client, keys = engine.client.redis, engine.client.keys
     second = busy(engine, make_job, key="z")[1]
     place = client.zscore(keys("parked", "z"), second)
     client.hset(keys("job", second), "score", 10**15 + 77)
-    client.delete(keys("waiting", "z"), *[keys("parked", "z")] * (not is_parked))
+    client.delete(keys("waiting", "z"))
+    if line != "its own":
+        client.delete(keys("parked", "z"))
+    if line == "of another type":
+        client.set(keys("parked", "z"), "x")
     client.zadd(keys("parked", "k"), {second: 1})
     client.zadd(keys("awaited"), {"k": 1})
     look(engine, clock)
-    wanted = place if is_parked else 10**15 + 77
+    wanted = place if line == "its own" else 10**15 + 77
     assert client.zscore(keys("parked", "z"), second) == wanted
     assert client.zscore(keys("waiting", "z"), second) == wanted
     assert not client.exists(keys("parked", "k"))
@@ -206,6 +213,14 @@ def test_record_without_a_queue_is_taken_out_of_a_line(
     client.delete(keys("job", "lost"))
 
 
+def test_waiting_job_without_limits_is_admitted(engine: Engine, make_job: Make) -> None:
+    """Its record lost them: nothing holds it."""
+    first, second = busy(engine, make_job)
+    engine.client.redis.hdel(engine.client.keys("job", second), "limits")
+    finish(engine, Slot("worker-1", "k.0"), engine.inspector.job(first))
+    assert queued(engine) == [second]
+
+
 def test_job_that_a_broken_script_has_admitted_counts(engine: Engine, make_job: Make) -> None:
     """It stands in its queue already, and in the line still; one has room."""
     client, keys = engine.client.redis, engine.client.keys
@@ -217,6 +232,18 @@ def test_job_that_a_broken_script_has_admitted_counts(engine: Engine, make_job: 
     finish(engine, Slot("worker-1", "k.0"), engine.inspector.job(first))
     assert queued(engine) == [second]
     assert engine.inspector.job(third).state is State.WAITING
+
+
+def test_job_that_runs_is_no_admitted_one(engine: Engine, clock: Clock, make_job: Make) -> None:
+    """It has its place already; a broken claim has left it in the line."""
+    client, keys = engine.client.redis, engine.client.keys
+    first, second = busy(engine, make_job)
+    for job_id in (first, second):
+        client.hset(keys("job", job_id), mapping={"limits": "2w:k", "parked": "k"})
+    client.zadd(keys("parked", "k"), {first: 1})
+    look(engine, clock)
+    assert queued(engine) == [second]
+    client.hdel(keys("job", first), "parked")
 
 
 def test_key_is_looked_at_though_jobs_keep_coming(
@@ -290,6 +317,20 @@ def test_keys_of_another_type_stop_nobody(engine: Engine, clock: Clock, make_job
     client.delete(keys("rates"))
 
 
+def test_keys_of_another_type_keep_no_job(engine: Engine, make_job: Make) -> None:
+    """One that ends, is cancelled or deleted leaves them as if it was not there."""
+    client, keys = engine.client.redis, engine.client.keys
+    first, second, third = busy(engine, make_job, 3)
+    for kind in ("parked", "places", "older"):
+        client.delete(keys(kind, "k"))
+        client.set(keys(kind, "k"), "x")
+    engine.jobs.cancel(second)
+    engine.jobs.delete(third)
+    finish(engine, Slot("worker-1", "k.0"), engine.inspector.job(first))
+    assert places(engine) == {"succeeded": {"k": [first]}, "cancelled": {"k": [second]}}
+    client.delete(*(keys(kind, "k") for kind in ("parked", "places", "older")))
+
+
 def test_place_is_that_of_a_job_that_runs(engine: Engine, clock: Clock, make_job: Make) -> None:
     """By its record and by its lease; and a record without a queue has no lease."""
     client, keys = engine.client.redis, engine.client.keys
@@ -330,10 +371,13 @@ def test_keys_of_a_clock_that_went_back_count_too(
     assert [engine.limits.admit(limit=2), engine.limits.admit(limit=2)] == [2, 1]
 
 
+@pytest.mark.parametrize("is_paused", [False, True])
 def test_rest_of_a_long_line_is_admitted_at_once(
-    engine: Engine, clock: Clock, make_job: Make
+    engine: Engine, clock: Clock, make_job: Make, *, is_paused: bool
 ) -> None:
-    """A call moves 50 jobs of a key; the next one need not wait."""
+    """A call moves 50 jobs of a key, whether they count or not; the next one need not wait."""
+    if is_paused:
+        engine.queues.pause("default")
     rest = [make_job(limits=("99w:k",)) for _ in range(61)][1:]
     client, keys = engine.client.redis, engine.client.keys
     for score, job_id in enumerate(rest, 1):
