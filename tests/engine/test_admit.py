@@ -265,6 +265,9 @@ def test_list_of_keys_of_another_type_begins_anew(
     engine: Engine, clock: Clock, make_job: Make
 ) -> None:
     engine.client.redis.set(engine.client.keys("awaited"), "x")
+    make_job(queue="z", limits=("1w:z",))
+    slot = Slot("worker-1", "z.0")
+    finish(engine, slot, claimed(engine, slot, "z"))
     busy(engine, make_job)
     assert engine.limits.admit() == 0
     assert look(engine, clock) == 1
