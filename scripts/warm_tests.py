@@ -105,7 +105,7 @@ class WarmTests:
 
     def run(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """Run tests up to the first that fails, and tear all down."""
-        for item, following in zip(items, [*items[1:], None], strict=True):
+        for item, following in zip(items, [*items[1:], None], strict=False):  # there may be none
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if self.red:
                 # What the fixtures of other tests share is left, and may find what is broken too.

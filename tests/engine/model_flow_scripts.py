@@ -142,7 +142,8 @@ class WholeModel(ScheduleModel):
         if "state" not in record:
             return []
         missing = int(record["total"]) - len(self.part(workflow, "-open"))
-        opens = record["state"] == "staged" and "cancel" not in record
+        ends = record["state"] == "staged" and "cancel" in record
+        opens = record["state"] == "staged" and not ends
         if opens and missing > 0:
             return ["staged", missing, 0]
         if opens:
@@ -152,7 +153,7 @@ class WholeModel(ScheduleModel):
             self.hset(f"workflow:{workflow}", state="running")
             self.note_look(workflow, self.now + 60_000)
         left = self.follow_notes(500)
-        return [self.part(workflow)["state"], 0, left]
+        return ["cancelled" if ends else self.part(workflow)["state"], 0, left]
 
     def advance(self, *, limit: int) -> int:
         self.look_at_workflows()

@@ -83,8 +83,10 @@ def test_one_key_alone_is_numbered_as_ever(engine: Engine) -> None:
 
 def test_queue_without_keys_is_numbered_as_ever(engine: Engine) -> None:
     store(engine, "ab", "fair")
-    (plain,) = store(engine, "-", "plain")
+    plain, other = store(engine, "--", "plain")
     assert score(engine, "queued", plain, "plain") == 10**15 + 2  # a and b share the first
+    assert next_ids(engine, 1, "plain") == [plain]
+    assert score(engine, "queued", other, "plain") == 10**15 + 3
     assert known(engine, "plain") == set()
 
 
@@ -109,6 +111,22 @@ def test_jobs_that_stood_there_before_count_as_those_without_a_key(engine: Engin
         store(engine, "-" * 50, "other")
     store(engine, "aaaa-b")
     assert turns(engine) == "-ab" + "-a" + "-a" + "a-"
+
+
+def test_jobs_that_stood_there_before_count_in_each_priority(engine: Engine) -> None:
+    store(engine, "-", priority=5)
+    store(engine, "--")
+    store(engine, "-", priority=-5)
+    store(engine, "a", priority=5)
+    assert known(engine) == {"5:", "0:", "-5:", "5:a"}
+    assert turns(engine) == "-a" + "--" + "-"
+
+
+def test_however_many_jobs_stood_there_before(engine: Engine) -> None:
+    store(engine, "-" * 4_100)
+    store(engine, "aa-")
+    assert score(engine, "queued", queued(engine)[-1]) == 10**15 + 4_101
+    engine.client.redis.flushall()  # the auditor would look at each of them
 
 
 def test_endless_newcomers_hold_nobody_back(engine: Engine) -> None:
@@ -158,6 +176,7 @@ def test_retry_is_numbered_anew(engine: Engine, clock: Clock) -> None:
 @pytest.mark.parametrize("how", ["released", "reaped", "lost"])
 def test_a_run_that_did_not_end_keeps_its_place(engine: Engine, clock: Clock, how: str) -> None:
     slot = Slot("worker-1", "0.0")
+    store(engine, "ab", "other")
     first, *_ = store(engine, "aabb")
     place = score(engine, "queued", first)
     job = claimed(engine, slot)
@@ -169,6 +188,7 @@ def test_a_run_that_did_not_end_keeps_its_place(engine: Engine, clock: Clock, ho
     else:
         engine.leases.release_slot(Slot("worker-1", "0.0"), lost=True, reason="killed_9")
     assert score(engine, "queued", first) == place
+    assert fair_queues(engine) == " other default "
     assert turns(engine) == "abab"
 
 
@@ -191,6 +211,14 @@ def test_due_job_is_numbered_when_it_is_due(engine: Engine, clock: Clock) -> Non
     clock.move(6)
     engine.queues.promote()
     assert next_ids(engine, 4)[-1] == later
+
+
+def test_due_job_without_a_key_takes_the_turn_of_those(engine: Engine, clock: Clock) -> None:
+    store(engine, "-", due=timedelta(seconds=5))
+    store(engine, "a-a")
+    clock.move(6)
+    engine.queues.promote()
+    assert turns(engine) == "a-" + "-a"
 
 
 def test_move_of_the_clock_changes_no_turn(engine: Engine, clock: Clock) -> None:
@@ -312,7 +340,10 @@ def test_keys_of_a_burst_are_forgotten_by_those_that_stay(engine: Engine) -> Non
     store(engine, [f"t{number}" for number in range(40)])
     store(engine, "aa")
     turns(engine, 41)
-    for _ in range(25):
+    store(engine, "a")
+    assert len(known(engine)) > 38  # a call removes two
+    turns(engine, 1)
+    for _ in range(24):
         store(engine, "a")
         turns(engine, 1)
     assert known(engine) == {"0", "0:a"}
@@ -351,6 +382,7 @@ def test_a_key_of_another_type_harms_nobody(engine: Engine) -> None:
     engine.client.redis.set(engine.client.keys("fair", "default"), "x")
     store(engine, "c")
     store(engine, "d")
+    engine.client.redis.set(engine.client.keys("fair", "default"), "x")
     assert turns(engine) == "abcd"
 
 

@@ -47,6 +47,29 @@ def test_success_keeps_the_result(engine: Engine, slot: Slot, make_job: Make) ->
     assert counted(engine, "succeeded") == 1
 
 
+@pytest.mark.parametrize("priority", [-100, 0, 100])
+def test_release_keeps_the_place(engine: Engine, slot: Slot, make_job: Make, priority: int) -> None:
+    """Also the very first and the very last that there can be."""
+    job_id = make_job(priority=priority)
+    place = score(engine, "queued", job_id)
+    make_job(priority=priority)
+    finish(engine, slot, claimed(engine, slot), RELEASED)
+    assert score(engine, "queued", job_id) == place
+
+
+@pytest.mark.parametrize("place", ["", "x", "-5", "0", "2010000000000000", "1e300", "nan"])
+def test_release_to_what_can_be_no_place_is_to_a_new_one(
+    engine: Engine, slot: Slot, make_job: Make, place: str
+) -> None:
+    """Behind the others, as if it was new; no script wrote it."""
+    job_id, other = make_job(priority=-100), make_job(priority=-100)
+    job = claimed(engine, slot)
+    engine.client.redis.hset(engine.client.keys("job", job_id), "score", place)
+    finish(engine, slot, job, RELEASED)
+    assert score(engine, "queued", job_id) == 200 * 10**13 + 3
+    assert score(engine, "queued", other) == 200 * 10**13 + 2
+
+
 def test_first_success_leaves_a_small_record(
     engine: Engine, clock: Clock, slot: Slot, make_job: Make
 ) -> None:

@@ -424,6 +424,18 @@ def test_lost_place_skips_nobody(engine: Engine, make_job: Make) -> None:
     finish(engine, Slot("worker-1", "0.0"), job)
 
 
+def test_lost_place_holds_others_until_maintenance_looks(
+    engine: Engine, clock: Clock, make_job: Make
+) -> None:
+    """They can wait; a claim does not look for the runs of their key."""
+    engine.client.redis.zadd(engine.client.keys("places", "k"), {"gone": 1})
+    job_id = make_job(limits=ONE)
+    assert nothing(engine, Slot("worker-1", "0.0")) == NoJob()
+    clock.move(1)
+    engine.limits.admit()
+    assert claimed(engine, Slot("worker-1", "0.0")).id == job_id
+
+
 def test_job_that_was_begun_is_not_skipped(engine: Engine, make_job: Make) -> None:
     """A retry, or a job whose worker was lost, waits."""
     again = make_job(limits=("1s:k",))
@@ -447,6 +459,7 @@ def test_newer_job_cancels_older_ones(engine: Engine, make_job: Make) -> None:
     last = make_job(limits=newest)
     assert state(engine, runs) is State.RUNNING
     assert engine.inspector.job(runs).cancel == "superseded"
+    assert members(engine, "older") == [runs, last]
     for job_id in (later, queued):
         ended = engine.inspector.job(job_id)
         assert (ended.state, ended.reason) == (State.CANCELLED, "superseded")
@@ -456,6 +469,13 @@ def test_newer_job_cancels_older_ones(engine: Engine, make_job: Make) -> None:
     finish(engine, Slot("worker-1", "0.0"), job, RETRIED)
     assert engine.inspector.job(runs).reason == "superseded"
     assert claimed(engine, Slot("worker-1", "2.0")).id == last
+
+
+def test_older_ones_are_numbered_like_places(engine: Engine, make_job: Make) -> None:
+    """One count numbers all that keeps an order."""
+    job_id = make_job(limits=("1o:k",))
+    assert engine.client.redis.zscore(engine.client.keys("older", "k"), job_id) == 1
+    assert score(engine, "queued", job_id) == 10**15 + 2
 
 
 def test_jobs_of_one_call_cancel_one_another(engine: Engine, make_job: Make) -> None:

@@ -9,6 +9,7 @@ from tests.support.consistency import assert_consistent
 from tests.support.flows import (
     CHAIN,
     EVENTS,
+    SLOT,
     members,
     run,
     run_all,
@@ -17,7 +18,7 @@ from tests.support.flows import (
     states,
     steps,
 )
-from tests.support.places import DONE, full_memory, record
+from tests.support.places import DONE, claimed, everything, finish, full_memory, record
 
 
 def test_chain_runs_in_order(engine: Engine) -> None:
@@ -61,6 +62,60 @@ def test_many_members_are_moved_in_pages(engine: Engine) -> None:
     assert engine.client.redis.zcard(queued) == 0
     assert engine.workflows.read(workflow).state == "cancelled"
     assert_consistent(engine)
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_workflow_of_which_a_cancel_is_noted_is_not_sealed(engine: Engine, missing: int) -> None:
+    """Its caller is told so, though members of other workflows are cancelled first."""
+    workflow = new_id()
+    jobs = members(workflow, CHAIN)
+    engine.workflows.stage(workflow, jobs, total=3 + missing, steps=steps(CHAIN))
+    engine.client.redis.hset(engine.client.keys("workflow", workflow), "cancel", "by_hand")
+    with pytest.raises(WorkflowRefused, match="is cancelled"):
+        engine.workflows.seal(workflow)
+    assert states(engine, jobs) == ["waiting"] * 3
+    engine.workflows.cancel(workflow)
+    assert states(engine, jobs) == ["cancelled"] * 3
+    assert engine.workflows.read(workflow).state == "cancelled"
+    assert_consistent(engine)
+
+
+def test_seal_that_is_repeated_at_last_changes_nothing(engine: Engine) -> None:
+    """The workflow has ended since the first call."""
+    workflow, _ = started(engine, CHAIN)
+    run_all(engine, DONE)
+    before = everything(engine)
+    engine.workflows.seal(workflow)
+    assert everything(engine) == before
+
+
+def test_seal_that_is_repeated_after_a_cancel_tells_of_no_error(engine: Engine) -> None:
+    """It was sealed, and what runs ends."""
+    workflow, jobs = started(engine, CHAIN)
+    job = claimed(engine, SLOT)
+    engine.workflows.cancel(workflow)
+    engine.workflows.seal(workflow)
+    assert states(engine, jobs) == ["running", "cancelled", "cancelled"]
+    finish(engine, SLOT, job)
+
+
+def test_sealed_workflow_is_looked_at_in_a_minute(engine: Engine) -> None:
+    """And not in the hour in which it was to be sealed, nor at once."""
+    workflow, _ = started(engine, CHAIN)
+    now = int(engine.client.run("get_cached", digest="x")[0])
+    look = engine.client.redis.zscore(engine.client.keys("workflows"), workflow)
+    assert look is not None
+    assert now < look <= now + 60_000
+
+
+def test_workflow_without_its_open_members_is_not_sealed(engine: Engine) -> None:
+    """A key of another type has none."""
+    workflow, jobs = stage(engine, CHAIN)
+    engine.client.redis.set(engine.client.keys("workflow-open", workflow), "x")
+    with pytest.raises(WorkflowRefused, match="3 members are missing"):
+        engine.workflows.seal(workflow)
+    assert states(engine, jobs) == ["waiting"] * 3
+    engine.client.redis.flushall()  # a damaged record is no consistent one
 
 
 def test_incomplete_workflow_is_not_sealed(engine: Engine) -> None:

@@ -284,6 +284,15 @@ def test_window_of_a_job_that_is_told_to_end_stays(engine: Engine, slot: Slot) -
     assert winner(engine, WINDOW) == first
 
 
+def test_window_of_a_cancelled_job_does_not_expire(
+    engine: Engine, job_in: Make, clock: Clock
+) -> None:
+    """Only a job that may still start does; and whoever cancelled it wanted no other one."""
+    job_id = job_in(State.CANCELLED, unique=f"{KEY} {WINDOW}", expires="+1000")
+    clock.move(30)
+    assert winner(engine, WINDOW) == job_id
+
+
 def test_requeue_takes_the_lock_again(engine: Engine, job_in: Make) -> None:
     job_id = job_in(State.FAILED, unique=f"{KEY} done")
     engine.jobs.requeue(job_id)

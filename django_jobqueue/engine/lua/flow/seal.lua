@@ -4,8 +4,8 @@
 -- ARGV:
 --   epoch     name of the keys that the process is attached to
 --   workflow  id of the workflow
--- Returns: {state of the workflow, number of members that are missing, notes that are left to
---     follow}; {} if there is no such workflow; error DETACHED
+-- Returns: {state of the workflow, `cancelled` also if that is noted, number of members that are
+--     missing, notes that are left to follow}; {} if there is no such workflow; error DETACHED
 -- Atomic: maintenance could cancel the workflow in between
 
 local record, t = key('workflow', workflow), now()
@@ -21,4 +21,4 @@ if state == 'staged' and not cancel then
   note_look(workflow, t + FLOW_LOOK)
 end
 local left = follow_notes(MAX_PAGE, t)
-return {hash_fields(record, 'state'), 0, left}
+return {state == 'staged' and cancel and 'cancelled' or hash_fields(record, 'state'), 0, left}

@@ -26,7 +26,7 @@ if is_repeated and is_in_line then
   leave_other_indexes(id, queue, state, task)
   drop_ended(id)
 end
-local is_newer = round ~= '' and tonumber(round) > (tonumber(known or nil) or 0)
+local is_newer = round ~= '' and tonumber(round) > (tonumber(known) or 0)
 allow_at_maxmemory()
 if is_newer and not is_final(state) then
   call('HSET', key('job', id), 'round', round)

@@ -41,7 +41,7 @@ end
 -- Returns whether the pages of very many queues were walked in this interval, by whichever worker.
 local function is_walked(t, interval)
   if call('ZCARD', PREFIX .. 'names') <= MAX_PAGE then return false end
-  local since = t - (tonumber(call('HGET', PREFIX .. 'meta', 'walked_at') or nil) or 0)
+  local since = t - (tonumber(call('HGET', PREFIX .. 'meta', 'walked_at')) or 0)
   if since >= 0 and since < 0.9 * interval then return true end
   call('HSET', PREFIX .. 'meta', 'walked_at', t)
   return false
@@ -138,7 +138,7 @@ end
 -- count may be lost, but is never added twice.
 local function add_minutes(t)
   local meta, now_minute = PREFIX .. 'meta', math.floor(t / MINUTE)
-  local added = tonumber(call('HGET', meta, 'added_minute') or nil)
+  local added = tonumber(call('HGET', meta, 'added_minute'))
   if not added then call('HSET', meta, 'added_minute', int(now_minute - 1)) end
   if not added or added >= now_minute then return end
   local first = math.max(added + 1, now_minute - 60)

@@ -6,7 +6,7 @@
 local function keep_cached(cached, result, id, t)
   local digest, seconds = string.match(cached, '^(%S+) (%d+)$')
   if not digest then return end
-  local begun = tonumber(field_of(id, 'attempted_at') or nil) or tonumber(t)
+  local begun = tonumber(field_of(id, 'attempted_at')) or tonumber(t)
   local cached_key = key('cached', digest)
   local newest, refresh = hash_fields(cached_key, 'begun', 'refresh')
   newest = tonumber(newest) or 0

@@ -59,7 +59,7 @@ local function lacks_place(id, queue, score, job, t)
     end
   end
   for _, limit in ipairs(limits) do
-    if limit.mode == 'r' and limit.most then note_start(limit, t)
+    if limit.mode == 'r' then note_start(limit, t)
     elseif limit.most then add_to_set(key('places', limit.name), t, id) end
   end
   if job.parked then call('HDEL', key('job', id), 'parked') end
@@ -129,12 +129,12 @@ end
 -- Looks at the queues and rates that are limited, before a claim. Returns how many ids it handled.
 local function look_at_limits(limited, rated, queues, flags, t)
   if limited then mark_full(limited, queues, flags, t) end
-  local at = tonumber(rated or nil)
+  local at = tonumber(rated)
   return at and at <= tonumber(t) and admit_rates(t) or 0
 end
 
 -- Returns when the next job is due, or may start by its rate.
 local function soonest_of(due)
-  local rated = tonumber(call('HGET', PREFIX .. 'meta', 'rated') or nil)
+  local rated = tonumber(call('HGET', PREFIX .. 'meta', 'rated'))
   return rated and math.min(rated, due or rated) or due
 end

@@ -47,7 +47,7 @@ local function note_due(queue, due)
   if known and tonumber(known) <= tonumber(due) then return end
   if not known then call('ZADD', PREFIX .. 'names', '0', queue) end
   call('ZADD', PREFIX .. 'due', due, queue)
-  local soonest = tonumber(call('HGET', PREFIX .. 'meta', 'due') or nil)
+  local soonest = tonumber(call('HGET', PREFIX .. 'meta', 'due'))
   if not soonest or soonest > tonumber(due) then call('HSET', PREFIX .. 'meta', 'due', due) end
   wake(queue)
 end

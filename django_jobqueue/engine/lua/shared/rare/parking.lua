@@ -97,14 +97,15 @@ local function admit(name, most, t)
     if not id or admitted >= most then return handled end
     local state, queue, task, limits, own, priority, fair =
       fields_of(id, 'state', 'queue', 'task', 'limits', 'parked', 'priority', 'fair')
-    local waits = state == 'waiting' and queue and own == name
+    local is_own = queue and own == name
+    local waits = is_own and state == 'waiting'
     if waits then
       if not may_run(id, task, limits, name, admitted, t) then return handled end
       to_queued(id, queue, t, old_score(queue, priority, fair, score))
     elseif is_known(state) and queue then -- a script broke
       ensure_index(id, queue, state, t)
     end
-    if waits or state == 'queued' and own == name then
+    if waits or is_own and state == 'queued' then
       local paused = call('HGET', PREFIX .. 'meta', 'paused:' .. queue)
       admitted = admitted + (paused and 0 or 1)
     end

@@ -62,6 +62,6 @@ local function note_rate(name, at)
   local rates, words = PREFIX .. 'rates', string.format('%.3f', at)
   if not call_or_false('ZADD', rates, 'LT', words, name) then add_to_set(rates, words, name) end
   local meta, ms = PREFIX .. 'meta', math.ceil(at)
-  local soonest = tonumber(call('HGET', meta, 'rated') or nil)
+  local soonest = tonumber(call('HGET', meta, 'rated'))
   if not soonest or soonest > ms then call('HSET', meta, 'rated', int(ms)) end
 end

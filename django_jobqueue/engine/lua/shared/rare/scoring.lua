@@ -15,8 +15,8 @@ end
 
 -- Returns the score that a job had before, or a new one if it has none, or what can be none.
 local function old_score(queue, priority, fair, score)
-  local known = tonumber(score) or -1
-  if not (known >= 0 and known < (2 * MAX_PRIORITY + 1) * PRIORITY_STEP) then
+  local known = tonumber(score) or 0
+  if not (known > 0 and known < (2 * MAX_PRIORITY + 1) * PRIORITY_STEP) then
     return new_score(queue, priority, fair)
   end
   known = string.format('%.17g', known)
