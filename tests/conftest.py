@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,11 @@ from .support.processes import SchedulerProcess, WorkerProcess, alive
 
 # Under nohup, or in the background of a shell, it is ignored; and so it would be in the workers.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# The tests start hundreds of processes. Where an environment forbids caches of bytecode, as that
+# of many containers does, each would compile the whole package at its start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.hookimpl(wrapper=True)
