@@ -27,15 +27,17 @@ from benchmarks.results import NotResults, Results, Taken, Writer, load
 from benchmarks.servers import binary, running
 from benchmarks.watching import Worker
 from benchmarks.worker import require_logged
-from tests.support.processes import PATIENCE, ROOT, until
+from tests.support.processes import ROOT, until
 
+TIMEOUT = 600  # seconds of a command, which takes ten on a quiet machine
+pytestmark = pytest.mark.timeout(TIMEOUT + 60)
 BOTH = [parsers.LABELS[parser] for parser in parsers.available()]
 
 
 def benchmarks(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmarks", *arguments]
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=4 * PATIENCE, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT, check=False
     )
     assert done.returncode == status, done.stderr
     return done
