@@ -6,6 +6,7 @@
 #   make bench ARGS="--only enqueue,drain --rounds 3"      ARGS=--names      ARGS=--admin
 #   make bench ARGS=--peers            the other queues beside this one
 #   make test SEED=default             with another order and other random calls than always
+#   make test TESTERS=8                with more processes than four, on a machine of many cores
 #   make test ARGS="-n 0 -s"           in one process: each has a server of its own, and much of the
 #                                      time is spent waiting for leases and failovers
 
@@ -14,6 +15,9 @@ VENV ?= .venv
 ARGS ?=
 # What decides the order of the tests and their random calls: a change is judged by what it changes.
 SEED ?= 1
+# Processes that test side by side, for two cores: the tests wait for leases, failovers and mails
+# for much of their time.
+TESTERS ?= 4
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
@@ -28,7 +32,7 @@ demo: $(VENV)/.installed-demo ## start the demo project: server, worker, web sit
 	@exec $(BIN)/python testproject/manage.py demo $(ARGS)
 
 test: $(VENV)/.installed-test ## run the whole test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile --randomly-seed=$(SEED) $(ARGS)
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --randomly-seed=$(SEED) $(ARGS)
 
 chaos: $(VENV)/.installed-test ## storm real servers and workers, and judge (takes minutes)
 	@exec $(BIN)/python -m tests.chaos $(ARGS)

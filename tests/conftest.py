@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,15 @@ from .support.clock import TEST_CLOCK, Clock, scripts_with
 from .support.consistency import assert_consistent
 from .support.mail_server import MailServer, running_mail_server
 from .support.processes import SchedulerProcess, WorkerProcess, alive
+from .support.site import fill_database
 
 # Under nohup, or in the background of a shell, it is ignored; and so it would be in the workers.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# The tests start hundreds of processes. Where an environment forbids caches of bytecode, as that
+# of many containers does, each would compile the whole package at its start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.hookimpl(wrapper=True)
@@ -145,6 +152,14 @@ def starter(kind: type[WorkerProcess], folder: Path) -> Iterator[Callable[..., W
                     os.kill(pid, signal.SIGKILL)
         worker.process.wait()
         print(f"── {worker.log.name} ──\n{worker.output()}")  # noqa: T201 - shown if the test fails
+
+
+@pytest.fixture(scope="session")
+def site_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the tables and two users, to be copied."""
+    path = tmp_path_factory.mktemp("site") / "template.sqlite3"
+    fill_database(TEST_DATABASE=str(path))
+    return path
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What a queue loses by its company: other queues, scheduled jobs, a paused queue."""
+"""What a queue loses by its company: other queues, as many scheduled jobs, a paused queue."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,7 +11,6 @@ from benchmarks.request import Values
 from django_jobqueue.engine import Engine
 
 QUEUES = 20
-SCHEDULED = 10_000
 PAUSED = 100  # jobs of the paused queue
 LATER = timedelta(days=1)
 
@@ -34,7 +33,7 @@ def _relative(bench: Bench, take: Callable[[Bench, bool], float]) -> float:
 def _drain(bench: Bench, crowded: bool) -> float:
     engine = bench.empty()
     if crowded:
-        _come(engine)
+        _come(engine, bench.request.jobs)
     fill(range(1, bench.request.jobs + 1))
     return run_all(bench, engine, bench.request.jobs, bench.client_cores).rate
 
@@ -42,12 +41,12 @@ def _drain(bench: Bench, crowded: bool) -> float:
 def _enqueue(bench: Bench, crowded: bool) -> float:
     engine = bench.empty()
     if crowded:
-        _come(engine)
+        _come(engine, bench.request.jobs)
     return enqueue_rate(engine, bench.request.jobs)
 
 
-def _come(engine: Engine) -> None:
+def _come(engine: Engine, scheduled: int) -> None:
     for number in range(QUEUES):
-        fill(range(SCHEDULED // QUEUES), queue=f"other-{number}", run_after=LATER)
+        fill(range(scheduled // QUEUES), queue=f"other-{number}", run_after=LATER)
     engine.queues.pause("paused")
     fill(range(PAUSED), queue="paused")

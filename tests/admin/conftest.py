@@ -1,7 +1,6 @@
 """Jobs in every state, made the way programs and workers make them, and people who look."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -65,12 +64,6 @@ class Seed:
         claimed = self._claim(self.slot, **given)
         self.engine.claims.finish(self.slot, claimed, settled, [])
         return claimed.id
-
-
-@pytest.fixture(autouse=True)
-def quick_passwords(settings: Any) -> None:
-    """A real hash takes half a second, and each test makes a user."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

@@ -18,13 +18,12 @@ from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import ALL_QUEUES, NoJob, Slot
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.remote_control import Word
-from django_jobqueue.engine.scripts import Scripts
 from django_jobqueue.exceptions import JobNotFound, QueueUnavailable
 from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import FINAL, Outcome, State
 from tests.support.breaker import breaker
-from tests.support.clock import TEST_CLOCK, Clock
+from tests.support.clock import TEST_CLOCK, Clock, scripts_with
 from tests.support.consistency import assert_consistent
 from tests.support.flows import members, stage, steps
 from tests.support.jobs import new_job
@@ -729,7 +728,7 @@ GONE = {"deletion", "deletion_of_a_member", "trim"}
 @pytest.fixture
 def fragile(engine: Engine) -> Iterator[Engine]:
     """The default engine with scripts that can be made to break, and a clock to move."""
-    scripts = Scripts(clock=f"{BREAKER.strip()}\n\n{TEST_CLOCK.strip()}")
+    scripts = scripts_with(f"{BREAKER.strip()}\n\n{TEST_CLOCK.strip()}")
     client = Client("default", load("default"), scripts=scripts)
     yield Engine(client)
     client.close()

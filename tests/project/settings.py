@@ -25,6 +25,8 @@ TEST_REDIS_URL = os.environ.setdefault("TEST_REDIS_URL", f"unix://{LOGIN}{SOCKET
 SECRET_KEY, *SECRET_KEY_FALLBACKS = os.environ.get("TEST_SECRET_KEYS", "only for the tests").split(
     ","
 )
+# A real hash costs as much as the start of a process, for each user and each login.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROOT_URLCONF = "tests.project.urls"

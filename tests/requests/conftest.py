@@ -14,7 +14,7 @@ from django_jobqueue.requests import estimates, submit
 from django_jobqueue.requests.models import JobRequest
 from django_jobqueue.testing import drain
 from tests.support.processes import WorkerProcess
-from tests.support.site import Site, fill_database
+from tests.support.site import Site
 
 JSON = {"accept": "application/json"}
 
@@ -35,7 +35,6 @@ def nothing_is_known_of_earlier_tests(settings: Any, tmp_path: Any) -> None:
     estimates.forget()
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.JOBQUEUE_REQUESTS = {"WAIT_FOR": 0}
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
@@ -78,14 +77,6 @@ def done(asked: JobRequest) -> JobRequest:
     asked.refresh_from_db()
     assert asked.state == "succeeded"
     return asked
-
-
-@pytest.fixture(scope="session")
-def site_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with the tables and two users, to be copied."""
-    path = tmp_path_factory.mktemp("site") / "template.sqlite3"
-    fill_database(TEST_DATABASE=str(path))
-    return path
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A PostgreSQL server of the tests' own, on a Unix socket, and apps that use it at odd times."""
 
+import json
 import logging
 import os
 import pwd
@@ -104,6 +105,10 @@ class Postgres:
             "OPTIONS": options,
             **given,
         }
+
+    def variables(self, name: str) -> dict[str, str]:
+        """Return the environment of a process that uses the database of that name."""
+        return {"TEST_DATABASES": json.dumps({"default": self.database(name, NAME=name)})}
 
     def states(self, name: str) -> list[str]:
         """Return what each open connection of that name does: "idle", "idle in transaction"…"""

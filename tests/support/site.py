@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 from tests.support.processes import PATIENCE, ROOT, WorkerProcess, free_port, until
 
 PATHS = os.pathsep.join([str(ROOT), str(ROOT / "testproject")])
-USERS = """
+FILL = """
 from django.contrib.auth.models import User
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
 for name in ("ada", "bob"):
     User.objects.create_user(name, f"{name}@example.com", name)
 """
@@ -25,16 +27,15 @@ for name in ("ada", "bob"):
 
 def fill_database(**database: str) -> None:
     """Make the tables, and two users, ada and bob; the name is the password."""
-    for command in (["migrate", "--verbosity=0"], ["shell", "-c", USERS]):
-        done = subprocess.run(
-            [sys.executable, "-m", "django", *command],
-            env=environment(**database),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    done = subprocess.run(
+        [sys.executable, "-m", "django", "shell", "-c", FILL],
+        env=environment(**database),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -5,7 +5,8 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from django_jobqueue.engine import Engine
 from tests.support.postgres import Postgres, PostgresNotFound
 from tests.support.processes import ROOT
+from tests.support.site import fill_database
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +38,21 @@ def postgres() -> Iterator[Postgres]:
             check=True,
         )
         yield server
+
+
+@pytest.fixture(scope="session")
+def new_site_database(postgres: Postgres) -> Callable[[], str]:
+    """Make a database with the tables and two users, and return its name."""
+    postgres.execute("CREATE DATABASE site_template")
+    fill_database(**postgres.variables("site_template"))
+    numbers = count()
+
+    def copy() -> str:
+        name = f"site_{next(numbers)}"
+        postgres.execute(f"CREATE DATABASE {name} TEMPLATE site_template")
+        return name
+
+    return copy
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ then lasts four minutes, for the pauses between the attempts grow.
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +21,21 @@ from tests.support.ledger import trim_all
 from tests.support.mail_server import MailServer, parsed
 from tests.support.postgres import Postgres
 from tests.support.processes import WorkerProcess, until
-from tests.support.site import Site, Visitor, fill_database
+from tests.support.site import Site, Visitor
 
 JSON = {"Accept": "application/json"}
 OUTAGE = float(os.environ.get("TEST_MAIL_OUTAGE", "0"))  # seconds, at least
 PATIENCE = 90 + 4 * OUTAGE  # seconds in which a mail arrives: the pauses are 5, 15, 45, 135 s
-numbers = count()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     """A database with the tables and two users."""
     if request.param == "sqlite":
-        variables = {"TEST_DATABASE": str(tmp_path / "site.sqlite3")}
-    else:
-        server: Postgres = request.getfixturevalue("postgres")
-        name = f"mails_{next(numbers)}"
-        server.execute(f"CREATE DATABASE {name}")
-        variables = {"TEST_DATABASES": json.dumps({"default": server.database(name, NAME=name)})}
-    fill_database(**variables)
-    return variables
+        template: Path = request.getfixturevalue("site_database")
+        return {"TEST_DATABASE": str(shutil.copy(template, tmp_path / "site.sqlite3"))}
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.variables(request.getfixturevalue("new_site_database")())
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """Requests on PostgreSQL: a site and a worker in processes of their own."""
 
-import json
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import count, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from django_jobqueue.engine import Engine
 from embedded.server import EmbeddedServer
 from tests.support.postgres import Postgres
 from tests.support.processes import WorkerProcess, until
-from tests.support.site import Site, Visitor, fill_database
+from tests.support.site import Site, Visitor
 
 JSON = {"Accept": "application/json"}
 ANOTHER_REQUEST = """
@@ -35,27 +34,12 @@ END_OF_JOB = """
 UPDATE django_jobqueue_enqueued SET state = 'succeeded', result = '1', finished_at = now();
 UPDATE django_jobqueue_requests_jobrequest SET state = 'succeeded' WHERE public_id = 'another';
 """
-numbers = count()
-
-
-def variables(server: Postgres, name: str) -> dict[str, str]:
-    return {"TEST_DATABASES": json.dumps({"default": server.database(name, NAME=name)})}
-
-
-@pytest.fixture(scope="session")
-def site_template(postgres: Postgres) -> str:
-    """The name of a database with the tables and two users, to be copied."""
-    postgres.execute("CREATE DATABASE site_template")
-    fill_database(**variables(postgres, "site_template"))
-    return "site_template"
 
 
 @pytest.fixture
-def database(postgres: Postgres, site_template: str) -> str:
+def database(new_site_database: Callable[[], str]) -> str:
     """The name of the site's database."""
-    name = f"site_{next(numbers)}"
-    postgres.execute(f"CREATE DATABASE {name} TEMPLATE {site_template}")
-    return name
+    return new_site_database()
 
 
 @pytest.fixture
@@ -66,7 +50,7 @@ def site(
     worker_process: Callable[..., WorkerProcess],
     tmp_path: Path,
 ) -> Iterator[Site]:
-    site = Site(tmp_path, worker_process, variables(postgres, database))
+    site = Site(tmp_path, worker_process, postgres.variables(database))
     yield site.until_ready()
     site.close()
 

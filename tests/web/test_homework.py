@@ -163,7 +163,6 @@ def demo(transactional_db: None, settings: Any, tmp_path: Path, engine: Engine) 
     """The demo's users and assignments, its addresses, and folders for mails and files."""
     settings.ROOT_URLCONF = "config.urls"
     settings.LOGIN_URL = "login"
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick
     settings.DEMO_MAILS = tmp_path / "mails"
     settings.MEDIA_ROOT = tmp_path / "files"
     settings.DEMO_SECONDS_PER_QUESTION = settings.DEMO_SECONDS_PER_PAGE = 0
