@@ -9,13 +9,15 @@ from urllib.parse import quote
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.test import RequestFactory
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.jobs.states import State
+from django_jobqueue.requests import submit
 from django_jobqueue.testing import drain
 from tests.admin.conftest import Seed
-from tests.project import run_tasks
+from tests.project import asked_tasks, run_tasks
 from tests.support.browser import browser_of
 from tests.support.jobs import fill
 from tests.support.pages import FAILURES, JOBS, QUEUES, SCHEDULES, WORKERS, page_of
@@ -25,6 +27,7 @@ from tests.support.schedule_rows import row_of
 pytestmark = pytest.mark.e2e
 
 OWN = "django_jobqueue"
+REQUESTS = "/admin/django_jobqueue_requests/jobrequest/"
 OVERVIEW = "/admin/django_jobqueue/"
 LATER = 4_000_000_000_000
 
@@ -355,6 +358,40 @@ def test_one_job_is_moved_run_now_and_cancelled(
     page.get_by_role("link", name="History").click()
     assert page.locator("#change-history tbody tr").count() == 3
     assert engine.inspector.job(job).queue == "mail"
+
+
+@pytest.fixture
+def asked(engine: Engine, people: None) -> None:
+    """What a person has asked for: one request has failed, one is open."""
+    request = RequestFactory().post("/")
+    request.user = User.objects.get(username="viewer")
+    submit(request, asked_tasks.break_down, "x", title="Broken report")
+    drain()
+    submit(request, asked_tasks.say, title="Open report")
+
+
+def test_requests_are_tried_again_cancelled_and_told_again(
+    asked: None, visit: Callable[..., Any]
+) -> None:
+    """On their pages, and several at once."""
+    page = visit(REQUESTS)
+    page.get_by_role("link", name="Broken report").click()
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_text("1 request is tried again.").wait_for()
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.get_by_text("1 request is being cancelled.").wait_for()
+    page.goto(REQUESTS)
+    choose(page, "cancel_selected", rows=2)
+    page.get_by_text("1 request is being cancelled.").wait_for()
+    page.get_by_text("1 request had ended.").wait_for()
+    choose(page, "retry_selected", rows=2)
+    page.get_by_text("2 requests are tried again.").wait_for()
+    choose(page, "resend_selected", rows=2)
+    page.get_by_text("2 mails can’t be sent.").wait_for()  # they are open again
+    page.get_by_role("link", name="Open report").click()
+    page.get_by_role("link", name="History").click()
+    for text in ("Cancelled.", "Tried again."):
+        page.locator("#change-history").get_by_text(text).wait_for()
 
 
 @pytest.mark.parametrize(
