@@ -128,4 +128,5 @@ def visit(live_server: Any, people: None) -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture
 def schedule(transactional_db: None) -> str:
+    """A schedule, made before the browser starts: then the ORM is not to be used here."""
     return str(row_of("sum").pk)
