@@ -10,6 +10,7 @@ from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext_lazy
 
 from django_jobqueue.jobs import phrases
 from django_jobqueue.jobs.states import State
@@ -29,6 +30,18 @@ SYMBOLS = {
     State.SUCCEEDED: "✔",
     State.FAILED: "✖",
     State.CANCELLED: "⊘",
+}
+
+
+# In some languages these words are long: there they have soft hyphens.
+HEADS = {
+    State.RUNNING: pgettext_lazy("column", "running"),
+    State.QUEUED: pgettext_lazy("column", "queued"),
+    State.WAITING: pgettext_lazy("column", "waiting"),
+    State.SCHEDULED: pgettext_lazy("column", "scheduled"),
+    State.FAILED: pgettext_lazy("column", "failed"),
+    State.SUCCEEDED: pgettext_lazy("column", "succeeded"),
+    State.CANCELLED: pgettext_lazy("column", "cancelled"),
 }
 
 

@@ -175,12 +175,15 @@ class QueueActionsMixin(LiveModelAdmin[Queue]):
 
     def _empty_one(self, request: HttpRequest, key: str) -> HttpResponse:
         rows = self.get_queryset(request).filter(pk=key)
-        return self._empty(request, list(rows))
+        return self._empty(request, list(rows), page_url(self.admin_site, Queue, key))
 
-    def _empty(self, request: HttpRequest, rows: list[Queue]) -> HttpResponse:
-        """Ask; then enqueue a job that deletes the jobs that wait in the queues."""
+    def _empty(self, request: HttpRequest, rows: list[Queue], stay_url: str = "") -> HttpResponse:
+        """Ask; then enqueue a job that deletes the jobs that wait in the queues.
+
+        `stay_url`: where to go back to, unless it is where the request went.
+        """
         if not request.POST.get("confirmed"):
-            return self._ask(request, rows)
+            return self._ask(request, rows, stay_url)
         results = []
         for alias, names in _by_alias(rows).items():
             chosen = Selection(states=EMPTIED, queues=names)
@@ -192,7 +195,7 @@ class QueueActionsMixin(LiveModelAdmin[Queue]):
             return HttpResponseRedirect(list_url(self.admin_site, Queue))
         return HttpResponseRedirect(page_url(self.admin_site, Job, results[0].id))
 
-    def _ask(self, request: HttpRequest, rows: Iterable[Queue]) -> HttpResponse:
+    def _ask(self, request: HttpRequest, rows: Iterable[Queue], stay_url: str) -> HttpResponse:
         request.current_app = self.admin_site.name
         found = list(rows)
         many = sum(map(_waiting, found))
@@ -206,6 +209,7 @@ class QueueActionsMixin(LiveModelAdmin[Queue]):
             "title": _("Empty queues?"),
             "opts": self.opts,
             "rows": found,
+            "stay_url": stay_url,
             "text": text % {"count": phrases.count(many)},
         }
         return TemplateResponse(request, "admin/django_jobqueue/queue/empty.html", context)

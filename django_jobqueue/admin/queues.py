@@ -10,7 +10,7 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
+from django.utils.translation import gettext_lazy, pgettext
 
 from django_jobqueue.admin import display
 from django_jobqueue.admin.links import list_link
@@ -27,20 +27,9 @@ from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import one_line
 from django_jobqueue.models import Job, Queue
 
-# In some languages these words are long: there they have soft hyphens.
-HEADS = {
-    State.RUNNING: pgettext_lazy("column", "running"),
-    State.QUEUED: pgettext_lazy("column", "queued"),
-    State.WAITING: pgettext_lazy("column", "waiting"),
-    State.SCHEDULED: pgettext_lazy("column", "scheduled"),
-    State.FAILED: pgettext_lazy("column", "failed"),
-    State.SUCCEEDED: pgettext_lazy("column", "succeeded"),
-    State.CANCELLED: pgettext_lazy("column", "cancelled"),
-}
-
 
 def _count_column(state: State) -> Any:
-    @admin.display(description=HEADS[state])
+    @admin.display(description=display.HEADS[state])
     def column(self: "QueueAdmin", row: Queue) -> SafeString | str:
         return self.count_link(row, state)
 

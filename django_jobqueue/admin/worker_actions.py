@@ -163,7 +163,7 @@ class WorkerActionsMixin(LiveModelAdmin[Worker]):
             "rows": rows,
             "note": telling.note,
             "action": f"{telling.word}_selected",
-            "back": list_url(self.admin_site, Worker),
+            "list_url": list_url(self.admin_site, Worker),
         }
         return TemplateResponse(request, "admin/django_jobqueue/worker/tell.html", context)
 

@@ -6,9 +6,9 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from django_jobqueue.admin import display
 from django_jobqueue.admin.links import page_link
@@ -16,11 +16,13 @@ from django_jobqueue.admin.rows import ListedRows
 from django_jobqueue.admin.worker_actions import WorkerActionsMixin
 from django_jobqueue.engine import get_engine
 from django_jobqueue.jobs import phrases
+from django_jobqueue.jobs.job import Job as Snapshot
 from django_jobqueue.jobs.text import one_line
 from django_jobqueue.models import Job, Worker
 
 MEBIBYTE = 2**20
 MOST_SLOTS = 500  # on a page
+MOST_NAMED = 5  # jobs of one worker on the list
 
 
 class WorkerRows(ListedRows[Worker]):
@@ -81,13 +83,23 @@ class WorkerAdmin(WorkerActionsMixin):
 
     @admin.display(description=gettext_lazy("runs now"))
     def running(self, row: Worker) -> SafeString | str:
-        links = [(page_link(self.admin_site, Job, i, i[24:34] or i),) for i in row.stats.running]
-        return format_html_join(" ", "{}", links) or display.NOTHING
+        """Return the tasks of the jobs, each as a link to its job; of many jobs, the first ones."""
+        ids = row.stats.running[:MOST_NAMED]
+        nothing: list[Snapshot] = []
+        jobs = self.source.read(row.alias, lambda seen: seen.jobs(ids), nothing) if ids else nothing
+        names = [(job.id, display.short_task(job.task, display.NARROW_NAME)) for job in jobs]
+        lines = [(page_link(self.admin_site, Job, *one),) for one in names]
+        if more := len(row.stats.running) - len(ids):
+            text = ngettext("and %(count)s more", "and %(count)s more", more)
+            lines.append((text % {"count": phrases.count(more)},))
+        return format_html_join(mark_safe("<br>"), "{}", lines) or display.NOTHING
 
     @admin.display(description=gettext_lazy("memory"))
-    def memory(self, row: Worker) -> str:
+    def memory(self, row: Worker) -> SafeString | str:
+        if not row.stats.memory:
+            return display.NOTHING
         size = phrases.count(row.stats.memory // MEBIBYTE)
-        return _("%(size)s MiB") % {"size": size} if row.stats.memory else display.NOTHING
+        return format_html("<bdi>{}</bdi>", _("%(size)s MiB") % {"size": size})
 
     @admin.display(description=gettext_lazy("jobs done"))
     def jobs(self, row: Worker) -> str:

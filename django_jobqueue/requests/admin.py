@@ -79,12 +79,20 @@ RESEND = RequestAction(
 ACTIONS = (CANCEL, RETRY, RESEND)
 
 
+class TimeFilter(admin.DateFieldListFilter):
+    """Select by when it was asked for; "By asked for" would be no words."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = _("time")
+
+
 @admin.register(JobRequest)
 class JobRequestAdmin(ModelAdmin):
     """Show requests, which only their people and their jobs change."""
 
     list_display = ("title", "who", "state_text", "asked", "took", "mail_state", "short_job")
-    list_filter = ("state", "mail_state", "created_at")
+    list_filter = ("state", "mail_state", ("created_at", TimeFilter))
     list_select_related = ("owner",)
     search_fields = ("title", "address", "public_id", "task", "job_id")
     date_hierarchy = "created_at"
@@ -95,7 +103,16 @@ class JobRequestAdmin(ModelAdmin):
         (None, {"fields": ("title", "who", "ip", "state_text", "job", "task", "public_id")}),
         (
             gettext_lazy("Times"),
-            {"fields": ("created_at", "tried_at", "finished_at", "seen_at", "language", "zone")},
+            {
+                "fields": (
+                    "created_at",
+                    ("tried_at", "reopened_at"),
+                    "finished_at",
+                    "seen_at",
+                    "language",
+                    "zone",
+                )
+            },
         ),
         (
             gettext_lazy("Result"),
@@ -146,9 +163,10 @@ class JobRequestAdmin(ModelAdmin):
 
     @admin.display(description=gettext_lazy("who"), ordering="owner")
     def who(self, row: JobRequest) -> str:
+        """Return the user, else what is known of an anonymous person."""
         if row.owner is not None:
             return str(row.owner)
-        return row.address or (_("a deleted user") if row.ip is None else _("somebody"))
+        return row.address or row.ip or _("a deleted user")
 
     @admin.display(description=gettext_lazy("state"), ordering="state")
     def state_text(self, row: JobRequest) -> str:

@@ -68,6 +68,14 @@ def retry(job_request: JobRequest) -> bool:
     return True
 
 
+def retry_for_person(job_request: JobRequest) -> bool:
+    """Do the same for who asked: it counts for the limits of that person, as a submission does."""
+    if not retry(job_request):
+        return False
+    JobRequest.objects.filter(pk=job_request.pk).update(tried_at=timezone.now())
+    return True
+
+
 def _join(job_request: JobRequest, holder: UUID) -> bool:
     """Let a request wait for the job that does the same by now; return whether it can."""
     database = router.db_for_write(JobRequest)

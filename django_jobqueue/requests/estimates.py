@@ -33,6 +33,6 @@ def _median(task: str) -> float | None:
     done = (RequestState.SUCCEEDED, RequestState.PARTLY)
     rows = JobRequest.objects.filter(task=task, state__in=done, finished_at__isnull=False)
     latest = rows.order_by("-finished_at")
-    rows = latest.only("created_at", "tried_at", "finished_at")[:LATEST]
+    rows = latest.only("created_at", "reopened_at", "finished_at")[:LATEST]
     seconds = [row.ended_after for row in rows if row.ended_after is not None]
     return median(seconds) if seconds else None

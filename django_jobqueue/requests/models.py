@@ -76,7 +76,9 @@ class JobRequest(models.Model):
     )
     withdrawn = models.BooleanField(default=False)  # cancelled, while others wait for the job
     created_at = models.DateTimeField(_("asked for"), default=timezone.now)
-    tried_at = models.DateTimeField(_("tried again"), null=True, blank=True)  # the last time
+    tried_at = models.DateTimeField(_("tried again"), null=True, blank=True)  # by the person, last
+    # Since when it is open again, whoever has run its job again: from here its time counts.
+    reopened_at = models.DateTimeField(_("opened again"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     seen_at = models.DateTimeField(_("result seen"), null=True, blank=True)  # by who asked
     expected = models.FloatField(null=True, blank=True)  # seconds that such requests take
@@ -184,18 +186,18 @@ class JobRequest(models.Model):
 
     @property
     def ended_after(self) -> float | None:
-        """Return the seconds from the request to its end; after a retry, from that."""
+        """Return the seconds from the request to its end; after its job ran again, from that."""
         return (self.finished_at - self.begun_at).total_seconds() if self.finished_at else None
 
     @property
     def begun_at(self) -> datetime:
-        """Return when it was asked for, or tried again; not a retry that found it had ended."""
-        if self.tried_at is None or (self.finished_at and self.finished_at < self.tried_at):
+        """Return when it was asked for, or opened again; not by a retry that found it had ended."""
+        if self.reopened_at is None or (self.finished_at and self.finished_at < self.reopened_at):
             return self.created_at
-        return self.tried_at
+        return self.reopened_at
 
     def age(self, now: datetime | None = None) -> float:
-        """Return the seconds since it was asked for, or tried again."""
+        """Return the seconds since it was asked for, or opened again."""
         return max(0.0, ((now or timezone.now()) - self.begun_at).total_seconds())
 
     @property

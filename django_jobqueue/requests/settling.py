@@ -90,8 +90,8 @@ def reopen(job_request: JobRequest) -> None:
     blank = JobRequest()
     for name in FINAL_FIELDS:
         setattr(job_request, name, getattr(blank, name))
-    job_request.tried_at = timezone.now()
-    job_request.save(update_fields=[*FINAL_FIELDS, "tried_at"])
+    job_request.reopened_at = timezone.now()
+    job_request.save(update_fields=[*FINAL_FIELDS, "reopened_at"])
 
 
 def withdraw(job_request: JobRequest) -> None:

@@ -188,7 +188,7 @@ def retry(request: HttpRequest, job_request: JobRequest) -> HttpResponse:
     except limits.LimitReached as reached:
         return answers.refusal(request, reached)
     texts = _("It is tried again."), _("It can’t be tried again.")
-    return _change(request, job_request, changes.retry, *texts)
+    return _change(request, job_request, changes.retry_for_person, *texts)
 
 
 @require_safe

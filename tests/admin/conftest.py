@@ -1,6 +1,8 @@
 """Jobs in every state, made the way programs and workers make them, and people who look."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -11,6 +13,8 @@ from django_jobqueue.engine.claims import Slot
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome
+from tests.support.browser import browser_of
+from tests.support.schedule_rows import row_of
 
 TASK = "tests.project.tasks.noop"
 
@@ -87,3 +91,36 @@ def staff(db: None) -> Callable[..., Client]:
         return client
 
     return log_in
+
+
+@pytest.fixture
+def people(transactional_db: None, admin_user: User) -> None:
+    """Who may look at everything, and who may do one thing more; made before the browser starts."""
+    all_of_them = Permission.objects.filter(content_type__app_label="django_jobqueue")
+    looks = all_of_them.filter(codename__startswith="view_").exclude(codename="view_sensitive")
+    for more in ("", "requeue_job", "cancel_job", "pause_queue", "manage_workers", "run_schedule"):
+        user = User.objects.create_user(more or "viewer", password="password", is_staff=True)
+        user.user_permissions.set(looks | all_of_them.filter(codename=more))
+
+
+@pytest.fixture
+def visit(live_server: Any, people: None) -> Iterator[Callable[..., Any]]:
+    """Open a page of the admin as one of the people; complaints of the console fail the test."""
+    with browser_of(live_server.url) as browser:
+
+        def start(url: str, name: str = "admin", **given: Any) -> Any:
+            page = browser.page(**given)
+            page.goto(f"/admin/login/?next={quote(url)}")
+            page.fill("input[name=username]", name)
+            page.fill("input[name=password]", "password")
+            page.click("input[type=submit]")
+            page.locator("#content").wait_for()
+            return page
+
+        yield start
+
+
+@pytest.fixture
+def schedule(transactional_db: None) -> str:
+    """A schedule, made before the browser starts: then the ORM is not to be used here."""
+    return str(row_of("sum").pk)

@@ -13,7 +13,6 @@ from tests.admin.conftest import Seed
 from tests.support.browser import browser_of
 from tests.support.pages import FAILURES, JOBS, QUEUES, SCHEDULES, TASKS, WORKERS, page_of
 from tests.support.processes import until
-from tests.support.schedule_rows import row_of
 
 pytestmark = pytest.mark.e2e
 
@@ -42,12 +41,6 @@ def open_page(live_server: Any, admin_user: Any) -> Iterator[Callable[..., Any]]
             return page
 
         yield start
-
-
-@pytest.fixture
-def schedule(transactional_db: None) -> str:
-    """A schedule, made before the browser starts: then the ORM is not to be used here."""
-    return str(row_of("sum").pk)
 
 
 def test_a_failed_job_is_found_read_and_requeued(open_page: Callable[..., Any], seed: Seed) -> None:

@@ -109,6 +109,37 @@ def test_a_job_that_starts_meanwhile_keeps_its_arguments(
     assert not LogEntry.objects.exists()
 
 
+def test_who_may_see_secrets_keeps_them_too(
+    staff: Any, engine: Engine, make_job: Callable[..., str]
+) -> None:
+    """A password field shows nothing, so an empty one does not mean that the secret is to go."""
+    call = {"args": ["Ada", 3, "1", "s"], "kwargs": {"password": "s3cret"}}
+    job_id = make_job(task=ORDER, data=json.dumps(call).encode())
+    client = staff(*ALL, "view_sensitive")
+    assert "s3cret" not in client.get(page_of("job", job_id, "edit")).content.decode()
+    form = {"arg_name": "Ada", "arg_many": "4", "arg_price": "1", "arg_size": '"s"'}
+    edit(client, job_id, **form)
+    assert opened(engine, job_id).kwargs["password"] == "s3cret"
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\r\nb\rc\n", "\n\n", "one line"])
+def test_a_text_keeps_its_lines(
+    staff: Any, engine: Engine, make_job: Callable[..., str], text: str
+) -> None:
+    """A browser sends each end of a line as CR and LF, and from a field of one line none."""
+    job_id = make_job(task=CLOSED, data=json.dumps({"args": [text], "kwargs": {}}).encode())
+    client = staff(*ALL)
+    has_area = "<textarea" in client.get(page_of("job", job_id, "edit")).content.decode()
+    assert has_area == (text != "one line")
+    sent = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
+    edit(client, job_id, arg_name=sent)
+    job = opened(engine, job_id)
+    assert [*job.args, *job.kwargs.values()] == [text]
+    edit(client, job_id, arg_name=f"{sent}\r\nmore")
+    job = opened(engine, job_id)
+    assert [*job.args, *job.kwargs.values()] == [f"{sent}\nmore".replace("\r\n", "\n")]
+
+
 def test_secrets_are_kept_and_nowhere_told(
     staff: Any, engine: Engine, make_job: Callable[..., str]
 ) -> None:

@@ -51,11 +51,11 @@ def test_it_shows_schedules_of_code_and_database(admin_client: Client) -> None:
     assert "tests.project.tasks.noop" in nightly["task_name"]
     assert "in " in nightly["next_fire"]
     assert (here["words"], here["standing"], here["last_fire"]) == (
-        "Every 10 minutes",
+        "<bdi>Every 10 minutes</bdi>",
         "in the admin",
         "–",
     )
-    assert "Every 10 minutes" in response.content.decode()
+    assert "<bdi>Every 10 minutes</bdi>" in response.content.decode()
 
 
 def test_a_schedule_of_the_code_without_a_row_is_named(admin_client: Client) -> None:
@@ -81,7 +81,7 @@ def test_it_tells_overrides_and_what_is_gone_from_the_code(admin_client: Client)
     row_of("old", task="shop.tasks.bye", from_code=True, every_seconds=None)
     response = admin_client.get(SCHEDULES)
     assert cells(response, "nightly")["standing"] == "in the admin, overrides the code"
-    assert cells(response, "nightly")["words"] == "Every 10 minutes"
+    assert cells(response, "nightly")["words"] == "<bdi>Every 10 minutes</bdi>"
     old = cells(response, "old")
     assert (old["standing"], old["words"], old["next_fire"]) == ("no longer in the code", "–", "–")
 

@@ -10,7 +10,11 @@ from django.utils import timezone
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.states import State
+from django_jobqueue.requests import changes
 from django_jobqueue.requests.models import JobRequest
+from django_jobqueue.steering import bulk
+from django_jobqueue.steering.job_action import REQUEUE
+from django_jobqueue.steering.selection import Selection
 from django_jobqueue.testing import drain
 
 from .conftest import JSON
@@ -173,3 +177,25 @@ def test_people_whose_address_is_unknown_are_counted_together(
 
 def forwarded(request: Any) -> str:
     return str(request.headers["x-forwarded-for"])
+
+
+@pytest.mark.parametrize("way", ["the request", "all jobs that match"])
+def test_what_an_operator_runs_again_counts_for_nobody(
+    limited: None, client: Client, ada: User, way: str
+) -> None:
+    """People may ask for as much as before; the time of a request counts from then on."""
+    old = timezone.now() - timedelta(hours=1)
+    ask(client), ask(client)
+    rows = list(JobRequest.objects.all())
+    for row in rows:
+        changes.cancel(row)
+    JobRequest.objects.update(created_at=old)
+    if way == "the request":
+        assert all(map(changes.retry, rows))
+    else:
+        bulk.start("default", REQUEUE, Selection(states=(State.CANCELLED,)), ada.pk)
+    drain()
+    rows = list(JobRequest.objects.all())
+    assert [(row.state, row.tried_at) for row in rows] == [("succeeded", None)] * 2
+    assert all(row.begun_at == row.reopened_at for row in rows)
+    assert [ask(client).status_code for _ in range(3)] == [303, 303, 429]

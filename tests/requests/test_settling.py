@@ -374,7 +374,7 @@ def test_retry_that_finds_an_end_took_no_time(engine: Engine, ada: User) -> None
     row = ask(ada, asked_tasks.say)
     JobRequest.objects.update(created_at=row.created_at - timedelta(seconds=90))
     drain()
-    JobRequest.objects.update(tried_at=timezone.now() + timedelta(hours=1))
+    JobRequest.objects.update(reopened_at=timezone.now() + timedelta(hours=1))
     row.refresh_from_db()
     assert row.ended_after == pytest.approx(90, abs=5)
     estimates.forget()

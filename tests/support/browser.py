@@ -68,6 +68,21 @@ def browser_of(url: str) -> Iterator[Browser]:
     assert found.complaints == []
 
 
+def choose(page: Any, action: str, *, rows: int = 0) -> None:
+    """Choose an action for the first rows of a list, or for all that match."""
+    for number in range(rows):
+        page.locator("input.action-select").nth(number).check()
+    if not rows:
+        page.check("#action-toggle")
+        page.get_by_text("Select all").click()
+    page.select_option("select[name=action]", action)
+    page.click("button[name=index]")
+
+
+def answer(page: Any) -> None:
+    page.locator("form.jobqueue-question input[type=submit]").click()
+
+
 def what_was_seen() -> str:
     """Return the addresses and texts of the pages that the test has open."""
     return "\n\n".join(f"{page.url}\n{_text_of(page)}" for page in opened)

@@ -8,9 +8,12 @@ from django.template.response import TemplateResponse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
+from django_jobqueue.admin.jobs.chosen import chosen
 from django_jobqueue.admin.jobs.rows import JobRows
+from django_jobqueue.admin.source import Source
 from django_jobqueue.jobs import phrases
 from django_jobqueue.models import Job
+from django_jobqueue.paths import registered
 from django_jobqueue.steering import job_action
 from django_jobqueue.steering.job_action import JobAction
 
@@ -22,6 +25,8 @@ class AskingForm(forms.Form):
     posted: ClassVar[str]  # the name of the action in the list
     title: ClassVar[Promise]
     note: ClassVar[Promise]
+
+    required_css_class = "required"
 
     def __init__(self, data: Any = None, *, alias: str = "default") -> None:
         super().__init__(data if data is not None and self.name in data else None)
@@ -66,7 +71,7 @@ class MoveForm(AskingForm):
     queue = forms.CharField(
         label=gettext_lazy("Queue"),
         max_length=64,
-        widget=forms.TextInput({"class": "vTextField", "autocomplete": "off"}),
+        widget=forms.TextInput({"class": "vTextField", "list": "jobqueue-known"}),
         help_text=gettext_lazy("Its name. A queue begins with its first job."),
     )
 
@@ -82,13 +87,24 @@ class MoveForm(AskingForm):
 
 def ask(model_admin: Any, request: HttpRequest, form: AskingForm, rows: JobRows) -> HttpResponse:
     """Show the form; it posts the same selection again."""
-    selected = {"ids": rows.ids or ("-",), "is_all": rows.ids is None}
-    return _page(model_admin, request, form, count=phrases.count(rows.count()), **selected)
+    context: dict[str, Any] = {"count": phrases.count(rows.count()), "ids": rows.ids or ("-",)}
+    if rows.ids is None:
+        context |= {"is_all": True, "filters": list(chosen(rows))}
+    if isinstance(form, MoveForm):
+        context["known"] = known_queues(rows.source, rows.alias)
+    return _page(model_admin, request, form, **context)
 
 
 def ask_for_one(model_admin: Any, request: HttpRequest, form: AskingForm, row: Job) -> HttpResponse:
     """Show the form; it posts to the same address."""
-    return _page(model_admin, request, form, subtitle=str(row), back=row.pk)
+    known = known_queues(Source(), row.alias)
+    return _page(model_admin, request, form, subtitle=str(row), back=row.pk, known=known)
+
+
+def known_queues(source: Source, alias: str) -> list[str]:
+    """Return the queues that have jobs (200 of many), and those that tasks of the code name."""
+    named = {task.queue_name for task in registered().values() if task.backend == alias}
+    return sorted(named.union(stats.name for stats in source.busy(alias)))
 
 
 def _page(model_admin: Any, request: HttpRequest, form: AskingForm, **more: Any) -> HttpResponse:

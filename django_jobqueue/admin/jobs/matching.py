@@ -1,6 +1,5 @@
 """Actions on all jobs that match the filters: the question before, and the job that does it."""
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.contrib import admin, messages
@@ -11,13 +10,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_jobqueue.admin.jobs import times
-from django_jobqueue.admin.jobs.filters import OnlyFilter
+from django_jobqueue.admin.jobs.chosen import chosen
 from django_jobqueue.admin.jobs.rows import JobRows
 from django_jobqueue.admin.links import list_url, page_url
 from django_jobqueue.jobs import phrases
-from django_jobqueue.jobs.states import State
-from django_jobqueue.jobs.text import one_line
 from django_jobqueue.models import Job
 from django_jobqueue.steering import audit, bulk
 from django_jobqueue.steering.job_action import (
@@ -66,7 +62,7 @@ def ask(
         "title": question(action),
         "opts": model_admin.opts,
         "action": request.POST.get("action", ""),
-        "filters": list(_filters(rows)),
+        "filters": list(chosen(rows)),
         "count": phrases.count(rows.count()),
         "is_cut": rows.is_cut,
         "spreads": SPREADS.items() if action in (REQUEUE, RUN_NOW) else (),
@@ -84,32 +80,15 @@ def start(
     site, user = model_admin.admin_site, request.user.pk
     results = bulk.start(rows.alias, action, rows.selection(), user, spread)
     flag = DELETION if action is DELETE else CHANGE
-    said = "; ".join(f"{label}: {value}" for label, value in _filters(rows))
+    said = "; ".join(f"{label}: {value}" for label, value in chosen(rows))
     text = _("Asked for all that match. %(filters)s") % {"filters": said}
     shown = question(action).rstrip("?")
     audit.write(user, results[0].id, shown, text, flag)
-    done = _("A job does this in the background. Its page shows how far it is.")
-    model_admin.message_user(request, done, messages.SUCCESS)
     if len(results) == 1:
+        done = _("A job does this in the background. Its page shows how far it is.")
+        model_admin.message_user(request, done, messages.SUCCESS)
         return HttpResponseRedirect(page_url(site, Job, results[0].id))
+    spread_out = _("These jobs do this in the background, one after the other.")
+    model_admin.message_user(request, spread_out, messages.SUCCESS)
     where = {"alias": rows.where["alias"]} if "alias" in rows.where else {}
     return HttpResponseRedirect(list_url(site, Job, tag=results[0].tags[0], **where))
-
-
-def _filters(rows: JobRows) -> Iterator[tuple[str, str]]:
-    """Yield what is chosen: a label and a value."""
-    values: dict[str, tuple[str, Callable[[str], str]]] = {
-        "alias": (_("alias"), str),
-        "state": (_("state"), lambda value: str(phrases.STATES[State(value)])),
-        "queue": (_("queue"), one_line),
-        "task": (_("task"), one_line),
-        "tag": (_("tag"), one_line),
-        "exception": (_("exception"), one_line),
-        "only": (_("past runs"), lambda value: str(OnlyFilter.known.get(value, value))),
-        "time": (_("time"), lambda value: str(times.SPANS[value][1])),
-    }
-    for name, (label, form) in values.items():
-        if name in rows.where:
-            yield label, form(rows.where[name])
-    if rows.words:
-        yield _("words"), one_line(" ".join(rows.words))

@@ -126,7 +126,7 @@ class OverviewParts:
             age = phrases.span(max(0, seen.server.now - seen.sums.at))
             note += " " + _("All were counted %(age)s ago.") % {"age": age}
         return {
-            "heads": [(state, phrases.STATES[state]) for state in COLUMNS],
+            "heads": [(state, display.HEADS[state]) for state in COLUMNS],
             "rows": [self._row(one, seen) for one in shown],
             "totals": [(state, phrases.count(seen.count(state))) for state in COLUMNS],
             "note": note,

@@ -4,6 +4,7 @@ A job's arguments are JSON: a date is sent in ISO 8601, a Decimal as its digits,
 """
 
 import json
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, datetime, time
@@ -19,6 +20,7 @@ from django.contrib.admin.widgets import ForeignKeyRawIdWidget
 from django.db.models import ManyToOneRel, Model
 from django.utils.translation import gettext as _
 
+_END_OF_LINE = re.compile(r"\r\n?|\n")
 MISSING = object()  # the value of an argument that is left out
 ROWS = 4  # of a text area
 
@@ -30,6 +32,24 @@ class KeyWidget(ForeignKeyRawIdWidget):
 
     def label_and_url_for_value(self, value: Any) -> tuple[str, str]:
         return "", ""
+
+
+class TextField(forms.CharField):
+    """A text of one line; one that had several is shown so, and keeps what ended its lines."""
+
+    def __init__(self, *, required: bool) -> None:
+        widget = forms.TextInput({"class": "vTextField"})
+        super().__init__(required=required, strip=False, empty_value="", widget=widget)
+
+    def prepare(self) -> None:
+        """Give the field the lines that its initial text needs."""
+        if _END_OF_LINE.search(str(self.initial or "")):
+            self.widget = forms.Textarea({"rows": ROWS, "class": "vLargeTextField"})
+
+    def clean(self, value: Any) -> Any:
+        """Return the text without the carriage returns that a browser has added."""
+        text = _lines(super().clean(value))
+        return self.initial if text == _lines(str(self.initial or "")) and text else text
 
 
 class Argument(NamedTuple):
@@ -153,6 +173,10 @@ def _or_nothing(send: Send, may_be_none: bool) -> Send:
     return send_any
 
 
+def _lines(text: str) -> str:
+    return _END_OF_LINE.sub("\n", text)
+
+
 def _same(value: Any) -> Any:
     return value
 
@@ -167,15 +191,7 @@ def _input(kind: str, **attributes: str) -> dict[str, str]:
 
 
 _SIMPLE: dict[type, tuple[Callable[..., forms.Field], Send]] = {
-    str: (
-        lambda required: forms.CharField(
-            required=required,
-            strip=False,
-            empty_value="",
-            widget=forms.TextInput({"class": "vTextField"}),
-        ),
-        _same,
-    ),
+    str: (lambda required: TextField(required=required), _same),
     int: (lambda required: forms.IntegerField(required=required), _same),
     float: (lambda required: forms.FloatField(required=required), _same),
     Decimal: (lambda required: forms.DecimalField(required=required), str),

@@ -9,7 +9,7 @@ from django.contrib.admin import AdminSite
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_jobqueue.admin.run.fields import MISSING, Argument, arguments_of, shown
+from django_jobqueue.admin.run.fields import MISSING, Argument, TextField, arguments_of, shown
 from django_jobqueue.jobs.redaction import Redactor
 from django_jobqueue.jobs.signature import signature_of
 
@@ -18,6 +18,8 @@ PREFIX = "arg_"  # of the names of arguments among the fields
 
 class CallForm(forms.Form):
     """The arguments of one task, and what they were if there is a job already."""
+
+    required_css_class = "required"
 
     def __init__(
         self,
@@ -30,7 +32,10 @@ class CallForm(forms.Form):
     ) -> None:
         """`old` are the arguments of a job by name; of `hidden` ones the value is not shown."""
         super().__init__(*given)
-        self.old, self._hidden = dict(old or {}), dict(hidden or {})
+        self.old = dict(old or {})
+        # Nor is that of a secret that the user may see: a password field shows nothing.
+        secrets = {name: value for name, value in self.old.items() if redactor.hides(name)}
+        self._hidden = secrets | dict(hidden or {})
         parameters = list(signature_of(task.func, task.takes_context).parameters.values())
         self._arguments = arguments_of(task.func, parameters, site)
         for one in self._arguments:
@@ -42,6 +47,8 @@ class CallForm(forms.Form):
         name, field = one.parameter.name, one.field
         if name in self.old and name not in self._hidden:
             field.initial = shown(field, self.old[name])
+        if isinstance(field, TextField):
+            field.prepare()
         if name in self._hidden:
             field.required, field.initial = False, None
             field.help_text = _("A secret: leave it empty to keep it.")

@@ -29,6 +29,7 @@ from django_jobqueue.jobs.redaction import Redactor
 from django_jobqueue.models import CatchUp, Job, Overlap, Schedule
 from django_jobqueue.schedules.cron import to_ms
 from django_jobqueue.schedules.spec import ScheduleSpec, declared
+from django_jobqueue.schedules.timetable import Timetable
 
 FACTS = ("last_fire", "next_fire", "not_fired")
 
@@ -44,6 +45,11 @@ def _entry_field(label: Any, show: Callable[[ScheduleSpec], SafeString | str]) -
 
 def _time(at: datetime | None) -> SafeString | str:
     return display.time_of(_ms(at))
+
+
+def _isolated(timetable: Timetable) -> SafeString:
+    """Return when it fires, apart from the writing direction of the text around it."""
+    return format_html("<bdi>{}</bdi>", timetable.times.describe())
 
 
 class SchedulePageMixin(JobQueueModelAdmin[Schedule]):
@@ -118,6 +124,8 @@ class SchedulePageMixin(JobQueueModelAdmin[Schedule]):
             context["fires"] = table_of(timetable)
             context["zone"] = zone_of(timetable)
             context["is_preview"] = form.is_bound
+        # Else the address of a preview, #next-fires, would hide the errors of the next attempt.
+        kwargs["form_url"] = kwargs.get("form_url") or request.get_full_path()
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description=gettext_lazy("task"))
@@ -140,7 +148,7 @@ class SchedulePageMixin(JobQueueModelAdmin[Schedule]):
 
     queue_name = _entry_field(gettext_lazy("queue"), lambda entry: entry.task.queue_name)
     priority_number = _entry_field(gettext_lazy("priority"), lambda entry: str(entry.task.priority))
-    words = _entry_field(gettext_lazy("when"), lambda entry: entry.timetable.times.describe())
+    words = _entry_field(gettext_lazy("when"), lambda entry: _isolated(entry.timetable))
     begins = _entry_field(gettext_lazy("start"), lambda entry: _time(entry.timetable.start))
     ends = _entry_field(gettext_lazy("end"), lambda entry: _time(entry.timetable.end))
     overlapping = _entry_field(
