@@ -26,6 +26,20 @@ SCHEDULER = -1  # the number of the process that fires schedules, if there is on
 MAINTENANCE = -2  # the number of the maintenance process, if there is work for it
 
 
+@contextmanager
+def sharing_memory() -> Iterator[None]:
+    """Keep the garbage collector of forked processes off what is loaded by now.
+
+    It writes into every object that it looks at, and memory that is written to is no longer shared.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 class Starter:
     """Start processes by their numbers."""
 
@@ -48,7 +62,6 @@ class Starter:
     def start(self, number: int) -> Child | None:
         """Start a process; return None if the system can't."""
         connections.prepare()
-        _share_memory()
         now = time.monotonic()
         slots = self._config.slots_of(number) if number >= 0 else []
         places = [maintenance_process.PLACE] if number == MAINTENANCE else slots
@@ -92,16 +105,6 @@ class Starter:
             target, given = maintenance_process.run_maintenance, (self.shared, self.has_ledger)
         arguments = (self._config, *given, *common)
         return self._context.Process(target=target, args=arguments, name=_name(number))
-
-
-def _share_memory() -> None:
-    """Keep the garbage collector of forked processes off what the project has loaded.
-
-    It writes into every object that it looks at, and memory that is written to is no longer shared.
-    """
-    if not gc.get_freeze_count():
-        gc.collect()
-        gc.freeze()
 
 
 def _name(number: int) -> str:

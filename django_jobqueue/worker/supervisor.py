@@ -25,7 +25,7 @@ from django_jobqueue.worker.oom_watch import OomWatch
 from django_jobqueue.worker.outage import Outage, attach
 from django_jobqueue.worker.slot_loop import BLOCK
 from django_jobqueue.worker.stacks import Stacks
-from django_jobqueue.worker.starting import MAINTENANCE, SCHEDULER, Starter
+from django_jobqueue.worker.starting import MAINTENANCE, SCHEDULER, Starter, sharing_memory
 from django_jobqueue.worker.stop_signals import alarm, handling
 from django_jobqueue.worker.ticks import Tick
 
@@ -69,7 +69,12 @@ class Supervisor:
         Raises: ServerUnfit, OwnerMismatch, SchemaMismatch, QueueUnavailable (the log-in is
         refused) before the first process starts.
         """
-        with self._starter.lifeline(), alarm() as self._alarm, handling(self._on_signal):
+        with (
+            self._starter.lifeline(),
+            sharing_memory(),
+            alarm() as self._alarm,
+            handling(self._on_signal),
+        ):
             for pause in attach(self._engine, Outage("Waiting until it answers.")):
                 wait([self._alarm], timeout=pause)
                 if self._is_asked_to_stop or is_gone(self._config.reloader):
