@@ -19,6 +19,7 @@ from tests.support.pages import JOBS, page_of, said
 
 CLOSED = run_tasks.closed.module_path
 DISMISS = run_tasks.dismiss.module_path
+INVITE = run_tasks.invite.module_path
 ORDER = run_tasks.order.module_path
 CALL = b'{"args":["Ada <b>"],"kwargs":{}}'
 ALL = ("view_job", "edit_job", "view_payload", "requeue_job")
@@ -120,6 +121,30 @@ def test_who_may_see_secrets_keeps_them_too(
     form = {"arg_name": "Ada", "arg_many": "4", "arg_price": "1", "arg_size": '"s"'}
     edit(client, job_id, **form)
     assert opened(engine, job_id).kwargs["password"] == "s3cret"
+
+
+@pytest.mark.parametrize("more", [(), ("view_sensitive",)])
+def test_what_is_only_called_like_a_secret_is_kept(
+    staff: Any, engine: Engine, make_job: Callable[..., str], more: tuple[str, ...]
+) -> None:
+    """A box and a choice show what they had; a choice that is hidden has an empty one."""
+    call = {"args": [None], "kwargs": {"private": True, "token_kind": "app"}}
+    job_id = make_job(task=INVITE, data=json.dumps(call).encode())
+    client = staff(*ALL, *more)
+    page = client.get(page_of("job", job_id, "edit"))
+    form = {field.html_name: field.value() for field in page.context["form"]}
+    assert form == {
+        "arg_name": None,
+        "arg_private": True,
+        "arg_token_kind": '"app"' if more else None,
+    }
+    assert '<option value="" selected>' in page.content.decode() or more
+    edit(client, job_id, arg_name="", arg_private="on", arg_token_kind=form["arg_token_kind"] or "")
+    job = opened(engine, job_id)
+    assert [*job.args, *job.kwargs.values()] == [None, True, "app"]
+    edit(client, job_id, arg_name="Ada", arg_token_kind=form["arg_token_kind"] or "")
+    job = opened(engine, job_id)
+    assert [*job.args, *job.kwargs.values()] == ["Ada", False, "app"]
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\r\nb\rc\n", "\n\n", "one line"])

@@ -48,6 +48,11 @@ def closed(name: str) -> None:
     """Run only by code."""
 
 
+@task
+def invite(name: str | None, private: bool, token_kind: Literal["paper", "app"]) -> None:
+    """Have arguments that are called like secrets."""
+
+
 class BookingForm(forms.Form):
     """A form whose data are not the arguments."""
 

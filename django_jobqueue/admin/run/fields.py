@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 _END_OF_LINE = re.compile(r"\r\n?|\n")
 MISSING = object()  # the value of an argument that is left out
 ROWS = 4  # of a text area
+NO_CHOICE = ("", "---------")
 
 Send = Callable[[Any], Any]  # makes JSON of a clean value
 
@@ -35,21 +36,25 @@ class KeyWidget(ForeignKeyRawIdWidget):
 
 
 class TextField(forms.CharField):
-    """A text of one line; one that had several is shown so, and keeps what ended its lines."""
+    """A text of one line; an old one that had several keeps them, and what ended them."""
 
     def __init__(self, *, required: bool) -> None:
         widget = forms.TextInput({"class": "vTextField"})
         super().__init__(required=required, strip=False, empty_value="", widget=widget)
 
-    def prepare(self) -> None:
-        """Give the field the lines that its initial text needs."""
+    def prepare(self, old: Any) -> None:
+        """Make the field fit for what a job was called with."""
+        if old is None:
+            self.empty_value = None
         if _END_OF_LINE.search(str(self.initial or "")):
             self.widget = forms.Textarea({"rows": ROWS, "class": "vLargeTextField"})
 
     def clean(self, value: Any) -> Any:
         """Return the text without the carriage returns that a browser has added."""
-        text = _lines(super().clean(value))
-        return self.initial if text == _lines(str(self.initial or "")) and text else text
+        if not (text := super().clean(value)):
+            return text
+        text = _lines(text)
+        return self.initial if text == _lines(str(self.initial or "")) else text
 
 
 class Argument(NamedTuple):
@@ -104,7 +109,7 @@ def _field(kind: Any, required: bool, site: AdminSite) -> tuple[forms.Field, Sen
 def _choice(values: list[tuple[Any, str]], required: bool) -> forms.Field:
     choices = [(json.dumps(value, default=str), text) for value, text in values]
     if not required:
-        choices.insert(0, ("", "---------"))
+        choices.insert(0, NO_CHOICE)
     return forms.TypedChoiceField(
         choices=choices, coerce=json.loads, empty_value=None, required=required
     )
@@ -160,6 +165,15 @@ def _initial(field: forms.Field, value: Any) -> Any:
 def shown(field: forms.Field, value: Any) -> Any:
     """Return the initial value of a field for an argument that a job was called with."""
     return None if value is None else _initial(field, value)
+
+
+def hide(field: forms.Field) -> None:
+    """Let the field show nothing of a secret, and ask for nothing."""
+    field.required, field.initial = False, None
+    field.help_text = _("A secret: leave it empty to keep it.")
+    if isinstance(field, forms.TypedChoiceField):
+        choices: list[Any] = list(field.widget.choices)
+        field.choices = [NO_CHOICE, *(one for one in choices if one != NO_CHOICE)]
 
 
 def _or_nothing(send: Send, may_be_none: bool) -> Send:

@@ -9,7 +9,14 @@ from django.contrib.admin import AdminSite
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_jobqueue.admin.run.fields import MISSING, Argument, TextField, arguments_of, shown
+from django_jobqueue.admin.run.fields import (
+    MISSING,
+    Argument,
+    TextField,
+    arguments_of,
+    hide,
+    shown,
+)
 from django_jobqueue.jobs.redaction import Redactor
 from django_jobqueue.jobs.signature import signature_of
 
@@ -32,10 +39,7 @@ class CallForm(forms.Form):
     ) -> None:
         """`old` are the arguments of a job by name; of `hidden` ones the value is not shown."""
         super().__init__(*given)
-        self.old = dict(old or {})
-        # Nor is that of a secret that the user may see: a password field shows nothing.
-        secrets = {name: value for name, value in self.old.items() if redactor.hides(name)}
-        self._hidden = secrets | dict(hidden or {})
+        self.old, self._hidden = dict(old or {}), dict(hidden or {})
         parameters = list(signature_of(task.func, task.takes_context).parameters.values())
         self._arguments = arguments_of(task.func, parameters, site)
         for one in self._arguments:
@@ -45,14 +49,16 @@ class CallForm(forms.Form):
     def _shown(self, one: Argument, redactor: Redactor) -> forms.Field:
         """Return the field of an argument with what it was; a secret is not shown."""
         name, field = one.parameter.name, one.field
+        is_password = redactor.hides(name) and isinstance(field, forms.CharField)
+        if is_password and name in self.old:  # such a field never shows what it had
+            self._hidden.setdefault(name, self.old[name])
         if name in self.old and name not in self._hidden:
             field.initial = shown(field, self.old[name])
         if isinstance(field, TextField):
-            field.prepare()
+            field.prepare(self.old.get(name, ""))
         if name in self._hidden:
-            field.required, field.initial = False, None
-            field.help_text = _("A secret: leave it empty to keep it.")
-        if redactor.hides(name) and isinstance(field, forms.CharField):
+            hide(field)
+        if is_password:
             field.widget = forms.PasswordInput({"autocomplete": "off", "class": "vTextField"})
         return field
 
