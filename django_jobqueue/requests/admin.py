@@ -80,7 +80,7 @@ ACTIONS = (CANCEL, RETRY, RESEND)
 
 
 class TimeFilter(admin.DateFieldListFilter):
-    """Select by when it was asked for; "By asked for" would be no words."""
+    """Select by when it was asked for, under the heading "By time"."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -163,10 +163,10 @@ class JobRequestAdmin(ModelAdmin):
 
     @admin.display(description=gettext_lazy("who"), ordering="owner")
     def who(self, row: JobRequest) -> str:
-        """Return the user, else what is known of an anonymous person."""
+        """Return the user, else what is known of an anonymous person; nothing of a deleted user."""
         if row.owner is not None:
             return str(row.owner)
-        return row.address or row.ip or _("a deleted user")
+        return row.address or row.ip or _("unknown")
 
     @admin.display(description=gettext_lazy("state"), ordering="state")
     def state_text(self, row: JobRequest) -> str:

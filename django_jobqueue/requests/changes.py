@@ -69,7 +69,7 @@ def retry(job_request: JobRequest) -> bool:
 
 
 def retry_for_person(job_request: JobRequest) -> bool:
-    """Do the same for who asked: it counts for the limits of that person, as a submission does."""
+    """Retry for who asked: it counts for that person's limits, as a submission does."""
     if not retry(job_request):
         return False
     JobRequest.objects.filter(pk=job_request.pk).update(tried_at=timezone.now())

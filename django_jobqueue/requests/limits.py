@@ -33,8 +33,8 @@ class LimitReached(Exception):
 def check(person: Person, *, tried_at: datetime | None = None) -> None:
     """Raise LimitReached if the person may not ask for one more, or try one again.
 
-    A retry by the person counts as a submission, one by an operator does not; `tried_at`: the
-    latest one of that request, if there was one.
+    A retry by the person counts as a submission, one by an operator does not. `tried_at`: when the
+    person last tried this request again, if ever.
     """
     options, now = conf.load(), timezone.now()
     if tried_at is not None and tried_at > now - MINUTE:  # its row counts only once

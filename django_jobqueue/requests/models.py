@@ -54,7 +54,7 @@ class JobRequest(models.Model):
     public_id = models.CharField(
         _("public ID"), max_length=32, unique=True, default=new_public_id, editable=False
     )
-    # Without an owner, an anonymous person asked; a deleted user leaves neither owner nor address.
+    # Without an owner, an anonymous person asked; a deleted user leaves no owner, address or IP.
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("owner"),
@@ -76,7 +76,9 @@ class JobRequest(models.Model):
     )
     withdrawn = models.BooleanField(default=False)  # cancelled, while others wait for the job
     created_at = models.DateTimeField(_("asked for"), default=timezone.now)
-    tried_at = models.DateTimeField(_("tried again"), null=True, blank=True)  # by the person, last
+    tried_at = models.DateTimeField(
+        _("tried again"), null=True, blank=True
+    )  # when who asked did so last
     # Since when it is open again, whoever has run its job again: from here its time counts.
     reopened_at = models.DateTimeField(_("opened again"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)

@@ -78,7 +78,7 @@ def store(
     job_request = JobRequest(
         owner=person.user,
         address=person.address,
-        ip=person.ip,
+        ip=None if person.user else person.ip,
         task=task.module_path,
         title=_title(str(title) or _title_of(task)),
         alias=task.backend,

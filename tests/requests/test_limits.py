@@ -180,7 +180,7 @@ def forwarded(request: Any) -> str:
 
 
 @pytest.mark.parametrize("way", ["the request", "all jobs that match"])
-def test_what_an_operator_runs_again_counts_for_nobody(
+def test_what_an_operator_runs_again_is_no_submission(
     limited: None, client: Client, ada: User, way: str
 ) -> None:
     """People may ask for as much as before; the time of a request counts from then on."""

@@ -72,7 +72,7 @@ def test_nobody_waits_longer_than_five_seconds(site: Site) -> None:
 
 def test_few_wait_at_once(start_site: Callable[..., Site]) -> None:
     """The third one is answered while the two places are taken."""
-    site = start_site(TEST_REQUESTS=json.dumps({"WAITERS": 2}))
+    site = start_site(TEST_REQUESTS=json.dumps({"WAITERS": 2, "SUBMISSIONS_PER_MINUTE": 100}))
     people = [Visitor(site, "ada") for _ in range(3)]
 
     def ask(person: Visitor) -> float:
