@@ -5,6 +5,7 @@ need these models, and the admin fills their instances from the inspector, never
 Next: schedules/stored.py merges the schedules with those that the code declares.
 """
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 from django.db import models
@@ -286,6 +287,7 @@ class Worker(models.Model):
 
     objects = NoRows()
     stats: WorkerStats
+    first_jobs: Sequence[JobSnapshot] = ()  # of those that it runs
 
     class Meta:
         managed = False

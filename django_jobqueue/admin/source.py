@@ -17,6 +17,7 @@ from django_jobqueue.engine.inspector import Inspector
 from django_jobqueue.engine.queue_reader import QueueStats, Sums
 from django_jobqueue.engine.workers import WorkerStats
 from django_jobqueue.exceptions import JobQueueError, QueueUnavailable
+from django_jobqueue.paths import registered
 
 T = TypeVar("T")
 
@@ -77,6 +78,14 @@ class Source:
             return seen.queue_stats(seen.busy_queues())
 
         return self.cached(("busy", alias), lambda: self.read(alias, ask, []))
+
+    def known_queues(self, alias: str) -> list[str]:
+        """Return the queues that the settings allow, else those of jobs (200 of many) and tasks."""
+        if alias in self.aliases and (allowed := task_backends[alias].queues):
+            return sorted(allowed)
+        named = {task.queue_name for task in registered().values() if task.backend == alias}
+        nothing: list[str] = []
+        return sorted(named.union(self.read(alias, Inspector.busy_queues, nothing)))
 
     def stats(self, alias: str, queue: str) -> list[QueueStats]:
         """Return the stats of one queue, whether it is known or not."""

@@ -111,8 +111,10 @@ class WorkerActionsMixin(LiveModelAdmin[Worker]):
         """Tell one worker, by POST only, after a question."""
         if refused := self._refused(request):
             return refused
-        rows = list(self.get_queryset(request).filter(pk=unquote(object_id)))
-        return self.or_to_list(request, self._tell, telling, rows)
+        key = unquote(object_id)
+        rows = list(self.get_queryset(request).filter(pk=key))
+        stay_url = page_url(self.admin_site, Worker, key)
+        return self.or_to_list(request, self._tell, telling, rows, stay_url)
 
     def stacks_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask one worker where its slots are, by POST only; its page shows the answer."""
@@ -138,10 +140,15 @@ class WorkerActionsMixin(LiveModelAdmin[Worker]):
                 self.message_user(request, text, messages.WARNING)
         return HttpResponseRedirect(page_url(self.admin_site, Worker, key))
 
-    def _tell(self, request: HttpRequest, telling: Telling, rows: list[Worker]) -> HttpResponse:
-        """Ask; then tell the workers, and log those that were told."""
+    def _tell(
+        self, request: HttpRequest, telling: Telling, rows: list[Worker], stay_url: str = ""
+    ) -> HttpResponse:
+        """Ask; then tell the workers, and log those that were told.
+
+        `stay_url`: where to go back to, unless it is the list.
+        """
         if not request.POST.get("confirmed"):
-            return self._ask(request, telling, rows)
+            return self._ask(request, telling, rows, stay_url)
         told = []
         try:
             for row in rows:
@@ -154,8 +161,11 @@ class WorkerActionsMixin(LiveModelAdmin[Worker]):
         self.message_user(request, str(telling.done % {"count": len(told)}), level)
         return HttpResponseRedirect(list_url(self.admin_site, Worker))
 
-    def _ask(self, request: HttpRequest, telling: Telling, rows: Iterable[Worker]) -> HttpResponse:
+    def _ask(
+        self, request: HttpRequest, telling: Telling, rows: Iterable[Worker], stay_url: str
+    ) -> HttpResponse:
         request.current_app = self.admin_site.name
+        url = list_url(self.admin_site, Worker)
         context = {
             **self.admin_site.each_context(request),
             "title": telling.title,
@@ -163,7 +173,8 @@ class WorkerActionsMixin(LiveModelAdmin[Worker]):
             "rows": rows,
             "note": telling.note,
             "action": f"{telling.word}_selected",
-            "list_url": list_url(self.admin_site, Worker),
+            "list_url": url,
+            "stay_url": stay_url or url,
         }
         return TemplateResponse(request, "admin/django_jobqueue/worker/tell.html", context)
 

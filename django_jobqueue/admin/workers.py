@@ -25,15 +25,25 @@ MOST_SLOTS = 500  # on a page
 MOST_NAMED = 5  # jobs of one worker on the list
 
 
+def _name(job: Snapshot) -> SafeString:
+    return display.short_task(job.task, display.NARROW_NAME)
+
+
 class WorkerRows(ListedRows[Worker]):
     """Load all workers of all aliases."""
 
     def load_all(self) -> list[Worker]:
-        return [
-            Worker.of(alias, stats)
-            for alias in self.source.aliases
-            for stats in self.source.workers(alias)
-        ]
+        return [row for alias in self.source.aliases for row in self._rows_of(alias)]
+
+    def _rows_of(self, alias: str) -> list[Worker]:
+        rows = [Worker.of(alias, stats) for stats in self.source.workers(alias)]
+        ids = [job_id for row in rows for job_id in row.stats.running[:MOST_NAMED]]
+        nothing: list[Snapshot] = []
+        found = self.source.read(alias, lambda seen: seen.jobs(ids), nothing) if ids else nothing
+        jobs = {job.id: job for job in found}
+        for row in rows:
+            row.first_jobs = [jobs[i] for i in row.stats.running[:MOST_NAMED] if i in jobs]
+        return rows
 
 
 class WorkerAdmin(WorkerActionsMixin):
@@ -84,12 +94,8 @@ class WorkerAdmin(WorkerActionsMixin):
     @admin.display(description=gettext_lazy("runs now"))
     def running(self, row: Worker) -> SafeString | str:
         """Return the tasks of the jobs, each as a link to its job; of many jobs, the first ones."""
-        ids = row.stats.running[:MOST_NAMED]
-        nothing: list[Snapshot] = []
-        jobs = self.source.read(row.alias, lambda seen: seen.jobs(ids), nothing) if ids else nothing
-        names = [(job.id, display.short_task(job.task, display.NARROW_NAME)) for job in jobs]
-        lines = [(page_link(self.admin_site, Job, *one),) for one in names]
-        if more := len(row.stats.running) - len(ids):
+        lines = [(page_link(self.admin_site, Job, job.id, _name(job)),) for job in row.first_jobs]
+        if (more := len(row.stats.running) - MOST_NAMED) > 0:
             text = ngettext("and %(count)s more", "and %(count)s more", more)
             lines.append((text % {"count": phrases.count(more)},))
         return format_html_join(mark_safe("<br>"), "{}", lines) or display.NOTHING

@@ -113,8 +113,8 @@ def visit(live_server: Any, people: None) -> Iterator[Callable[..., Any]]:
             page.goto(f"/admin/login/?next={quote(url)}")
             page.fill("input[name=username]", name)
             page.fill("input[name=password]", "password")
-            page.click("input[type=submit]")
-            page.locator("#content").wait_for()
+            with page.expect_event("load"):  # the admin's scripts listen then
+                page.click("input[type=submit]")
             return page
 
         yield start

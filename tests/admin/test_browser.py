@@ -37,7 +37,8 @@ def open_page(live_server: Any, admin_user: Any) -> Iterator[Callable[..., Any]]
             page.goto("/admin/")
             page.fill("input[name=username]", "admin")
             page.fill("input[name=password]", "password")
-            page.click("input[type=submit]")
+            with page.expect_event("load"):
+                page.click("input[type=submit]")
             return page
 
         yield start

@@ -76,9 +76,7 @@ def test_a_worker_is_told_something(
     for decide in ("No, take me back", "Yes, tell them"):
         choose(page, f"{action}_selected", rows=1)
         assert "/" not in page.locator(".breadcrumbs").inner_text()
-        page.locator(".jobqueue-question").get_by_text(decide).or_(
-            page.get_by_role("button", name=decide)
-        ).first.click()
+        page.locator(".jobqueue-question").get_by_text(decide).click()
     page.get_by_text(f"1 worker {done}.").wait_for()
 
 
@@ -227,6 +225,7 @@ def test_all_columns_of_the_lists_are_in_sight_in_german(
     seed.queued(queue="mail")
     engine.leases.renew(engine.inspector.job(running).worker, {"host": "mill", "pid": 7})
     page = visit(JOBS, viewport={"width": width, "height": 800})
+    assert page.locator("html").get_attribute("lang") == "de"
     hidden = "e => e.closest('.results').scrollWidth - e.closest('.results').clientWidth"
     for url in (JOBS, QUEUES, WORKERS, SCHEDULES):
         page.goto(url)

@@ -41,6 +41,14 @@ def test_it_shows_a_worker_with_the_jobs_it_runs(admin_client: Client, seed: See
     assert "</span> live</td>" in text
 
 
+def test_of_many_jobs_it_names_the_first(admin_client: Client, seed: Seed) -> None:
+    jobs = [seed.running() for _ in range(7)]
+    seed.engine.leases.renew("worker-1", INFO)
+    text = admin_client.get(WORKERS).content.decode()
+    assert sum(page_of("job", one) in text for one in jobs) == 5
+    assert "and 2 more" in text
+
+
 def test_it_shows_weights(admin_client: Client, engine: Engine) -> None:
     engine.leases.renew("worker-1", INFO | {"weights": "5 1"})
     engine.leases.renew("worker-2", INFO | {"weights": "5"})  # damaged

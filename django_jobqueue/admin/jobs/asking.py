@@ -13,7 +13,6 @@ from django_jobqueue.admin.jobs.rows import JobRows
 from django_jobqueue.admin.source import Source
 from django_jobqueue.jobs import phrases
 from django_jobqueue.models import Job
-from django_jobqueue.paths import registered
 from django_jobqueue.steering import job_action
 from django_jobqueue.steering.job_action import JobAction
 
@@ -89,22 +88,16 @@ def ask(model_admin: Any, request: HttpRequest, form: AskingForm, rows: JobRows)
     """Show the form; it posts the same selection again."""
     context: dict[str, Any] = {"count": phrases.count(rows.count()), "ids": rows.ids or ("-",)}
     if rows.ids is None:
-        context |= {"is_all": True, "filters": list(chosen(rows))}
+        context |= {"is_all": True, "is_cut": rows.is_cut, "filters": list(chosen(rows))}
     if isinstance(form, MoveForm):
-        context["known"] = known_queues(rows.source, rows.alias)
+        context["known"] = rows.source.known_queues(rows.alias)
     return _page(model_admin, request, form, **context)
 
 
 def ask_for_one(model_admin: Any, request: HttpRequest, form: AskingForm, row: Job) -> HttpResponse:
     """Show the form; it posts to the same address."""
-    known = known_queues(Source(), row.alias)
+    known = Source().known_queues(row.alias)
     return _page(model_admin, request, form, subtitle=str(row), back=row.pk, known=known)
-
-
-def known_queues(source: Source, alias: str) -> list[str]:
-    """Return the queues that have jobs (200 of many), and those that tasks of the code name."""
-    named = {task.queue_name for task in registered().values() if task.backend == alias}
-    return sorted(named.union(stats.name for stats in source.busy(alias)))
 
 
 def _page(model_admin: Any, request: HttpRequest, form: AskingForm, **more: Any) -> HttpResponse:

@@ -4,8 +4,9 @@
 -- ARGV:
 --   epoch     name of the keys that the process is attached to
 --   workflow  id of the workflow
--- Returns: {state of the workflow, `cancelled` also if that is noted, number of members that are
---     missing, notes that are left to follow}; {} if there is no such workflow; error DETACHED
+-- Returns: {state of the workflow (`cancelled` also while its cancel is noted), number of members
+--     that are missing, notes that are left to follow}; {} if there is no such workflow; error
+--     DETACHED
 -- Atomic: maintenance could cancel the workflow in between
 
 local record, t = key('workflow', workflow), now()
