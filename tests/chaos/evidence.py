@@ -111,10 +111,9 @@ class Evidence:
 
     def _hit(self, event: Event, run: Run, start: Line | None) -> bool:
         began, ended = run.started_at / 1000, run.finished_at / 1000
-        # One that was asked to stop does nothing after that, and a claim may reach the server when
-        # who sent it is dead.
+        # A worker that was asked to stop does nothing after that.
         is_before = event.began < began - SLACK and event.kind != "stop"
-        if is_before and start is None:
+        if is_before and start is None:  # a claim may reach the server after its sender's death
             is_before = not self._held_up(event.began, began)
         if is_before or event.began > ended:
             return False

@@ -80,7 +80,7 @@ def test_workflow_of_which_a_cancel_is_noted_is_not_sealed(engine: Engine, missi
     assert_consistent(engine)
 
 
-def test_seal_that_is_repeated_at_last_changes_nothing(engine: Engine) -> None:
+def test_seal_that_is_repeated_after_the_end_changes_nothing(engine: Engine) -> None:
     """The workflow has ended since the first call."""
     workflow, _ = started(engine, CHAIN)
     run_all(engine, DONE)

@@ -130,7 +130,7 @@ def test_names_are_measured_by_size(tmp_path: Path) -> None:
 
 
 def test_pages_of_the_admin_are_measured_by_queues(tmp_path: Path) -> None:
-    """In one round, in which each page is asked for often enough."""
+    """In one round, in which each page is asked for as often as was told."""
     file = tmp_path / "admin.jsonl"
 
     text = benchmarks(
