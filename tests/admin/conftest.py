@@ -13,7 +13,7 @@ from django_jobqueue.engine.claims import Slot
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome
-from tests.support.browser import browser_of
+from tests.support.browser import browser_of, log_in
 from tests.support.schedule_rows import row_of
 
 TASK = "tests.project.tasks.noop"
@@ -110,11 +110,7 @@ def visit(live_server: Any, people: None) -> Iterator[Callable[..., Any]]:
 
         def start(url: str, name: str = "admin", **given: Any) -> Any:
             page = browser.page(**given)
-            page.goto(f"/admin/login/?next={quote(url)}")
-            page.fill("input[name=username]", name)
-            page.fill("input[name=password]", "password")
-            with page.expect_event("load"):  # the admin's scripts listen then
-                page.click("input[type=submit]")
+            log_in(page, f"/admin/login/?next={quote(url)}", name)
             return page
 
         yield start

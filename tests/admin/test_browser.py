@@ -10,7 +10,7 @@ import pytest
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.states import State
 from tests.admin.conftest import Seed
-from tests.support.browser import browser_of
+from tests.support.browser import browser_of, log_in
 from tests.support.pages import FAILURES, JOBS, QUEUES, SCHEDULES, TASKS, WORKERS, page_of
 from tests.support.processes import until
 
@@ -34,11 +34,7 @@ def open_page(live_server: Any, admin_user: Any) -> Iterator[Callable[..., Any]]
 
         def start(scheme: str = "light") -> Any:
             page = browser.page(color_scheme=scheme)
-            page.goto("/admin/")
-            page.fill("input[name=username]", "admin")
-            page.fill("input[name=password]", "password")
-            with page.expect_event("load"):
-                page.click("input[type=submit]")
+            log_in(page, "/admin/")
             return page
 
         yield start

@@ -8,7 +8,7 @@ import pytest
 
 from django_jobqueue.engine import Engine
 from tests.admin.conftest import Seed
-from tests.support.browser import Browser, browser_of, violations
+from tests.support.browser import Browser, browser_of, log_in, violations
 from tests.support.jobs import fill
 
 pytestmark = pytest.mark.e2e
@@ -24,11 +24,8 @@ def browser(live_server: Any, admin_user: Any) -> Iterator[Browser]:
         yield browser
 
 
-def log_in(page: Any, url: str = FRONT) -> Any:
-    page.goto(url)
-    page.fill("input[name=username]", "admin")
-    page.fill("input[name=password]", "password")
-    page.click("input[type=submit]")
+def opened(page: Any, url: str = FRONT) -> Any:
+    log_in(page, url)
     page.locator("#jobqueue-overview").wait_for()
     return page
 
@@ -56,7 +53,7 @@ def a_busy_site(engine: Engine, seed: Seed) -> None:
 
 def test_it_updates_itself(browser: Browser, engine: Engine, seed: Seed) -> None:
     """Without a reload; a part that has not changed is not touched."""
-    page = log_in(browser.page())
+    page = opened(browser.page())
     page.evaluate("window.isTheSame = true")
     seed.queued(queue="mail")
     page.locator("#jobqueue-queues-default th", has_text="mail").wait_for()
@@ -73,7 +70,7 @@ def test_it_backs_off_on_errors_and_recovers(browser: Browser, engine: Engine, s
         route.abort()
 
     page.route(DATA, fail)
-    log_in(page)
+    opened(page)
     for quiet, then in ((4_900, 200), (9_700, 400), (19_500, 700)):
         many = len(asked)
         page.clock.run_for(quiet)
@@ -94,7 +91,7 @@ def test_what_redis_does_not_tell_is_dimmed(
 ) -> None:
     """The figures stay, pale, until there are new ones."""
     seed.queued(queue="mail")
-    page = log_in(browser.page())
+    page = opened(browser.page())
     here = settings.TASKS["default"]
     settings.TASKS = {"default": here | {"OPTIONS": {"URL": "unix:///no/such/socket"}}}
     page.locator("#jobqueue-queues-default[data-stale]", has_text="mail").wait_for()
@@ -109,7 +106,7 @@ def test_it_rests_while_nobody_looks(browser: Browser, engine: Engine) -> None:
     page = browser.page()
     page.clock.install()
     asked: list[str] = []
-    log_in(page)
+    opened(page)
     page.on("request", lambda one: asked.append(one.url) if "overview/" in one.url else None)
     hide = """hidden => {
         Object.defineProperty(document, 'hidden', {get: () => hidden, configurable: true});
@@ -123,7 +120,7 @@ def test_it_rests_while_nobody_looks(browser: Browser, engine: Engine) -> None:
 
 def test_it_is_read_without_javascript(browser: Browser, engine: Engine, seed: Seed) -> None:
     a_busy_site(engine, seed)
-    page = log_in(browser.page(java_script_enabled=False))
+    page = opened(browser.page(java_script_enabled=False))
     text = page.locator("#jobqueue-overview").inner_text()
     assert "The queue mail was paused by anna at" in text
     assert "1,500" in text
@@ -137,7 +134,7 @@ def test_everybody_can_read_it(
     """No violation of axe, and the page itself never scrolls sideways."""
     a_busy_site(engine, seed)
     page = browser.page(color_scheme=scheme, viewport={"width": width, "height": 900})
-    log_in(page)
+    opened(page)
     if PICTURES:
         page.screenshot(path=f"{PICTURES}/overview-{scheme}-{width}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -16,7 +16,7 @@ from django_jobqueue.requests.models import JobRequest, MailState, RequestState
 from django_jobqueue.testing import drain
 from tests.admin.conftest import Seed
 from tests.project import run_tasks
-from tests.support.browser import browser_of, violations
+from tests.support.browser import browser_of, log_in, violations
 from tests.support.flows import started
 from tests.support.jobs import fill
 from tests.support.pages import FAILURES, JOBS, TASKS, WORKERS, page_of
@@ -37,11 +37,7 @@ def open_page(live_server: Any, admin_user: Any) -> Iterator[Callable[..., Any]]
 
         def start(scheme: str = "light", width: int = 1280) -> Any:
             page = browser.page(color_scheme=scheme, viewport={"width": width, "height": 900})
-            page.goto("/admin/")
-            page.fill("input[name=username]", "admin")
-            page.fill("input[name=password]", "password")
-            page.click("input[type=submit]")
-            page.locator("#content").wait_for()
+            log_in(page, "/admin/")
             return page
 
         yield start

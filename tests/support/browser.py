@@ -70,6 +70,7 @@ def browser_of(url: str) -> Iterator[Browser]:
 
 def choose(page: Any, action: str, *, rows: int = 0) -> None:
     """Choose an action for the first rows of a list, or for all that match."""
+    page.wait_for_load_state()  # till then its scripts do not see what is checked
     for number in range(rows):
         page.locator("input.action-select").nth(number).check()
     if not rows:
@@ -93,6 +94,19 @@ def _text_of(page: Any) -> str:
         return str(page.inner_text("body", timeout=5000))
     except Exception as error:  # the page may be what is broken
         return str(error)
+
+
+def log_in(page: Any, url: str, name: str = "admin") -> None:
+    """Log in on the page to which an address leads, and wait for what comes after it.
+
+    A script that listens to what a test does listens from the load on; and a page that comes late
+    would take the place of the one that the test opens next.
+    """
+    page.goto(url)
+    page.fill("input[name=username]", name)
+    page.fill("input[name=password]", "password")
+    with page.expect_event("load"):
+        page.click("input[type=submit]")
 
 
 def violations(page: Any) -> list[str]:
