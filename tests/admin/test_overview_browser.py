@@ -30,6 +30,12 @@ def opened(page: Any, url: str = FRONT) -> Any:
     return page
 
 
+def stop_clock(page: Any) -> None:
+    """Let time pass for the page's scripts only when the test says so."""
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)
+
+
 def a_busy_site(engine: Engine, seed: Seed) -> None:
     """Something of everything that the page shows."""
     record: dict[str, Any] = {
@@ -62,7 +68,7 @@ def test_it_updates_itself(browser: Browser, engine: Engine, seed: Seed) -> None
 
 def test_it_backs_off_on_errors_and_recovers(browser: Browser, engine: Engine, seed: Seed) -> None:
     page = browser.page()
-    page.clock.install()
+    stop_clock(page)
     asked: list[str] = []
 
     def fail(route: Any) -> None:
@@ -104,7 +110,7 @@ def test_what_redis_does_not_tell_is_dimmed(
 
 def test_it_rests_while_nobody_looks(browser: Browser, engine: Engine) -> None:
     page = browser.page()
-    page.clock.install()
+    stop_clock(page)
     asked: list[str] = []
     opened(page)
     page.on("request", lambda one: asked.append(one.url) if "overview/" in one.url else None)
