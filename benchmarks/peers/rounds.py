@@ -71,7 +71,7 @@ def _taken(
 def _about(options: Options, cores: Cores, python: str, server: Server) -> dict[str, str]:
     return describe() | {
         "Python": f"CPython {version_of(python)}",
-        "packages": f"{DJANGO}, {REDIS}, without hiredis".replace("==", " "),
+        "packages": f"{DJANGO}, {REDIS}; hiredis for those that require it".replace("==", " "),
         "server": f"{server.name}, loopback TCP, no persistence",
         "pinning": str(cores),
         "rounds": f"{options.rounds}, of {options.jobs:,} jobs a measure; fewer where a drain "
