@@ -1,4 +1,4 @@
-"""What a queue loses by its company: other queues, as many scheduled jobs, a paused queue."""
+"""What a queue loses by its company: other queues, scheduled jobs, a paused queue."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,6 +11,7 @@ from benchmarks.request import Values
 from django_jobqueue.engine import Engine
 
 QUEUES = 20
+SCHEDULED = 10_000  # fewer if few jobs are measured, only to see whether the measure works
 PAUSED = 100  # jobs of the paused queue
 LATER = timedelta(days=1)
 
@@ -33,7 +34,7 @@ def _relative(bench: Bench, take: Callable[[Bench, bool], float]) -> float:
 def _drain(bench: Bench, crowded: bool) -> float:
     engine = bench.empty()
     if crowded:
-        _come(engine, bench.request.jobs)
+        _come(engine, min(SCHEDULED, 20 * bench.request.jobs))
     fill(range(1, bench.request.jobs + 1))
     return run_all(bench, engine, bench.request.jobs, bench.client_cores).rate
 
@@ -41,7 +42,7 @@ def _drain(bench: Bench, crowded: bool) -> float:
 def _enqueue(bench: Bench, crowded: bool) -> float:
     engine = bench.empty()
     if crowded:
-        _come(engine, bench.request.jobs)
+        _come(engine, min(SCHEDULED, 20 * bench.request.jobs))
     return enqueue_rate(engine, bench.request.jobs)
 
 

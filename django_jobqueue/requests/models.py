@@ -76,9 +76,8 @@ class JobRequest(models.Model):
     )
     withdrawn = models.BooleanField(default=False)  # cancelled, while others wait for the job
     created_at = models.DateTimeField(_("asked for"), default=timezone.now)
-    tried_at = models.DateTimeField(
-        _("tried again"), null=True, blank=True
-    )  # when who asked did so last
+    # When who asked has tried it again, the last time.
+    tried_at = models.DateTimeField(_("tried again"), null=True, blank=True)
     # Since when it is open again, whoever has run its job again: from here its time counts.
     reopened_at = models.DateTimeField(_("opened again"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
