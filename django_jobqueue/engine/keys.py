@@ -23,7 +23,7 @@ KINDS: dict[str, Kind] = {
         of="",
         holds=(
             "schema, epoch, owner; former epoch; of the reaper (ms): reaped_at, reap_after, "
-            "walked_at; added_minute; due: when the first scheduled job is due (ms); "
+            "walked_at, trimmed_at; added_minute; due: when the first scheduled job is due (ms); "
             "durable: 1 once there was a durable job; limits: the limited queues, each with the "
             "number of jobs that may run; rated: the lowest score of rates; fair: the queues that "
             "have a key fair; paused:<queue>: since when (ms), and by whom"

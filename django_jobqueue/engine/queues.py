@@ -97,16 +97,19 @@ class Queues:
         words = [text(word) for word in reply[2:]]
         return Page(text(reply[0]), dict(zip(words[::2], words[1::2], strict=True)))
 
-    def trim(self, first: str = "", limit: int = LIMIT) -> Page:
+    def trim(self, first: str = "", limit: int = LIMIT, *, interval_ms: int = 0) -> Page:
         """Remove at most `limit` final jobs past their retention, in a page of the queues.
 
         The bound on their number may remove some before their time: this is counted and logged.
+        Of many queues only one walk begins in an interval, whichever worker begins it.
         """
         options = self._client.options
         keep: list[Argument] = []
         for state in sorted(FINAL):
             keep += state, int(options.retention[state] * 1000), options.retention_count[state]
-        following, removed, *early = self._run("trim", keep, first=first, limit=limit)
+        following, removed, *early = self._run(
+            "trim", keep, first=first, limit=limit, interval=interval_ms
+        )
         for queue, state, many in zip(early[::3], early[1::3], early[2::3], strict=True):
             self._note_early(text(queue), text(state), int(many))
         return Page(text(following), removed=removed)

@@ -15,9 +15,12 @@ REAP_EVERY = 5.0  # seconds; a sixth of the lease if that is shorter
 # Bounds, in seconds, of the reaper's wait after an outage (engine/lua/jobs/reap.lua).
 REAP_GRACE = (2.0, 12.0)
 SUM_EVERY = 10.0  # seconds; all workers share one sum
-# The pages of very many queues are spread, so that the server has time for jobs between them; a
-# walk through 125,000 queues ends within its interval.
-PAGES = 250  # per interval at most
+TRIM_EVERY = 30.0  # seconds
+# The pages of very many queues are spread, so that the server has time for jobs between them: the
+# reaper walks through 125,000 queues in its interval; of more than 10,000, trim and sum take longer
+# (decision 20).
+PAGES_REAPED = 250  # per interval at most
+PAGES = 50  # of trim and sum
 
 
 class Maintenance:
@@ -31,7 +34,7 @@ class Maintenance:
         self._reap_first = self._trim_first = ""  # of the next page of the queues
         self._grace = min(REAP_GRACE[1], max(REAP_GRACE[0], 0.4 * lease))
         self._reap = Tick(self._reap_every, self.reap)
-        self._trim = Tick(30.0, self.trim)
+        self._trim = Tick(TRIM_EVERY, self.trim)
         self._sum = Tick(SUM_EVERY, self.sum)
         self.ticks = [
             Tick(1.0, self.promote),
@@ -62,20 +65,23 @@ class Maintenance:
             grace_ms=int(self._grace * 1000),
         )
         self._reap_first = page.next
-        return _go_on(self._reap, page)
+        return _go_on(self._reap, page, PAGES_REAPED)
 
     def sum(self) -> None:
         if self._engine.queues.sum(interval_ms=int(SUM_EVERY * 1000)):
-            _go_on(self._sum, Page("the next"))
+            _go_on(self._sum, Page("the next"), PAGES)
 
     def trim(self) -> bool:
-        page = self._engine.queues.trim(self._trim_first)
+        page = self._engine.queues.trim(self._trim_first, interval_ms=int(TRIM_EVERY * 1000))
         self._trim_first = page.next
-        return _go_on(self._trim, page)
+        return _go_on(self._trim, page, PAGES)
 
 
-def _go_on(tick: Tick, page: Page) -> bool:
-    """Return whether the next page is due at once; else set when it is due, if there is one."""
+def _go_on(tick: Tick, page: Page, pages: int) -> bool:
+    """Return whether the next page is due at once; else set when it is due, if there is one.
+
+    An interval has time for so many pages.
+    """
     if page.next and not page.is_full:
-        tick.due = time.monotonic() + tick.every / PAGES
+        tick.due = time.monotonic() + tick.every / pages
     return page.is_full

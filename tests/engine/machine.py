@@ -322,7 +322,7 @@ class Machine(LimitRules):
     def trim(self, later: int, keep: int, most: int, **given: Any) -> None:
         self.move_clock(later)
         words = [word for state in sorted(FINAL) for word in (state, keep, most)]
-        self.ask("trim", tuple(words), **given)
+        self.ask("trim", tuple(words), interval=0, **given)
 
     @rule(limit=st.sampled_from([1, 2, 100]))
     @precondition(lambda self: "ended" in self.seen.keys)

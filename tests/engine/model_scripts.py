@@ -439,7 +439,7 @@ class Model(WorkerScripts):
             self.keys.pop(f"{part}:{job_id}", None)
         return window
 
-    def trim(self, keep: Sequence[Any], *, first: str, limit: int) -> list[Any]:
+    def trim(self, keep: Sequence[Any], *, first: str, limit: int, interval: int) -> list[Any]:
         names, following = self.page_of_names(first)
         removed, told = 0, list[Any]()
         for queue in names:

@@ -72,7 +72,7 @@ GIVEN: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "set_limits": (["a.b", "1w"], {"queues": "mail 1 "}),
     "sum": ([], {"interval": 1}),
     "tell_worker": ([], {"worker": "w", "word": "stop"}),
-    "trim": (["failed", 1, 1], {"first": "", "limit": 1}),
+    "trim": (["failed", 1, 1], {"first": "", "limit": 1, "interval": 0}),
 }
 
 

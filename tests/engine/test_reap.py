@@ -257,6 +257,19 @@ def test_reaper_walks_all_queues_in_pages(
     assert {**first.states, **second.states, **third.states} == dict.fromkeys(lost, "queued")
 
 
+def test_lease_is_found_wherever_its_queue_stands_in_the_page(
+    engine: Engine, clock: Clock, make_job: Make
+) -> None:
+    """The reaper asks for the leases of 20 queues at once."""
+    queues = [f"q{number:02}" for number in range(45)]
+    made = {queue: make_job(queue=queue) for queue in queues}
+    busy = ("q00", "q19", "q20", "q44")
+    for queue in busy:
+        claimed(engine, Slot("worker-1", queue), queue)
+    clock.move(31)
+    assert reap(engine) == {made[queue]: "queued" for queue in busy}
+
+
 def test_lease_without_record_ends_as_failed(
     engine: Engine, clock: Clock, slot: Slot, make_job: Make
 ) -> None:

@@ -227,6 +227,38 @@ def test_all_queues_are_trimmed_in_pages(engine: Engine, clock: Clock, job_in: M
     assert places(engine) == {}
 
 
+def known(engine: Engine, queues: int) -> None:
+    """Let so many queues have had a job."""
+    names = engine.client.keys("names")
+    engine.client.redis.zadd(names, {f"q{number:05}": 0 for number in range(queues)})
+
+
+@pytest.mark.parametrize(("queues", "seconds"), [(801, 30), (10_000, 30), (20_000, 60)])
+def test_all_workers_share_a_walk_through_many_queues(
+    engine: Engine, clock: Clock, queues: int, seconds: int
+) -> None:
+    """Of more than 10,000 queues a walk takes longer; the other workers wait as long."""
+    known(engine, queues)
+    page = engine.queues.trim(interval_ms=30_000)
+    assert page.next == "q00200"
+    assert engine.queues.trim(interval_ms=30_000).next == "", "another worker"
+    assert engine.queues.trim(page.next, interval_ms=30_000).next == "q00400", "the same one"
+    clock.move(0.85 * seconds)
+    known(engine, queues)
+    assert engine.queues.trim(interval_ms=30_000).next == ""
+    clock.move(0.15 * seconds)
+    assert engine.queues.trim(interval_ms=30_000).next == "q00200"
+    engine.client.redis.delete(engine.client.keys("names"))
+
+
+def test_walk_begins_whatever_the_clock_did(engine: Engine, clock: Clock) -> None:
+    known(engine, 501)
+    engine.queues.trim(interval_ms=30_000)
+    clock.move(-3600)
+    assert engine.queues.trim(interval_ms=30_000).next == "q00400"
+    engine.client.redis.delete(engine.client.keys("names"))
+
+
 def test_queue_without_jobs_is_forgotten(engine: Engine, clock: Clock, job_in: Make) -> None:
     """Its name and its wake list go; a paused one stays, and so does one that holds a job."""
     job_in(State.SUCCEEDED, queue="once")

@@ -118,7 +118,7 @@ def test_final_job_that_goes_is_not_noted_again(engine: Engine, make_job: Make) 
         run(engine, DONE._replace(settled="succeeded"))
     (one, _) = engine.inspector.page(State.SUCCEEDED, 0, 2)
     engine.jobs.delete(one.id)
-    engine.client.run("trim", ["succeeded", 0, 0], first="", limit=10)
+    engine.client.run("trim", ["succeeded", 0, 0], first="", limit=10, interval=0)
     assert engine.inspector.count(State.SUCCEEDED) == 0
     assert notes(engine) == []
 
@@ -132,7 +132,7 @@ def test_value_stays_until_its_row_has_it(engine: Engine, make_job: Make) -> Non
     with pytest.raises(ValueUnsettled, match=kept):
         engine.jobs.delete(kept)
     assert everything(engine) == before
-    trim = partial(engine.client.run, "trim", first="", limit=10)
+    trim = partial(engine.client.run, "trim", first="", limit=10, interval=0)
     assert trim(["succeeded", 0, 0, "failed", 0, 0]) == [b"", 2]
     assert set(engine.unsettled.held([kept, failed, plain])) == {kept}
 

@@ -27,13 +27,13 @@ if first == '' then
   add_minutes(t)
   drop_void_locks(t)
 end
-if waits or first == '' and is_walked(t, interval) then return {'', went_back} end
-local names, following = page_of_names(first)
-local is_only_page = first == '' and following == '' -- of many pages, trim corrects the hints
-for _, queue in ipairs(names) do
+if waits or first == '' and is_walked('walked_at', t, interval) then return {'', went_back} end
+local names, following = page_of_names(first, MAX_PAGE)
+-- Of many pages, trim corrects the hints.
+if first == '' and following == '' then correct_hints(names, t) end
+for _, queue in ipairs(leased_of(names)) do
   local index = key('leases', queue)
   local room, ended = limit - #moved / 2, {}
-  if is_only_page then correct_hints(queue, t) end
   if call('EXISTS', index) > 0 then
     bring_back(index, t, lease)
     ended = call('ZRANGEBYSCORE', index, '-inf', t, 'LIMIT', 0, room)

@@ -18,8 +18,8 @@ end
 ensure_hash(sums)
 local at, first = hash_fields(sums, 'at', 'next')
 local begins = not first or first == ''
-if begins and math.abs(t - (tonumber(at) or 0)) < tonumber(interval) then return 0 end
-local names, following = page_of_names(begins and '' or first)
+if begins and math.abs(t - (tonumber(at) or 0)) < stretched(interval) then return 0 end
+local names, following = page_of_names(begins and '' or first, SMALL_PAGE)
 local fields = {'next', following}
 if following == '' then fields = {'next', '', 'at', t} end
 for _, index in ipairs(indexes) do

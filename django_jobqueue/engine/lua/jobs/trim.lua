@@ -7,6 +7,8 @@
 --   epoch    name of the keys that the process is attached to
 --   first    name of the queue with which the page begins; '' for the first page
 --   limit    number of jobs that one call removes at most
+--   interval ms between first pages: those that come sooner do nothing if there are very many
+--            queues, whichever worker sends them
 --   keep...  per state: its name (succeeded, failed or cancelled), the ms that a job is kept after
 --            its finish, and the number of jobs that may stay in a queue; this bound removes no job
 --            finished less than 60 s ago
@@ -15,7 +17,7 @@
 --     many were kept: queue, state, how many}; error DETACHED
 -- Atomic: a requeue in between could queue a job that is then removed
 
-local wrong = bad_number('limit', limit)
+local wrong = bad_number('limit', limit, 'interval', interval)
 for at = 1, #keep, 3 do
   local state, ms, most = unpack(keep, at, at + 2)
   wrong = wrong or bad_number('keep', ms, 'keep', most)
@@ -24,14 +26,17 @@ end
 if wrong then return wrong end
 allow_at_maxmemory()
 local t, removed, early_ones = now(), 0, {}
-local names, following = page_of_names(first)
-local is_only_page = first == '' and following == '' -- in which reap corrects the hints
+if first == '' and is_walked('trimmed_at', t, stretched(interval)) then return {'', 0} end
+local names, following = page_of_names(first, SMALL_PAGE)
+-- Of a single page, reap corrects the hints.
+if first ~= '' or following ~= '' then correct_hints(names, t) end
 for _, queue in ipairs(names) do
-  if not is_only_page then correct_hints(queue, t) end
+  local kept = 0
   for at = 1, #keep, 3 do
     local state, ms, most = unpack(keep, at, at + 2)
-    local gone, early = trim_state(queue, state, tonumber(ms), tonumber(most), t, limit - removed)
-    removed = removed + gone
+    local gone, early, held =
+      trim_state(queue, state, tonumber(ms), tonumber(most), t, limit - removed)
+    removed, kept = removed + gone, kept + held - gone
     if early > 0 then
       call('HINCRBY', PREFIX .. 'totals', 'trimmed:' .. state .. ':' .. queue, early)
       for _, word in ipairs({queue, state, early}) do early_ones[#early_ones + 1] = word end
@@ -41,6 +46,6 @@ for _, queue in ipairs(names) do
     following = queue
     break
   end
-  forget_if_empty(queue)
+  if kept == 0 then forget_if_empty(queue) end
 end
 return {following, removed, unpack(early_ones)}

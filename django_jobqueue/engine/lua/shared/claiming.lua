@@ -70,9 +70,10 @@ end
 -- nil if there is no job; and how many ids could not run.
 local function claim_any(full, room, worker, slot, nonce, lease, t)
   local moves = 0
-  local names = call('ZRANGE', PREFIX .. 'work', '0', MAX_NAMES - 1)
-  for _, queue in ipairs(names) do
+  for _ = 1, MAX_NAMES do
     local reply, corrected, left = nil, 0
+    local queue = unpack(call('ZRANGE', PREFIX .. 'work', '0', '0'))
+    if not queue then return nil, moves end
     if not full[queue] then
       reply, corrected, left = take(queue, math.max(1, room - moves), worker, slot, nonce, lease, t)
     end
@@ -81,7 +82,7 @@ local function claim_any(full, room, worker, slot, nonce, lease, t)
     call('ZREM', PREFIX .. 'work', queue)
     moves = moves + corrected
   end
-  return #names == MAX_NAMES and {'more'} or nil, moves
+  return {'more'}, moves
 end
 
 -- Gives the slot the first job of its queues, tried in order, after promoting jobs that are due;

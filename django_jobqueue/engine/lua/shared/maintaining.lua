@@ -1,11 +1,16 @@
 -- Functions that look after all queues, page by page.
 
--- Returns the names of a page of queues, which begins with `first`, and the name with which the
--- next page begins; '' is the first page, and comes after the last.
-local function page_of_names(first)
+-- Returns the names of a page of `most` queues, which begins with `first`, and the name with which
+-- the next page begins; '' is the first page, and comes after the last.
+local function page_of_names(first, most)
   local names = call('ZRANGEBYLEX', PREFIX .. 'names', first == '' and '-' or '[' .. first, '+',
-    'LIMIT', 0, MAX_PAGE + 1)
-  return names, table.remove(names, MAX_PAGE + 1) or ''
+    'LIMIT', 0, most + 1)
+  return names, table.remove(names, most + 1) or ''
+end
+
+-- Returns the ms in which all queues are counted or trimmed: the interval, or more for very many.
+local function stretched(interval)
+  return interval * math.max(1, call('ZCARD', PREFIX .. 'names') / MAX_WALKED)
 end
 
 -- Returns the ms by which the clock went back, and whether the reaper is to wait.
@@ -20,6 +25,19 @@ local function watch_clock(t, interval, grace, lease)
     return math.max(0, reaped_at - t), true
   end
   return math.max(0, reaped_at - t), tonumber(t) < reap_after and reap_after - t <= tonumber(grace)
+end
+
+-- Returns the queues of which jobs run, asked for in groups: of very many, most have none.
+local function leased_of(queues)
+  local leased = {}
+  for first = 1, #queues, 20 do
+    local last, indexes = math.min(first + 19, #queues), {}
+    for at = first, last do indexes[#indexes + 1] = key('leases', queues[at]) end
+    if call('EXISTS', unpack(indexes)) > 0 then
+      for at = first, last do leased[#leased + 1] = queues[at] end
+    end
+  end
+  return leased
 end
 
 -- Brings back leases that end later than any that is given now: the clock went back since then.
@@ -38,12 +56,13 @@ local function note_soonest()
   if soonest then call('HSET', PREFIX .. 'meta', 'due', soonest) end
 end
 
--- Returns whether the pages of very many queues were walked in this interval, by whichever worker.
-local function is_walked(t, interval)
+-- Returns whether a walk through many queues began in this interval, by whichever worker; else
+-- notes in the field that one begins.
+local function is_walked(field, t, interval)
   if call('ZCARD', PREFIX .. 'names') <= MAX_PAGE then return false end
-  local since = t - (tonumber(call('HGET', PREFIX .. 'meta', 'walked_at')) or 0)
+  local since = t - (tonumber(call('HGET', PREFIX .. 'meta', field)) or 0)
   if since >= 0 and since < 0.9 * interval then return true end
-  call('HSET', PREFIX .. 'meta', 'walked_at', t)
+  call('HSET', PREFIX .. 'meta', field, t)
   return false
 end
 
@@ -75,26 +94,34 @@ local function correct_names()
   note_soonest()
 end
 
--- Notes whether a queue has work, and when its next job is due, if that is missing or wrong.
-local function correct_hints(queue, t)
-  local noted = call('ZSCORE', PREFIX .. 'work', queue)
-  if call('ZCARD', key('queued', queue)) == 0 then
-    if noted then call('ZREM', PREFIX .. 'work', queue) end
-    if fair_queues then forget_fair(queue) end
-  elseif not noted then
-    note_work(queue, t)
-  end
-  local _, soonest = unpack(call('ZRANGE', key('scheduled', queue), '0', '0', 'WITHSCORES'))
-  if soonest and call('ZSCORE', PREFIX .. 'due', queue) ~= soonest then
-    note_due(queue, soonest)
+-- Notes which of these queues have work, and when their next jobs are due, if that is missing or
+-- wrong.
+local function correct_hints(queues, t)
+  if not queues[1] then return end
+  local noted = call('ZMSCORE', PREFIX .. 'work', unpack(queues))
+  local due = call('ZMSCORE', PREFIX .. 'due', unpack(queues))
+  for at, queue in ipairs(queues) do
+    local queued, scheduled = key('queued', queue), key('scheduled', queue)
+    local held = call('EXISTS', queued, scheduled)
+    if held == 0 or call('ZCARD', queued) == 0 then
+      if noted[at] then call('ZREM', PREFIX .. 'work', queue) end
+      if fair_queues then forget_fair(queue) end
+    elseif not noted[at] then
+      note_work(queue, t)
+    end
+    if held > 0 then
+      local _, soonest = unpack(call('ZRANGE', scheduled, '0', '0', 'WITHSCORES'))
+      if soonest and due[at] ~= soonest then note_due(queue, soonest) end
+    end
   end
 end
 
--- Removes jobs of a queue in one final state. Returns how many, and how many before their time.
+-- Removes jobs of a queue in one final state. Returns how many, how many before their time, and
+-- how many it held.
 local function trim_state(queue, state, kept_for, most, t, room)
   local index = key(state, queue)
   local held = call('ZCARD', index)
-  if held == 0 then return 0, 0 end
+  if held == 0 then return 0, 0, 0 end
   local ids = call('ZRANGEBYSCORE', index, '-inf', int(t - kept_for), 'LIMIT', 0, room)
   local expired = #ids
   local excess = math.min(held - most, room)
@@ -116,7 +143,7 @@ local function trim_state(queue, state, kept_for, most, t, room)
       if at > expired then early = early + 1 end
     end
   end
-  return gone, early
+  return gone, early, held
 end
 
 local indexes = {'queued', 'scheduled', 'leases', 'waiting', 'succeeded', 'failed', 'cancelled'}

@@ -10,7 +10,9 @@ local MAX_ATTEMPT_RECORDS = 20
 local MAX_MOVES = 50 -- jobs moved by one claim
 local OWN_FLAGS = 5 -- that each claim reads; those of its queues follow, in their order
 local MAX_NAMES = 20 -- queues tried by one claim from all queues
-local MAX_PAGE = 500 -- queues looked at by one call of the maintenance
+local MAX_PAGE = 500 -- queues whose leases one call of the maintenance looks at
+local SMALL_PAGE = 200 -- queues whose jobs one call of the maintenance counts or removes
+local MAX_WALKED = 10000 -- queues that are counted or trimmed in one interval
 local MAX_LOOKED_AT = 200 -- queues of which people see the state of this instant
 local MAX_FORGOTTEN = 100 -- workers forgotten by one call
 local LOOK_AFTER = 1000 -- ms, between two looks of the maintenance at a key
@@ -63,7 +65,7 @@ local function count(event, queue, t, n)
   if call('HINCRBY', minute, field, n) > n then return end
   if call('HLEN', minute) > MAX_COUNTERS then
     call('HDEL', minute, field)
-    call('HINCRBY', minute, event .. ':*', n)
+    if call('HINCRBY', minute, event .. ':*', n) > n then return end
   end
   call('EXPIRE', minute, MINUTE_TTL)
 end
