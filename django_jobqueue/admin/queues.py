@@ -128,10 +128,12 @@ class QueueAdmin(QueueActionsMixin, LiveModelAdmin[Queue]):
         """Return whether the queue is paused, or nobody serves it, as a symbol and a text."""
         if pause := row.stats.pause:
             symbol, text = "‖", _paused(pause)
-        elif not self._is_served(row):
+        elif self._is_served(row):
+            symbol, text = "▶", pgettext("queue", "active")
+        elif any(count for state, count in row.stats.counts.items() if not state.is_final):
             return display.failure(_("no live worker serves it"))
         else:
-            symbol, text = "▶", pgettext("queue", "active")
+            symbol, text = "○", _("no live worker serves it")
         return format_html('<span aria-hidden="true">{}</span> {}', symbol, text)
 
     def _is_served(self, row: Queue) -> bool:

@@ -136,8 +136,8 @@ REQUEUE = JobAction(
     log=gettext_lazy("Requeued."),
     done=ngettext_lazy("%(count)d job requeued.", "%(count)d jobs requeued.", "count"),
     refused=ngettext_lazy(
-        "%(count)d job was not requeued: it is %(state)s.",
-        "%(count)d jobs were not requeued: they are %(state)s.",
+        "%(count)d job was not requeued (state: %(state)s).",
+        "%(count)d jobs were not requeued (state: %(state)s).",
         "count",
     ),
 )
@@ -150,8 +150,8 @@ RUN_NOW = JobAction(
     log=gettext_lazy("Run now."),
     done=ngettext_lazy("%(count)d job is run now.", "%(count)d jobs are run now.", "count"),
     refused=ngettext_lazy(
-        "%(count)d job does not wait for its time: it is %(state)s.",
-        "%(count)d jobs do not wait for their time: they are %(state)s.",
+        "%(count)d job does not wait for its time (state: %(state)s).",
+        "%(count)d jobs do not wait for their time (state: %(state)s).",
         "count",
     ),
 )
@@ -163,8 +163,8 @@ CANCEL = JobAction(
     log=gettext_lazy("Cancelled."),
     done=ngettext_lazy("%(count)d job cancelled.", "%(count)d jobs cancelled.", "count"),
     refused=ngettext_lazy(
-        "%(count)d job was not cancelled: it is %(state)s.",
-        "%(count)d jobs were not cancelled: they are %(state)s.",
+        "%(count)d job was not cancelled (state: %(state)s).",
+        "%(count)d jobs were not cancelled (state: %(state)s).",
         "count",
     ),
     told_to_end=ngettext_lazy(
@@ -181,8 +181,8 @@ DELETE = JobAction(
     log="",  # the flag of the log entry is enough
     done=ngettext_lazy("%(count)d job deleted.", "%(count)d jobs deleted.", "count"),
     refused=ngettext_lazy(
-        "%(count)d job was not deleted: it is %(state)s.",
-        "%(count)d jobs were not deleted: they are %(state)s.",
+        "%(count)d job was not deleted (state: %(state)s).",
+        "%(count)d jobs were not deleted (state: %(state)s).",
         "count",
     ),
 )
@@ -205,8 +205,8 @@ def prioritize(priority: int) -> JobAction:
             "count",
         ),
         refused=ngettext_lazy(
-            "The priority of %(count)d job was not changed: it is %(state)s.",
-            "The priority of %(count)d jobs was not changed: they are %(state)s.",
+            "The priority of %(count)d job was not changed (state: %(state)s).",
+            "The priority of %(count)d jobs was not changed (state: %(state)s).",
             "count",
         ),
     )
@@ -226,8 +226,8 @@ def move(queue: str) -> JobAction:
         log=_("Moved to the queue %(queue)s.") % {"queue": queue},
         done=ngettext_lazy("%(count)d job moved.", "%(count)d jobs moved.", "count"),
         refused=ngettext_lazy(
-            "%(count)d job was not moved: it is %(state)s.",
-            "%(count)d jobs were not moved: they are %(state)s.",
+            "%(count)d job was not moved (state: %(state)s).",
+            "%(count)d jobs were not moved (state: %(state)s).",
             "count",
         ),
     )

@@ -229,7 +229,7 @@ def test_the_priority_of_selected_jobs_is_changed(staff: Any, engine: Engine, se
     answer = client.post(JOBS, form | {"priority": "7"}, follow=True)
     assert said(answer) == [
         "The priority of 1 job was changed.",
-        "The priority of 1 job was not changed: it is failed.",
+        "The priority of 1 job was not changed (state: failed).",
     ]
     assert engine.inspector.job(queued).priority == 7
     assert LogEntry.objects.get().get_change_message() == "Priority changed."
@@ -255,7 +255,7 @@ def test_selected_jobs_are_moved(staff: Any, engine: Engine, seed: Seed) -> None
     wrong = client.post(JOBS, form | {"queue": "my queue"}).content.decode()
     assert "A queue can&#x27;t be named “my queue”" in wrong
     answer = client.post(JOBS, form | {"queue": "mail"}, follow=True)
-    assert said(answer) == ["1 job moved.", "1 job was not moved: it is failed."]
+    assert said(answer) == ["1 job moved.", "1 job was not moved (state: failed)."]
     assert engine.inspector.job(queued).queue == "mail"
     assert LogEntry.objects.get().get_change_message() == "Moved to the queue mail."
 
@@ -307,7 +307,7 @@ def test_job_that_does_not_wait_has_no_button_to_move(staff: Any, seed: Seed, st
     page = client.get(page_of("job", job_id)).content.decode()
     assert page_of("job", job_id, "move") not in page
     answer = client.post(page_of("job", job_id, "move"), {"queue": "mail"}, follow=True)
-    assert said(answer) == [f"1 job was not moved: it is {state}."]
+    assert said(answer) == [f"1 job was not moved (state: {state})."]
 
 
 def test_who_may_not_edit_may_not_move(staff: Any, engine: Engine, seed: Seed) -> None:

@@ -123,6 +123,20 @@ def test_who_may_see_secrets_keeps_them_too(
     assert opened(engine, job_id).kwargs["password"] == "s3cret"
 
 
+def test_arguments_that_keep_their_defaults_are_no_change(
+    staff: Any, make_job: Callable[..., str]
+) -> None:
+    """The form sends them all, the job had only the first four."""
+    call = {"args": ["Ada", 3, "1", "s"], "kwargs": {}}
+    job_id = make_job(task=ORDER, data=json.dumps(call).encode())
+    client = staff(*ALL)
+    shown = client.get(page_of("job", job_id, "edit")).context["form"]
+    form = {one.html_name: one.value() for one in shown if one.value() not in (None, False)}
+    assert len(form) > 4
+    answer = edit(client, job_id, **form | {"arg_many": "4"})
+    assert said(answer) == ["Edited: many"]
+
+
 @pytest.mark.parametrize("more", [(), ("view_sensitive",)])
 def test_what_is_only_called_like_a_secret_is_kept(
     staff: Any, engine: Engine, make_job: Callable[..., str], more: tuple[str, ...]

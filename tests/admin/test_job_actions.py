@@ -90,8 +90,8 @@ def test_it_says_which_jobs_did_not_move_and_why(
     chosen = [seed.failed(), seed.failed(), seed.running(), seed.queued(), new_id()]
     assert said(act(admin_client, "requeue", chosen)) == [
         "2 jobs requeued.",
-        "1 job was not requeued: it is queued.",
-        "1 job was not requeued: it is running.",
+        "1 job was not requeued (state: queued).",
+        "1 job was not requeued (state: running).",
         "1 job no longer exists.",
     ]
     assert LogEntry.objects.count() == 2
@@ -103,7 +103,7 @@ def test_a_job_that_left_the_filtered_list_is_named_by_its_state(
     chosen = [seed.running(), seed.failed()]  # the first was on the list of the failed ones before
     assert said(act(admin_client, "requeue", chosen, "?state=failed")) == [
         "1 job requeued.",
-        "1 job was not requeued: it is running.",
+        "1 job was not requeued (state: running).",
     ]
 
 
@@ -180,7 +180,7 @@ def test_delete_asks_first_and_leaves_what_runs(staff: Any, seed: Seed, engine: 
     assert "Are you sure" in question.content.decode()
     assert state_of(engine, done) is State.FAILED
     answer = act(client, "delete", [done, running], post="yes")
-    assert said(answer) == ["1 job deleted.", "1 job was not deleted: it is running."]
+    assert said(answer) == ["1 job deleted.", "1 job was not deleted (state: running)."]
     assert engine.inspector.jobs([done]) == []
     entry = LogEntry.objects.get()
     assert (entry.object_id, entry.action_flag) == (done, DELETION)
@@ -216,7 +216,7 @@ def test_a_job_that_began_to_run_meanwhile_is_neither_deleted_nor_logged(
         actions.JobActionsMixin, "has_delete_permission", lambda *_: True
     )  # as it was a moment ago
     answer = admin_client.post(page_of("job", job_id, "delete"), {"post": "yes"}, follow=True)
-    assert said(answer) == ["1 job was not deleted: it is running."]
+    assert said(answer) == ["1 job was not deleted (state: running)."]
     assert state_of(engine, job_id) is State.RUNNING
     assert not LogEntry.objects.exists()
 

@@ -80,6 +80,16 @@ def test_it_says_which_queues_nobody_serves(
     assert "no live worker serves it" in page
 
 
+def test_queue_of_ended_jobs_needs_no_worker(admin_client: Client, seed: Seed) -> None:
+    """That nobody serves it is said, but not as a failure."""
+    seed.queued(queue="mail")
+    assert "jobqueue-failed" in admin_client.get(QUEUES).content.decode()
+    seed.engine.jobs.cancel(seed.engine.inspector.page(State.QUEUED, 0, 9)[0].id)
+    text = admin_client.get(QUEUES).content.decode()
+    assert "no live worker serves it" in text
+    assert "jobqueue-failed" not in text
+
+
 def test_pausing_twice_is_no_news(admin_client: Client, engine: Engine, seed: Seed) -> None:
     seed.queued()
     engine.queues.pause("default")

@@ -81,7 +81,8 @@ def _store(request: HttpRequest, engine: Engine, job: Snapshot, task: Any, form:
 
 def _note(request: HttpRequest, row: Job, form: CallForm, redactor: Redactor) -> None:
     """Write to the history what has changed; its first line has names alone."""
-    lines = list(_differences(form.old, form.values(), redactor))
+    unsent = form.defaults()
+    lines = list(_differences(unsent | form.old, unsent | form.values(), redactor))
     names = ", ".join(name for name, _line in lines) or _("nothing")
     text = _("Edited: %(names)s") % {"names": one_line(names)}
     said = "\n".join([text, *(line for _name, line in lines)])

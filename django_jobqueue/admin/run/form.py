@@ -91,6 +91,19 @@ class CallForm(forms.Form):
                 found[name] = sent
         return found
 
+    def defaults(self) -> dict[str, Any]:
+        """Return what stands for arguments that were not sent, as far as JSON has it."""
+        found: dict[str, Any] = {}
+        for one in self._arguments:
+            name, kind, default = one.parameter.name, one.parameter.kind, one.parameter.default
+            if kind is Parameter.VAR_POSITIONAL:
+                found[name] = []
+            elif kind is Parameter.VAR_KEYWORD:
+                found[name] = {}
+            elif default is None or isinstance(default, str | int | float | list | dict):
+                found[name] = default
+        return found
+
     def _of(self, values: Mapping[str, Any], *kinds: Any) -> list[Any]:
         return [
             values[one.parameter.name]
