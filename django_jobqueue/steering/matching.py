@@ -1,6 +1,7 @@
 """Compare jobs with a selection; what jobs were called with is read only if that decides."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 
 from django_jobqueue.engine import Engine
@@ -12,6 +13,8 @@ from django_jobqueue.jobs.states import State
 from django_jobqueue.steering.call import redactor_of
 from django_jobqueue.steering.selection import NO_EXCEPTION, Depth, Selection, time_of
 
+PLAIN = re.compile(r"[^\W_]+")  # letters and figures
+ENCODER = json.JSONEncoder(ensure_ascii=False)
 PAGE = 100  # jobs whose contents one read returns: arguments may have 64 KiB
 
 
@@ -136,13 +139,13 @@ def _error(content: Content, *, is_open: bool) -> str:
 def _may_have(payload: bytes, words: Sequence[str]) -> bool:
     """Return False if the text of the arguments can't have all words, whoever has signed it.
 
-    A word of letters and figures stands in JSON as it is, unless it is escaped.
+    Letters and figures stand in JSON as they are, unless they are escaped.
     """
     if b"\\u" in payload:
         return True
     stored = payload.decode(errors="replace").casefold()
-    return all(word in stored for word in words if word.isalnum())
+    return all(part in stored for word in words for part in PLAIN.findall(word))
 
 
 def _text(*parts: object) -> str:
-    return " ".join(json.dumps(part, ensure_ascii=False) for part in parts).casefold()
+    return ENCODER.encode(parts).casefold()
