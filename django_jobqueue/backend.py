@@ -29,7 +29,7 @@ from django_jobqueue.flow.membership import Place
 from django_jobqueue.flow.signatures import Signature
 from django_jobqueue.jobs import envelope
 from django_jobqueue.jobs.job import QUEUE_PATTERN, Job, is_id, new_id
-from django_jobqueue.jobs.payload import pure_call, pure_metadata
+from django_jobqueue.jobs.payload import pure_call
 from django_jobqueue.jobs.prepared import Prepared, Results
 from django_jobqueue.jobs.result import JobResult, result_of
 from django_jobqueue.jobs.signature import check_call
@@ -280,14 +280,14 @@ def prepare(
     job = Job(new_id(), path)
     job.queue, job.priority = task.queue_name, task.priority
     job.args, job.kwargs = pure_call(args, kwargs)
-    if metadata := getattr(task, "metadata", None):
-        job.metadata = pure_metadata(metadata)
     attempts = getattr(task, "max_attempts", None)
     recoveries = getattr(task, "max_recoveries", None)
     job.max_attempts = options.max_attempts if attempts is None else attempts
     job.max_recoveries = options.max_recoveries if recoveries is None else recoveries
     job.schedule, job.nominal_at = schedule, nominal_at
-    envelope.fill(job, task)
+    is_plain = getattr(task, "is_plain", False)  # most are, and are not asked for each option
+    if not is_plain:
+        envelope.fill(job, task)
     if place is None and outbox.is_wanted(task, options):
         job.round = 1
     if task.run_after is not None:
@@ -295,8 +295,9 @@ def prepare(
     for enqueue in middleware.load(options.middleware).enqueue:
         enqueue(job)
     envelope.check(job)  # middleware may have tagged it
-    unique.fill(job, task)  # and changed its arguments
-    limits.fill(job, task)
+    if not is_plain:  # middleware may have changed its arguments too
+        unique.fill(job, task)
+        limits.fill(job, task)
     seal = job.seal if place is None else partial(place.seal, job)
     seal(signer, options.max_payload)
     return Prepared(job, task)

@@ -6,6 +6,7 @@ Next: backend.py stores a call of a task as a job.
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -31,6 +32,7 @@ from django_jobqueue.task_options import Exceptions, TaskOptions
 if TYPE_CHECKING:
     from django_jobqueue.cached import Latest
     from django_jobqueue.task_options import AsyncTask, ContextDecorator, Decorator
+from django_jobqueue.jobs import envelope
 from django_jobqueue.jobs.result import JobResult
 
 P = ParamSpec("P")
@@ -82,6 +84,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
     rate: rates.Rate | None = None  # how many of them may start in a time
     fair_by: str = ""  # template of the key whose jobs take turns with those of other keys
     module_path = property(paths.module_path)  # under which its jobs are stored
+    is_plain = cached_property(envelope.is_plain)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or getattr(self.func, "__name__", ""))

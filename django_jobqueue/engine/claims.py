@@ -89,7 +89,7 @@ class Claims:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._run = client.run
-        self._lease_ms = client.options.lease_ms
+        self._lease_ms = str(client.options.lease_ms)
 
     def claim(self, slot: Slot, queues: Sequence[str]) -> Job | NoJob:
         """Claim the slot's next job, with a lease; the name ALL_QUEUES stands for all queues."""
@@ -128,9 +128,9 @@ class Claims:
             result=result.value,
             reason=result.reason,
             error=result.error,
-            delay=result.delay_ms,
+            delay=str(result.delay_ms),
             cached=result.cache,
-            untold=int(untold),
+            untold="1" if untold else "0",
             settled=result.settled,
             signed=result.signed,
             **self._begin_claim(slot),

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
+from itertools import chain
 
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.scripts import Argument
@@ -133,14 +134,11 @@ class Jobs:
 
 def new_jobs_words(jobs: Sequence[Job]) -> list[Argument]:
     """Return new jobs as the words that lua/jobs/enqueue.lua reads."""
-    words: list[Argument] = []
-    _add_words(words, jobs)
-    return words
+    return [*chain.from_iterable(map(new_job_words, jobs))]
 
 
 def _add_words(words: list[Argument], jobs: Sequence[Job]) -> None:
-    for job in jobs:
-        words += new_job_words(job)
+    words += new_jobs_words(jobs)
 
 
 def new_job_words(job: Job) -> list[Argument]:
@@ -150,4 +148,5 @@ def new_job_words(job: Job) -> list[Argument]:
         due = f"+{max(0, job.delay // MILLISECOND)}"
     fields = new_record(job)
     payload = job.payload or b""
-    return [job.id, job.queue, job.task, job.priority, due, payload, len(fields), *fields]
+    head = [job.id, job.queue, job.task, str(job.priority), due, payload, str(len(fields))]
+    return [*head, *fields]

@@ -34,7 +34,7 @@ SHARED = (
     "rare/ending", "rare/correcting", "rare/recovering", "rare/completing", "rare/duplicates",
     "rare/expiring", "rare/limits",
     "rare/finishing", "rare/workflows", "rare/notes",
-    "claiming", "storing", "staging", "maintaining",
+    "claiming", "storing", "staging", "walking", "maintaining",
 )  # fmt: skip
 GATE = "if not is_attached(epoch) then return detached() end\n"
 
@@ -77,7 +77,7 @@ class Script:
 
         Raises: KeyError for a missing argument, TypeError for an unknown one.
         """
-        words: list[Argument] = [1, prefix, *map(given.__getitem__, self.names)]
+        words: list[Argument] = ["1", prefix, *map(given.__getitem__, self.names)]
         for at in self._named:
             words[at] = raw(str(words[at]))
         words += [raw(str(word)) for word in rest] if self.rest in NAMED else rest

@@ -37,7 +37,10 @@ def pack(words: Iterable[Argument]) -> bytes:
     """Return a command as the bytes to send."""
     # Numbers are spelled here: hiredis asks for their repr(), where the handler of a signal may
     # raise (a task's time is over), and it would crash the process (hiredis-py 3.5, pack.c).
-    return _packed(tuple([str(one) if type(one) in NUMBERS else one for one in words]))
+    every = tuple(words)
+    if not NUMBERS.isdisjoint(map(type, every)):
+        every = tuple([str(one) if type(one) in NUMBERS else one for one in every])
+    return _packed(every)
 
 
 class Packer:

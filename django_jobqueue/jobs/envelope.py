@@ -1,4 +1,4 @@
-"""What a call says of its job besides the arguments: its tags, and by when it is to be started.
+"""What a call says of its job besides the arguments: metadata, tags, and by when it is to start.
 
 Each function raises InvalidTask, with the value and what is allowed.
 """
@@ -13,6 +13,7 @@ from django.utils import timezone
 from django_jobqueue.compat import InvalidTask
 from django_jobqueue.exceptions import YEAR
 from django_jobqueue.jobs.job import Job
+from django_jobqueue.jobs.payload import pure_metadata
 from django_jobqueue.jobs.states import State
 
 Moment = datetime | timedelta
@@ -57,8 +58,16 @@ def check_expires(task: str, expires: object) -> None:
         )
 
 
+def is_plain(task: Any) -> bool:
+    """Return whether calls of the task say nothing but their arguments: most tasks' do."""
+    keys = task.unique or task.concurrency or task.rate or task.fair_by
+    return not (keys or task.metadata or task.tags or task.expires)
+
+
 def fill(job: Job, task: Any) -> None:
-    """Put the tags and the expiry of a called task into its new job."""
+    """Put the metadata, the tags and the expiry of a called task into its new job."""
+    if metadata := getattr(task, "metadata", None):
+        job.metadata = pure_metadata(metadata)
     job.tags = getattr(task, "tags", ())
     if getattr(task, "expires", None) is not None:
         job.expires = _expiry(task)

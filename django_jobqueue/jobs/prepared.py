@@ -63,7 +63,7 @@ class Prepared:
             self.job.id, self.job.state = self.job.duplicate.id, self.job.duplicate.state
             self._result = None
         if self._result is not None:
-            set_enqueued(self._result, at, self.job.expires_at)
+            set_enqueued(self._result, at, self.job.expires_at if self.job.expires else None)
             set_created(self._result, self.is_new if at else None)
 
 

@@ -14,6 +14,7 @@ import pytest
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.engine.keys import KINDS, SCHEMA
+from django_jobqueue.engine.scripts import SHARED
 from django_jobqueue.jobs import payload
 from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.run import RunResult
@@ -218,3 +219,9 @@ def test_redis_cli_commands(lived: Engine) -> None:
 def _section(heading: str) -> str:
     """Return what stands between a heading and the next one."""
     return re.split(r"^#+ ", TEXT.partition(f"\n{heading}\n")[2], maxsplit=1, flags=re.M)[0]
+
+
+def test_page_names_the_shared_files_in_their_order() -> None:
+    """Who sends a script puts the functions before it that it needs."""
+    (item,) = re.findall(r"^1\. from `lua/shared/`.*?^2\. ", TEXT, re.DOTALL | re.MULTILINE)
+    assert tuple(re.findall(r"`([\w/]+)`", item)[1:]) == SHARED

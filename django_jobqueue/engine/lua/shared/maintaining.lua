@@ -1,17 +1,4 @@
--- Functions that look after all queues, page by page.
-
--- Returns the names of a page of `most` queues, which begins with `first`, and the name with which
--- the next page begins; '' is the first page, and comes after the last.
-local function page_of_names(first, most)
-  local names = call('ZRANGEBYLEX', PREFIX .. 'names', first == '' and '-' or '[' .. first, '+',
-    'LIMIT', 0, most + 1)
-  return names, table.remove(names, most + 1) or ''
-end
-
--- Returns the ms in which all queues are counted or trimmed: the interval, or more for very many.
-local function stretched(interval)
-  return interval * math.max(1, call('ZCARD', PREFIX .. 'names') / MAX_WALKED)
-end
+-- Functions that keep queues and what is noted of them as they should be.
 
 -- Returns the ms by which the clock went back, and whether the reaper is to wait.
 local function watch_clock(t, interval, grace, lease)
@@ -25,19 +12,6 @@ local function watch_clock(t, interval, grace, lease)
     return math.max(0, reaped_at - t), true
   end
   return math.max(0, reaped_at - t), tonumber(t) < reap_after and reap_after - t <= tonumber(grace)
-end
-
--- Returns the queues of which jobs run, asked for in groups: of very many, most have none.
-local function leased_of(queues)
-  local leased = {}
-  for first = 1, #queues, 20 do
-    local last, indexes = math.min(first + 19, #queues), {}
-    for at = first, last do indexes[#indexes + 1] = key('leases', queues[at]) end
-    if call('EXISTS', unpack(indexes)) > 0 then
-      for at = first, last do leased[#leased + 1] = queues[at] end
-    end
-  end
-  return leased
 end
 
 -- Brings back leases that end later than any that is given now: the clock went back since then.
@@ -54,16 +28,6 @@ end
 local function note_soonest()
   local _, soonest = unpack(call('ZRANGE', PREFIX .. 'due', '0', '0', 'WITHSCORES'))
   if soonest then call('HSET', PREFIX .. 'meta', 'due', soonest) end
-end
-
--- Returns whether a walk through many queues began in this interval, by whichever worker; else
--- notes in the field that one begins.
-local function is_walked(field, t, interval)
-  if call('ZCARD', PREFIX .. 'names') <= MAX_PAGE then return false end
-  local since = t - (tonumber(call('HGET', PREFIX .. 'meta', field)) or 0)
-  if since >= 0 and since < 0.9 * interval then return true end
-  call('HSET', PREFIX .. 'meta', field, t)
-  return false
 end
 
 -- Removes names of no queues from those of the queues that number fairly: no script wrote them.
