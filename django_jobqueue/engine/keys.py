@@ -22,11 +22,12 @@ KINDS: dict[str, Kind] = {
         type="HASH",
         of="",
         holds=(
-            "schema, epoch, owner; former epoch; of the reaper (ms): reaped_at, reap_after, "
-            "walked_at, trimmed_at; added_minute; due: when the first scheduled job is due (ms); "
-            "durable: 1 once there was a durable job; limits: the limited queues, each with the "
-            "number of jobs that may run; rated: the lowest score of rates; fair: the queues that "
-            "have a key fair; paused:<queue>: since when (ms), and by whom"
+            "schema, epoch, owner; former epoch; of the maintenance (ms): reaped_at, reap_after, "
+            "walked_at, trimmed_at; trim_next: name with which trim goes on; added_minute; "
+            "due: when the first scheduled job is due (ms); durable: 1 once there was a durable "
+            "job; limits: the limited queues, each with the number of jobs that may run; rated: "
+            "the lowest score of rates; fair: the queues that have a key fair; paused:<queue>: "
+            "since when (ms), and by whom"
         ),
         until="for ever",
     ),
@@ -61,8 +62,9 @@ KINDS: dict[str, Kind] = {
         type="HASH",
         of="",
         holds=(
-            "of more than 200 queues: index → jobs of all queues; at: when they were summed (ms); "
-            "next: name with which the sum that has begun goes on; part:<index>: what it has so far"
+            "of more than 200 queues: index → jobs of all queues; at: when that sum began (ms); "
+            "of the latest one: began; next: name with which it goes on; paged_at: its last page "
+            "(ms); part:<index>: what it has so far"
         ),
         until="there are at most 200 queues",
     ),

@@ -101,7 +101,8 @@ class Queues:
         """Remove at most `limit` final jobs past their retention, in a page of the queues.
 
         The bound on their number may remove some before their time: this is counted and logged.
-        Of many queues only one walk begins in an interval, whichever worker begins it.
+        Of more than 200 queues only one walk begins in an interval, whichever worker begins it; see
+        lua/jobs/trim.lua.
         """
         options = self._client.options
         keep: list[Argument] = []

@@ -13,7 +13,7 @@ from django_jobqueue.jobs.states import State
 from django_jobqueue.steering.call import redactor_of
 from django_jobqueue.steering.selection import NO_EXCEPTION, Depth, Selection, time_of
 
-PLAIN = re.compile(r"[^\W_]+")  # letters and figures
+PLAIN = re.compile(r"\w*[^\W\d_]\w*")  # letters, with figures: a number may be spelled otherwise
 ENCODER = json.JSONEncoder(ensure_ascii=False)
 PAGE = 100  # jobs whose contents one read returns: arguments may have 64 KiB
 
@@ -139,7 +139,7 @@ def _error(content: Content, *, is_open: bool) -> str:
 def _may_have(payload: bytes, words: Sequence[str]) -> bool:
     """Return False if the text of the arguments can't have all words, whoever has signed it.
 
-    Letters and figures stand in JSON as they are, unless they are escaped.
+    Letters stand in JSON as they are, unless they are escaped.
     """
     if b"\\u" in payload:
         return True
@@ -148,4 +148,4 @@ def _may_have(payload: bytes, words: Sequence[str]) -> bool:
 
 
 def _text(*parts: object) -> str:
-    return ENCODER.encode(parts).casefold()
+    return " ".join(map(ENCODER.encode, parts)).casefold()

@@ -103,13 +103,15 @@ def people(transactional_db: None, admin_user: User) -> None:
         user.user_permissions.set(looks | all_of_them.filter(codename=more))
 
 
-@pytest.fixture
-def visit(live_server: Any, people: None) -> Iterator[Callable[..., Any]]:
+@pytest.fixture(params=["light", "dark"])
+def visit(
+    live_server: Any, people: None, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Any]]:
     """Open a page of the admin as one of the people; complaints of the console fail the test."""
     with browser_of(live_server.url) as browser:
 
         def start(url: str, name: str = "admin", **given: Any) -> Any:
-            page = browser.page(**given)
+            page = browser.page(color_scheme=request.param, **given)
             log_in(page, f"/admin/login/?next={quote(url)}", name)
             return page
 

@@ -21,6 +21,7 @@ CLOSED = run_tasks.closed.module_path
 DISMISS = run_tasks.dismiss.module_path
 INVITE = run_tasks.invite.module_path
 ORDER = run_tasks.order.module_path
+PLAN = run_tasks.plan.module_path
 CALL = b'{"args":["Ada <b>"],"kwargs":{}}'
 ALL = ("view_job", "edit_job", "view_payload", "requeue_job")
 
@@ -123,18 +124,20 @@ def test_who_may_see_secrets_keeps_them_too(
     assert opened(engine, job_id).kwargs["password"] == "s3cret"
 
 
+@pytest.mark.parametrize(
+    ("task", "args"), [(ORDER, ["Ada", 3, "1", "s"]), (PLAN, ["Ada"])], ids=["order", "plan"]
+)
 def test_arguments_that_keep_their_defaults_are_no_change(
-    staff: Any, make_job: Callable[..., str]
+    staff: Any, make_job: Callable[..., str], task: str, args: list[object]
 ) -> None:
-    """The form sends them all, the job had only the first four."""
-    call = {"args": ["Ada", 3, "1", "s"], "kwargs": {}}
-    job_id = make_job(task=ORDER, data=json.dumps(call).encode())
+    """The form sends them all, the job had only the first ones; names are in their order."""
+    job_id = make_job(task=task, data=json.dumps({"args": args, "kwargs": {}}).encode())
     client = staff(*ALL)
     shown = client.get(page_of("job", job_id, "edit")).context["form"]
     form = {one.html_name: one.value() for one in shown if one.value() not in (None, False)}
-    assert len(form) > 4
-    answer = edit(client, job_id, **form | {"arg_many": "4"})
-    assert said(answer) == ["Edited: many"]
+    assert len(form) > len(args)
+    answer = edit(client, job_id, **form | {"arg_name": "Bea", "arg_many": "4"})
+    assert said(answer) == ["Edited: name, many"]
 
 
 @pytest.mark.parametrize("more", [(), ("view_sensitive",)])

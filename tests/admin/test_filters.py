@@ -101,6 +101,8 @@ def test_words_are_found_in_arguments(admin_client: Client, seed: Seed) -> None:
         (rb'{"args":["Stra\u00dfe"],"kwargs":{}}', "straße"),  # as another client writes it
         (call(order=4711), '"order": 4711}'),  # as the page shows it
         (call("a", 1, "b/c-d"), "1, b/c-d"),
+        (call("snake_case@x.org", r"c:\d"), r"snake_case@x.org c:\\d"),
+        (b'{"args":[1e2],"kwargs":{}}', "100.0"),  # as it is read
         (call("x" * 200, "far"), "far"),  # apart from the record
     ],
 )

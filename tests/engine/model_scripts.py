@@ -443,8 +443,6 @@ class Model(WorkerScripts):
         names, following = self.page_of_names(first)
         removed, told = 0, list[Any]()
         for queue in names:
-            if first or following:
-                self.correct_hints(queue)
             for state, kept_for, most in zip(keep[::3], keep[1::3], keep[2::3], strict=True):
                 gone, early = self.trim_state(queue, state, kept_for, most, limit - removed)
                 removed += gone

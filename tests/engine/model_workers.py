@@ -275,8 +275,6 @@ class WorkerScripts(FlowMoves):
         answer: list[str] = []
         for queue in names:
             self.bring_back(queue, lease)
-            if first == following == "":
-                self.correct_hints(queue)
             for job_id in self.until(f"leases:{queue}", self.now)[: limit - len(answer) // 2]:
                 state = self.fields(job_id).get("state")
                 if state == "running":
@@ -287,6 +285,8 @@ class WorkerScripts(FlowMoves):
             if len(answer) >= 2 * limit:
                 following = queue
                 break
+        for queue in names:  # of more than 200, which this model never has, trim does it
+            self.correct_hints(queue)
         return [following, back, *answer]
 
     def correct_hints(self, queue: str) -> None:

@@ -247,16 +247,48 @@ def test_all_workers_share_a_walk_through_many_queues(
     known(engine, queues)
     assert engine.queues.trim(interval_ms=30_000).next == ""
     clock.move(0.15 * seconds)
-    assert engine.queues.trim(interval_ms=30_000).next == "q00200"
+    assert engine.queues.trim(interval_ms=30_000).next == "q00600"
     engine.client.redis.delete(engine.client.keys("names"))
 
 
 def test_walk_begins_whatever_the_clock_did(engine: Engine, clock: Clock) -> None:
-    known(engine, 501)
+    known(engine, 801)
     engine.queues.trim(interval_ms=30_000)
     clock.move(-3600)
     assert engine.queues.trim(interval_ms=30_000).next == "q00400"
     engine.client.redis.delete(engine.client.keys("names"))
+
+
+def test_walk_goes_on_where_the_last_one_ended(engine: Engine, clock: Clock) -> None:
+    """Else workers that live for shorter than a walk would trim the first queues alone."""
+    known(engine, 1001)
+    begun = []
+    for _ in range(6):
+        begun.append(engine.queues.trim(interval_ms=30_000).next)
+        clock.move(31)
+        known(engine, 1001)
+    assert begun == ["q00200", "q00400", "q00600", "q00800", "q01000", ""]
+    engine.client.redis.delete(engine.client.keys("names"))
+
+
+@pytest.mark.parametrize("kind", ["queued", "scheduled", "leases", "failed"])
+def test_damaged_key_of_a_queue_stops_nothing_in_the_others(
+    engine: Engine, clock: Clock, job_in: Make, kind: str
+) -> None:
+    """Neither trim nor reap; the key itself is left to people."""
+    job_in(State.SUCCEEDED, queue="z")
+    lost = job_in(State.RUNNING, queue="z")
+    clock.move(2 * DAY)
+    names, broken = engine.client.keys("names"), engine.client.keys(kind, "a")
+    engine.client.redis.zadd(names, {"a": 0})
+    engine.client.redis.set(broken, "nonsense")
+    try:
+        for _ in range(2):  # after such a gap the first one waits
+            engine.queues.reap("", interval_ms=5_000, grace_ms=0)
+        assert engine.inspector.job(lost).state is State.QUEUED
+        assert engine.queues.trim().removed == 1
+    finally:
+        engine.client.redis.delete(broken)
 
 
 def test_queue_without_jobs_is_forgotten(engine: Engine, clock: Clock, job_in: Make) -> None:

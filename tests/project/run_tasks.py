@@ -44,6 +44,18 @@ def dismiss(user: int) -> None:
 
 
 @task
+def plan(
+    name: str,
+    ids: tuple[int, ...] = (1, 2),
+    day: date = date(2020, 1, 1),
+    price: Decimal = Decimal("1.5"),
+    size: Size = Size.SMALL,
+    many: int = 1,
+) -> None:
+    """Have defaults of all kinds."""
+
+
+@task
 def closed(name: str) -> None:
     """Run only by code."""
 

@@ -1,7 +1,7 @@
 """Edit the arguments of one job: a failed one runs again with them, a waiting one later."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -82,7 +82,9 @@ def _store(request: HttpRequest, engine: Engine, job: Snapshot, task: Any, form:
 def _note(request: HttpRequest, row: Job, form: CallForm, redactor: Redactor) -> None:
     """Write to the history what has changed; its first line has names alone."""
     unsent = form.defaults()
-    lines = list(_differences(unsent | form.old, unsent | form.values(), redactor))
+    old, new = unsent | form.old, unsent | form.values()
+    every = dict.fromkeys([*form.names, *old, *new])
+    lines = list(_differences(every, old, new, redactor))
     names = ", ".join(name for name, _line in lines) or _("nothing")
     text = _("Edited: %(names)s") % {"names": one_line(names)}
     said = "\n".join([text, *(line for _name, line in lines)])
@@ -91,10 +93,10 @@ def _note(request: HttpRequest, row: Job, form: CallForm, redactor: Redactor) ->
 
 
 def _differences(
-    old: Mapping[str, Any], new: Mapping[str, Any], redactor: Redactor
+    every: Iterable[str], old: Mapping[str, Any], new: Mapping[str, Any], redactor: Redactor
 ) -> Iterator[tuple[str, str]]:
     """Yield the names of the arguments that differ, and how."""
-    for name in dict.fromkeys([*old, *new]):
+    for name in every:
         if old.get(name) != new.get(name):
             before, after = _said(redactor, name, old), _said(redactor, name, new)
             yield name, f"{name}: {before} → {after}"

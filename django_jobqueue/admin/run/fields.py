@@ -167,6 +167,17 @@ def shown(field: forms.Field, value: Any) -> Any:
     return None if value is None else _initial(field, value)
 
 
+def as_json(default: Any) -> Any:
+    """Return a default as it stands in a job's arguments."""
+    if isinstance(default, Enum):
+        default = default.value
+    return json.loads(json.dumps(default, default=_text))
+
+
+def _text(value: Any) -> str:
+    return _iso(value) if isinstance(value, date | time) else str(value)
+
+
 def hide(field: forms.Field) -> None:
     """Let the field show nothing of a secret, and ask for nothing."""
     field.required, field.initial = False, None

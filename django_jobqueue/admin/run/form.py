@@ -14,6 +14,7 @@ from django_jobqueue.admin.run.fields import (
     Argument,
     TextField,
     arguments_of,
+    as_json,
     hide,
     shown,
 )
@@ -92,17 +93,21 @@ class CallForm(forms.Form):
         return found
 
     def defaults(self) -> dict[str, Any]:
-        """Return what stands for arguments that were not sent, as far as JSON has it."""
+        """Return what stands for arguments that were not sent, as the form would send it."""
         found: dict[str, Any] = {}
         for one in self._arguments:
-            name, kind, default = one.parameter.name, one.parameter.kind, one.parameter.default
-            if kind is Parameter.VAR_POSITIONAL:
+            name, default = one.parameter.name, one.parameter.default
+            if one.parameter.kind is Parameter.VAR_POSITIONAL:
                 found[name] = []
-            elif kind is Parameter.VAR_KEYWORD:
+            elif one.parameter.kind is Parameter.VAR_KEYWORD:
                 found[name] = {}
-            elif default is None or isinstance(default, str | int | float | list | dict):
-                found[name] = default
+            elif default is not Parameter.empty:
+                found[name] = as_json(default)
         return found
+
+    @property
+    def names(self) -> list[str]:
+        return [one.parameter.name for one in self._arguments]
 
     def _of(self, values: Mapping[str, Any], *kinds: Any) -> list[Any]:
         return [

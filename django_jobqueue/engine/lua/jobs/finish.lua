@@ -48,7 +48,7 @@ elseif is_first_success then
   if flow then note_member(id, flow, t) end
   local took = math.max(0, t - (tonumber(attempted_at) or t)) -- shorter than a time
   call('HSET', key('job', id), 'state', 'succeeded', 'took', int(took))
-  call('HDEL', key('job', id), 'score')
+  call('HDEL', key('job', id), 'score', 'finished_at') -- the latter if the record was damaged
   if unique then leave_lock(id, unique) end
   call('ZREM', key('leases', queue), id)
   if limits then leave_places(id, limits, t) end

@@ -27,16 +27,16 @@ if first == '' then
   add_minutes(t)
   drop_void_locks(t)
 end
-if waits or first == '' and is_walked('walked_at', t, interval) then return {'', went_back} end
+local many = has_many_names()
+waits = waits or many and first == '' and is_walked('walked_at', t, interval)
+if waits then return {'', went_back} end
 local names, following = page_of_names(first, MAX_PAGE)
--- Of many pages, trim corrects the hints.
-if first == '' and following == '' then correct_hints(names, t) end
 for _, queue in ipairs(leased_of(names)) do
   local index = key('leases', queue)
   local room, ended = limit - #moved / 2, {}
   if call('EXISTS', index) > 0 then
     bring_back(index, t, lease)
-    ended = call('ZRANGEBYSCORE', index, '-inf', t, 'LIMIT', 0, room)
+    ended = call_or_false('ZRANGEBYSCORE', index, '-inf', t, 'LIMIT', 0, room) or {}
   end
   for _, id in ipairs(ended) do
     local state = field_of(id, 'state')
@@ -53,4 +53,5 @@ for _, queue in ipairs(leased_of(names)) do
     break
   end
 end
+if not many then correct_hints(names, t) end -- of many queues, trim does
 return {following, went_back, unpack(moved)}

@@ -1,9 +1,10 @@
--- Sum the jobs of each state over all queues, if there are many, in calls of one page each.
+-- Sum the jobs of each state over all queues, if there are more than 200, page by page.
 -- Moves: nothing
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
 --   epoch     name of the keys that the process is attached to
---   interval  ms between the end of a sum and the beginning of the next one
+--   interval  ms between two sums; of more than 10,000 queues it is longer in proportion. A page
+--             that comes within a fiftieth of it after the last one does nothing
 -- Returns: 1 if pages of a sum are left, which any worker may add; else 0; error DETACHED
 -- Atomic: a page that two calls add would count twice
 
@@ -11,17 +12,19 @@ local wrong = bad_number('interval', interval)
 if wrong then return wrong end
 allow_at_maxmemory()
 local t, sums = now(), PREFIX .. 'sums'
-if call('ZCARD', PREFIX .. 'names') <= MAX_LOOKED_AT then
+if not has_many_names() then
   call('UNLINK', sums)
   return 0
 end
 ensure_hash(sums)
-local at, first = hash_fields(sums, 'at', 'next')
+local at, first, began, paged_at = hash_fields(sums, 'at', 'next', 'began', 'paged_at')
 local begins = not first or first == ''
-if begins and math.abs(t - (tonumber(at) or 0)) < stretched(interval) then return 0 end
-local names, following = page_of_names(begins and '' or first, SMALL_PAGE)
-local fields = {'next', following}
-if following == '' then fields = {'next', '', 'at', t} end
+local since = t - (tonumber(begins and at or paged_at) or 0)
+local pause = begins and stretched(interval) or interval * SMALL_PAGE / MAX_WALKED
+if since >= 0 and since < 0.9 * pause then return begins and 0 or 1 end
+began = not begins and began or t
+local names, following = page_of_names(first or '', SMALL_PAGE)
+local fields = {'next', following, 'began', began, 'paged_at', t}
 for _, index in ipairs(indexes) do
   local part = 'part:' .. index
   local sum = not begins and tonumber((hash_fields(sums, part))) or 0
@@ -33,5 +36,6 @@ for _, index in ipairs(indexes) do
     fields[#fields + 1] = int(sum)
   end
 end
+if following == '' then call('HSET', sums, 'at', began) end
 call('HSET', sums, unpack(fields))
 return following == '' and 0 or 1

@@ -1,14 +1,15 @@
 -- Remove final jobs past their retention in a page of all queues, and queues that hold no job. A
--- durable job stays until its value is in its row. If there are several pages, correct what a
--- broken script noted of them, too.
+-- durable job stays until its value is in its row. Of more than 200 queues, correct what a broken
+-- script noted, too; all workers share a walk through these.
 -- Moves: succeeded, failed, cancelled -> nothing
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
 --   epoch    name of the keys that the process is attached to
---   first    name of the queue with which the page begins; '' for the first page
+--   first    name of the queue with which the page begins; '' for the first page of a walk; of more
+--            than 200 queues, a walk goes on where the last one ended
 --   limit    number of jobs that one call removes at most
---   interval ms between first pages: those that come sooner do nothing if there are very many
---            queues, whichever worker sends them
+--   interval ms between walks: of more than 200 queues, a first page that comes sooner does
+--            nothing; of more than 10,000, the interval is longer in proportion
 --   keep...  per state: its name (succeeded, failed or cancelled), the ms that a job is kept after
 --            its finish, and the number of jobs that may stay in a queue; this bound removes no job
 --            finished less than 60 s ago
@@ -26,10 +27,12 @@ end
 if wrong then return wrong end
 allow_at_maxmemory()
 local t, removed, early_ones = now(), 0, {}
-if first == '' and is_walked('trimmed_at', t, stretched(interval)) then return {'', 0} end
+local many = has_many_names()
+if many and first == '' then
+  if is_walked('trimmed_at', t, stretched(interval)) then return {'', 0} end
+  first = call('HGET', PREFIX .. 'meta', 'trim_next') or ''
+end
 local names, following = page_of_names(first, SMALL_PAGE)
--- Of a single page, reap corrects the hints.
-if first ~= '' or following ~= '' then correct_hints(names, t) end
 for _, queue in ipairs(names) do
   local kept = 0
   for at = 1, #keep, 3 do
@@ -47,5 +50,9 @@ for _, queue in ipairs(names) do
     break
   end
   if kept == 0 then forget_if_empty(queue) end
+end
+if many then
+  call('HSET', PREFIX .. 'meta', 'trim_next', following)
+  correct_hints(names, t)
 end
 return {following, removed, unpack(early_ones)}

@@ -17,7 +17,8 @@ end
 -- Brings back leases that end later than any that is given now: the clock went back since then.
 local function bring_back(index, t, lease)
   local latest = '(' .. int(t + 2 * lease)
-  for _, id in ipairs(call('ZRANGEBYSCORE', index, latest, 'inf', 'LIMIT', 0, MAX_PAGE)) do
+  local ahead = call_or_false('ZRANGEBYSCORE', index, latest, 'inf', 'LIMIT', 0, MAX_PAGE)
+  for _, id in ipairs(ahead or {}) do
     local worker = field_of(id, 'worker') or '-'
     local own = tonumber((hash_fields(key('worker', worker), 'lease'))) or tonumber(lease)
     call('ZADD', index, 'LT', int(t + own), id)
@@ -62,19 +63,20 @@ end
 -- wrong.
 local function correct_hints(queues, t)
   if not queues[1] then return end
-  local noted = call('ZMSCORE', PREFIX .. 'work', unpack(queues))
-  local due = call('ZMSCORE', PREFIX .. 'due', unpack(queues))
+  local noted = call_or_false('ZMSCORE', PREFIX .. 'work', unpack(queues)) or {}
+  local due = call_or_false('ZMSCORE', PREFIX .. 'due', unpack(queues)) or {}
   for at, queue in ipairs(queues) do
     local queued, scheduled = key('queued', queue), key('scheduled', queue)
     local held = call('EXISTS', queued, scheduled)
-    if held == 0 or call('ZCARD', queued) == 0 then
+    if held == 0 or (call_or_false('ZCARD', queued) or 0) == 0 then
       if noted[at] then call('ZREM', PREFIX .. 'work', queue) end
       if fair_queues then forget_fair(queue) end
     elseif not noted[at] then
       note_work(queue, t)
     end
     if held > 0 then
-      local _, soonest = unpack(call('ZRANGE', scheduled, '0', '0', 'WITHSCORES'))
+      local first = call_or_false('ZRANGE', scheduled, '0', '0', 'WITHSCORES')
+      local _, soonest = unpack(first or {})
       if soonest and due[at] ~= soonest then note_due(queue, soonest) end
     end
   end
@@ -84,7 +86,7 @@ end
 -- how many it held.
 local function trim_state(queue, state, kept_for, most, t, room)
   local index = key(state, queue)
-  local held = call('ZCARD', index)
+  local held = call_or_false('ZCARD', index) or 0
   if held == 0 then return 0, 0, 0 end
   local ids = call('ZRANGEBYSCORE', index, '-inf', int(t - kept_for), 'LIMIT', 0, room)
   local expired = #ids

@@ -8,6 +8,9 @@ local function page_of_names(first, most)
   return names, table.remove(names, most + 1) or ''
 end
 
+-- Returns whether there are more queues than one page of `trim` or `sum`.
+local function has_many_names() return call('ZCARD', PREFIX .. 'names') > SMALL_PAGE end
+
 -- Returns the ms in which all queues are counted or trimmed: the interval, or more for very many.
 local function stretched(interval)
   return interval * math.max(1, call('ZCARD', PREFIX .. 'names') / MAX_WALKED)
@@ -29,7 +32,6 @@ end
 -- Returns whether a walk through many queues began in this interval, by whichever worker; else
 -- notes in the field that one begins.
 local function is_walked(field, t, interval)
-  if call('ZCARD', PREFIX .. 'names') <= MAX_PAGE then return false end
   local since = t - (tonumber(call('HGET', PREFIX .. 'meta', field)) or 0)
   if since >= 0 and since < 0.9 * interval then return true end
   call('HSET', PREFIX .. 'meta', field, t)
