@@ -7,7 +7,7 @@ import pytest
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import ALL_QUEUES, NoJob, Slot
 from django_jobqueue.exceptions import QueueUnavailable
-from django_jobqueue.jobs.job import new_id
+from django_jobqueue.jobs.job import Job, new_id
 from django_jobqueue.jobs.states import State
 from tests.support import payloads
 from tests.support.clock import Clock
@@ -704,6 +704,19 @@ def test_damaged_numbers_count_as_missing(
 
     assert (job.enqueued_at, job.started_at, job.nominal_at) == (0, job.attempted_at, None)
     assert (job.held_since, job.attempts, job.priority) == (None, 0, 0)
+
+
+def test_slot_of_all_queues_passes_over_names_without_work(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """20 of them a call: a script that broke may have left any number."""
+    make_job(queue="z")
+    client, work = engine.client.redis, engine.client.keys("work")
+    client.zadd(work, {f"q{number:02}": number for number in range(20)})
+    assert engine.claims.claim(slot, [ALL_QUEUES]) == NoJob(more=True)
+    job = engine.claims.claim(slot, [ALL_QUEUES])
+    assert isinstance(job, Job)
+    assert (job.queue, client.zcard(work)) == ("z", 0)
 
 
 def test_slot_of_all_queues_takes_them_in_turn(
