@@ -25,6 +25,7 @@ from django_jobqueue.engine import Engine
 MOST_BUSY = 200
 MOST_PAUSED = 1000
 LATER = timedelta(days=1)
+TOLD = 1000  # ends taken by a call
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ def _introduce(engine: Engine, names: Names) -> None:
     for name in names.paused:
         engine.queues.pause(name)
         noop.using(queue_name=name).enqueue(0, "two")
+    while engine.queues.pop_ended(TOLD):
+        pass  # else the worker would tell of the cancelled ones beside the drain
 
 
 def _idle(engine: Engine, worker: Worker, seconds: float) -> Values:
