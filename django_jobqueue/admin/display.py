@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
@@ -62,6 +63,7 @@ def failure(text: str) -> SafeString:
     )
 
 
+@lru_cache(maxsize=1024)
 def short_task(path: str, long_name: int = LONG_NAME) -> SafeString:
     """Return the end of a task's path, with the whole path as title.
 

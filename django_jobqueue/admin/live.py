@@ -40,6 +40,7 @@ else:
 class JobQueueModelAdmin(ModelAdmin[M]):
     """The base of all admins of this app; lists and pages use one copy per request."""
 
+    list_per_page = 50  # a row takes Django up to a millisecond
     viewer = Viewer()  # of the request
     hint: ClassVar[Any] = ""  # below the search field
     _source: Source | None = None  # of the request

@@ -66,16 +66,16 @@ def test_it_is_empty_without_jobs(admin_client: Client, engine: Engine) -> None:
 
 def test_pages_go_through_all_jobs_once(admin_client: Client, seed: Seed) -> None:
     others = [seed.failed(), seed.running()]
-    made = fill(seed.engine, 250)
+    made = fill(seed.engine, 125)
     pages = [ids(admin_client.get(JOBS, {"p": number})) for number in (1, 2, 3)]
-    assert [len(page) for page in pages] == [100, 100, 52]
+    assert [len(page) for page in pages] == [50, 50, 27]
     assert [row for page in pages for row in page] == [others[1], *reversed(made), others[0]]
 
 
 def test_only_the_rows_of_a_page_are_read(
     admin_client: Client, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(engine, 300)
+    fill(engine, 150)
     read: list[int] = []
     jobs = inspector.Inspector.jobs
 
@@ -85,7 +85,7 @@ def test_only_the_rows_of_a_page_are_read(
 
     monkeypatch.setattr(inspector.Inspector, "jobs", count)
     admin_client.get(JOBS, {"p": 2})
-    assert read == [100]
+    assert read == [50]
 
 
 @pytest.mark.parametrize("query", ["state=lost", "task__icontains=x", "colour=red"])
@@ -99,9 +99,9 @@ def test_nonsense_in_the_address_leads_back_to_the_list(
 
 
 def test_oldest_first_shows_what_is_claimed_next(admin_client: Client, engine: Engine) -> None:
-    made = fill(engine, 150)
-    assert ids(admin_client.get(JOBS, {"order": "oldest"})) == made[:100]
-    assert ids(admin_client.get(JOBS, {"order": "oldest", "p": "2"})) == made[100:]
+    made = fill(engine, 75)
+    assert ids(admin_client.get(JOBS, {"order": "oldest"})) == made[:50]
+    assert ids(admin_client.get(JOBS, {"order": "oldest", "p": "2"})) == made[50:]
 
 
 def test_filters_by_state_and_queue(admin_client: Client, seed: Seed) -> None:
@@ -173,25 +173,25 @@ def test_a_search_says_how_far_it_looked(
 def test_over_several_queues_the_list_ends_and_says_so(
     admin_client: Client, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segments, "MERGE_DEPTH", 120)
-    monkeypatch.setattr(notes, "MERGE_DEPTH", 120)
-    monkeypatch.setattr(inspector, "MERGE_DEPTH", 120)
-    default, mail = fill(engine, 100), fill(engine, 80, "mail")
+    monkeypatch.setattr(segments, "MERGE_DEPTH", 70)
+    monkeypatch.setattr(notes, "MERGE_DEPTH", 70)
+    monkeypatch.setattr(inspector, "MERGE_DEPTH", 70)
+    default, mail = fill(engine, 50), fill(engine, 40, "mail")
     response = admin_client.get(JOBS, {"p": 2})
     assert len(ids(response)) == 20
-    assert "120" in response.context["notes"][0]
-    assert "180" in response.context["notes"][0]
+    assert "70" in response.context["notes"][0]
+    assert "90" in response.context["notes"][0]
     one = admin_client.get(JOBS, {"queue": "default"})
     assert ids(one) == default[::-1]
     assert not one.context["notes"]
-    assert len(mail) == 80
+    assert len(mail) == 40
 
 
 @pytest.fixture
 def buried(engine: Engine, slot: Slot, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Failed jobs of one task, and so many newer ones of another that no window reaches them."""
     monkeypatch.setattr(rows, "WINDOW", 200)
-    old = fail_all(engine, slot, fill(engine, 150, "mail", task="mail.tasks.send_invoice"))
+    old = fail_all(engine, slot, fill(engine, 75, "mail", task="mail.tasks.send_invoice"))
     fail_all(engine, slot, fill(engine, 300, "pages", task="pages.tasks.fetch"))
     return old
 
@@ -218,14 +218,14 @@ def test_failed_jobs_are_found_behind_any_number_of_newer_ones(
         assert [row for page in pages for row in ids(page)] == buried, query
         assert not pages[0].context["notes"], query
     oldest = admin_client.get(JOBS, {"state": "failed", "q": "send", "order": "oldest"})
-    assert ids(oldest) == buried[::-1][:100]
+    assert ids(oldest) == buried[::-1][:50]
 
 
 def test_a_search_of_all_states_finds_failed_jobs_behind_newer_ones(
     admin_client: Client, buried: list[str]
 ) -> None:
-    assert ids(admin_client.get(JOBS, {"q": "send_invoice"})) == buried[:100]
-    assert ids(admin_client.get(JOBS, {"task": "mail.tasks.send_invoice"})) == buried[:100]
+    assert ids(admin_client.get(JOBS, {"q": "send_invoice"})) == buried[:50]
+    assert ids(admin_client.get(JOBS, {"task": "mail.tasks.send_invoice"})) == buried[:50]
 
 
 def test_a_search_of_a_queue_finds_failed_jobs_behind_newer_ones(
