@@ -59,6 +59,7 @@ class Client:
             options, timeouts or caller_timeouts(options.timeout), self.keys.prefix
         )
         self.redis = Redis(connection_pool=self.pool)  # builds pipelines and parses replies
+        self._parsed = frozenset(self.redis.response_callbacks)  # the others read as they are
         self.epoch: Argument = ""  # of the keys that this process attached to
         self.check_time = partial(check_time, options.timeout)
         self.retry: Retry = self.pool.connection_kwargs["retry"]
@@ -227,10 +228,12 @@ class Client:
     def _read_replies(self, commands: Sequence[Any], connection: Any) -> list[Any]:
         """Parse the replies to the commands of a pipeline as redis-py does."""
         parse: Callable[..., Any] = self.redis.parse_response
+        as_it_is: Callable[[], Any] = connection.read_response
         replies: list[Any] = []
         for words, options in commands:
             try:
-                replies.append(parse(connection, words[0], **options))
+                is_parsed = words[0] in self._parsed
+                replies.append(parse(connection, words[0], **options) if is_parsed else as_it_is())
             except ResponseError as error:
                 replies.append(error)
         return replies

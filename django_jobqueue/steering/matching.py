@@ -148,4 +148,4 @@ def _may_have(payload: bytes, words: Sequence[str]) -> bool:
 
 
 def _text(*parts: object) -> str:
-    return " ".join(map(ENCODER.encode, parts)).casefold()
+    return ENCODER.encode(parts).casefold()
