@@ -11,11 +11,13 @@ from django.urls import reverse
 from benchmarks.bench import Bench, LongestCall
 from benchmarks.measures.site import TASKS, Site
 from benchmarks.request import Values
+from django_jobqueue.admin.jobs.admin import JobAdmin
+from django_jobqueue.admin.pages import name_of
 from django_jobqueue.engine import Engine
 
 TIMES = 20  # requests of a page at most, after one that warms it up
-PAGE = 100  # jobs of a page of the list
-DEEP = 40  # pages before the one that is asked for, if there are as many
+PAGE = JobAdmin.list_per_page
+DEEP = 80  # pages before the one that is asked for, if there are as many
 FORBIDDEN = ("keys", "scan")  # commands that walk all keys of a server
 
 
@@ -44,6 +46,8 @@ def pages(site: Site) -> dict[str, str]:
         "failed_task_queue": (jobs, {"state": "failed", "task": task, "queue": queue}),
         "search": (jobs, {"q": "two"}),
         "search_nothing": (jobs, {"q": "nobody-has-this"}),
+        "failures": (reverse(f"admin:{name_of('failures')}"), {}),
+        "tasks": (reverse(f"admin:{name_of('tasks')}"), {}),
         "queues": (_list("queue"), {}),
         "workers": (_list("worker"), {}),
         "job": (reverse("admin:django_jobqueue_job_change", args=[site.failed]), {}),
