@@ -54,6 +54,16 @@ def test_all_that_are_missed_are_told(lacking: Lacking) -> None:
     assert "GET, HGETALL, ZADD" in message.msg
 
 
+def test_nothing_is_left_by_a_user_who_may_not_delete(
+    engine: Engine, lacking: Lacking, make_job: Make
+) -> None:
+    make_job()
+    before = everything(engine)
+    with pytest.raises(ServerUnfit, match="DEL, UNLINK"):
+        lacking("DEL", "UNLINK").client.check_rights()
+    assert everything(engine) == before
+
+
 def test_user_of_the_docs_lacks_nothing(engine: Engine, lacking: Lacking) -> None:
     """Every command can be tried on its own, and leaves nothing behind."""
     before = everything(engine)

@@ -16,5 +16,6 @@ for at = 1, #commands, 2 do
     missing[#missing + 1] = commands[at]
   end
   for _, remove in ipairs({'UNLINK', 'DEL'}) do redis.pcall(remove, scratch) end
+  redis.pcall('EXPIRE', scratch, '0') -- removes it too, for a user who may run neither
 end
 return missing
