@@ -72,6 +72,7 @@ class Task(task_options.Patchable, _Base, Generic[P, R]):  # type: ignore[misc]
     sensitive: tuple[str, ...] = ()  # names of arguments whose values are hidden
     # Keep the latest result for latest(), for ever or until it reaches this age.
     keep_latest: bool | timedelta = False
+    retention: timedelta | None = None  # of succeeded jobs; None: as in OPTIONS, which is the most
     refresh_after: retry.Seconds | None = None  # age at which latest() enqueues a refresh
     # Data that every job of the task gets besides its arguments; `using` adds to it.
     metadata: Mapping[str, Any] | None = field(default=None, hash=False)

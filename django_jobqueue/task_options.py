@@ -56,6 +56,7 @@ class TaskOptions(TypedDict, total=False):
     stop_on_lease_loss: bool
     sensitive: Iterable[str]
     keep_latest: bool | timedelta
+    retention: timedelta | None
     refresh_after: retry.Seconds | None
     metadata: Mapping[str, Any] | None
     tags: Iterable[str]
@@ -201,6 +202,7 @@ def validate(task: Any) -> None:
     _validate_form(name, task.form, task.runnable)
     _validate_latest(name, task.keep_latest, task.refresh_after)
     unique.check(name, task)
+    envelope.check_retention(name, task.retention, task.unique)
     try:
         retry.validate(task.backoff)
     except (TypeError, ValueError) as error:

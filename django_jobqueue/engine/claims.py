@@ -130,6 +130,7 @@ class Claims:
             error=result.error,
             delay=str(result.delay_ms),
             cached=result.cache,
+            keep=str(result.keep_ms or ""),
             untold="1" if untold else "0",
             settled=result.settled,
             signed=result.signed,

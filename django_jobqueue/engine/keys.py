@@ -158,6 +158,15 @@ KINDS: dict[str, Kind] = {
     "cancelled": Kind(
         type="ZSET", of="queue", holds="ids; score finish time in ms", until="retention"
     ),
+    "short-lived": Kind(
+        type="ZSET",
+        of="",
+        holds=(
+            "ids of succeeded jobs that their tasks keep for less than the retention; score until "
+            "when, in ms"
+        ),
+        until="its time, also if the job is gone or runs again",
+    ),
     "failed-of": Kind(
         type="ZSET",
         of="task path",

@@ -1,4 +1,4 @@
-"""What a call says of its job besides the arguments: metadata, tags, and by when it is to start.
+"""What a task says of its jobs besides the arguments: metadata, tags, times of start and removal.
 
 Each function raises InvalidTask, with the value and what is allowed.
 """
@@ -55,6 +55,22 @@ def check_expires(task: str, expires: object) -> None:
         raise InvalidTask(
             f"{task}: expires={expires!r} must be a timedelta from 1 ms to 366 days, which counts "
             "from the enqueue, or a datetime."
+        )
+
+
+def check_retention(task: str, retention: object, unique: Any) -> None:
+    """Check the option `retention` of a task, which may be unique for a time."""
+    if retention is None:
+        return
+    if not isinstance(retention, timedelta) or not MILLISECOND <= retention <= timedelta(0, YEAR):
+        raise InvalidTask(
+            f"{task}: retention={retention!r} must be a timedelta from 1 ms to 366 days."
+        )
+    window = unique.until if unique else None
+    if isinstance(window, timedelta) and window > retention:
+        raise InvalidTask(
+            f"{task}: retention={retention!r} is shorter than until={window!r} of its Unique: the "
+            "lock would go with its job."
         )
 
 

@@ -65,6 +65,7 @@ class RunResult(NamedTuple):
     traceback: str = ""
     delay_ms: int = 0  # until the job may run again (retried, released)
     cache: str = ""  # digest and seconds to keep it, if the value is cached
+    keep_ms: int = 0  # that a succeeded job is kept; 0: as the alias's retention says
     signed: bytes = b""  # of a member of a workflow: version and signature of `value`
     settled: str = ""  # state that the row of a durable job has got, or STALE
 

@@ -6,6 +6,7 @@ Next: worker/slot_loop.py hands the result to engine/claims.py.
 import logging
 import time
 from contextlib import ExitStack, suppress
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -170,7 +171,9 @@ class Executor:
             job.open(self._signer)  # the function may have changed its arguments
             cache = cache_key(task, job.args, job.kwargs)
         signed = b"" if job.member is None else job.member.sign(data)
-        return RunResult(Outcome.SUCCEEDED, value=data, cache=cache, signed=signed)
+        kept: timedelta | None = getattr(task, "retention", None)
+        keep_ms = kept // timedelta(milliseconds=1) if kept else 0
+        return RunResult(Outcome.SUCCEEDED, value=data, cache=cache, keep_ms=keep_ms, signed=signed)
 
     def _limits(self, job: Job, task: Any) -> Limits:
         """Return the limits of a run that starts now."""

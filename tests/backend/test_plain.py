@@ -25,6 +25,7 @@ OTHERS = {
     "name", "priority", "queue_name", "backend", "max_attempts", "max_recoveries", "backoff",
     "retry_for", "no_retry_for", "on_commit", "durable", "atomic", "timeout", "kill_grace",
     "stop_on_lease_loss", "sensitive", "keep_latest", "refresh_after", "runnable", "form",
+    "retention",
 }  # fmt: skip
 
 

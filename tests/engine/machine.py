@@ -209,6 +209,7 @@ class Machine(LimitRules):
         result=st.sampled_from(["", '"done"']),
         reason=st.sampled_from(["", "code"]),
         cached=values,
+        keep=st.sampled_from(["", "", 10_000]),
         untold=st.sampled_from([0, 0, 1]),
         settled=st.sampled_from(["", "succeeded", "failed", "cancelled", "stale"]),
         queues=orders | st.just(()),
@@ -276,7 +277,7 @@ class Machine(LimitRules):
         number = self.outrun()[0]
         if what == "finish":
             done = {"outcome": "succeeded", "delay": 0, "result": '"late"', "reason": "late"}
-            done |= {"cached": "d1 0", "settled": ""}
+            done |= {"cached": "d1 0", "keep": "", "settled": ""}
             self.finish(number, queues=(), lost=False, untold=1, **done)
         elif what == "report":
             self.report(number)
@@ -438,7 +439,7 @@ class Machine(LimitRules):
         self.reap("", 500, watched=False, later=0)
         self.runs.clear()
         done = {"outcome": "succeeded", "result": "", "reason": "", "error": "-", "delay": 0}
-        done |= {"cached": "", "untold": 0, "settled": "succeeded"}
+        done |= {"cached": "", "keep": "", "untold": 0, "settled": "succeeded"}
         for _ in range(100):
             self.take("claim", {})
             while 0 in self.runs:

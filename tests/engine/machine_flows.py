@@ -75,7 +75,14 @@ class FlowMachine(Machine):
     def work(self, outcomes: list[str]) -> None:
         """A slot runs some jobs to their ends, or fails to."""
         number = next(n for n in range(len(SLOTS)) if n not in self.runs)
-        done = {"delay": 0, "result": '"done"', "reason": "", "cached": "", "settled": ""}
+        done = {
+            "delay": 0,
+            "result": '"done"',
+            "reason": "",
+            "cached": "",
+            "keep": "",
+            "settled": "",
+        }
         for outcome in outcomes:
             if number not in self.runs:
                 self.claim(number, ("*",), lost=False)

@@ -441,7 +441,7 @@ class Model(WorkerScripts):
 
     def trim(self, keep: Sequence[Any], *, first: str, limit: int, interval: int) -> list[Any]:
         names, following = self.page_of_names(first)
-        removed, told = 0, list[Any]()
+        removed, told = self.trim_short_lived(limit), list[Any]()
         for queue in names:
             for state, kept_for, most in zip(keep[::3], keep[1::3], keep[2::3], strict=True):
                 gone, early = self.trim_state(queue, state, kept_for, most, limit - removed)
@@ -452,6 +452,20 @@ class Model(WorkerScripts):
                 break
             self.forget_if_empty(queue)
         return [following, removed, *told]
+
+    def trim_short_lived(self, limit: int) -> int:
+        gone = 0
+        for job_id in self.until("short-lived", self.now)[:limit]:
+            if self.is_value_unsettled(job_id):
+                self.zadd("short-lived", job_id, self.now + 60_000)
+                continue
+            self.drop("short-lived", job_id)
+            job = self.fields(job_id)
+            if job.get("state") == "succeeded" and "queue" in job:
+                self.drop(f"succeeded:{job['queue']}", job_id)
+                self.trim_job(job_id, "succeeded")
+                gone += 1
+        return gone
 
     def trim_state(
         self, queue: str, state: str, keep: int, most: int, limit: int
@@ -466,14 +480,17 @@ class Model(WorkerScripts):
         for job_id in [ids[at] for at in gone]:
             if self.fields(job_id).get("state", state) == state:
                 self.drop(index, job_id)
-                if self.remove(job_id, state) > self.now:
-                    self.increase("totals", "windows_cut")
+                self.trim_job(job_id, state)
             else:
                 self.correct_index(job_id, state, queue)
         early = sum(at >= expired for at in gone)
         if early:
             self.increase("totals", f"trimmed:{state}:{queue}", early)
         return len(gone), early
+
+    def trim_job(self, job_id: str, state: str) -> None:
+        if self.remove(job_id, state) > self.now:
+            self.increase("totals", "windows_cut")
 
     def forget_if_empty(self, queue: str) -> None:
         if self.is_paused(queue) or any(f"{index}:{queue}" in self.keys for index in INDEXES):

@@ -122,6 +122,7 @@ class WorkerScripts(FlowMoves):
         error: str,
         delay: int,
         cached: str,
+        keep: int | str = "",
         untold: int,
         settled: str,
         signed: str = "",
@@ -147,9 +148,8 @@ class WorkerScripts(FlowMoves):
                 self.keys[f"result:{job_id}"] = result
             elif not first:
                 self.keys.pop(f"result:{job_id}", None)
-            if cached and outcome == "succeeded":
-                begun = int(job.get("attempted_at", self.now))
-                self.keep_cached(cached.split()[0], result or "null", begun)
+            if outcome == "succeeded":
+                self.keep_value(job_id, job, result, cached, keep)
             self.to_final(job_id, queue, outcome, **fields)
             self.tell_by_record(job_id, told)
             self.leave_lock(job_id)
@@ -171,6 +171,15 @@ class WorkerScripts(FlowMoves):
         finished = int(job.pop("finished_at"))
         job.pop("score", None)
         job["took"] = str(max(0, finished - int(job.get("attempted_at", finished))))
+
+    def keep_value(
+        self, job_id: str, job: dict[str, str], result: str, cached: str, keep: int | str
+    ) -> None:
+        if cached:
+            begun = int(job.get("attempted_at", self.now))
+            self.keep_cached(cached.split()[0], result or "null", begun)
+        if keep != "":
+            self.zadd("short-lived", job_id, self.now + int(keep))
 
     def keep_cached(self, digest: str, value: str, begun: int) -> None:
         old = self.keys.pop(f"cached:{digest}", None)

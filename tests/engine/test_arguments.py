@@ -17,6 +17,7 @@ FINISH: dict[str, Any] = {
     "error": "-",
     "delay": 0,
     "cached": "",
+    "keep": "",
     "untold": 0,
     "settled": "",
     "signed": "",

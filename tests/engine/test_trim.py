@@ -7,9 +7,23 @@ import pytest
 from django_jobqueue.conf import DEFAULT_RETENTION
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
+from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import FINAL, State
 from tests.support.clock import Clock
-from tests.support.places import Make, claimed, everything, finish, full_memory, parts_of, places
+from tests.support.places import (
+    DONE,
+    FAILED,
+    HELD,
+    RELEASED,
+    RETRIED,
+    Make,
+    claimed,
+    everything,
+    finish,
+    full_memory,
+    parts_of,
+    places,
+)
 
 DAY = 86_400
 
@@ -345,3 +359,143 @@ def test_trim_works_at_maxmemory(engine: Engine, clock: Clock, job_in: Make) -> 
     clock.move(2 * DAY)
     with full_memory(engine):
         assert engine.queues.trim().removed == 1
+
+
+# ── Tasks that keep their jobs for less ──────────────────────────────────────────────────────
+
+HOUR = 3_600
+BRIEFLY = DONE._replace(keep_ms=HOUR * 1000, value=b"1")
+
+
+def noted(engine: Engine) -> list[str]:
+    """Return the jobs that are kept for less, in the order of their removal."""
+    key = engine.client.keys("short-lived")
+    return [job_id.decode() for job_id in engine.client.redis.zrange(key, 0, -1)]
+
+
+def test_job_goes_when_its_task_keeps_it_no_longer(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """Not a second sooner, and with all that belongs to it; others stay until the retention."""
+    brief, other = make_job(tags=("t",)), make_job()
+    assert finish(engine, slot, claimed(engine, slot), BRIEFLY) == "ok"
+    finish(engine, slot, claimed(engine, slot))
+    clock.move(HOUR - 1)
+    assert engine.queues.trim().removed == 0
+    clock.move(2)
+
+    assert engine.queues.trim().removed == 1
+
+    assert places(engine) == {"succeeded": {"default": [other]}}
+    assert [name for name in everything(engine) if brief in name or "short" in name] == []
+
+
+def test_job_that_needs_a_record_goes_too(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """A later run, or one that tells a reason, is stored by another way."""
+    job_id = make_job()
+    finish(engine, slot, claimed(engine, slot), RETRIED._replace(delay_ms=0))
+    clock.move(1)
+    finish(engine, slot, claimed(engine, slot), BRIEFLY)
+    clock.move(HOUR + 1)
+
+    assert engine.queues.trim().removed == 1
+    assert jobs(engine) == set(), job_id
+
+
+@pytest.mark.parametrize("outcome", [FAILED, RETRIED, RELEASED, HELD])
+def test_what_did_not_succeed_is_kept_as_ever(
+    engine: Engine, slot: Slot, make_job: Make, outcome: RunResult
+) -> None:
+    """It is looked into."""
+    make_job()
+    finish(engine, slot, claimed(engine, slot), outcome._replace(keep_ms=1))
+    assert "short-lived" not in everything(engine)
+
+
+def test_later_run_decides(engine: Engine, clock: Clock, slot: Slot, make_job: Make) -> None:
+    """A job that was requeued is kept as its last run says."""
+    again, fails, runs = make_job(), make_job(), make_job()
+    for _ in range(3):
+        finish(engine, slot, claimed(engine, slot), BRIEFLY)
+    clock.move(HOUR / 2)
+    for job_id in (again, fails, runs):
+        engine.jobs.requeue(job_id)
+    finish(engine, slot, claimed(engine, slot), BRIEFLY)
+    finish(engine, slot, claimed(engine, slot), FAILED)
+    claimed(engine, slot)
+    clock.move(HOUR / 2 + 1)
+
+    assert engine.queues.trim().removed == 0
+    assert places(engine) == {
+        "succeeded": {"default": [again]},
+        "failed": {"default": [fails]},
+        "failed-of": {"tests.project.tasks.noop": [fails]},
+        "leases": {"default": [runs]},
+    }
+    assert noted(engine) == [again], "the others are forgotten"
+    clock.move(HOUR / 2)
+    assert engine.queues.trim().removed == 1
+    assert noted(engine) == []
+
+
+def test_deleted_job_is_forgotten(engine: Engine, clock: Clock, slot: Slot, make_job: Make) -> None:
+    job_id = make_job()
+    finish(engine, slot, claimed(engine, slot), BRIEFLY)
+    engine.jobs.delete(job_id)
+    clock.move(HOUR + 1)
+
+    assert engine.queues.trim().removed == 0
+    assert "short-lived" not in everything(engine)
+
+
+def test_value_that_is_in_no_row_yet_is_kept(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """A durable job waits for the ledger, and others don't wait for it."""
+    durable, plain = make_job(round=1), make_job()
+    for _ in range(2):
+        finish(engine, slot, claimed(engine, slot), BRIEFLY)
+    clock.move(HOUR + 1)
+
+    assert engine.queues.trim(limit=1).removed == 0
+    assert engine.queues.trim(limit=1).removed == 1, plain
+    assert places(engine) == {"succeeded": {"default": [durable]}}
+    engine.unsettled.drop(engine.unsettled.read(0, 10))
+    clock.move(61)
+    assert engine.queues.trim().removed == 1
+
+
+def test_brief_jobs_go_in_portions(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """The caller comes again as long as there may be more."""
+    for _ in range(5):
+        make_job()
+        finish(engine, slot, claimed(engine, slot), BRIEFLY)
+    clock.move(HOUR + 1)
+
+    pages = [engine.queues.trim("", 2) for _ in range(3)]
+
+    assert [page.removed for page in pages] == [2, 2, 1]
+    assert [bool(page.next) for page in pages] == [True, True, False]
+
+
+def test_run_ends_at_maxmemory_however_long_it_is_kept(
+    engine: Engine, slot: Slot, make_job: Make
+) -> None:
+    """Its note is written too."""
+    job_id = make_job()
+    run = claimed(engine, slot)
+    with full_memory(engine):
+        assert finish(engine, slot, run, BRIEFLY) == "ok"
+    assert noted(engine) == [job_id]
+
+
+def test_note_that_is_no_set_is_replaced(engine: Engine, slot: Slot, make_job: Make) -> None:
+    engine.client.redis.set(engine.client.keys("short-lived"), "nonsense")
+    job_id = make_job()
+    assert engine.queues.trim().removed == 0
+    assert finish(engine, slot, claimed(engine, slot), BRIEFLY) == "ok"
+    assert noted(engine) == [job_id]

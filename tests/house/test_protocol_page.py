@@ -76,6 +76,7 @@ def lived(engine: Engine, make_job: Callable[..., str], slot: Slot) -> Engine:
             traceback="line",
             delay_ms=delay,
             cache="d 3600",
+            keep_ms=60_000,
         )
         workers.finish(slot, job, settled, [])
     make_job()

@@ -1,4 +1,4 @@
-"""Tasks whose latest value is kept."""
+"""Tasks whose latest value is kept, or whose jobs are kept for less than others."""
 
 from datetime import UTC, timedelta, tzinfo
 from pathlib import Path
@@ -59,3 +59,13 @@ def anything(a: object, b: object = (), *more: object, **named: object) -> None:
 @task(keep_latest=True)
 def with_zone(zone: tzinfo | str = UTC) -> str:
     return str(zone)
+
+
+@task(retention=timedelta(hours=1))
+def brief(n: int) -> float:
+    return 1 / n
+
+
+@task(retention=timedelta(days=30))
+def lasting() -> str:
+    return "lasting"

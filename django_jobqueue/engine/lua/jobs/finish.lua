@@ -12,6 +12,7 @@
 --   error      dotted path of the exception's class, newline, traceback; or '-'
 --   delay      ms until the job may run again (retried, released)
 --   cached     of a cached value: its digest, a space, seconds that it is kept (0: ever); else ''
+--   keep       ms that the job is kept if it succeeds, if that is less than the retention; else ''
 --   untold     1: the caller is no slot, and tells nobody that the job has ended; else 0
 --   settled    state that the row of a durable job has got; stale: another run holds it; else ''
 --   signed     of a member of a workflow: version and signature of its result; else ''
@@ -21,14 +22,14 @@
 --   lease      ms
 --   queues...  names of the queues to claim from, as in claim; none: nothing is claimed
 -- Returns: {reply, now, ...} with what claim returns; reply is 'ok', 'repeated' (an earlier call
---     finished the run), 'cancelled' (a cancel was requested: no other run follows) or
---     'stale' (the run has lost its lease: nothing was changed). After the last two, and with
---     another epoch, nothing is claimed: {reply, now, 'more'}; claim is called with the same nonce
+--     ended the run), 'cancelled' (no other run follows) or 'stale' (its lease is lost: no change).
+--     After these two, and with another epoch, {reply, now, 'more'}: claim with the same nonce
 -- Atomic: a run that lost its lease could store a result, or two runs could end one job
 
 local is_first_success = outcome == 'succeeded' and string.sub(fence, 1, 2) == '1-'
   and reason == '' and untold == '0'
 local wrong = not is_first_success and bad_end(outcome, delay, error)
+  or keep ~= '' and bad_number('keep', keep)
   or not is_claim(worker, slot, nonce, lease) and bad_word_of_claim(worker, slot, nonce, lease)
 if wrong then return wrong end
 local t, reply = now(), 'ok'
@@ -45,6 +46,7 @@ elseif is_first_success then
   if cached ~= '' then keep_cached(cached, result, id, t) end
   call_at_maxmemory('ZADD', key('succeeded', queue), t, id)
   if round and settled ~= outcome then note_unsettled(id, round, outcome, '', t) end
+  if keep ~= '' then keep_for(id, keep, t) end
   if flow then note_member(id, flow, t) end
   local took = math.max(0, t - (tonumber(attempted_at) or t)) -- shorter than a time
   call('HSET', key('job', id), 'state', 'succeeded', 'took', int(took))
@@ -54,8 +56,8 @@ elseif is_first_success then
   if limits then leave_places(id, limits, t) end
   count('succeeded', queue, t, 1)
 else
-  reply = end_run(id, queue, fence, worker, outcome, result, reason, error, delay, cached, cancel,
-    untold, round, settled, t)
+  reply = end_run(id, queue, fence, worker, outcome, result, reason, error, delay, cached, keep,
+    cancel, untold, round, settled, t)
 end
 if flow then follow_notes(MAX_MOVES, t) end
 local is_ended = reply == 'ok' or reply == 'cancelled'

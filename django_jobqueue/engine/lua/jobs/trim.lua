@@ -1,6 +1,6 @@
--- Remove final jobs past their retention in a page of all queues, and queues that hold no job. A
--- durable job stays until its value is in its row. Of more than 200 queues, correct what a broken
--- script noted, too; all workers share a walk through these.
+-- Remove jobs that their tasks keep no longer, final jobs past their retention in a page of all
+-- queues, and queues that hold no job. A durable job stays until its value is in its row. Of more
+-- than 200 queues, correct what a broken script noted, too; all workers share a walk through these.
 -- Moves: succeeded, failed, cancelled -> nothing
 -- KEYS: the prefix of all keys of the alias
 -- ARGV:
@@ -32,6 +32,7 @@ if many and first == '' then
   if is_walked('trimmed_at', t, stretched(interval)) then return {'', 0} end
   first = call('HGET', PREFIX .. 'meta', 'trim_next') or ''
 end
+removed = trim_short_lived(t, limit)
 local names, following = page_of_names(first, SMALL_PAGE)
 for _, queue in ipairs(names) do
   local kept = 0

@@ -82,6 +82,32 @@ local function correct_hints(queues, t)
   end
 end
 
+-- Removes a final job, and counts it if the time of its lock was not over.
+local function trim_job(id, queue, state, task, tags, unique, limits, t)
+  local window = delete_job(id, queue, state, task, tags, unique, limits)
+  if window and window > tonumber(t) then count_total('windows_cut') end
+end
+
+-- Removes jobs whose tasks keep them for less than the retention. A job that was requeued, or has
+-- left the state by other ways, is only forgotten: its next end notes it anew. Returns how many.
+local function trim_short_lived(t, room)
+  local index, gone = PREFIX .. 'short-lived', 0
+  for _, id in ipairs(call_or_false('ZRANGEBYSCORE', index, '-inf', t, 'LIMIT', 0, room) or {}) do
+    local state, queue, task, tags, round, unique, limits =
+      fields_of(id, 'state', 'queue', 'task', 'tags', 'round', 'unique', 'limits')
+    if is_value_unsettled(id, state, round) then
+      call('ZADD', index, int(t + MINUTE), id)
+    else
+      if state == 'succeeded' and queue then
+        trim_job(id, queue, state, task, tags, unique, limits, t)
+        gone = gone + 1
+      end
+      call('ZREM', index, id)
+    end
+  end
+  return gone
+end
+
 -- Removes jobs of a queue in one final state. Returns how many, how many before their time, and
 -- how many it held.
 local function trim_state(queue, state, kept_for, most, t, room)
@@ -101,10 +127,7 @@ local function trim_state(queue, state, kept_for, most, t, room)
       fields_of(id, 'state', 'task', 'tags', 'round', 'unique', 'limits')
     if not is_value_unsettled(id, current, round) then
       if current and current ~= state then correct_index(id, state, queue, t)
-      else
-        local window = delete_job(id, queue, state, task, tags, unique, limits)
-        if window and window > tonumber(t) then count_total('windows_cut') end
-      end
+      else trim_job(id, queue, state, task, tags, unique, limits, t) end
       gone = gone + 1
       if at > expired then early = early + 1 end
     end

@@ -15,9 +15,12 @@ local function count_stale(queue, t)
   if queue then count('stale', queue, t, 1) end
 end
 
+-- Notes until when a succeeded job is kept, if its task says so.
+local function keep_for(id, keep, t) add_to_set(PREFIX .. 'short-lived', int(t + keep), id) end
+
 -- Ends a run, and moves its job. Returns the reply to finish.
 local function end_run(id, queue, fence, worker, outcome, result, reason, error, delay, cached,
-  cancel, untold, round, settled, t)
+  keep, cancel, untold, round, settled, t)
   local attempts, attempted_at, held_since, score, priority, unique, limits, flow, fair =
     fields_of(id, 'attempts', 'attempted_at', 'held_since', 'score', 'priority', 'unique', 'limits',
       'flow', 'fair')
@@ -46,6 +49,7 @@ local function end_run(id, queue, fence, worker, outcome, result, reason, error,
     elseif not is_first then call('UNLINK', key('result', id)) end
     if cached ~= '' and outcome == 'succeeded' then keep_cached(cached, result, id, t) end
     if flow then note_member(id, flow, t) end
+    if keep ~= '' and outcome == 'succeeded' then keep_for(id, keep, t) end
     to_final(id, queue, outcome, t, unpack(fields))
     if unique then leave_lock(id, unique) end
   end
