@@ -206,5 +206,7 @@ def test_one_job_is_moved_run_now_and_cancelled(
     page.get_by_role("button", name="Cancel job").click()
     page.get_by_text("1 job cancelled.").wait_for()
     page.get_by_role("link", name="History").click()
-    assert page.locator("#change-history tbody tr").count() == 3
+    rows = page.locator("#change-history tbody tr")
+    rows.first.wait_for()
+    assert rows.count() == 3
     assert engine.inspector.job(job).queue == "mail"
