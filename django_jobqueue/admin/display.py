@@ -49,7 +49,8 @@ HEADS = {
 def state_badge(state: State) -> SafeString:
     """Return a state as a symbol and a text."""
     return format_html(
-        '<span class="jobqueue-state jobqueue-{}"><span aria-hidden="true">{}</span> {}</span>',
+        '<span class="jobqueue-state jobqueue-{}"><span aria-hidden="true">{}</span>'
+        "&nbsp;{}</span>",
         state,
         SYMBOLS[state],
         phrases.STATES[state],

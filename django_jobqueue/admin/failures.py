@@ -81,7 +81,7 @@ def _row(page: Page, group: FailureGroup) -> Row:
         count=list_link(page.site, Job, phrases.count(group.count), label, **where),
         first=display.age_of(group.first_at),
         last=display.age_of(group.last_at),
-        sample=page_link(page.site, Job, group.job_id, _("the latest job")),
+        sample=page_link(page.site, Job, group.job_id),
         message=one_line(group.message) if is_open else "",
         traceback=display.cut(group.traceback) if is_open else "",
         url=list_url(page.site, Job, **where),

@@ -142,7 +142,7 @@ class QueueAdmin(QueueActionsMixin, LiveModelAdmin[Queue]):
         now = display.now_ms()
         return any(one.serves(row.name) and one.is_live(now, lease_ms) for one in workers)
 
-    @admin.display(description=gettext_lazy("oldest queued"))
+    @admin.display(description=gettext_lazy("next in line waits"))
     def oldest(self, row: Queue) -> SafeString | str:
         """Return the time since the job that is claimed next was enqueued."""
         at = row.stats.oldest_at

@@ -47,8 +47,8 @@ def tasks_view(request: HttpRequest, site: AdminSite) -> HttpResponse:
         page.alias, lambda _seen: read_task_figures(get_engine(page.alias)), nothing
     )
     text = ngettext(
-        "Runs and times are of the %(count)s job that ended last; failed are all that are kept.",
-        "Runs and times are of the %(count)s jobs that ended last; failed are all that are kept.",
+        "Runs and times are of the %(count)s job that ended last; all failed jobs are counted.",
+        "Runs and times are of the %(count)s jobs that ended last; all failed jobs are counted.",
         table.seen,
     )
     notes = [text % {"count": phrases.count(table.seen)}] if table.rows else []
@@ -70,7 +70,7 @@ def _row(page: Page, one: TaskFigures) -> Row:
 
 def _task(page: Page, path: str) -> SafeString | str:
     """Return the task's name, with a link to its jobs unless its path is cut."""
-    shown = display.short_task(path, display.NARROW_NAME)
+    shown = display.whole_task(path)
     if one_line(path) != path:
         return shown
     return list_link(page.site, Job, shown, task=path, **page.where)

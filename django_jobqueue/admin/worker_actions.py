@@ -184,7 +184,7 @@ class WorkerActionsMixin(LiveModelAdmin[Worker]):
         """Add the buttons that the user's permissions allow."""
         row = context["original"]
         buttons = [(QUIET.word, QUIET.button)] if not row.stats.quiet else []
-        buttons += [(STOP.word, STOP.button), (Word.STACKS, gettext_lazy("Where are the slots?"))]
+        buttons += [(STOP.word, STOP.button), (Word.STACKS, gettext_lazy("Show stacks"))]
         context["buttons"] = [
             {"text": text, "url": page_url(self.admin_site, Worker, row.pk, word.value)}
             for word, text in buttons

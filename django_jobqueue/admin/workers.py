@@ -20,7 +20,6 @@ from django_jobqueue.jobs.job import Job as Snapshot
 from django_jobqueue.jobs.text import one_line
 from django_jobqueue.models import Job, Worker
 
-MEBIBYTE = 2**20
 MOST_SLOTS = 500  # on a page
 MOST_NAMED = 5  # jobs of one worker on the list
 
@@ -104,8 +103,7 @@ class WorkerAdmin(WorkerActionsMixin):
     def memory(self, row: Worker) -> SafeString | str:
         if not row.stats.memory:
             return display.NOTHING
-        size = phrases.count(row.stats.memory // MEBIBYTE)
-        return format_html("<bdi>{}</bdi>", _("%(size)s MiB") % {"size": size})
+        return format_html("<bdi>{}</bdi>", phrases.mebibytes(row.stats.memory))
 
     @admin.display(description=gettext_lazy("jobs done"))
     def jobs(self, row: Worker) -> str:

@@ -27,23 +27,23 @@ class Problem(NamedTuple):
 
     about: str  # what one must be allowed to view to know it: queue, worker or schedule
     text: str
+    name: str = ""  # of the one that it is about, if it is about one
 
 
 def problems(seen: Overview) -> list[Problem]:
     """Return what is wrong with an alias."""
     found = [Problem("queue", text) for text in _server(seen)]
-    found += [Problem("queue", text) for text in _shortened(_queues(seen))]
-    found += [Problem("worker", text) for text in _shortened(_workers(seen))]
-    found += [Problem("schedule", text) for text in _shortened(_schedules(seen))]
+    for kind in (_queues, _workers, _schedules):
+        found += _shortened(kind(seen))
     return found + [Problem("queue", text) for text in (*_failures(seen), *_ledger(seen))]
 
 
-def _shortened(sentences: Iterator[str]) -> list[str]:
-    every = list(sentences)
-    named, left = every[:MOST_NAMED], len(every) - MOST_NAMED
+def _shortened(every: Iterator[Problem]) -> list[Problem]:
+    found = list(every)
+    named, left = found[:MOST_NAMED], len(found) - MOST_NAMED
     if left > 0:
         text = ngettext("…and %(count)s more like this.", "…and %(count)s more like these.", left)
-        named.append(text % {"count": phrases.count(left)})
+        named.append(Problem(found[0].about, text % {"count": phrases.count(left)}))
     return named
 
 
@@ -54,21 +54,27 @@ def _server(seen: Overview) -> Iterator[str]:
         yield text % {"share": phrases.count(memory.used * 100 // memory.most)}
 
 
-def _queues(seen: Overview) -> Iterator[str]:
+def _queues(seen: Overview) -> Iterator[Problem]:
     """Tell of jobs that nobody runs."""
     waiting = [one for one in seen.by_urgency() if _waiting(one)]
     if not seen.live:
-        yield _no_worker(seen, waiting)
+        yield Problem("queue", _no_worker(seen, waiting))
     for one in waiting:
-        if one.pause is not None:
-            since = phrases.since(one.pause.since, seen.server.now)
-            yield f"{paused(one_line(one.name), since, one.pause.by)} {_jobs_wait(one, seen)}"
-        elif seen.live and not seen.serving(one.name):
-            text = _("No live worker listens to the queue %(queue)s.")
-            yield f"{text % {'queue': one_line(one.name)}} {_jobs_wait(one, seen)}"
-        elif seen.live and one.oldest_at and seen.server.now - one.oldest_at > LONG_WAIT_MS:
-            text = _("The workers are behind with the queue %(queue)s.")
-            yield f"{text % {'queue': one_line(one.name)}} {_jobs_wait(one, seen)}"
+        if why := _why_nobody_runs(one, seen):
+            yield Problem("queue", f"{why} {_jobs_wait(one, seen)}", one.name)
+
+
+def _why_nobody_runs(one: QueueStats, seen: Overview) -> str:
+    """Return what is wrong with a queue whose jobs wait; empty: nothing, or no worker is alive."""
+    if one.pause is not None:
+        since = phrases.since(one.pause.since, seen.server.now)
+        return paused(one_line(one.name), since, one.pause.by)
+    values = {"queue": one_line(one.name)}
+    if seen.live and not seen.serving(one.name):
+        return _("No live worker listens to the queue %(queue)s.") % values
+    if seen.live and one.oldest_at and seen.server.now - one.oldest_at > LONG_WAIT_MS:
+        return _("The workers are behind with the queue %(queue)s.") % values
+    return ""
 
 
 def _no_worker(seen: Overview, waiting: list[QueueStats]) -> str:
@@ -101,28 +107,32 @@ def _wait(many: int, oldest: int | None, now: int) -> str:
     return text % values
 
 
-def _workers(seen: Overview) -> Iterator[str]:
+def _workers(seen: Overview) -> Iterator[Problem]:
     for one in seen.workers:
         values = {"worker": one_line(one.id), "fault": one_line(one.fault)}
         if one.is_unseen(seen.server.now, seen.lease_ms):
             if not one.running and seen.server.now - one.seen_at > GONE_MS:
                 continue  # its jobs were taken back long ago
             values["time"] = phrases.since(one.seen_at, seen.server.now)
-            yield _("The worker %(worker)s is gone: it was last seen at %(time)s.") % values
+            text = _("The worker %(worker)s is gone: it was last seen at %(time)s.")
         elif one.fault:
-            yield _("The worker %(worker)s says: %(fault)s") % values
+            text = _("The worker %(worker)s says: %(fault)s")
+        else:
+            continue
+        yield Problem("worker", text % values, one.id)
 
 
-def _schedules(seen: Overview) -> Iterator[str]:
+def _schedules(seen: Overview) -> Iterator[Problem]:
     if seen.schedules and not seen.server.schedulers:
         text = _("Nothing is fired: no scheduler is alive. Start manage.py jobscheduler.")
         if at := seen.server.scheduler_seen_at:
             last = _("The last one was seen at %(time)s.")
             text = f"{text} {last % {'time': phrases.since(at, seen.server.now)}}"
-        yield text
+        yield Problem("schedule", text)
     for name, why in seen.schedule_faults:
         values = {"name": one_line(name), "why": one_line(why)}
-        yield _("The schedule %(name)s can't be fired: %(why)s") % values
+        text = _("The schedule %(name)s can't be fired: %(why)s")
+        yield Problem("schedule", text % values, name)
     for name, stats in seen.schedules.items():
         if stats.missed and seen.server.now - stats.missed_at < DAY_MS:
             text = ngettext(
@@ -135,7 +145,7 @@ def _schedules(seen: Overview) -> Iterator[str]:
                 "count": phrases.count(stats.missed),
                 "time": phrases.since(stats.missed_at, seen.server.now),
             }
-            yield text % values
+            yield Problem("schedule", text % values, name)
 
 
 def _failures(seen: Overview) -> Iterator[str]:

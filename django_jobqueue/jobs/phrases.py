@@ -95,6 +95,11 @@ def count(number: int | None) -> str:
     return number_format(number, use_l10n=True, force_grouping=True)
 
 
+def mebibytes(size: int) -> str:
+    """Return bytes as whole MiB."""
+    return _("%(size)s MiB") % {"size": count(size // 2**20)}
+
+
 def local(ms: int) -> datetime:
     """Return a time in the user's time zone; naive unless USE_TZ.
 

@@ -133,6 +133,36 @@ def test_a_schedule_that_cannot_be_fired(engine: Engine) -> None:
     assert text.startswith("The schedule lost can't be fired: There is no task 'gone.task'")
 
 
+def test_problems_lead_to_what_they_are_about(
+    admin_client: Client, engine: Engine, make_job: Make
+) -> None:
+    """Each page is there; with a second alias too, whose name stands before the queue's."""
+    live(engine, "w2", fault="it cannot claim")
+    engine.queues.pause("mail", by="anna")
+    make_job(queue="mail")
+    Schedule.objects.create(name="lost", task="gone.task", every_seconds=60)
+    found = re.findall(r'<a href="([^"]+)">Show (\w+)</a>', front(admin_client))
+    assert [name for _, name in found] == ["mail", "w2", "lost"]
+    for url, name in found:
+        answer = admin_client.get(url.replace("&amp;", "&"))
+        assert answer.status_code == 200, url
+        assert name in answer.content.decode()
+
+
+def test_link_of_a_second_alias(
+    admin_client: Client, engine: Engine, make_job: Make, settings: Any
+) -> None:
+    default = settings.TASKS["default"]
+    live(engine)
+    engine.queues.pause("mail", by="anna")
+    make_job(queue="mail")
+    settings.TASKS = {"default": default, "other": default}
+    (url,) = re.findall(r'<a href="([^"]+)">Show mail</a>', front(admin_client))
+    answer = admin_client.get(url)
+    assert answer.status_code == 200
+    assert "paused" in answer.content.decode()
+
+
 def test_many_failures(engine: Engine, make_job: Make, slot: Slot) -> None:
     live(engine)
     for end in (*[DONE] * 99, *[FAILED] * 11):
@@ -190,7 +220,7 @@ def test_figures(admin_client: Client, engine: Engine, make_job: Make) -> None:
     assert found["Busy slots"] == "1 of 6"
     assert found["Live workers"] == "1"
     assert found["Live schedulers"] == "1"
-    assert re.fullmatch(r"\d+\.\d.[KMG]B, no bound", found["Memory of Redis"])
+    assert re.fullmatch(r"\d+ MiB, no bound", found["Memory of Redis"])
     assert found["When it is full"] == "noeviction"
     assert found["Open requests"] == "0"
     assert "Durable jobs that wait for Redis" not in found  # there has been none yet

@@ -456,7 +456,7 @@ class Machine(LimitRules):
         assert not left, left
 
     def is_idle(self) -> bool:
-        # The lease of a damaged job, which a claim has found elsewhere, counts in its queue's limit.
+        # The lease of a damaged job, which a claim has found, counts in the limit of its queue.
         return "awaited" not in self.seen.keys and not self.seen.named("leases")
 
     def maintain(self) -> None:

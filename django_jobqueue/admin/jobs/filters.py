@@ -190,7 +190,7 @@ class OnlyFilter(KnownFilter):
 class TimeFilter(KnownFilter):
     """Select by when a job ended, else began to run, else was enqueued."""
 
-    title = gettext_lazy("time")
+    title = gettext_lazy("time of its end, start or enqueue")
     parameter_name = "time"
     known: ClassVar = {name: text for name, (_span, text) in times.SPANS.items()}
 
@@ -205,5 +205,5 @@ class OrderFilter(Choice):
         return rows.oldest() if self.value == "oldest" else rows
 
     def options(self, rows: JobRows) -> Iterator[Option]:
-        yield None, _("Newest first")
-        yield "oldest", _("Oldest first")
+        yield None, _("Newest, or last in line, first")
+        yield "oldest", _("Oldest, or next in line, first")

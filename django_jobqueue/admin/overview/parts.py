@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib.admin import AdminSite
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
-from django.template.defaultfilters import filesizeformat
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -19,7 +18,7 @@ from django_jobqueue.admin.overview.chart import Chart, draw
 from django_jobqueue.admin.source import aliases
 from django_jobqueue.admin.viewer import Viewer
 from django_jobqueue.diagnosis.overview import Overview, read_overview
-from django_jobqueue.diagnosis.problems import problems
+from django_jobqueue.diagnosis.problems import Problem, problems
 from django_jobqueue.engine import get_engine
 from django_jobqueue.engine.queue_reader import QueueStats
 from django_jobqueue.exceptions import JobQueueError
@@ -30,7 +29,14 @@ from django_jobqueue.models import Job, Queue, Schedule, Worker
 
 SHOWN = 25  # queues in the table
 PARTS = ("problems", "figures", "activity", "queues")
-COLUMNS = (State.QUEUED, State.RUNNING, State.SCHEDULED, State.FAILED, State.SUCCEEDED)
+COLUMNS = (
+    State.QUEUED,
+    State.WAITING,
+    State.RUNNING,
+    State.SCHEDULED,
+    State.FAILED,
+    State.SUCCEEDED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +72,29 @@ class OverviewParts:
             seen = read_overview(get_engine(self._alias))
         except (JobQueueError, ImproperlyConfigured) as error:
             empty = [self._named(name, SafeString()) for name in PARTS[1:]]  # to be filled later
-            return [self._part("problems", problems=[str(error)]), *empty]
+            return [self._part("problems", problems=[(str(error), "")]), *empty]
         may = {name: self._viewer.may(f"view_{name}") for name in ("queue", "worker", "schedule")}
-        texts = [one.text for one in problems(seen) if may[one.about]]
+        told = [(one.text, self._link(one)) for one in problems(seen) if may[one.about]]
         return [
-            self._part("problems", problems=texts),
+            self._part("problems", problems=told),
             self._part("figures", figures=list(self._figures(seen))),
             self._part("activity", charts=_charts(seen)),
             self._part("queues", **self._queues(seen)),
         ]
+
+    def _link(self, problem: Problem) -> SafeString | str:
+        """Return a link to what the problem is about."""
+        if not problem.name or one_line(problem.name) != problem.name:
+            return ""
+        text = _("Show %(name)s") % {"name": problem.name}
+        if problem.about == "schedule":
+            return list_link(self._site, Schedule, text, q=problem.name)
+        model = Worker if problem.about == "worker" else Queue
+        key = problem.name if model is Worker else self._key(problem.name)
+        return page_link(self._site, model, key, text)
+
+    def _key(self, name: str) -> str:
+        return name if self._is_only else f"{self._alias}/{name}"
 
     def _part(self, name: str, **context: Any) -> Part:
         context |= {"alias": "" if self._is_only else self._alias, "id": f"{name}-{self._alias}"}
@@ -94,7 +114,7 @@ class OverviewParts:
         alive = phrases.count(seen.server.schedulers)
         yield _("live schedulers"), list_link(self._site, Schedule, alive)
         if (memory := seen.server.memory) is not None:
-            used, most = filesizeformat(memory.used), filesizeformat(memory.most)
+            used, most = phrases.mebibytes(memory.used), phrases.mebibytes(memory.most)
             text = _("%(used)s of %(most)s") if memory.most else _("%(used)s, no bound")
             yield _("memory of Redis"), text % {"used": used, "most": most}
             yield _("when it is full"), memory.policy
@@ -134,11 +154,10 @@ class OverviewParts:
         }
 
     def _row(self, stats: QueueStats, seen: Overview) -> dict[str, Any]:
-        key = stats.name if self._is_only else f"{self._alias}/{stats.name}"
         name = one_line(stats.name)
         age = max(0, seen.server.now - stats.oldest_at) if stats.oldest_at else None
         return {
-            "name": page_link(self._site, Queue, key, name),
+            "name": page_link(self._site, Queue, self._key(stats.name), name),
             "is_paused": stats.paused,
             "counts": [(state, self._count(stats, state)) for state in COLUMNS],
             "oldest": display.NOTHING if age is None else display.duration(age),

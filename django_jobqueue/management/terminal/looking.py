@@ -18,7 +18,6 @@ from django_jobqueue.jobs.states import State
 from django_jobqueue.management.terminal import printing
 from django_jobqueue.management.terminal.printing import Column, Terminal, instant, now_ms
 
-MEBIBYTE = 1 << 20
 EVENTS = {
     "enqueued": gettext_lazy("enqueued"),
     "succeeded": gettext_lazy("succeeded"),
@@ -30,7 +29,7 @@ QUEUES = [
     Column("queue", gettext_lazy("queue"), printing.word),
     Column("paused", gettext_lazy("paused"), lambda value: _("paused") if value else ""),
     *(Column(one.value, phrases.STATES[one], printing.number) for one in State),
-    Column("oldest", gettext_lazy("oldest queued"), printing.since),
+    Column("oldest", gettext_lazy("next in line waits"), printing.since),
 ]
 HEALTH = {
     "live": gettext_lazy("live"),
@@ -40,17 +39,13 @@ HEALTH = {
 }
 
 
-def _mebibytes(size: int | None) -> str:
-    return _("%(size)s MiB") % {"size": phrases.count(size // MEBIBYTE)} if size else ""
-
-
 WORKERS = [
     Column("worker", gettext_lazy("worker"), printing.word),
     Column("state", gettext_lazy("state"), lambda value: str(HEALTH.get(value, value))),
     Column("queues", gettext_lazy("queues"), lambda value: printing.words(value or [_("all")])),
     Column("busy", gettext_lazy("busy slots"), printing.number),
     Column("slots", gettext_lazy("slots"), printing.number),
-    Column("memory", gettext_lazy("memory"), _mebibytes),
+    Column("memory", gettext_lazy("memory"), lambda size: phrases.mebibytes(size) if size else ""),
     Column("jobs", gettext_lazy("jobs done"), printing.number),
     Column("seen", gettext_lazy("last seen"), printing.since),
     Column("started", gettext_lazy("started"), printing.since),
@@ -135,11 +130,10 @@ def _events(counts: Counts) -> str:
 
 
 def _memory(memory: Memory) -> str:
-    text = _("%(used)s MiB of %(most)s, when it is full: %(policy)s")
+    text = _("%(used)s of %(most)s, when it is full: %(policy)s")
     if not memory.most:
-        text = _("%(used)s MiB, no bound, when it is full: %(policy)s")
-    values = {"used": memory.used, "most": memory.most}
-    sizes = {name: phrases.count(size // MEBIBYTE) for name, size in values.items()}
+        text = _("%(used)s, no bound, when it is full: %(policy)s")
+    sizes = {"used": phrases.mebibytes(memory.used), "most": phrases.mebibytes(memory.most)}
     return text % {**sizes, "policy": memory.policy}
 
 
