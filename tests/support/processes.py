@@ -95,16 +95,10 @@ def started(path: Path, times: int = 1) -> None:
 def children(pid: int, *, ended: bool = False) -> list[int]:
     """Return the pids of a process's living children; with those that have `ended`, if wanted."""
     found = []
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            words = (folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(words[1]) == pid and (ended or words[0] != "Z"):
-            found.append(int(folder.name))
-    return sorted(found)
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):  # of each thread
+        with contextlib.suppress(OSError):
+            found += [int(word) for word in listed.read_text().split()]
+    return sorted(child for child in found if ended or alive(child))
 
 
 def alive(pid: int) -> bool:
