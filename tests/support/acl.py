@@ -62,3 +62,8 @@ def hands(client: Redis) -> Redis:
     place = {"path": "unix_socket_path", "host": "host", "port": "port", "db": "db"}
     found.administrator = Redis(**{place[key]: given[key] for key in place if key in given})
     return found
+
+
+def many(client: Redis) -> Any:
+    """Return a pipeline for what a test asks by hand."""
+    return getattr(client, "administrator", client).pipeline(transaction=False)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.keys import INDEX_OF, INDEXES, JOB_PARTS, KINDS
 from django_jobqueue.jobs.states import FINAL, State
+from tests.support.acl import many
 from tests.support.fairness import fair
 from tests.support.limited import limited
 
@@ -26,6 +27,7 @@ def assert_consistent(engine: Engine, *, remains: bool = False) -> None:
 def _violations(engine: Engine, remains: bool) -> Iterator[str]:
     client, prefix = engine.client.redis, engine.client.keys.prefix
     names: dict[str, list[str]] = defaultdict(list)
+    pipeline, asked = many(client), []
     for key in client.scan_iter(match=prefix.replace("[", "\\[") + "*", count=1000):
         kind, _, name = key.decode(errors="backslashreplace").removeprefix(prefix).partition(":")
         if kind == "clock":  # of the test loader
@@ -34,10 +36,14 @@ def _violations(engine: Engine, remains: bool) -> Iterator[str]:
         if kind not in KINDS:
             yield f"{key!r}: unknown kind of key"
             continue
-        actual = client.type(key).decode().upper()
+        asked.append((key, kind))
+        pipeline.type(key).ttl(key)
+    answers = iter(pipeline.execute())  # of all keys at once: a test's end waits for them
+    for (key, kind), of_type, ttl in zip(asked, answers, answers, strict=True):
+        actual = of_type.decode().upper()
         if actual != KINDS[kind].type:
             yield f"{key!r}: is a {actual}, not a {KINDS[kind].type}"
-        if kind not in ("minute", "hour", "cached", "starts", "stacks") and client.ttl(key) != -1:
+        if kind not in ("minute", "hour", "cached", "starts", "stacks") and ttl != -1:
             yield f"{key!r}: has a time to live"
     yield from _jobs(engine, names, remains)
     yield from _slots(engine, names)
@@ -49,13 +55,9 @@ def _violations(engine: Engine, remains: bool) -> Iterator[str]:
 
 
 def _jobs(engine: Engine, names: dict[str, list[str]], remains: bool) -> Iterator[str]:
-    client, keys = engine.client.redis, engine.client.keys
     places = _places(engine, names)
-    records: dict[str, dict[str, str]] = {}
-    for job_id in names["job"]:
-        found = client.hgetall(keys("job", job_id))
-        fields = {k.decode(): v.decode(errors="replace") for k, v in found.items()}
-        records[job_id] = fields
+    records = _records(engine, names["job"])
+    for job_id, fields in records.items():
         state, queue = fields.get("state", "?"), fields.get("queue", "?")
         if remains and job_id not in places and "fence" not in fields:
             continue  # it was never known
@@ -85,6 +87,16 @@ def _jobs(engine: Engine, names: dict[str, list[str]], remains: bool) -> Iterato
     yield from _workflows(engine, names, records, remains)
 
 
+def _records(engine: Engine, ids: list[str]) -> dict[str, dict[str, str]]:
+    pipeline = many(engine.client.redis)
+    for job_id in ids:
+        pipeline.hgetall(engine.client.keys("job", job_id))
+    return {
+        job_id: {k.decode(): v.decode(errors="replace") for k, v in found.items()}
+        for job_id, found in zip(ids, pipeline.execute(), strict=True)
+    }
+
+
 def _is_in_place(found: list[tuple[str, str]], state: str, queue: str, remains: bool) -> bool:
     own = (INDEX_OF.get(state, "?"), queue)
     if remains:
@@ -95,11 +107,13 @@ def _is_in_place(found: list[tuple[str, str]], state: str, queue: str, remains: 
 def _places(engine: Engine, names: dict[str, list[str]]) -> dict[str, list[tuple[str, str]]]:
     """Return each id with the indexes and queues in which it stands."""
     places: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for index in INDEXES:
-        for queue in names[index]:
-            key = engine.client.keys(index, queue)
-            for job_id in engine.client.redis.zrange(key, 0, -1):
-                places[job_id.decode()].append((index, queue))
+    indexes = [(index, queue) for index in INDEXES for queue in names[index]]
+    pipeline = many(engine.client.redis)
+    for index, queue in indexes:
+        pipeline.zrange(engine.client.keys(index, queue), 0, -1)
+    for place, ids in zip(indexes, pipeline.execute(), strict=True):
+        for job_id in ids:
+            places[job_id.decode()].append(place)
     return places
 
 

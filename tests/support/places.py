@@ -11,6 +11,7 @@ from django_jobqueue.engine.keys import INDEXES, JOB_PARTS, Keys
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome
+from tests.support.acl import many
 
 Make = Callable[..., str]
 Places = dict[str, dict[str, list[str]]]
@@ -27,11 +28,16 @@ def places(engine: Engine) -> Places:
     """Return {index: {queue: [ids in order]}} of all that is not empty; failed-of by task."""
     client, prefix = engine.client.redis, engine.client.keys.prefix
     found: Places = defaultdict(dict)
-    for kind in (*INDEXES, "failed-of"):
-        start = f"{prefix}{kind}:"
-        for key in client.scan_iter(match=f"{start}*", count=1000):
-            name = key.decode().removeprefix(start)
-            found[kind][name] = [job_id.decode() for job_id in client.zrange(key, 0, -1)]
+    names: list[tuple[str, str]] = []
+    pipeline = many(client)
+    for key in client.scan_iter(match=f"{prefix}*", count=1000):
+        text = key.decode(errors="backslashreplace")
+        kind, colon, name = text.removeprefix(prefix).partition(":")
+        if colon and kind in (*INDEXES, "failed-of"):
+            names.append((kind, name))
+            pipeline.zrange(key, 0, -1)
+    for (kind, name), ids in zip(names, pipeline.execute(), strict=True):
+        found[kind][name] = [job_id.decode() for job_id in ids]
     return dict(found)
 
 
