@@ -169,6 +169,13 @@ def mail_server() -> Iterator[MailServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[browser.Chromium]:
+    """A real browser; without one the test is skipped, in CI it fails."""
+    with browser.launched() as chromium:
+        yield chromium
+
+
 @pytest.fixture(scope="session", autouse=True)
 def nothing_is_entered_by_migrate() -> None:
     """The table of schedules is empty: those of the demo's apps are not entered."""

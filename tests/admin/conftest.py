@@ -13,7 +13,7 @@ from django_jobqueue.engine.claims import Slot
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome
-from tests.support.browser import browser_of, log_in
+from tests.support.browser import Chromium, log_in
 from tests.support.schedule_rows import row_of
 
 TASK = "tests.project.tasks.noop"
@@ -105,10 +105,10 @@ def people(transactional_db: None, admin_user: User) -> None:
 
 @pytest.fixture(params=["light", "dark"])
 def visit(
-    live_server: Any, people: None, request: pytest.FixtureRequest
+    chromium: Chromium, live_server: Any, people: None, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Any]]:
     """Open a page of the admin as one of the people; complaints of the console fail the test."""
-    with browser_of(live_server.url) as browser:
+    with chromium.at(live_server.url) as browser:
 
         def start(url: str, name: str = "admin", **given: Any) -> Any:
             page = browser.page(color_scheme=request.param, **given)

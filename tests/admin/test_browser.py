@@ -10,7 +10,7 @@ import pytest
 from django_jobqueue.engine import Engine
 from django_jobqueue.jobs.states import State
 from tests.admin.conftest import Seed
-from tests.support.browser import browser_of, log_in
+from tests.support.browser import Chromium, log_in
 from tests.support.pages import FAILURES, JOBS, QUEUES, SCHEDULES, TASKS, WORKERS, page_of
 from tests.support.processes import until
 
@@ -28,9 +28,11 @@ def picture(page: Any, name: str) -> None:
 
 
 @pytest.fixture
-def open_page(live_server: Any, admin_user: Any) -> Iterator[Callable[..., Any]]:
+def open_page(
+    chromium: Chromium, live_server: Any, admin_user: Any
+) -> Iterator[Callable[..., Any]]:
     """Open pages of the admin, logged in; complaints of the console fail the test."""
-    with browser_of(live_server.url) as browser:
+    with chromium.at(live_server.url) as browser:
 
         def start(scheme: str = "light") -> Any:
             page = browser.page(color_scheme=scheme)

@@ -8,7 +8,7 @@ import pytest
 
 from django_jobqueue.engine import Engine
 from tests.admin.conftest import Seed
-from tests.support.browser import Browser, browser_of, log_in, violations
+from tests.support.browser import Browser, Chromium, log_in, violations
 from tests.support.jobs import fill
 
 pytestmark = pytest.mark.e2e
@@ -19,8 +19,8 @@ PICTURES = os.environ.get("TEST_PICTURES", "")  # a folder: pictures of the page
 
 
 @pytest.fixture
-def browser(live_server: Any, admin_user: Any) -> Iterator[Browser]:
-    with browser_of(live_server.url) as browser:
+def browser(chromium: Chromium, live_server: Any, admin_user: Any) -> Iterator[Browser]:
+    with chromium.at(live_server.url) as browser:
         yield browser
 
 

@@ -16,7 +16,7 @@ from django_jobqueue.requests.models import JobRequest, MailState, RequestState
 from django_jobqueue.testing import drain
 from tests.admin.conftest import Seed
 from tests.project import run_tasks
-from tests.support.browser import browser_of, log_in, violations
+from tests.support.browser import Chromium, log_in, violations
 from tests.support.flows import started
 from tests.support.jobs import fill
 from tests.support.pages import FAILURES, JOBS, TASKS, WORKERS, page_of
@@ -32,9 +32,11 @@ SAID = "Traceback (most recent call last):\n  File x\nValueError: there is no sh
 
 
 @pytest.fixture
-def open_page(live_server: Any, admin_user: Any) -> Iterator[Callable[..., Any]]:
+def open_page(
+    chromium: Chromium, live_server: Any, admin_user: Any
+) -> Iterator[Callable[..., Any]]:
     """Open pages of the admin, logged in; complaints of the console fail the test."""
-    with browser_of(live_server.url) as browser:
+    with chromium.at(live_server.url) as browser:
 
         def start(scheme: str = "light", width: int = 1280) -> Any:
             page = browser.page(color_scheme=scheme, viewport={"width": width, "height": 900})

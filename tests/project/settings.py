@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     *os.environ.get("TEST_APPS", "").split(),  # of a worker process
 ]
 MIDDLEWARE = [
+    "tests.project.policy.PolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -1,13 +1,14 @@
 """The pages of requests in a real browser, on a real site with a real worker."""
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.browser import Browser, browser_of, violations
+from tests.support.browser import Browser, Chromium, violations
 from tests.support.site import Site
 
 pytestmark = pytest.mark.e2e
@@ -16,8 +17,14 @@ PICTURES = os.environ.get("TEST_PICTURES", "")  # a folder: pictures of the page
 
 
 @pytest.fixture
-def browser(site: Site) -> Iterator[Browser]:
-    with browser_of(site.url) as browser:
+def site(start_site: Callable[..., Site]) -> Site:
+    """A site whose mails are due after the test: their jobs don't get between those it asks for."""
+    return start_site(TEST_REQUESTS=json.dumps({"MAIL_DELAY": 3600}))
+
+
+@pytest.fixture
+def browser(chromium: Chromium, site: Site) -> Iterator[Browser]:
+    with chromium.at(site.url) as browser:
         yield browser
 
 

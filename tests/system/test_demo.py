@@ -1,7 +1,6 @@
 """The demo as its user meets it: started by its command, seen in a browser, killed, stopped."""
 
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -12,9 +11,9 @@ from typing import Any
 import pytest
 
 from demo.driver import TESTPROJECT, Demo, Student, eventually, gone
+from tests.support.browser import Chromium
 
 SAMPLES = TESTPROJECT / "homework/static/homework/samples"
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture
@@ -32,22 +31,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Demo]]:
 
 
 @pytest.fixture
-def browser() -> Iterator[Any]:
-    """Chromium; without one the test is skipped, in CI it fails."""
-    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if path is None:
-        message = "No Chromium on this machine: apt install chromium, to run the browser tests."
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only where there is a browser
-
-    quiet = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-component-update"]
-    quiet += ["--disable-background-networking", "--disable-sync"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=quiet)
-        yield browser
-        browser.close()
+def browser(chromium: Chromium) -> Iterator[Any]:
+    with chromium.in_use():
+        yield chromium.browser
 
 
 def note_errors(complaints: list[str], said: Any) -> None:
