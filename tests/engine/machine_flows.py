@@ -161,7 +161,8 @@ class FlowMachine(Machine):
         return [one for one in found if len(one[2]) == 3]
 
     def is_idle(self) -> bool:
-        return super().is_idle() and not self.open_workflows()
+        has_notes = "workflow-notes" in self.seen.keys
+        return super().is_idle() and not has_notes and not self.open_workflows()
 
     def maintain(self) -> None:
         super().maintain()
