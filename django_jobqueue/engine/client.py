@@ -16,12 +16,7 @@ from redis.retry import Retry
 from django_jobqueue.conf import Options
 from django_jobqueue.engine import handshake
 from django_jobqueue.engine.call import Call
-from django_jobqueue.engine.errors import (
-    FORBIDDEN,
-    UNREACHABLE,
-    fault_of,
-    strip_arguments,
-)
+from django_jobqueue.engine.errors import FORBIDDEN, UNREACHABLE, fault_of, strip_arguments
 from django_jobqueue.engine.keys import Keys
 from django_jobqueue.engine.locate import address_of, caller_timeouts, make_pool
 from django_jobqueue.engine.repeats import check_time
@@ -59,7 +54,6 @@ class Client:
             options, timeouts or caller_timeouts(options.timeout), self.keys.prefix
         )
         self.redis = Redis(connection_pool=self.pool)  # builds pipelines and parses replies
-        self._parsed = frozenset(self.redis.response_callbacks)  # the others read as they are
         self.epoch: Argument = ""  # of the keys that this process attached to
         self.check_time = partial(check_time, options.timeout)
         self.retry: Retry = self.pool.connection_kwargs["retry"]
@@ -123,15 +117,20 @@ class Client:
             replies = self._read(ask)
         except RedisError as error:
             raise self.unavailable(error) from error
-        return [self._reply_or_none(reply) for reply in replies]
+        return [self.reply_or_none(reply) for reply in replies]
 
     def execute(self, *words: Argument) -> Any:
         """Send one command without attaching, and return the reply as it is.
 
         Raises: RedisError.
         """
-        exchange = partial(self._exchange, pack(words), read_reply)
-        return self.retry.call_with_retry(exchange, self.check_time)
+        return self.exchange(pack(words), read_reply)
+
+    def exchange(self, data: bytes, read: Callable[[Any], Any]) -> Any:
+        """Send packed commands, and return what `read` reads; try again where that may help."""
+        return self.retry.call_with_retry(
+            lambda: self.sockets.receive(self.sockets.send(data), read), self.check_time
+        )
 
     def attach(self) -> None:
         """Check the server and attach to the keys, unless this was done already.
@@ -218,27 +217,22 @@ class Client:
             return []
         read = partial(self._read_replies, commands)
         data = b"".join([pack(words) for words, _ in commands])
-        exchange = partial(self._exchange, data, read)
-        replies: list[Any] = self.retry.call_with_retry(exchange, self.check_time)
+        replies: list[Any] = self.exchange(data, read)
         return replies
-
-    def _exchange(self, data: bytes, read: Callable[[Any], Any]) -> Any:
-        return self.sockets.receive(self.sockets.send(data), read)
 
     def _read_replies(self, commands: Sequence[Any], connection: Any) -> list[Any]:
         """Parse the replies to the commands of a pipeline as redis-py does."""
         parse: Callable[..., Any] = self.redis.parse_response
-        as_it_is: Callable[[], Any] = connection.read_response
         replies: list[Any] = []
         for words, options in commands:
             try:
-                is_parsed = words[0] in self._parsed
-                replies.append(parse(connection, words[0], **options) if is_parsed else as_it_is())
+                replies.append(parse(connection, words[0], **options))
             except ResponseError as error:
                 replies.append(error)
         return replies
 
-    def _reply_or_none(self, reply: Any) -> Any:
+    def reply_or_none(self, reply: Any) -> Any:
+        """Return a reply; None for a key of the wrong type, and raise other errors as `run`."""
         if not isinstance(reply, RedisError):
             return reply
         if str(reply).startswith("WRONGTYPE"):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from redis.client import Pipeline
 
+from django_jobqueue.engine.bulk import ask
 from django_jobqueue.engine.client import Client
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import Run, read_runs
@@ -20,7 +21,7 @@ class Content(NamedTuple):
 
 def read_sketches(client: Client, ids: Sequence[str], fields: Sequence[str]) -> list[Job]:
     """Return jobs of which only these fields are known; leave out unknown ids."""
-    replies = client.read(lambda pipe: [pipe.hmget(client.keys("job", i), fields) for i in ids])
+    replies = ask(client, [("HMGET", client.keys("job", i), *fields) for i in ids])
     names = [name.encode() for name in fields]
     jobs = []
     for job_id, values in zip(ids, replies, strict=True):
@@ -49,7 +50,8 @@ def read_contents(
     for job, is_long, is_told in zip(jobs, long, told, strict=True):
         payload = next(replies) if is_long else job.payload
         records = next(replies) if is_told else None
-        contents.append(Content(payload, next(iter(read_runs(records or ())), None)))
+        run = next(iter(read_runs(records)), None) if records else None
+        contents.append(Content(payload, run))
     return contents
 
 

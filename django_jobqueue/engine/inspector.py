@@ -130,7 +130,7 @@ class Inspector(QueueReader):
         """Return the ids of one index by rank, or of several ones merged by score."""
         if len(indexes) != 1:
             stop = min(stop, MERGE_DEPTH)
-            return merged_ids(self._read, indexes, start, stop, newest_first=newest_first)
+            return merged_ids(self._client, indexes, start, stop, newest_first=newest_first)
         if stop <= start:
             return []
         key = indexes[0]

@@ -3,16 +3,15 @@
 Next: engine/inspector.py reads the jobs.
 """
 
-import heapq
-from collections.abc import Callable, Sequence
-from itertools import islice
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
-from redis.client import Pipeline
-
+from django_jobqueue.engine.bulk import ask
+from django_jobqueue.engine.client import Client
+from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.jobs.text import text
 
-Read = Callable[[Callable[[Pipeline], object]], list[Any]]
 Index = str | bytes
 Entry = tuple[float, bytes]  # score and id
 FEW = 1_000  # entries of an index that cost less to read than to skip
@@ -22,7 +21,7 @@ LARGEST = 2**53  # no score of ours is beyond it
 
 
 def merged_ids(
-    read: Read, indexes: Sequence[Index], start: int, stop: int, *, newest_first: bool
+    client: Client, indexes: Sequence[Index], start: int, stop: int, *, newest_first: bool
 ) -> list[str]:
     """Return the ids from rank `start` to before `stop` of the indexes merged by score.
 
@@ -32,14 +31,19 @@ def merged_ids(
         return []
     before = [0] * len(indexes)
     if stop > FEW:
-        before = _Skip(read, indexes, newest_first).ranks(start)
+        before = _Skip(client, indexes, newest_first).ranks(start)
     skipped = sum(before)
-    merged = _first(read, indexes, before, stop - skipped, newest_first=newest_first)
+    merged = _first(client, indexes, before, stop - skipped, newest_first=newest_first)
     return [text(job_id) for _, job_id in merged[start - skipped :]]
 
 
 def _first(
-    read: Read, indexes: Sequence[Index], before: Sequence[int], wanted: int, *, newest_first: bool
+    client: Client,
+    indexes: Sequence[Index],
+    before: Sequence[int],
+    wanted: int,
+    *,
+    newest_first: bool,
 ) -> list[Entry]:
     """Return the first entries of all indexes, those of each from its rank in `before`.
 
@@ -50,16 +54,13 @@ def _first(
     merged: list[Entry] = []
     size, unread = max(LEAST, 2 * wanted // max(1, len(indexes))), list(range(len(indexes)))
     while unread:
-
-        def ask(pipe: Pipeline, unread: list[int] = unread, size: int = size) -> None:
-            for one in unread:
-                last = before[one] + size - 1
-                pipe.zrange(indexes[one], before[one], last, desc=newest_first, withscores=True)
-
-        for one, page in zip(unread, read(ask), strict=True):
-            pages[one] = [(float(score), i) for i, score in page or ()]
-        every = heapq.merge(*pages.values(), reverse=newest_first)
-        merged = list(islice(every, wanted))
+        commands = [
+            _range(indexes[one], before[one], before[one] + size - 1, newest_first)
+            for one in unread
+        ]
+        for one, page in zip(unread, ask(client, commands), strict=True):
+            pages[one] = _entries(page)
+        merged = sorted(chain(*pages.values()), reverse=newest_first)[:wanted]
         seen = {i for _, i in merged}
         cut = [one for one in unread if len(pages[one]) == size and pages[one][-1][1] in seen]
         unread = cut if size < wanted else []
@@ -67,11 +68,26 @@ def _first(
     return merged
 
 
+def _range(index: Index, first: int, last: int, newest_first: bool) -> Sequence[Argument]:
+    """Return the command that reads entries by rank, with their scores."""
+    return ("ZREVRANGE" if newest_first else "ZRANGE", index, first, last, "WITHSCORES")
+
+
+def _entries(page: Sequence[Any] | None) -> list[Entry]:
+    """Return the entries of a reply: pairs in RESP3, one after the other in RESP2."""
+    if not page:
+        return []
+    if isinstance(page[0], list):
+        return [(float(score), i) for i, score in page]
+    words = iter(page)
+    return [(float(score), i) for i, score in zip(words, words, strict=True)]
+
+
 class _Skip:
     """Finds how many entries of each index stand before a rank of all of them."""
 
-    def __init__(self, read: Read, indexes: Sequence[Index], newest_first: bool) -> None:
-        self._read = read
+    def __init__(self, client: Client, indexes: Sequence[Index], newest_first: bool) -> None:
+        self._client = client
         self._indexes = indexes
         self._newest_first = newest_first
 
@@ -97,24 +113,23 @@ class _Skip:
 
     def _bounds(self) -> list[int]:
         """Return the scores between which the page begins, turned so that they rise."""
-
-        def ask(pipe: Pipeline) -> None:
-            for index in self._indexes:
-                for rank in (0, -1):
-                    pipe.zrange(index, rank, rank, desc=self._newest_first, withscores=True)
-
-        return [self._turned(float(score)) for page in self._read(ask) for _, score in page or ()]
+        commands = [
+            _range(index, rank, rank, self._newest_first)
+            for index in self._indexes
+            for rank in (0, -1)
+        ]
+        return [
+            self._turned(score)
+            for page in ask(self._client, commands)
+            for score, _ in _entries(page)
+        ]
 
     def _before(self, place: int) -> list[int]:
         """Return how many entries of each index stand before a turned score."""
         score = f"({self._turned(place)}"
         low, high = (score, "+inf") if self._newest_first else ("-inf", score)
-
-        def ask(pipe: Pipeline) -> None:
-            for index in self._indexes:
-                pipe.zcount(index, low, high)
-
-        return [int(count or 0) for count in self._read(ask)]
+        counts = ask(self._client, [("ZCOUNT", one, low, high) for one in self._indexes])
+        return [int(count or 0) for count in counts]
 
     def _turned(self, score: float) -> int:
         whole = int(max(-LARGEST, min(score, LARGEST)))

@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 from redis.client import Pipeline
 
+from django_jobqueue.engine.bulk import ask
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.keys import INDEX_OF, INDEXES
+from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import ms_in, raw, text
 
@@ -94,14 +96,12 @@ class QueueReader:
         """Return the stats of the given queues, or of the first 200."""
         names = self.queues() if names is None else names
 
-        def ask(pipe: Pipeline) -> None:
-            for name in names:
-                pipe.hget(self._keys("meta"), raw(f"paused:{name}"))
-                for index in INDEXES:
-                    pipe.zcard(self._keys(index, name))
-                pipe.zrange(self._keys("queued", name), 0, 0)
-
-        replies = self._read(ask)
+        commands: list[tuple[Argument, ...]] = []
+        for name in names:
+            commands.append(("HGET", self._keys("meta"), raw(f"paused:{name}")))
+            commands += [("ZCARD", self._keys(index, name)) for index in INDEXES]
+            commands.append(("ZRANGE", self._keys("queued", name), 0, 0))
+        replies = ask(self._client, commands)
         width = len(INDEXES) + 2
         rows = [replies[at : at + width] for at in range(0, len(replies), width)]
         heads = self._heads([row[-1] for row in rows])
@@ -159,12 +159,10 @@ class QueueReader:
     def _heads(self, heads: Sequence[Sequence[bytes]]) -> list[int | None]:
         """Return when the first job of each list of ids was enqueued, in ms."""
 
-        def ask(pipe: Pipeline) -> None:
-            for ids in heads:
-                name = text(ids[0]) if ids else "-"
-                pipe.hget(self._keys("job", name), "enqueued_at")
-
-        return [ms_in({b"at": at}, b"at") or None for at in self._read(ask)]
+        first = [text(ids[0]) if ids else "-" for ids in heads]
+        commands = [("HGET", self._keys("job", name), "enqueued_at") for name in first]
+        replies = ask(self._client, commands)
+        return [ms_in({b"at": at}, b"at") or None for at in replies]
 
 
 def read_pause(stored: bytes | None) -> Pause | None:

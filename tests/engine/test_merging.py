@@ -44,9 +44,7 @@ def test_pages_follow_each_other(engine: Engine, spread: int, newest_first: bool
     total = sum(sizes)
     found: list[str] = []
     for start in range(0, total, PAGE):
-        found += merged_ids(
-            engine.client.read, indexes, start, start + PAGE, newest_first=newest_first
-        )
+        found += merged_ids(engine.client, indexes, start, start + PAGE, newest_first=newest_first)
     assert len(set(found)) == len(found) == total, seed
     wanted = sorted((score for own in scores for score in own), reverse=newest_first)
     assert [score_of(name) for name in found] == wanted, seed
@@ -57,7 +55,7 @@ def test_what_stands_before_a_deep_page_is_not_read(engine: Engine, newest_first
     scores = [[float(number * 7 + at) for number in range(3_000)] for at in range(3)]
     indexes = filled(engine, scores)
     before = sent(engine)
-    merged_ids(engine.client.read, indexes, 4_000, 4_050, newest_first=newest_first)
+    merged_ids(engine.client, indexes, 4_000, 4_050, newest_first=newest_first)
     assert sent(engine) - before < 100_000  # 4,050 of each index would be about 400,000
 
 
@@ -74,7 +72,7 @@ def test_of_many_indexes_some_may_have_the_whole_page(
     indexes = filled(engine, scores)
     wanted = sorted((score for own in scores for score in own), reverse=newest_first)
     for start, stop in ((0, 100), (0, 900), (90, 210), (1_100, 1_150)):
-        page = merged_ids(engine.client.read, indexes, start, stop, newest_first=newest_first)
+        page = merged_ids(engine.client, indexes, start, stop, newest_first=newest_first)
         assert list(map(score_of, page)) == wanted[start:stop]
 
 
@@ -82,7 +80,7 @@ def test_of_many_indexes_little_more_than_the_page_is_read(engine: Engine) -> No
     scores = [[float(number * 60 + at) for number in range(300)] for at in range(60)]
     indexes = filled(engine, scores)
     before = sent(engine)
-    assert len(merged_ids(engine.client.read, indexes, 0, 100, newest_first=True)) == 100
+    assert len(merged_ids(engine.client, indexes, 0, 100, newest_first=True)) == 100
     assert sent(engine) - before < 60_000  # 100 of each index would be about 200,000
 
 
@@ -91,7 +89,7 @@ def test_scores_that_nobody_wrote(engine: Engine) -> None:
     ordinary = [float(number) for number in range(2_000)]
     indexes = filled(engine, [ordinary, [float("inf"), float("-inf")]])
     for newest_first in (True, False):
-        page = merged_ids(engine.client.read, indexes, 1_500, 1_550, newest_first=newest_first)
+        page = merged_ids(engine.client, indexes, 1_500, 1_550, newest_first=newest_first)
         assert len(page) == 50
 
 
