@@ -5,7 +5,10 @@ from difflib import get_close_matches
 
 _RUN_AFTER = "task.using(run_after=timedelta(...)).enqueue(...) delays a single call"
 _LOST = "a job that is lost with its worker runs again, at most max_recoveries times"
-_KEPT = 'OPTIONS["RETENTION"] says how long jobs and their results are kept'
+_KEPT = (
+    'OPTIONS["RETENTION"] says how long jobs and their results are kept; with '
+    "retention=timedelta(...) the succeeded ones of a task go sooner"
+)
 _BACKOFF = "backoff takes seconds, a list of them or Exponential(...)"
 _LIMIT = "timeout is the time that a run may take, and kill_grace what it then gets to clean up"
 _SIGNALS = "django_jobqueue.signals and middleware tell how a job ended"
@@ -43,6 +46,7 @@ OPTIONS = {
     "soft_time_limit": _LIMIT,
     "job_timeout": _LIMIT,
     "result_ttl": _KEPT,
+    "result_expires": _KEPT,
     "failure_ttl": _KEPT,
     "ttl": _KEPT,
     "ignore_result": _KEPT,

@@ -50,7 +50,7 @@ def state_badge(state: State) -> SafeString:
     """Return a state as a symbol and a text."""
     return format_html(
         '<span class="jobqueue-state jobqueue-{}"><span aria-hidden="true">{}</span>'
-        "&nbsp;{}</span>",
+        "\N{NO-BREAK SPACE}{}</span>",
         state,
         SYMBOLS[state],
         phrases.STATES[state],
@@ -64,14 +64,17 @@ def failure(text: str) -> SafeString:
     )
 
 
-@lru_cache(maxsize=1024)
 def short_task(path: str, long_name: int = LONG_NAME) -> SafeString:
     """Return the end of a task's path, with the whole path as title.
 
     These are the last two parts; but most modules of tasks are named so, then it is the app too.
     A narrow column breaks it between them, and a long part between its words, never within one.
     """
-    path = one_line(path)
+    return _short_task(one_line(path), long_name)
+
+
+@lru_cache(maxsize=1024)
+def _short_task(path: str, long_name: int) -> SafeString:
     *modules, name = path.split(".")
     parts = [f"{part}." for part in modules[-2 if modules[-1:] == ["tasks"] else -1 :]]
     words: list[str] = []

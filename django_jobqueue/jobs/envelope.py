@@ -18,6 +18,7 @@ from django_jobqueue.jobs.states import State
 
 Moment = datetime | timedelta
 MILLISECOND = timedelta(milliseconds=1)
+MINUTE = timedelta(minutes=1)
 MAX_TAGS = 5  # of a job
 MAX_TAG = 64  # characters
 
@@ -62,9 +63,9 @@ def check_retention(task: str, retention: object, unique: Any) -> None:
     """Check the option `retention` of a task, which may be unique for a time."""
     if retention is None:
         return
-    if not isinstance(retention, timedelta) or not MILLISECOND <= retention <= timedelta(0, YEAR):
+    if not isinstance(retention, timedelta) or not MINUTE <= retention <= timedelta(0, YEAR):
         raise InvalidTask(
-            f"{task}: retention={retention!r} must be a timedelta from 1 ms to 366 days."
+            f"{task}: retention={retention!r} must be a timedelta from 1 minute to 366 days."
         )
     window = unique.until if unique else None
     if isinstance(window, timedelta) and window > retention:
@@ -72,6 +73,12 @@ def check_retention(task: str, retention: object, unique: Any) -> None:
             f"{task}: retention={retention!r} is shorter than until={window!r} of its Unique: the "
             "lock would go with its job."
         )
+
+
+def keep_ms(task: Any, most: float) -> int:
+    """Return how long a task's succeeded jobs are kept; 0: as long as others, `most` seconds."""
+    kept: timedelta | None = getattr(task, "retention", None)
+    return kept // MILLISECOND if kept is not None and kept.total_seconds() < most else 0
 
 
 def is_plain(task: Any) -> bool:

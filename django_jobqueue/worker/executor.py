@@ -6,7 +6,6 @@ Next: worker/slot_loop.py hands the result to engine/claims.py.
 import logging
 import time
 from contextlib import ExitStack, suppress
-from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -16,20 +15,17 @@ from django.dispatch import Signal
 from django_jobqueue import compat, middleware, paths, retry
 from django_jobqueue.cached import cache_key
 from django_jobqueue.conf import Options
-from django_jobqueue.exceptions import (
-    BadSignature,
-    JobTimeout,
-    TaskUnknown,
-)
+from django_jobqueue.exceptions import BadSignature, JobTimeout, TaskUnknown
 from django_jobqueue.flow.membership import arguments_of, check_membership
 from django_jobqueue.jobs import payload
 from django_jobqueue.jobs.context import JobContext, Report, current_report
+from django_jobqueue.jobs.envelope import keep_ms
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.moments import moment
 from django_jobqueue.jobs.result import JobResult, result_of
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.signing import Signer
-from django_jobqueue.jobs.states import STATE_AFTER, Outcome, Reason
+from django_jobqueue.jobs.states import STATE_AFTER, Outcome, Reason, State
 from django_jobqueue.ledger.runs import LedgerRun
 from django_jobqueue.signals import attempt_failed
 from django_jobqueue.task import Task, as_called
@@ -171,9 +167,8 @@ class Executor:
             job.open(self._signer)  # the function may have changed its arguments
             cache = cache_key(task, job.args, job.kwargs)
         signed = b"" if job.member is None else job.member.sign(data)
-        kept: timedelta | None = getattr(task, "retention", None)
-        keep_ms = kept // timedelta(milliseconds=1) if kept else 0
-        return RunResult(Outcome.SUCCEEDED, value=data, cache=cache, keep_ms=keep_ms, signed=signed)
+        keep = keep_ms(task, self._options.retention[State.SUCCEEDED])
+        return RunResult(Outcome.SUCCEEDED, value=data, cache=cache, keep_ms=keep, signed=signed)
 
     def _limits(self, job: Job, task: Any) -> Limits:
         """Return the limits of a run that starts now."""

@@ -26,7 +26,7 @@ def test_it_shows_every_state_in_the_order_of_what_happens_now(
     assert ids(response) == [made[state] for state in order]
     text = response.content.decode()
     for state in order:
-        assert f"</span>&nbsp;{state}</span>" in text
+        assert f"</span>\N{NO-BREAK SPACE}{state}</span>" in text
 
 
 def test_a_row_shows_the_short_task_and_the_whole_path_as_title(

@@ -267,6 +267,7 @@ class Model(WorkerScripts):
                 job.pop(name, None)
             for name in ("attempted_at", "held_since", "cancel", "expires"):
                 job.pop(name, None)
+            self.drop("short-lived", id)
             self.append_attempt(id, 0, "-", "-", self.now, self.now, "requeued")
         self.follow_notes_of(job)
         return [state, "waiting" if is_held else "queued"]
@@ -442,6 +443,8 @@ class Model(WorkerScripts):
     def trim(self, keep: Sequence[Any], *, first: str, limit: int, interval: int) -> list[Any]:
         names, following = self.page_of_names(first)
         removed, told = self.trim_short_lived(limit), list[Any]()
+        if removed >= limit:
+            return [names[0] if names else "default", removed]
         for queue in names:
             for state, kept_for, most in zip(keep[::3], keep[1::3], keep[2::3], strict=True):
                 gone, early = self.trim_state(queue, state, kept_for, most, limit - removed)
@@ -454,8 +457,8 @@ class Model(WorkerScripts):
         return [following, removed, *told]
 
     def trim_short_lived(self, limit: int) -> int:
-        gone = 0
-        for job_id in self.until("short-lived", self.now)[:limit]:
+        due = self.until("short-lived", self.now)[:limit]
+        for job_id in due:
             if self.is_value_unsettled(job_id):
                 self.zadd("short-lived", job_id, self.now + 60_000)
                 continue
@@ -464,8 +467,7 @@ class Model(WorkerScripts):
             if job.get("state") == "succeeded" and "queue" in job:
                 self.drop(f"succeeded:{job['queue']}", job_id)
                 self.trim_job(job_id, "succeeded")
-                gone += 1
-        return gone
+        return len(due)
 
     def trim_state(
         self, queue: str, state: str, keep: int, most: int, limit: int

@@ -179,7 +179,7 @@ class WorkerScripts(FlowMoves):
             begun = int(job.get("attempted_at", self.now))
             self.keep_cached(cached.split()[0], result or "null", begun)
         if keep != "":
-            self.zadd("short-lived", job_id, self.now + int(keep))
+            self.zadd("short-lived", job_id, self.now + max(int(keep), 60_000))
 
     def keep_cached(self, digest: str, value: str, begun: int) -> None:
         old = self.keys.pop(f"cached:{digest}", None)

@@ -425,6 +425,7 @@ def test_later_run_decides(engine: Engine, clock: Clock, slot: Slot, make_job: M
     finish(engine, slot, claimed(engine, slot), BRIEFLY)
     finish(engine, slot, claimed(engine, slot), FAILED)
     claimed(engine, slot)
+    assert noted(engine) == [again], "of the others nothing is known yet"
     clock.move(HOUR / 2 + 1)
 
     assert engine.queues.trim().removed == 0
@@ -434,10 +435,37 @@ def test_later_run_decides(engine: Engine, clock: Clock, slot: Slot, make_job: M
         "failed-of": {"tests.project.tasks.noop": [fails]},
         "leases": {"default": [runs]},
     }
-    assert noted(engine) == [again], "the others are forgotten"
     clock.move(HOUR / 2)
     assert engine.queues.trim().removed == 1
     assert noted(engine) == []
+
+
+def test_later_run_without_a_word_is_kept_as_ever(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """The task has lost its retention, or the run is that of another client."""
+    job_id = make_job()
+    finish(engine, slot, claimed(engine, slot), BRIEFLY)
+    engine.jobs.requeue(job_id)
+    finish(engine, slot, claimed(engine, slot))
+    clock.move(HOUR + 1)
+    assert engine.queues.trim().removed == 0
+    assert places(engine) == {"succeeded": {"default": [job_id]}}
+
+
+@pytest.mark.parametrize("keep_ms", [1, 59_999, -5])
+def test_result_can_be_read_for_a_minute(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make, keep_ms: int
+) -> None:
+    """And a finish that comes again finds its run."""
+    make_job()
+    run = claimed(engine, slot)
+    finish(engine, slot, run, BRIEFLY._replace(keep_ms=keep_ms))
+    clock.move(59)
+    assert engine.queues.trim().removed == 0
+    assert finish(engine, slot, run, BRIEFLY) == "repeated"
+    clock.move(2)
+    assert engine.queues.trim().removed == 1
 
 
 def test_deleted_job_is_forgotten(engine: Engine, clock: Clock, slot: Slot, make_job: Make) -> None:
@@ -446,7 +474,7 @@ def test_deleted_job_is_forgotten(engine: Engine, clock: Clock, slot: Slot, make
     engine.jobs.delete(job_id)
     clock.move(HOUR + 1)
 
-    assert engine.queues.trim().removed == 0
+    engine.queues.trim()
     assert "short-lived" not in everything(engine)
 
 
@@ -459,9 +487,9 @@ def test_value_that_is_in_no_row_yet_is_kept(
         finish(engine, slot, claimed(engine, slot), BRIEFLY)
     clock.move(HOUR + 1)
 
-    assert engine.queues.trim(limit=1).removed == 0
-    assert engine.queues.trim(limit=1).removed == 1, plain
-    assert places(engine) == {"succeeded": {"default": [durable]}}
+    pages = [engine.queues.trim(limit=1) for _ in range(2)]
+    assert [page.next for page in pages] == ["default", "default"]
+    assert places(engine) == {"succeeded": {"default": [durable]}}, plain
     engine.unsettled.drop(engine.unsettled.read(0, 10))
     clock.move(61)
     assert engine.queues.trim().removed == 1
@@ -479,7 +507,31 @@ def test_brief_jobs_go_in_portions(
     pages = [engine.queues.trim("", 2) for _ in range(3)]
 
     assert [page.removed for page in pages] == [2, 2, 1]
-    assert [bool(page.next) for page in pages] == [True, True, False]
+    assert [page.next for page in pages] == ["default", "default", ""]
+
+
+def test_notes_of_jobs_that_are_gone_hold_nothing_up(
+    engine: Engine, clock: Clock, slot: Slot, make_job: Make
+) -> None:
+    """They take their share of a call, and it says that there is more."""
+    gone = [make_job() for _ in range(4)]
+    for _ in gone:
+        finish(engine, slot, claimed(engine, slot), BRIEFLY)
+    for job_id in gone:
+        engine.jobs.delete(job_id)
+    clock.move(1)
+    make_job()
+    finish(engine, slot, claimed(engine, slot), BRIEFLY)
+    clock.move(HOUR + 1)
+
+    pages = [engine.queues.trim("", 2) for _ in range(3)]
+
+    assert [(page.next, page.removed) for page in pages] == [
+        ("default", 2),
+        ("default", 2),
+        ("", 1),
+    ]
+    assert jobs(engine) == set()
 
 
 def test_run_ends_at_maxmemory_however_long_it_is_kept(

@@ -84,12 +84,13 @@ class OverviewParts:
 
     def _link(self, problem: Problem) -> SafeString | str:
         """Return a link to what the problem is about."""
-        if not problem.name or one_line(problem.name) != problem.name:
+        model = {"queue": Queue, "worker": Worker, "schedule": Schedule}[problem.about]
+        is_plain = one_line(problem.name) == problem.name
+        if not problem.name or not is_plain or not self._site.is_registered(model):
             return ""
         text = _("Show %(name)s") % {"name": problem.name}
         if problem.about == "schedule":
             return list_link(self._site, Schedule, text, q=problem.name)
-        model = Worker if problem.about == "worker" else Queue
         key = problem.name if model is Worker else self._key(problem.name)
         return page_link(self._site, model, key, text)
 

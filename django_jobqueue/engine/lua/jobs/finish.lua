@@ -12,7 +12,7 @@
 --   error      dotted path of the exception's class, newline, traceback; or '-'
 --   delay      ms until the job may run again (retried, released)
 --   cached     of a cached value: its digest, a space, seconds that it is kept (0: ever); else ''
---   keep       ms that the job is kept if it succeeds, if that is less than the retention; else ''
+--   keep       ms, from 60000, that the job is kept if it succeeds and the retention is longer; ''
 --   untold     1: the caller is no slot, and tells nobody that the job has ended; else 0
 --   settled    state that the row of a durable job has got; stale: another run holds it; else ''
 --   signed     of a member of a workflow: version and signature of its result; else ''
@@ -23,7 +23,7 @@
 --   queues...  names of the queues to claim from, as in claim; none: nothing is claimed
 -- Returns: {reply, now, ...} with what claim returns; reply is 'ok', 'repeated' (an earlier call
 --     ended the run), 'cancelled' (no other run follows) or 'stale' (its lease is lost: no change).
---     After these two, and with another epoch, {reply, now, 'more'}: claim with the same nonce
+--     After 'repeated', 'stale' and with another epoch {reply, now, 'more'}: claim with this nonce
 -- Atomic: a run that lost its lease could store a result, or two runs could end one job
 
 local is_first_success = outcome == 'succeeded' and string.sub(fence, 1, 2) == '1-'

@@ -14,8 +14,8 @@
 --            its finish, and the number of jobs that may stay in a queue; this bound removes no job
 --            finished less than 60 s ago
 -- Returns: {name with which the next page begins or '' if this was the last, number of jobs
---     removed, then per queue and state of which some were removed before their time, because too
---     many were kept: queue, state, how many}; error DETACHED
+--     removed (or forgotten, because they were gone), then per queue and state of which some were
+--     removed before their time, since too many were kept: queue, state, how many}; error DETACHED
 -- Atomic: a requeue in between could queue a job that is then removed
 
 local wrong = bad_number('limit', limit, 'interval', interval)
@@ -32,8 +32,9 @@ if many and first == '' then
   if is_walked('trimmed_at', t, stretched(interval)) then return {'', 0} end
   first = call('HGET', PREFIX .. 'meta', 'trim_next') or ''
 end
-removed = trim_short_lived(t, limit)
 local names, following = page_of_names(first, SMALL_PAGE)
+removed = trim_short_lived(t, limit)
+if removed >= tonumber(limit) then return {unpack(names) or 'default', removed} end
 for _, queue in ipairs(names) do
   local kept = 0
   for at = 1, #keep, 3 do

@@ -88,11 +88,12 @@ local function trim_job(id, queue, state, task, tags, unique, limits, t)
   if window and window > tonumber(t) then count_total('windows_cut') end
 end
 
--- Removes jobs whose tasks keep them for less than the retention. A job that was requeued, or has
--- left the state by other ways, is only forgotten: its next end notes it anew. Returns how many.
+-- Removes jobs whose tasks keep them for less than the retention; one that is gone, or did not
+-- succeed in the end, is forgotten. Returns how many it handled.
 local function trim_short_lived(t, room)
-  local index, gone = PREFIX .. 'short-lived', 0
-  for _, id in ipairs(call_or_false('ZRANGEBYSCORE', index, '-inf', t, 'LIMIT', 0, room) or {}) do
+  local index = PREFIX .. 'short-lived'
+  local ids = call_or_false('ZRANGEBYSCORE', index, '-inf', t, 'LIMIT', 0, room) or {}
+  for _, id in ipairs(ids) do
     local state, queue, task, tags, round, unique, limits =
       fields_of(id, 'state', 'queue', 'task', 'tags', 'round', 'unique', 'limits')
     if is_value_unsettled(id, state, round) then
@@ -100,12 +101,11 @@ local function trim_short_lived(t, room)
     else
       if state == 'succeeded' and queue then
         trim_job(id, queue, state, task, tags, unique, limits, t)
-        gone = gone + 1
       end
       call('ZREM', index, id)
     end
   end
-  return gone
+  return #ids
 end
 
 -- Removes jobs of a queue in one final state. Returns how many, how many before their time, and

@@ -15,8 +15,11 @@ local function count_stale(queue, t)
   if queue then count('stale', queue, t, 1) end
 end
 
--- Notes until when a succeeded job is kept, if its task says so.
-local function keep_for(id, keep, t) add_to_set(PREFIX .. 'short-lived', int(t + keep), id) end
+-- Notes until when a succeeded job is kept, if its task says so: a minute at least, for a call that
+-- comes again.
+local function keep_for(id, keep, t)
+  add_to_set(PREFIX .. 'short-lived', int(t + math.max(keep, MINUTE)), id)
+end
 
 -- Ends a run, and moves its job. Returns the reply to finish.
 local function end_run(id, queue, fence, worker, outcome, result, reason, error, delay, cached,

@@ -19,5 +19,6 @@ local function drop_runs(id, t)
   call('UNLINK', key('result', id), key('progress', id))
   call('HDEL', key('job', id), 'attempts', 'recoveries', 'reason', 'finished_at', 'took',
     'started_at', 'attempted_at', 'held_since', 'cancel', 'expires')
+  call_or_false('ZREM', PREFIX .. 'short-lived', id)
   append_attempt(id, 0, nil, nil, t, t, 'requeued', '-')
 end
