@@ -15,7 +15,7 @@ from django_jobqueue.jobs.text import text
 Index = str | bytes
 Entry = tuple[float, bytes]  # score and id
 FEW = 1_000  # entries of an index that cost less to read than to skip
-LEAST = 10  # entries of an index that are read at once
+LEAST = 3  # entries of an index that are read at once: there may be 200 for a page of 50
 CLOSE = 100  # entries before a page that need not be skipped any more
 LARGEST = 2**53  # no score of ours is beyond it
 

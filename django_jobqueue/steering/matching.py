@@ -86,13 +86,24 @@ class Matcher:
         return [word for word in self._words if word not in text]
 
     def _deeply(self, jobs: Sequence[Job]) -> Iterator[str]:
-        """Yield the ids of the jobs whose contents match."""
-        for start in range(0, len(jobs), PAGE):
-            page = jobs[start : start + PAGE]
+        """Yield the ids of the jobs whose contents match; these are read if that decides."""
+        known = {job.id for job in jobs if self._is_called_so(job)}
+        yield from known
+        unread = [job for job in jobs if job.id not in known]
+        for start in range(0, len(unread), PAGE):
+            page = unread[start : start + PAGE]
             contents = read_contents(self._engine.client, page, with_payloads=self._reads_arguments)
             for job, content in zip(page, contents, strict=True):
                 if self._has_exception(content) and self._has_words(job, content):
                     yield job.id
+
+    def _is_called_so(self, job: Job) -> bool:
+        """Return whether the arguments that stand in the record have all words that are missing."""
+        if self._chosen.exception or not self._reads_arguments or job.payload is None:
+            return False
+        words = self._missing(job)
+        text = self._arguments(job, job.payload, words)
+        return all(word in text for word in words)
 
     def _has_exception(self, content: Content) -> bool:
         wanted = self._chosen.exception

@@ -98,7 +98,7 @@ class StateFilter(Choice):
         yield None, _("All")
         for state in LISTED:
             if state is State.WAITING and not totals.get(state):
-                continue  # jobs can't wait for others yet
+                continue  # only workflows and limits have such jobs
             if state in totals:
                 text = _("%(state)s (%(count)s)")
                 yield state.value, text % {"state": STATES[state], "count": count(totals[state])}
