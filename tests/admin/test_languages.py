@@ -39,7 +39,7 @@ def test_the_overview_is_german(admin_client: Client, engine: Engine) -> None:
 
     for words in ("Kein Worker ist aktiv", "1.200 Jobs warten", "Warteschlangen", "Probleme"):
         assert words in text
-    for words in ("No worker", "What is wrong", "Oldest waits", "1,200"):
+    for words in ("No worker", "What is wrong", "Next in line waits", "1,200"):
         assert words not in text
 
 

@@ -157,7 +157,7 @@ def test_requests_are_tried_again_cancelled_and_told_again(
         ("requeue_job", {"Requeue", "Run now", "Requeue all of them"}),
         ("cancel_job", {"Cancel job"}),
         ("pause_queue", {"Pause"}),
-        ("manage_workers", {"Quiet", "Stop", "Where are the slots?"}),
+        ("manage_workers", {"Quiet", "Stop", "Show stacks"}),
         ("run_schedule", {"Run now"}),
     ],
 )
