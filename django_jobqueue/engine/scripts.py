@@ -36,6 +36,7 @@ SHARED = (
     "rare/finishing", "rare/workflows", "rare/notes",
     "claiming", "storing", "staging", "walking", "maintaining",
 )  # fmt: skip
+Calls = dict[str, tuple[str, int]]  # functions in folders: their folder, the number of their file
 GATE = "if not is_attached(epoch) then return detached() end\n"
 
 Argument = bytes | str | int | float
@@ -49,6 +50,7 @@ class Paragraph(NamedTuple):
 
     text: str
     folder: str  # in shared/; "": none
+    file: str
     names: list[str]  # that it defines
     words: frozenset[str]  # of its code
 
@@ -97,7 +99,7 @@ class Scripts:
             shared["now"] = clock.strip()
         constants = dict(_CONSTANT.findall(shared["prelude"]))
         prelude = [
-            Paragraph(text, name.rpartition("/")[0], _names(text), _words(text))
+            Paragraph(text, name.rpartition("/")[0], name, _names(text), _words(text))
             for name, file in shared.items()
             for text in _inlined(_CONSTANT.sub("", file), constants).split("\n\n")
         ]
@@ -162,33 +164,52 @@ def _words(text: str) -> frozenset[str]:
 def _source(paragraphs: Sequence[Paragraph], body: str) -> str:
     """Return the source: the functions before the body, those of a folder within one of their own.
 
-    So a call that needs none of a folder does not create them, which costs as much as a command.
+    It creates the functions of a file when one of them is called first: to create a hundred costs
+    as much as ten commands. Functions of a folder call each other in any order.
     """
     parts: list[str] = []
-    calls: list[tuple[str, re.Pattern[str]]] = []  # of the folders so far
+    calls: Calls = {}
     for folder, group in groupby(paragraphs, lambda paragraph: paragraph.folder):
         found = list(group)
-        text = _called(calls, "\n\n".join(paragraph.text for paragraph in found))
-        if folder:
-            names = [name for paragraph in found for name in paragraph.names]
-            functions = ", ".join(f"{name} = {name}" for name in names)
-            text = (
-                f"local function {folder}(name, ...)\n{text}\n\n"
-                f"local functions = {{{functions}}}\nreturn functions[name](...)\nend"
-            )
-            calls.append((folder, re.compile(rf"\b({'|'.join(names)})\((\)?)")))
-        parts.append(text)
+        if not folder:
+            parts.append(_called(calls, "\n\n".join(paragraph.text for paragraph in found)))
+            continue
+        files = [list(file) for _, file in groupby(found, lambda paragraph: paragraph.file)]
+        for number, file in enumerate(files):
+            calls |= {name: (folder, number) for paragraph in file for name in paragraph.names}
+        parts.append(_dispatcher(folder, [_created(calls, file) for file in files]))
     return "\n\n".join([*parts, _called(calls, body)])
 
 
-def _called(calls: Sequence[tuple[str, re.Pattern[str]]], text: str) -> str:
-    """Return code that calls the functions of folders by name."""
-    for folder, call in calls:
-        text = call.sub(
-            lambda found, folder=folder: f"{folder}('{found[1]}'" + (found[2] or ", "),  # type: ignore[misc]
-            text,
-        )
-    return text
+def _created(calls: Calls, file: Sequence[Paragraph]) -> str:
+    """Return code that creates the functions of a file, and puts them into a table."""
+    own = {name for paragraph in file for name in paragraph.names}
+    others = {name: place for name, place in calls.items() if name not in own}
+    text = _called(others, "\n\n".join(paragraph.text for paragraph in file))
+    return f"{text}\n\nfunctions = {{{', '.join(f'{name} = {name}' for name in sorted(own))}}}"
+
+
+def _dispatcher(folder: str, files: Sequence[str]) -> str:
+    """Return the function of a folder, which takes the number of a file and the function's name."""
+    cases = "\nelse".join(f"if file == {number} then\n{text}" for number, text in enumerate(files))
+    return (
+        f"local of_{folder}, {folder}\n{folder} = function(file, name, ...)\n"
+        f"of_{folder} = of_{folder} or {{}}\nlocal functions = of_{folder}[file]\n"
+        f"if not functions then\n{cases}\nend\nof_{folder}[file] = functions\nend\n"
+        "return functions[name](...)\nend"
+    )
+
+
+def _called(calls: Calls, text: str) -> str:
+    """Return code that calls the functions of folders by file and name."""
+    if not calls:
+        return text
+
+    def call(found: re.Match[str]) -> str:
+        folder, file = calls[found[1]]
+        return f"{folder}({file}, '{found[1]}'" + (found[2] or ", ")
+
+    return re.sub(rf"\b(?<!function )({'|'.join(calls)})\((\)?)", call, text)
 
 
 def _locals(names: Sequence[str], rest: str | None) -> str:

@@ -146,7 +146,7 @@ def test_gate_comes_before_the_first_line(name: str) -> None:
     script = standard().all[name]
     _, body = split(name)
     first = source(name).partition("\n")[0]
-    asks = script.source.count("if not is_attached(epoch) then return rare('detached') end")
+    asks = script.source.count("if not is_attached(epoch) then return rare(0, 'detached') end")
     assert asks == int("epoch" in script.names and name != "finish")
     gate = script.source.rpartition(first)[0].splitlines()[-1]
     assert gate.startswith("if not is_attached(epoch)") == (asks == 1 and "is_attached" not in body)

@@ -28,7 +28,7 @@ local function reopen(flow, number, feeds, id, t)
   local record, members = key('workflow', flow), key('workflow-members', flow)
   add_to_set(key('workflow-open', flow), feeds, number)
   call_or_false('ZREM', key('workflow-failed', flow), number)
-  for _, name in ipairs(callbacks) do
+  for _, name in ipairs(callbacks()) do
     local callback = hash_fields(members, name)
     if callback then restage_member(callback, t) end
   end
@@ -47,7 +47,7 @@ end
 -- Ends a workflow before it is sealed: nothing of it has run, and nobody is told.
 local function end_unsealed(flow, t)
   local record = key('workflow', flow)
-  for _, name in ipairs(callbacks) do
+  for _, name in ipairs(callbacks()) do
     local id = hash_fields(key('workflow-members', flow), name)
     if id then stop_member(id, 'not_called', t) end
   end

@@ -76,7 +76,7 @@ local function stop_member(id, reason, t)
   if state == 'waiting' or state == 'cancelled' then cancel_job(id, reason, t) end
 end
 
-local callbacks = {'on_success', 'on_failure', 'on_done'}
+local function callbacks() return {'on_success', 'on_failure', 'on_done'} end
 
 -- Ends a workflow of which no member is left, and queues its callbacks.
 local function end_workflow(flow, t)
@@ -88,7 +88,7 @@ local function end_workflow(flow, t)
   local failed = call_or_false('ZCARD', key('workflow-failed', flow)) or 0
   local ended = failed == 0 and 'succeeded' or cancel and 'cancelled' or 'failed'
   local called = {on_done = true, on_success = ended == 'succeeded', on_failure = ended == 'failed'}
-  for _, name in ipairs(callbacks) do
+  for _, name in ipairs(callbacks()) do
     local id = hash_fields(members, name)
     if id and called[name] then release_member(id, t)
     elseif id then stop_member(id, 'not_called', t) end
