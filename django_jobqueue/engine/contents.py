@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from redis.client import Pipeline
 
-from django_jobqueue.engine.bulk import ask
 from django_jobqueue.engine.client import Client
+from django_jobqueue.engine.raw_reads import read_raw
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import Run, read_runs
 from django_jobqueue.jobs.states import State
@@ -21,7 +21,7 @@ class Content(NamedTuple):
 
 def read_sketches(client: Client, ids: Sequence[str], fields: Sequence[str]) -> list[Job]:
     """Return jobs of which only these fields are known; leave out unknown ids."""
-    replies = ask(client, [("HMGET", client.keys("job", i), *fields) for i in ids])
+    replies = read_raw(client, [("HMGET", client.keys("job", i), *fields) for i in ids])
     names = [name.encode() for name in fields]
     jobs = []
     for job_id, values in zip(ids, replies, strict=True):

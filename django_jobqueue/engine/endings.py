@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from django_jobqueue.engine.bulk import ask
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.keys import INDEX_OF
+from django_jobqueue.engine.raw_reads import read_raw
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import text
@@ -58,7 +58,7 @@ def _page(client: Client, key: str | bytes, start: int) -> Sequence[Any]:
 
 
 def _jobs(client: Client, ids: Sequence[str]) -> Iterator[Job]:
-    replies = ask(client, [("HMGET", client.keys("job", job_id), *FIELDS) for job_id in ids])
+    replies = read_raw(client, [("HMGET", client.keys("job", job_id), *FIELDS) for job_id in ids])
     for job_id, values in zip(ids, replies, strict=True):
         pairs = zip(FIELDS, values or (), strict=False)
         yield Job.read(job_id, [(name, value) for name, value in pairs if value is not None])

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from django_jobqueue.engine.bulk import ask
 from django_jobqueue.engine.client import Client
+from django_jobqueue.engine.raw_reads import read_raw
 from django_jobqueue.jobs.run import read_runs
 from django_jobqueue.jobs.text import text
 
@@ -84,5 +84,5 @@ def _newest(client: Client, tasks: Sequence[str]) -> Iterator[tuple[str, str, in
 
 def last_records(client: Client, ids: Sequence[str]) -> list[bytes]:
     """Return the record of the latest run of each job; empty: there is none."""
-    found = ask(client, [("LRANGE", client.keys("attempts", one), -1, -1) for one in ids])
+    found = read_raw(client, [("LRANGE", client.keys("attempts", one), -1, -1) for one in ids])
     return [one[0] if one else b"" for one in found]

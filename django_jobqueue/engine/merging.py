@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from django_jobqueue.engine.bulk import ask
 from django_jobqueue.engine.client import Client
+from django_jobqueue.engine.raw_reads import read_raw
 from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.jobs.text import text
 
@@ -58,7 +58,7 @@ def _first(
             _range(indexes[one], before[one], before[one] + size - 1, newest_first)
             for one in unread
         ]
-        for one, page in zip(unread, ask(client, commands), strict=True):
+        for one, page in zip(unread, read_raw(client, commands), strict=True):
             pages[one] = _entries(page)
         merged = sorted(chain(*pages.values()), reverse=newest_first)[:wanted]
         seen = {i for _, i in merged}
@@ -120,7 +120,7 @@ class _Skip:
         ]
         return [
             self._turned(score)
-            for page in ask(self._client, commands)
+            for page in read_raw(self._client, commands)
             for score, _ in _entries(page)
         ]
 
@@ -128,7 +128,7 @@ class _Skip:
         """Return how many entries of each index stand before a turned score."""
         score = f"({self._turned(place)}"
         low, high = (score, "+inf") if self._newest_first else ("-inf", score)
-        counts = ask(self._client, [("ZCOUNT", one, low, high) for one in self._indexes])
+        counts = read_raw(self._client, [("ZCOUNT", one, low, high) for one in self._indexes])
         return [int(count or 0) for count in counts]
 
     def _turned(self, score: float) -> int:

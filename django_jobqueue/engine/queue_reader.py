@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from redis.client import Pipeline
 
-from django_jobqueue.engine.bulk import ask
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.keys import INDEX_OF, INDEXES
+from django_jobqueue.engine.raw_reads import read_raw
 from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import ms_in, raw, text
@@ -101,7 +101,7 @@ class QueueReader:
             commands.append(("HGET", self._keys("meta"), raw(f"paused:{name}")))
             commands += [("ZCARD", self._keys(index, name)) for index in INDEXES]
             commands.append(("ZRANGE", self._keys("queued", name), 0, 0))
-        replies = ask(self._client, commands)
+        replies = read_raw(self._client, commands)
         width = len(INDEXES) + 2
         rows = [replies[at : at + width] for at in range(0, len(replies), width)]
         heads = self._heads([row[-1] for row in rows])
@@ -161,7 +161,7 @@ class QueueReader:
 
         first = [text(ids[0]) if ids else "-" for ids in heads]
         commands = [("HGET", self._keys("job", name), "enqueued_at") for name in first]
-        replies = ask(self._client, commands)
+        replies = read_raw(self._client, commands)
         return [ms_in({b"at": at}, b"at") or None for at in replies]
 
 

@@ -164,8 +164,8 @@ def _words(text: str) -> frozenset[str]:
 def _source(paragraphs: Sequence[Paragraph], body: str) -> str:
     """Return the source: the functions before the body, those of a folder within one of their own.
 
-    It creates the functions of a file when one of them is called first: to create a hundred costs
-    as much as ten commands. Functions of a folder call each other in any order.
+    The function of a folder creates those of a file when one of them is called first: to create all
+    hundred of them costs as much as ten commands.
     """
     parts: list[str] = []
     calls: Calls = {}

@@ -1,4 +1,4 @@
-"""Read very much in one round trip, without redis-py's work for each command and reply."""
+"""Read very much in one round trip, without the work of redis-py for each command and reply."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -11,7 +11,7 @@ from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.engine.sockets import pack
 
 
-def ask(client: Client, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+def read_raw(client: Client, commands: Sequence[Sequence[Argument]]) -> list[Any]:
     """Send commands that read, and return the replies as the server's protocol has them.
 
     A key of the wrong type reads as None.
