@@ -14,12 +14,14 @@ from django_jobqueue.backend import JobQueueBackend
 from django_jobqueue.compat import task_backends
 from django_jobqueue.engine import get_engine
 from django_jobqueue.engine.inspector import Inspector
-from django_jobqueue.engine.queue_reader import QueueStats, Sums
+from django_jobqueue.engine.queue_reader import Sums
 from django_jobqueue.engine.workers import WorkerStats
 from django_jobqueue.exceptions import JobQueueError, QueueUnavailable
+from django_jobqueue.jobs.states import State
 from django_jobqueue.paths import registered
 
 T = TypeVar("T")
+Counts = dict[str, dict[State, int]]  # of jobs, by queue and state
 
 
 def aliases() -> list[str]:
@@ -71,13 +73,16 @@ class Source:
             lambda: self.read(alias, lambda seen: seen.count_queues(prefix), 0),
         )
 
-    def busy(self, alias: str) -> list[QueueStats]:
-        """Return the stats of the queues that are looked at together: all, or 200 of many."""
+    def counts(self, alias: str, queue: str = "") -> Counts:
+        """Return the counts of one queue, known or not; of those looked at together without one.
 
-        def ask(seen: Inspector) -> list[QueueStats]:
-            return seen.queue_stats(seen.busy_queues())
+        They are all, or 200 of many.
+        """
 
-        return self.cached(("busy", alias), lambda: self.read(alias, ask, []))
+        def ask(seen: Inspector) -> Counts:
+            return seen.counts([queue] if queue else seen.busy_queues())
+
+        return self.cached(("counts", alias, queue), lambda: self.read(alias, ask, {}))
 
     def known_queues(self, alias: str) -> list[str]:
         """Return the queues that the settings allow, else those of jobs (200 of many) and tasks."""
@@ -86,13 +91,6 @@ class Source:
         named = {task.queue_name for task in registered().values() if task.backend == alias}
         nothing: list[str] = []
         return sorted(named.union(self.read(alias, Inspector.busy_queues, nothing)))
-
-    def stats(self, alias: str, queue: str) -> list[QueueStats]:
-        """Return the stats of one queue, whether it is known or not."""
-        return self.cached(
-            ("stats", alias, queue),
-            lambda: self.read(alias, lambda seen: seen.queue_stats([queue]), []),
-        )
 
     def sums(self, alias: str) -> Sums | None:
         """Return the sums of all queues of an alias that has many; None if there are none."""

@@ -1,12 +1,11 @@
 """Read parts of many jobs for people: some fields, their calls, how their latest runs ended."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
-
-from redis.client import Pipeline
 
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.raw_reads import read_raw
+from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.run import Run, read_runs
 from django_jobqueue.jobs.states import State
@@ -19,16 +18,14 @@ class Content(NamedTuple):
     run: Run | None  # the latest one that has ended
 
 
-def read_sketches(client: Client, ids: Sequence[str], fields: Sequence[str]) -> list[Job]:
-    """Return jobs of which only these fields are known; leave out unknown ids."""
+def read_sketches(client: Client, ids: Sequence[str], fields: Sequence[str]) -> Iterator[Job]:
+    """Yield jobs of which only these fields are known; leave out unknown ids."""
     replies = read_raw(client, [("HMGET", client.keys("job", i), *fields) for i in ids])
     names = [name.encode() for name in fields]
-    jobs = []
     for job_id, values in zip(ids, replies, strict=True):
         found = [pair for pair in zip(names, values or (), strict=False) if pair[1] is not None]
         if found or values is None:
-            jobs.append(Job.read(job_id, found))
-    return jobs
+            yield Job.read(job_id, found)
 
 
 def read_contents(
@@ -36,25 +33,23 @@ def read_contents(
 ) -> list[Content]:
     """Return the contents of up to 100 jobs; what their records tell is not read again."""
     long = [with_payloads and job.payload is None for job in jobs]
-    told = list(map(_may_have_failed, jobs))
-
-    def ask(pipe: Pipeline) -> None:
-        for job, is_long, is_told in zip(jobs, long, told, strict=True):
-            if is_long:
-                pipe.get(client.keys("payload", job.id))
-            if is_told:
-                pipe.lrange(client.keys("attempts", job.id), -1, -1)
-
-    replies = iter(client.read(ask))
+    failed = list(map(may_have_failed, jobs))
+    commands: list[tuple[Argument, ...]] = []
+    for job, is_long, has_run in zip(jobs, long, failed, strict=True):
+        if is_long:
+            commands.append(("GET", client.keys("payload", job.id)))
+        if has_run:
+            commands.append(("LRANGE", client.keys("attempts", job.id), -1, -1))
+    replies = iter(read_raw(client, commands))
     contents = []
-    for job, is_long, is_told in zip(jobs, long, told, strict=True):
+    for job, is_long, has_run in zip(jobs, long, failed, strict=True):
         payload = next(replies) if is_long else job.payload
-        records = next(replies) if is_told else None
+        records = next(replies) if has_run else None
         run = next(iter(read_runs(records)), None) if records else None
         contents.append(Content(payload, run))
     return contents
 
 
-def _may_have_failed(job: Job) -> bool:
+def may_have_failed(job: Job) -> bool:
     """Return whether the latest run may have a record that tells an exception."""
     return job.state is State.FAILED or bool(job.attempted_at and job.state is not State.SUCCEEDED)

@@ -10,9 +10,8 @@ from typing import NamedTuple
 from redis.client import Pipeline
 
 from django_jobqueue.engine.client import Client
-from django_jobqueue.engine.keys import INDEX_OF, INDEXES
+from django_jobqueue.engine.keys import INDEX_OF
 from django_jobqueue.engine.raw_reads import read_raw
-from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import ms_in, raw, text
 
@@ -28,7 +27,7 @@ class Pause(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueStats:
-    """A queue at one instant."""
+    """A queue, as it was when it was read."""
 
     name: str
     pause: Pause | None  # None: it is not paused
@@ -95,25 +94,19 @@ class QueueReader:
     def queue_stats(self, names: Sequence[str] | None = None) -> list[QueueStats]:
         """Return the stats of the given queues, or of the first 200."""
         names = self.queues() if names is None else names
-
-        commands: list[tuple[Argument, ...]] = []
-        for name in names:
-            commands.append(("HGET", self._keys("meta"), raw(f"paused:{name}")))
-            commands += [("ZCARD", self._keys(index, name)) for index in INDEXES]
-            commands.append(("ZRANGE", self._keys("queued", name), 0, 0))
-        replies = read_raw(self._client, commands)
-        width = len(INDEXES) + 2
-        rows = [replies[at : at + width] for at in range(0, len(replies), width)]
-        heads = self._heads([row[-1] for row in rows])
+        reads = [("HGET", self._keys("meta"), raw(f"paused:{name}")) for name in names]
+        pauses = map(read_pause, read_raw(self._client, reads))
+        counts, heads = self.counts(names), self._heads(names)
         return [
-            QueueStats(
-                name=name,
-                pause=read_pause(row[0]),
-                counts={state: row[1 + INDEXES.index(INDEX_OF[state])] or 0 for state in State},
-                oldest_at=head,
-            )
-            for name, row, head in zip(names, rows, heads, strict=True)
+            QueueStats(name=name, pause=pause, counts=counts[name], oldest_at=head)
+            for name, pause, head in zip(names, pauses, heads, strict=True)
         ]
+
+    def counts(self, names: Sequence[str]) -> dict[str, dict[State, int]]:
+        """Return how many jobs each of the given queues has, by state."""
+        commands = [("ZCARD", self._index(state, name)) for name in names for state in State]
+        replies = iter(read_raw(self._client, commands))
+        return {name: {state: next(replies) or 0 for state in State} for name in names}
 
     def sums(self) -> Sums | None:
         """Return the latest sums; None before the first, and while there are at most 200 queues."""
@@ -156,10 +149,10 @@ class QueueReader:
         rows = ((text(name).partition(":"), ms_in(reply, name)) for name in reply or ())
         return {(event, queue): count for (event, _, queue), count in rows}
 
-    def _heads(self, heads: Sequence[Sequence[bytes]]) -> list[int | None]:
-        """Return when the first job of each list of ids was enqueued, in ms."""
-
-        first = [text(ids[0]) if ids else "-" for ids in heads]
+    def _heads(self, names: Sequence[str]) -> list[int | None]:
+        """Return when the first queued job of each queue was enqueued, in ms."""
+        ranges = [("ZRANGE", self._index(State.QUEUED, name), 0, 0) for name in names]
+        first = [text(ids[0]) if ids else "-" for ids in read_raw(self._client, ranges)]
         commands = [("HGET", self._keys("job", name), "enqueued_at") for name in first]
         replies = read_raw(self._client, commands)
         return [ms_in({b"at": at}, b"at") or None for at in replies]

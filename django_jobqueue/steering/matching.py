@@ -2,10 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from django_jobqueue.engine import Engine
-from django_jobqueue.engine.contents import Content, read_contents, read_sketches
+from django_jobqueue.engine.contents import (
+    Content,
+    may_have_failed,
+    read_contents,
+    read_sketches,
+)
 from django_jobqueue.exceptions import BadSignature
 from django_jobqueue.jobs.job import Job
 from django_jobqueue.jobs.payload import load_call
@@ -25,38 +31,41 @@ class Matcher:
     def __init__(self, engine: Engine, chosen: Selection) -> None:
         self._engine = engine
         self._chosen = chosen
-        self._words = [word.casefold() for word in chosen.words]
+        words = [word.casefold() for word in chosen.words]
+        self._words = {word: PLAIN.findall(word) for word in words}  # each with its plain parts
 
-    def matching(self, jobs: Sequence[Job]) -> list[Job]:
+    def matching(self, jobs: Iterable[Job]) -> list[Job]:
         """Return the jobs that match, in their order."""
         near = list(filter(self._fits, jobs))
-        unsure = near if self._chosen.exception else list(filter(self._missing, near))
-        if self._chosen.depth is Depth.NAMES and not self._chosen.exception:
-            wrong = {job.id for job in unsure}
-        else:
-            wrong = {job.id for job in unsure} - set(self._deeply(unsure))
-        return [job for job in near if job.id not in wrong]
+        missing = {job.id: self._missing(job) for job in near}
+        found = {job.id: self._is_known_to_match(job, missing[job.id]) for job in near}
+        unsure = [job for job in near if found[job.id] is None]
+        for start in range(0, len(unsure), PAGE):
+            page = unsure[start : start + PAGE]
+            contents = read_contents(self._engine.client, page, with_payloads=self._reads_arguments)
+            for job, content in zip(page, contents, strict=True):
+                found[job.id] = self._has(job, content, missing[job.id])
+        return [job for job in near if found[job.id]]
 
     def matching_ids(self, ids: Sequence[str]) -> list[str]:
         """Return the ids of the jobs that match; only the fields that decide are read."""
-        fields, found = list(self._fields()), list[str]()
-        for start in range(0, len(ids), SKETCHES):
-            part = ids[start : start + SKETCHES]
-            jobs = read_sketches(self._engine.client, part, fields)
+        sketches, found = read_sketches(self._engine.client, ids, list(self._fields())), list[str]()
+        while jobs := list(islice(sketches, SKETCHES)):
             found += [job.id for job in self.matching(jobs)]
         return found
 
     def _fields(self) -> Iterator[str]:
         """Yield the fields of a record that `matching` reads; it may read contents too."""
         chosen = self._chosen
-        yield from ("state", "queue", "task")
+        yield from ("state", "task", "attempted_at")
+        if chosen.queues:
+            yield "queue"
         if chosen.tag:
             yield "tags"
         if chosen.only:
             yield from ("attempts", "recoveries")
         if chosen.after is not None or chosen.before is not None:
             yield from ("enqueued_at", "finished_at", "took")
-        yield "attempted_at"
         if self._reads_arguments:
             yield "payload"
 
@@ -85,25 +94,27 @@ class Matcher:
         text = f"{job.task} {job.id}".casefold()
         return [word for word in self._words if word not in text]
 
-    def _deeply(self, jobs: Sequence[Job]) -> Iterator[str]:
-        """Yield the ids of the jobs whose contents match; these are read if that decides."""
-        known = {job.id for job in jobs if self._is_called_so(job)}
-        yield from known
-        unread = [job for job in jobs if job.id not in known]
-        for start in range(0, len(unread), PAGE):
-            page = unread[start : start + PAGE]
-            contents = read_contents(self._engine.client, page, with_payloads=self._reads_arguments)
-            for job, content in zip(page, contents, strict=True):
-                if self._has_exception(content) and self._has_words(job, content):
-                    yield job.id
+    def _is_known_to_match(self, job: Job, missing: Sequence[str]) -> bool | None:
+        """Return whether a job that fits matches; None if its contents decide that."""
+        chosen = self._chosen
+        if chosen.exception:
+            return None
+        if not missing or chosen.depth is Depth.NAMES:
+            return not missing
+        if self._reads_arguments:
+            if job.payload is None:
+                return None
+            if self._is_called_so(job, job.payload, missing):
+                return True
+        return None if may_have_failed(job) else False
 
-    def _is_called_so(self, job: Job) -> bool:
-        """Return whether the arguments that stand in the record have all words that are missing."""
-        if self._chosen.exception or not self._reads_arguments or job.payload is None:
-            return False
-        words = self._missing(job)
-        text = self._arguments(job, job.payload, words)
+    def _is_called_so(self, job: Job, payload: bytes, words: Sequence[str]) -> bool:
+        text = self._arguments(job, payload, words)
         return all(word in text for word in words)
+
+    def _has(self, job: Job, content: Content, missing: Sequence[str]) -> bool:
+        """Return whether a job that fits matches, by what it was called with and how it ended."""
+        return self._has_exception(content) and self._has_words(job, content, missing)
 
     def _has_exception(self, content: Content) -> bool:
         wanted = self._chosen.exception
@@ -111,24 +122,23 @@ class Matcher:
             return True
         return ((content.run.exception if content.run else "") or NO_EXCEPTION) == wanted
 
-    def _has_words(self, job: Job, content: Content) -> bool:
-        missing = self._missing(job)
+    def _has_words(self, job: Job, content: Content, missing: Sequence[str]) -> bool:
         if not missing or self._chosen.depth is Depth.NAMES:
             return not missing
         error = _error(content, is_open=self._chosen.depth >= Depth.TEXTS).casefold()
         missing = [word for word in missing if word not in error]
         if not missing or self._chosen.depth < Depth.TEXTS:
             return not missing
-        text = self._arguments(job, content.payload or b"", missing)
-        return all(word in text for word in missing)
+        return self._is_called_so(job, content.payload or b"", missing)
 
     def _arguments(self, job: Job, payload: bytes, words: Sequence[str]) -> str:
         """Return the arguments as text; nothing if they lack a word, or if nobody signed them."""
-        if not _may_have(payload, words):
+        parts = [part for word in words for part in self._words[word]]
+        if not _may_have(payload, parts):
             return ""
         try:
             data = self._engine.signer.verify(job.id, job.task, payload)
-            if self._chosen.depth is Depth.SECRETS and _stands_there(data, words):
+            if self._chosen.depth is Depth.SECRETS and parts == words and _stands_there(data):
                 return data.decode().casefold()
             call = load_call(data)
         except (BadSignature, ValueError, RecursionError):
@@ -154,20 +164,20 @@ def _error(content: Content, *, is_open: bool) -> str:
     return f"{content.run.exception} {content.run.message if is_open else ''}"
 
 
-def _may_have(payload: bytes, words: Sequence[str]) -> bool:
-    """Return False if the text of the arguments can't have all words, whoever has signed it.
+def _may_have(payload: bytes, parts: Sequence[str]) -> bool:
+    """Return False if the text of the arguments can't have all parts, whoever has signed it.
 
     Letters stand in JSON as they are, unless they are escaped.
     """
     if b"\\u" in payload:
         return True
     stored = payload.decode(errors="replace").casefold()
-    return all(part in stored for word in words for part in PLAIN.findall(word))
+    return all(part in stored for part in parts)
 
 
-def _stands_there(data: bytes, words: Sequence[str]) -> bool:
-    """Return whether the words stand in the JSON just as in the text: then it need not be read."""
-    return data.startswith(b"[") and b"\\" not in data and all(map(PLAIN.fullmatch, words))
+def _stands_there(data: bytes) -> bool:
+    """Return whether plain words stand in the JSON just as in the text, so it need not be read."""
+    return data.startswith(b"[") and b"\\" not in data
 
 
 def _text(*parts: object) -> str:

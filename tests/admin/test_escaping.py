@@ -4,14 +4,18 @@ import json
 from typing import Any
 from urllib.parse import quote as percent
 
+import pytest
+from django.contrib.admin import ModelAdmin, site
 from django.contrib.admin.utils import quote
 from django.test import Client
+from django.utils.html import escape
 
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import Slot
 from django_jobqueue.jobs.job import new_id
 from django_jobqueue.jobs.run import RunResult
 from django_jobqueue.jobs.states import Outcome
+from django_jobqueue.models import Queue
 from tests.admin.conftest import Seed
 from tests.admin.hostile import EVIL, SPACELESS, assert_harmless
 from tests.support.pages import JOBS, QUEUES, WORKERS, ids, page_of
@@ -50,6 +54,16 @@ def evil_jobs(seed: Seed) -> list[str]:
             engine.claims.finish(slot, claimed, end, [])
         made.append(job_id)
     return made
+
+
+@pytest.mark.parametrize("text", [EVIL, "key-of-a-row", "name-of-a-row", r"\1 \g<0>"])
+def test_the_box_of_a_row_is_the_one_that_django_makes(text: str) -> None:
+    """Also for rows whose key or name is what stands for them in its markup."""
+    shared: Any = site.get_model_admin(Queue)
+    for row in (Queue(pk=text, name=text), Queue(pk=f"{text}2", name=text)):
+        box = shared.action_checkbox(row)
+        assert box == ModelAdmin.action_checkbox(shared, row)
+        assert escape(row.pk) in box
 
 
 def test_a_hostile_job_is_shown_as_text(admin_client: Client, seed: Seed) -> None:

@@ -26,13 +26,13 @@ def many(engine: Engine) -> list[str]:
 def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many queues were looked at, by call."""
     found: list[int] = []
-    stats = queue_reader.QueueReader.queue_stats
+    counts = queue_reader.QueueReader.counts
 
     def count(self: queue_reader.QueueReader, names: list[str]) -> Any:
         found.append(len(names))
-        return stats(self, names)
+        return counts(self, names)
 
-    monkeypatch.setattr(queue_reader.QueueReader, "queue_stats", count)
+    monkeypatch.setattr(queue_reader.QueueReader, "counts", count)
     return found
 
 

@@ -114,7 +114,7 @@ class QueueFilter(Choice):
 
     def options(self, rows: JobRows) -> Iterator[Option]:
         yield None, _("All")
-        names = [stats.name for stats in rows.source.busy(rows.alias)]
+        names = list(rows.source.counts(rows.alias))
         for name in [*names, self.value] if self.value not in ["", *names] else names:
             yield name, name
 

@@ -169,19 +169,15 @@ class JobRows(Rows[Job]):
         return Matcher(engine, self.selection()).matching(engine.inspector.jobs(ids))
 
     def _segments(self, states: tuple[State, ...]) -> list[Segment]:
-        if queue := self.where.get("queue"):
-            stats = self.source.stats(self.alias, queue)
-        else:
-            stats = self.source.busy(self.alias)
+        counts = self.source.counts(self.alias, self.where.get("queue", ""))
         segments = []
         for state in states:
             if state is State.FAILED and self.has_many_queues:
                 segments.append(self._failed_of(tuple(self.failed_tasks())))
                 continue
-            having = [row for row in stats if row.counts[state]]
-            total = sum(row.counts[state] for row in having)
-            names = tuple(row.name for row in having)
-            segments.append(Segment(state=state, total=total, queues=names))
+            having = {name: one[state] for name, one in counts.items() if one[state]}
+            total = sum(having.values())
+            segments.append(Segment(state=state, total=total, queues=tuple(having)))
         return segments
 
     def chosen_segments(self) -> list[Segment]:
