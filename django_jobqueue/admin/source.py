@@ -80,7 +80,7 @@ class Source:
         """
 
         def ask(seen: Inspector) -> Counts:
-            return seen.counts([queue] if queue else seen.busy_queues())
+            return seen.queue_counts([queue] if queue else seen.busy_queues())
 
         return self.cached(("counts", alias, queue), lambda: self.read(alias, ask, {}))
 

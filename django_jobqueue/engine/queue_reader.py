@@ -96,13 +96,13 @@ class QueueReader:
         names = self.queues() if names is None else names
         reads = [("HGET", self._keys("meta"), raw(f"paused:{name}")) for name in names]
         pauses = map(read_pause, read_raw(self._client, reads))
-        counts, heads = self.counts(names), self._heads(names)
+        counts, heads = self.queue_counts(names), self._heads(names)
         return [
             QueueStats(name=name, pause=pause, counts=counts[name], oldest_at=head)
             for name, pause, head in zip(names, pauses, heads, strict=True)
         ]
 
-    def counts(self, names: Sequence[str]) -> dict[str, dict[State, int]]:
+    def queue_counts(self, names: Sequence[str]) -> dict[str, dict[State, int]]:
         """Return how many jobs each of the given queues has, by state."""
         commands = [("ZCARD", self._index(state, name)) for name in names for state in State]
         replies = iter(read_raw(self._client, commands))

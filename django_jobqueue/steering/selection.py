@@ -105,7 +105,7 @@ class Selection:
     def _of_queues(self, engine: Engine) -> Iterator[tuple[State, str]]:
         """Yield the indexes that are not empty, those of at most 200 queues together."""
         for names in self._queue_pages(engine):
-            counts = engine.inspector.counts(names)
+            counts = engine.inspector.queue_counts(names)
             for state in self.states or LISTED:
                 for name in names:
                     if counts[name][state]:

@@ -26,13 +26,13 @@ def many(engine: Engine) -> list[str]:
 def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many queues were looked at, by call."""
     found: list[int] = []
-    counts = queue_reader.QueueReader.counts
+    counts = queue_reader.QueueReader.queue_counts
 
     def count(self: queue_reader.QueueReader, names: list[str]) -> Any:
         found.append(len(names))
         return counts(self, names)
 
-    monkeypatch.setattr(queue_reader.QueueReader, "counts", count)
+    monkeypatch.setattr(queue_reader.QueueReader, "queue_counts", count)
     return found
 
 

@@ -350,13 +350,13 @@ def test_ten_thousand_queues_are_read_in_part(
     make_job(queue="q09999")
     while engine.queues.sum(10_000):
         pass
-    looked, counts = list[int](), queue_reader.QueueReader.counts
+    looked, counts = list[int](), queue_reader.QueueReader.queue_counts
 
     def count(self: queue_reader.QueueReader, names: list[str]) -> Any:
         looked.append(len(names))
         return counts(self, names)
 
-    monkeypatch.setattr(queue_reader.QueueReader, "counts", count)
+    monkeypatch.setattr(queue_reader.QueueReader, "queue_counts", count)
     text = front(admin_client)
     assert looked == [200]
     assert re.findall(r"<th scope=\"row\"><bdi><a.*?>(.*?)</a>", text)[0] == "q09999"

@@ -338,7 +338,7 @@ def test_key_of_a_wrong_type_counts_as_empty(engine: Engine, make_job: Make, nam
     (stats,) = inspector.queue_stats(["default", "other"])[:1]
     queued = int(name != "queued:default")
     assert (stats.paused, stats.counts[State.QUEUED]) == (False, queued)
-    assert inspector.counts(["default"])["default"] == stats.counts
+    assert inspector.queue_counts(["default"])["default"] == stats.counts
     assert inspector.count(State.QUEUED, ["default", "other"]) == queued
     assert len(inspector.page(State.QUEUED, 0, 9, queues=["default"])) == queued
     assert len(inspector.page(State.QUEUED, 0, 9, queues=["default", "other"])) == queued

@@ -250,6 +250,7 @@ def test_everything_can_be_read(user: Engine, make_job: Make, slot: Slot) -> Non
         "busy_queues": lambda: inspector.busy_queues() == ["default", "mail"],
         "sums": lambda: inspector.sums() is None,
         "queue_stats": lambda: inspector.queue_stats()[1].oldest_at,
+        "queue_counts": lambda: inspector.queue_counts(["mail"])["mail"][State.QUEUED] == 1,
         "count": lambda: inspector.count(State.QUEUED),
         "page": lambda: (
             inspector.page(State.FAILED, 0, 9, newest_first=True)
