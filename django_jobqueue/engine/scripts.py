@@ -9,20 +9,20 @@ process is not attached to these keys, unless its code uses `epoch` itself.
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from itertools import groupby
 from typing import NamedTuple
 
+from django_jobqueue.engine.inlining import Inliner
 from django_jobqueue.jobs.text import raw
 
 _FIELD = re.compile(r"^-- (Moves|KEYS|ARGV|Returns|Atomic):", re.MULTILINE)
-_CONSTANT = re.compile(r"^local ([A-Z_]+) = ([\de]+)(?: --.*)?$", re.MULTILINE)
 _DEFINES = re.compile(r"^local (?:function )?(\w+(?:, \w+)*)", re.MULTILINE)
-_KEY = re.compile(r"\bkey\('([\w-]+)', (\w+)\)")  # a call with a name costs each script
 _USES_EPOCH = re.compile(r"^[^-\n]*\bepoch\b", re.MULTILINE)
 _COMMENT = re.compile(r"--.*")
+_CALL = re.compile(r"\b(?<!function )(\w+)\((\)?)")
 _WORD = re.compile(r"\w+")
 _NAME = re.compile(r"^--   (\w+)(\.\.\.)?(?: |$)", re.MULTILINE)
 
@@ -67,10 +67,19 @@ class Script:
         self.rest = self.names.pop() if found and found[-1][1] else None
         self._named = [at for at, name in enumerate(self.names, 2) if name in NAMED]
         self.is_gated = "epoch" in self.names
-        code = GATE + body if self.is_gated and not _USES_EPOCH.search(body) else body
-        code = _locals(self.names, self.rest) + "\n" + code
-        self.source = _source(_needed(prelude, code), code)
-        self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+        self._body = body
+        self._prelude = prelude
+
+    @cached_property
+    def source(self) -> str:
+        """The code for the server, made when it is first asked for: few processes call all."""
+        gate = GATE if self.is_gated and not _USES_EPOCH.search(self._body) else ""
+        code = f"{_locals(self.names, self.rest)}\n{gate}{self._body}"
+        return _source(_needed(self._prelude, code), code)
+
+    @cached_property
+    def sha(self) -> str:
+        return hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
     def arguments(
         self, prefix: str, rest: Sequence[Argument], given: Mapping[str, Argument]
@@ -97,15 +106,14 @@ class Scripts:
         shared = {name: sources.pop(f"shared/{name}.lua").strip() for name in SHARED}
         if clock is not None:
             shared["now"] = clock.strip()
-        constants = dict(_CONSTANT.findall(shared["prelude"]))
+        # The clock of a test may be an expression that is long for each of its calls.
+        inline = Inliner(shared[name] for name in SHARED if "/" not in name and name != "now")
         prelude = [
             Paragraph(text, name.rpartition("/")[0], name, _names(text), _words(text))
             for name, file in shared.items()
-            for text in _inlined(_CONSTANT.sub("", file), constants).split("\n\n")
+            for text in inline(file).split("\n\n")
         ]
-        scripts = [
-            Script(path, _inlined(body, constants), prelude) for path, body in sources.items()
-        ]
+        scripts = [Script(path, inline(body), prelude) for path, body in sources.items()]
         self.all = {script.name: script for script in sorted(scripts, key=lambda one: one.name)}
 
 
@@ -131,12 +139,6 @@ def _sections(path: str, body: str) -> Sequence[tuple[str, str]]:
     if [title for title, _ in sections] != ["Moves", "KEYS", "ARGV", "Returns", "Atomic"]:
         raise ValueError(f"lua/{path}: its header lacks a field, or has them in another order")
     return sections
-
-
-def _inlined(text: str, constants: Mapping[str, str]) -> str:
-    """Return the code with the values of constants and the key of each kind written into it."""
-    text = re.sub(r"\b[A-Z_]+\b", lambda name: constants.get(name[0], name[0]), text)
-    return _KEY.sub(r"(PREFIX .. '\1:' .. \2)", text)
 
 
 def _needed(prelude: Sequence[Paragraph], body: str) -> list[Paragraph]:
@@ -202,14 +204,14 @@ def _dispatcher(folder: str, files: Sequence[str]) -> str:
 
 def _called(calls: Calls, text: str) -> str:
     """Return code that calls the functions of folders by file and name."""
-    if not calls:
-        return text
 
     def call(found: re.Match[str]) -> str:
+        if found[1] not in calls:
+            return found[0]
         folder, file = calls[found[1]]
         return f"{folder}({file}, '{found[1]}'" + (found[2] or ", ")
 
-    return re.sub(rf"\b(?<!function )({'|'.join(calls)})\((\)?)", call, text)
+    return _CALL.sub(call, text)
 
 
 def _locals(names: Sequence[str], rest: str | None) -> str:

@@ -2,8 +2,8 @@
 
 -- Returns whether these are the words of a claim, checked at once because each finish does it.
 local function is_claim(worker, slot, nonce, lease)
-  local words = lease .. ' ' .. worker .. ' ' .. slot .. ' ' .. nonce
-  return string.find(words, '^%d+ %S+ %S+ %S+$')
+  return string.find(lease .. ' ' .. worker .. ' ' .. slot .. ' ' .. nonce,
+    '^%d+ %S+ %S+ %S+$')
 end
 
 -- Returns whether a job still runs under this fence.

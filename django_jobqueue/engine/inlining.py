@@ -1,0 +1,100 @@
+"""Write the constants and the short functions of shared Lua files into the code that uses them.
+
+Each call of a script creates all its functions again, and a local that functions share costs more
+than a value. So a function that only returns a value, or makes one call, costs nothing here.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+CONSTANT = re.compile(r"^local ([A-Z_]+) = ([\de]+)(?: --.*)?$", re.MULTILINE)
+# A function that returns at once, or makes one call.
+SHORT = re.compile(
+    r"^local function (\w+)\(([^)]*)\)\s+(return\b)?\s*(.+(?:\n    .+)*)\s+end$",
+    re.MULTILINE,
+)
+NAME = re.compile(r"\b[A-Z_]+\b")
+WORD = re.compile(r"\w+|\.\.\.")
+PLAIN = re.compile(r"[\w.]+|'[^']*'")  # needs no brackets of its own
+CALL = re.compile(r"[\w.]+\(")
+MARK = re.compile(r"'[^']*'|[][(){},]")
+
+
+class Short(NamedTuple):
+    """A function that is no more than what it returns, or the call that it makes."""
+
+    parameters: list[str]  # the last may be "..."
+    code: str
+
+    @property
+    def is_value(self) -> bool:
+        """Return whether it is one expression, which evaluates no parameter twice."""
+        words = WORD.findall(self.code)
+        once = all(words.count(parameter) == 1 for parameter in self.parameters)
+        return once and len(_values(f"{self.code})", 0)[0]) == 1
+
+
+class Inliner:
+    """Know the constants and the short functions of some files, and write them into code."""
+
+    def __init__(self, files: Iterable[str]) -> None:
+        text = "\n\n".join(files)
+        self._constants = dict(CONSTANT.findall(text))
+        self._short: dict[str, Short] = {}
+        for name, parameters, returns, code in SHORT.findall(text):
+            short = Short(WORD.findall(parameters), self._with_values(code))
+            if short.is_value if returns else _is_call(code):
+                self._short[name] = short
+        self._call = re.compile(rf"\b({'|'.join(self._short)})\(")
+
+    def __call__(self, text: str) -> str:
+        """Return the code without their definitions, and with their values."""
+        text = self._with_values(SHORT.sub(self._undefined, CONSTANT.sub("", text)))
+        start = 0
+        while found := self._call.search(text, start):
+            start = found.start()  # what a call is given may have calls
+            values, end = _values(text, found.end())
+            text = text[:start] + self._code(self._short[found[1]], values) + text[end:]
+        return text
+
+    def _with_values(self, text: str) -> str:
+        return NAME.sub(lambda name: self._constants.get(name[0], name[0]), text)
+
+    def _undefined(self, found: re.Match[str]) -> str:
+        return "" if found[1] in self._short else found[0]
+
+    def _code(self, short: Short, values: list[str]) -> str:
+        *names, last = short.parameters or [""]
+        given = dict(zip(names, values, strict=False))
+        given[last] = ", ".join(values[len(names) :])
+        code = short.code if given[last] else short.code.replace(", ...", "")
+        code = WORD.sub(lambda word: given.get(word[0], word[0]), _in_brackets(code))
+        return code.replace("' .. '", "")  # 'job' .. ':' is 'job:'
+
+
+def _values(text: str, start: int) -> tuple[list[str], int]:
+    """Return the arguments of a call that begin at `start`, and where the call ends."""
+    values, depth, begin = list[str](), 0, start
+    for found in MARK.finditer(text, start):
+        depth += (found[0] in "([{") - (found[0] in ")]}")
+        if depth < 0 or (found[0] == "," and not depth):
+            value = text[begin : found.start()].strip()
+            values.append(_in_brackets(value))
+            begin = found.end()
+        if depth < 0:
+            break
+    return values, begin
+
+
+def _is_call(code: str) -> bool:
+    call = CALL.match(code)
+    return call is not None and _values(code, call.end())[1] == len(code)
+
+
+def _in_brackets(code: str) -> str:
+    """Return an expression that operators beside it can't tear apart.
+
+    A call stays as it is: it may return several values, which brackets would cut off.
+    """
+    return code if PLAIN.fullmatch(code) or _is_call(code) else f"({code})"
