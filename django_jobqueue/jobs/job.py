@@ -129,8 +129,9 @@ class Job:
         job, no_state = cls(job_id, ""), cast(State, None)
         job.state = no_state
         for name, value in fields:
-            if name in RECORD_FIELDS and RECORD_FIELDS[name][0] not in parts:
-                attribute, parse = RECORD_FIELDS[name]
+            known = RECORD_FIELDS.get(name)
+            if known and known[0] not in parts:
+                attribute, parse = known
                 try:
                     setattr(job, attribute, parse(value))
                 except (KeyError, ValueError):

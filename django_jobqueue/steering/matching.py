@@ -33,10 +33,12 @@ class Matcher:
         self._chosen = chosen
         words = [word.casefold() for word in chosen.words]
         self._words = {word: PLAIN.findall(word) for word in words}  # each with its plain parts
+        self._reads_arguments = bool(words) and chosen.depth >= Depth.TEXTS
+        self._narrows = chosen.narrows
 
     def matching(self, jobs: Iterable[Job]) -> list[Job]:
         """Return the jobs that match, in their order."""
-        near = list(filter(self._fits, jobs))
+        near = list(filter(self._fits, jobs) if self._narrows else jobs)
         missing = {job.id: self._missing(job) for job in near}
         found = {job.id: self._is_known_to_match(job, missing[job.id]) for job in near}
         unsure = [job for job in near if found[job.id] is None]
@@ -68,10 +70,6 @@ class Matcher:
             yield from ("enqueued_at", "finished_at", "took")
         if self._reads_arguments:
             yield "payload"
-
-    @property
-    def _reads_arguments(self) -> bool:
-        return bool(self._words) and self._chosen.depth >= Depth.TEXTS
 
     def _fits(self, job: Job) -> bool:
         """Return whether all matches that the record of the job tells."""

@@ -57,6 +57,12 @@ class Selection:
     before: int | None = None
     newest_first: bool = True
 
+    @property
+    def narrows(self) -> bool:
+        """Return whether it asks for more than words and an exception."""
+        is_timed = self.after is not None or self.before is not None
+        return is_timed or any((self.states, self.queues, self.tasks, self.tag, self.only))
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 

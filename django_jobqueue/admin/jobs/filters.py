@@ -20,6 +20,7 @@ from django_jobqueue.paths import registered
 from django_jobqueue.steering.selection import LISTED
 
 MOST_NAMED = 30  # tasks of the code that are offered
+MOST_QUEUES = 50  # queues that are offered if not all are looked at
 
 Option = tuple[str | None, object]  # value in the URL, text
 
@@ -107,14 +108,17 @@ class StateFilter(Choice):
 
 
 class QueueFilter(Choice):
-    """Select one queue or all; of many queues, 200 are offered (see JobRows.notes)."""
+    """Select one queue or all; of very many, some that are looked at (see JobRows.notes)."""
 
     title = gettext_lazy("queue")
     parameter_name = "queue"
 
     def options(self, rows: JobRows) -> Iterator[Option]:
         yield None, _("All")
-        names = list(rows.source.counts(rows.alias))
+        counts = rows.source.counts(rows.alias)
+        names = list(counts)
+        if rows.has_many_queues:
+            names = sorted(names, key=lambda name: not counts[name][State.QUEUED])[:MOST_QUEUES]
         for name in [*names, self.value] if self.value not in ["", *names] else names:
             yield name, name
 
