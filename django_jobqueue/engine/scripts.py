@@ -26,17 +26,17 @@ _CALL = re.compile(r"\b(?<!function )(\w+)\((\)?)")
 _WORD = re.compile(r"\w+")
 _NAME = re.compile(r"^--   (\w+)(\.\.\.)?(?: |$)", re.MULTILINE)
 
-# Files of shared functions, in this order; see `_source` for those in folders.
+# Files of shared functions, in this order; see `_source` for the rare ones.
 SHARED = (
-    "now", "prelude", "turns/fair",
-    "rare/arguments", "rare/scoring", "rare/moving", "rare/noting", "rare/rates", "rare/parking",
-    "rare/tagging", "rare/unique", "rare/requeueing",
+    "now", "prelude",
+    "rare/fair", "rare/arguments", "rare/scoring", "rare/moving", "rare/noting", "rare/rates",
+    "rare/parking", "rare/tagging", "rare/unique", "rare/requeueing",
     "rare/ending", "rare/correcting", "rare/recovering", "rare/completing", "rare/duplicates",
     "rare/expiring", "rare/limits",
     "rare/finishing", "rare/workflows", "rare/notes",
     "claiming", "storing", "staging", "walking", "maintaining",
 )  # fmt: skip
-Calls = dict[str, tuple[str, int]]  # functions in folders: their folder, the number of their file
+Calls = dict[str, int]  # rare functions: the numbers of their files
 GATE = "if not is_attached(epoch) then return detached() end\n"
 
 Argument = bytes | str | int | float
@@ -49,10 +49,13 @@ class Paragraph(NamedTuple):
     """One function of a shared file, or some names that belong together."""
 
     text: str
-    folder: str  # in shared/; "": none
     file: str
     names: list[str]  # that it defines
     words: frozenset[str]  # of its code
+
+    @property
+    def is_rare(self) -> bool:
+        return self.file.startswith("rare/")
 
 
 class Script:
@@ -109,7 +112,7 @@ class Scripts:
         # The clock of a test may be an expression that is long for each of its calls.
         inline = Inliner(shared[name] for name in SHARED if "/" not in name and name != "now")
         prelude = [
-            Paragraph(text, name.rpartition("/")[0], name, _names(text), _words(text))
+            Paragraph(text, name, _names(text), _words(text))
             for name, file in shared.items()
             for text in inline(file).split("\n\n")
         ]
@@ -164,52 +167,50 @@ def _words(text: str) -> frozenset[str]:
 
 
 def _source(paragraphs: Sequence[Paragraph], body: str) -> str:
-    """Return the source: the functions before the body, those of a folder within one of their own.
+    """Return the source: the functions before the body, the rare ones within one of their own.
 
-    The function of a folder creates those of a file when one of them is called first: to create all
-    hundred of them costs as much as ten commands.
+    That creates those of a file when one of them is called first: to create all hundred of them
+    costs as much as ten commands.
     """
     parts: list[str] = []
     calls: Calls = {}
-    for folder, group in groupby(paragraphs, lambda paragraph: paragraph.folder):
-        found = list(group)
-        if not folder:
-            parts.append(_called(calls, "\n\n".join(paragraph.text for paragraph in found)))
-            continue
-        files = [list(file) for _, file in groupby(found, lambda paragraph: paragraph.file)]
-        for number, file in enumerate(files):
-            calls |= {name: (folder, number) for paragraph in file for name in paragraph.names}
-        parts.append(_dispatcher(folder, [_created(calls, file) for file in files]))
+    for is_rare, group in groupby(paragraphs, lambda paragraph: paragraph.is_rare):
+        if is_rare:
+            files = [list(file) for _, file in groupby(group, lambda paragraph: paragraph.file)]
+            for number, file in enumerate(files):
+                calls |= {name: number for paragraph in file for name in paragraph.names}
+            parts.append(_dispatcher([_created(calls, file) for file in files]))
+        else:
+            parts.append(_called(calls, "\n\n".join(paragraph.text for paragraph in group)))
     return "\n\n".join([*parts, _called(calls, body)])
 
 
 def _created(calls: Calls, file: Sequence[Paragraph]) -> str:
     """Return code that creates the functions of a file, and puts them into a table."""
     own = {name for paragraph in file for name in paragraph.names}
-    others = {name: place for name, place in calls.items() if name not in own}
+    others = {name: number for name, number in calls.items() if name not in own}
     text = _called(others, "\n\n".join(paragraph.text for paragraph in file))
     return f"{text}\n\nfunctions = {{{', '.join(f'{name} = {name}' for name in sorted(own))}}}"
 
 
-def _dispatcher(folder: str, files: Sequence[str]) -> str:
-    """Return the function of a folder, which takes the number of a file and the function's name."""
+def _dispatcher(files: Sequence[str]) -> str:
+    """Return the function `rare`, which takes the number of a file and the function's name."""
     cases = "\nelse".join(f"if file == {number} then\n{text}" for number, text in enumerate(files))
     return (
-        f"local of_{folder}, {folder}\n{folder} = function(file, name, ...)\n"
-        f"of_{folder} = of_{folder} or {{}}\nlocal functions = of_{folder}[file]\n"
-        f"if not functions then\n{cases}\nend\nof_{folder}[file] = functions\nend\n"
+        "local created, rare\nrare = function(file, name, ...)\n"
+        "created = created or {}\nlocal functions = created[file]\n"
+        f"if not functions then\n{cases}\nend\ncreated[file] = functions\nend\n"
         "return functions[name](...)\nend"
     )
 
 
 def _called(calls: Calls, text: str) -> str:
-    """Return code that calls the functions of folders by file and name."""
+    """Return code that calls the rare functions by file and name."""
 
     def call(found: re.Match[str]) -> str:
         if found[1] not in calls:
             return found[0]
-        folder, file = calls[found[1]]
-        return f"{folder}({file}, '{found[1]}'" + (found[2] or ", ")
+        return f"rare({calls[found[1]]}, '{found[1]}'" + (found[2] or ", ")
 
     return _CALL.sub(call, text)
 

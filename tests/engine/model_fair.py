@@ -1,4 +1,4 @@
-"""The numbers of queues whose keys take turns in plain Python; see lua/shared/turns/fair.lua."""
+"""The numbers of queues whose keys take turns in plain Python; see lua/shared/rare/fair.lua."""
 
 from .model import Moves
 

@@ -79,7 +79,7 @@ local function call_at_maxmemory(...)
 end
 
 -- The names of the queues that number their jobs fairly, each between spaces; false if none does,
--- nil if nobody has looked: see turns/fair.lua.
+-- nil if nobody has looked: see rare/fair.lua.
 local fair_queues
 
 -- Returns whether the keys have the epoch that the process attached to. Another one means that the

@@ -1,5 +1,5 @@
 -- Functions that give a job its place in a queue, which is its score: a new one, or the old one, as
--- its queue numbers: plainly, or fairly (turns/fair.lua has new_fair_score and old_fair_score).
+-- its queue numbers: plainly, or fairly (rare/fair.lua has new_fair_score and old_fair_score).
 
 -- Returns a new score, greater than those of all queued jobs of the same priority.
 local function new_plain_score(priority)
