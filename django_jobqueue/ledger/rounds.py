@@ -3,6 +3,7 @@
 A requeue opens the row for one more round, and Redis gets that round after the commit.
 """
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -100,12 +101,11 @@ def store(engine: Engine, row: "Enqueued") -> Job | None:
     Raises: LockHeld, QueueUnavailable; ValueError if the row's record can't be read.
     """
     job = job_of(row)
-    try:
+    with suppress(JobNotFound):
         engine.jobs.requeue(job.id, round=row.round)
-    except JobNotFound:
-        (at,) = engine.jobs.enqueue([job])
-        return job if debounce.deliver(engine, job, at) else None
-    return job
+    # For a job that Redis holds, this completes what a call that broke has stored of it.
+    (at,) = engine.jobs.enqueue([job])
+    return job if debounce.deliver(engine, job, at) else None
 
 
 def _store_again(engine: Engine, row: "Enqueued") -> None:

@@ -313,6 +313,30 @@ def test_record_that_was_lost_in_part(ledger: Ledger) -> None:
     assert ledger.row(result.id).state == "succeeded"
 
 
+@pytest.mark.parametrize("round", [1, 2])
+@pytest.mark.parametrize("state", [State.QUEUED, State.SCHEDULED])
+def test_store_that_broke_is_completed(ledger: Ledger, state: State, round: int) -> None:
+    """A record that has no index yet, as that of a call that was refused half-way."""
+    delay = timedelta(hours=1) if state is State.SCHEDULED else None
+    result, engine = tasks.add.using(run_after=delay).enqueue(1, 2), ledger.engine
+    ledger.rows.update(accepted_at=None, round=round)
+    redis, keys = engine.client.redis, engine.client.keys
+    redis.hset(keys("job", result.id), "round", round)
+    index = keys(state, "default")
+    at = redis.zscore(index, result.id)
+    assert at
+    assert redis.zrem(index, result.id) == 1
+    rounds.store(engine, ledger.row(result.id))
+    stored = redis.zscore(index, result.id)
+    assert stored
+    assert state is State.QUEUED or abs(stored - at) < 60_000, "due when it was to be due"
+    if delay:
+        rounds.cancel(engine, result.id)
+    assert drain() == (0 if delay else 1)
+    ledger.reconcile()
+    assert ledger.row(result.id).state == ("cancelled" if delay else "succeeded")
+
+
 def test_final_rows_are_kept_for_their_retention(ledger: Ledger, settings: Any) -> None:
     tasks.add.enqueue(1, 2)
     drain()
