@@ -59,6 +59,7 @@ class JobQueueModelAdmin(ModelAdmin[M]):
     viewer = Viewer()  # of the request
     hint: ClassVar[Any] = ""  # below the search field
     _source: Source | None = None  # of the request
+    _box = SafeString()  # of the request: that of a row, with a stand-in
 
     class Media:
         css: ClassVar = {"all": ["django_jobqueue/admin.css"]}
@@ -135,10 +136,11 @@ class JobQueueModelAdmin(ModelAdmin[M]):
 
     def action_checkbox(self, row: M) -> SafeString:
         """Return the box that selects a row, in the markup that Django makes once for all rows."""
-        make = super().action_checkbox
-        markup = self.source.cached("checkbox", lambda: make(cast(M, StandIn())))
+        if self._source is None:  # the shared admin: its users may not see the same language
+            return super().action_checkbox(row)
+        self._box = self._box or super().action_checkbox(cast(M, StandIn()))
         values = {StandIn.pk: escape(row.pk), str(StandIn()): escape(row)}
-        return mark_safe(STAND_IN.sub(lambda found: values[found[0]], markup))  # noqa: S308 - escaped
+        return mark_safe(STAND_IN.sub(lambda found: values[found[0]], self._box))  # noqa: S308 - escaped
 
     def alias_column(self) -> tuple[str, ...]:
         """Return the alias column if there are several aliases."""

@@ -74,10 +74,7 @@ class Source:
         )
 
     def counts(self, alias: str, queue: str = "") -> Counts:
-        """Return the counts of one queue, known or not; of those looked at together without one.
-
-        They are all, or 200 of many.
-        """
+        """Return the counts of a queue, known or not; without a name, of all, or 200 of many."""
 
         def ask(seen: Inspector) -> Counts:
             return seen.queue_counts([queue] if queue else seen.busy_queues())

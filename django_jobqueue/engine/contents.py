@@ -19,7 +19,7 @@ class Content(NamedTuple):
 
 
 def read_sketches(client: Client, ids: Sequence[str], fields: Sequence[str]) -> Iterator[Job]:
-    """Yield jobs of which only these fields are known; leave out unknown ids."""
+    """Yield jobs of which only these fields are read; leave out ids that have none of them."""
     replies = read_raw(client, [("HMGET", client.keys("job", i), *fields) for i in ids])
     names = [name.encode() for name in fields]
     for job_id, values in zip(ids, replies, strict=True):

@@ -15,24 +15,32 @@ SHORT = re.compile(
     re.MULTILINE,
 )
 NAME = re.compile(r"\b[A-Z_]+\b")
-WORD = re.compile(r"\w+|\.\.\.")
-PLAIN = re.compile(r"[\w.]+|'[^']*'")  # needs no brackets of its own
+REST = "..."  # the parameter for all further arguments
+WORD = re.compile(r"'[^']*'|\w+|\.\.\.")
+PLAIN = re.compile(r"\w+(?:\.\w+)*|'[^']*'")  # needs no brackets of its own
 CALL = re.compile(r"[\w.]+\(")
 MARK = re.compile(r"'[^']*'|[][(){},]")
+MAY_SKIP = re.compile(r"\b(?:and|or)\b")
 
 
 class Short(NamedTuple):
     """A function that is no more than what it returns, or the call that it makes."""
 
-    parameters: list[str]  # the last may be "..."
+    parameters: list[str]  # the last may be REST
     code: str
 
-    @property
-    def is_value(self) -> bool:
-        """Return whether it is one expression, which evaluates no parameter twice."""
-        words = WORD.findall(self.code)
-        once = all(words.count(parameter) == 1 for parameter in self.parameters)
-        return once and len(_values(f"{self.code})", 0)[0]) == 1
+    @classmethod
+    def read(cls, name: str, parameters: str, returns: str, code: str) -> "Short | None":
+        """Return the function; None if it is longer, or its code would not do the same elsewhere.
+
+        What it is given must be evaluated once and in the same order: `...` as arguments of a call.
+        """
+        names, words = WORD.findall(parameters), WORD.findall(code)
+        is_whole = len(_values(f"{code})", 0)[0]) == 1 if returns else _is_call(code)
+        in_order = [word for word in words if word in names] == names and name not in words
+        always = not MAY_SKIP.search(code[: code.rindex(names[-1])]) if names and in_order else True
+        is_rest_given = REST not in names or ", ...)" in code
+        return cls(names, code) if is_whole and in_order and always and is_rest_given else None
 
 
 class Inliner:
@@ -41,16 +49,20 @@ class Inliner:
     def __init__(self, files: Iterable[str]) -> None:
         text = "\n\n".join(files)
         self._constants = dict(CONSTANT.findall(text))
-        self._short: dict[str, Short] = {}
-        for name, parameters, returns, code in SHORT.findall(text):
-            short = Short(WORD.findall(parameters), self._with_values(code))
-            if short.is_value if returns else _is_call(code):
-                self._short[name] = short
-        self._call = re.compile(rf"\b({'|'.join(self._short)})\(")
+        self._short = {
+            found[1]: short
+            for found in SHORT.finditer(text)
+            if (short := Short.read(*found.groups()))
+        }
+        self._definitions = {found[0] for found in SHORT.finditer(text)}
+        self._call = re.compile(rf"\b({'|'.join(self._short) or '(?!)'})\(")
 
     def __call__(self, text: str) -> str:
-        """Return the code without their definitions, and with their values."""
-        text = self._with_values(SHORT.sub(self._undefined, CONSTANT.sub("", text)))
+        """Return the code without their definitions, and with their values.
+
+        Raises: ValueError if it defines one of them otherwise.
+        """
+        text = self._with_values(SHORT.sub(self._undefined, CONSTANT.sub(self._without, text)))
         start = 0
         while found := self._call.search(text, start):
             start = found.start()  # what a call is given may have calls
@@ -61,16 +73,21 @@ class Inliner:
     def _with_values(self, text: str) -> str:
         return NAME.sub(lambda name: self._constants.get(name[0], name[0]), text)
 
+    def _without(self, found: re.Match[str]) -> str:
+        return "" if found[1] in self._constants else found[0]
+
     def _undefined(self, found: re.Match[str]) -> str:
+        if found[1] in self._short and found[0] not in self._definitions:
+            raise ValueError(f"{found[1]} is a function of the shared files already: {found[0]}")
         return "" if found[1] in self._short else found[0]
 
     def _code(self, short: Short, values: list[str]) -> str:
-        *names, last = short.parameters or [""]
-        given = dict(zip(names, values, strict=False))
-        given[last] = ", ".join(values[len(names) :])
-        code = short.code if given[last] else short.code.replace(", ...", "")
+        names = [name for name in short.parameters if name != REST]
+        given = dict(zip(names, map(_as_one, values), strict=False))
+        given[REST] = ", ".join(values[len(names) :])
+        code = short.code if given[REST] else short.code.replace(", ...", "")
         code = WORD.sub(lambda word: given.get(word[0], word[0]), _in_brackets(code))
-        return code.replace("' .. '", "")  # 'job' .. ':' is 'job:'
+        return self._with_values(code).replace("' .. '", "")  # 'job' .. ':' is 'job:'
 
 
 def _values(text: str, start: int) -> tuple[list[str], int]:
@@ -98,3 +115,8 @@ def _in_brackets(code: str) -> str:
     A call stays as it is: it may return several values, which brackets would cut off.
     """
     return code if PLAIN.fullmatch(code) or _is_call(code) else f"({code})"
+
+
+def _as_one(value: str) -> str:
+    """Return an argument for a parameter, which takes the first of several values."""
+    return f"({value})" if _is_call(value) else value

@@ -12,6 +12,7 @@ from redis.client import Pipeline
 from django_jobqueue.engine.client import Client
 from django_jobqueue.engine.keys import INDEX_OF
 from django_jobqueue.engine.raw_reads import read_raw
+from django_jobqueue.engine.scripts import Argument
 from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import ms_in, raw, text
 
@@ -94,12 +95,16 @@ class QueueReader:
     def queue_stats(self, names: Sequence[str] | None = None) -> list[QueueStats]:
         """Return the stats of the given queues, or of the first 200."""
         names = self.queues() if names is None else names
-        reads = [("HGET", self._keys("meta"), raw(f"paused:{name}")) for name in names]
-        pauses = map(read_pause, read_raw(self._client, reads))
-        counts, heads = self.queue_counts(names), self._heads(names)
+        counts = self.queue_counts(names)
+        reads: list[tuple[Argument, ...]] = []
+        for name in names:
+            reads.append(("HGET", self._keys("meta"), raw(f"paused:{name}")))
+            reads.append(("ZRANGE", self._index(State.QUEUED, name), 0, 0))
+        replies = read_raw(self._client, reads)
+        rows = zip(names, replies[::2], self._enqueued_at(replies[1::2]), strict=True)
         return [
-            QueueStats(name=name, pause=pause, counts=counts[name], oldest_at=head)
-            for name, pause, head in zip(names, pauses, heads, strict=True)
+            QueueStats(name=name, pause=read_pause(pause), counts=counts[name], oldest_at=at)
+            for name, pause, at in rows
         ]
 
     def queue_counts(self, names: Sequence[str]) -> dict[str, dict[State, int]]:
@@ -149,10 +154,9 @@ class QueueReader:
         rows = ((text(name).partition(":"), ms_in(reply, name)) for name in reply or ())
         return {(event, queue): count for (event, _, queue), count in rows}
 
-    def _heads(self, names: Sequence[str]) -> list[int | None]:
-        """Return when the first queued job of each queue was enqueued, in ms."""
-        ranges = [("ZRANGE", self._index(State.QUEUED, name), 0, 0) for name in names]
-        first = [text(ids[0]) if ids else "-" for ids in read_raw(self._client, ranges)]
+    def _enqueued_at(self, heads: Sequence[Sequence[bytes]]) -> list[int | None]:
+        """Return when the first job of each list of ids was enqueued, in ms."""
+        first = [text(ids[0]) if ids else "-" for ids in heads]
         commands = [("HGET", self._keys("job", name), "enqueued_at") for name in first]
         replies = read_raw(self._client, commands)
         return [ms_in({b"at": at}, b"at") or None for at in replies]

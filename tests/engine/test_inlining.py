@@ -23,6 +23,20 @@ local function early() local found = 1 return found end
 
 local function noted() if MOST then note() end end
 
+local function to_state(id, state) return 'state ' .. id .. ' is ' .. state end
+
+local function to_given(id, state) call('HSET', KEYS[1], id, state, id, id) end
+
+local function either(first, second) return first or second end
+
+local function turned(first, second) return second .. first end
+
+local function of_rest(...) return unpack(... or {}) end
+
+local function again(number) return again(number - 1) end
+
+local function added(list, value) return table.concat({list, value}, '+') end
+
 local function joined(first, second)
   return table.concat({first, ', ', second},
     ')')
@@ -45,6 +59,10 @@ end
         ("all_of(1, half(8), 3)", 4),
         ("all_of(1)", 1),
         ("joined('a(', 'b' .. ')')", b"a(), )b)"),
+        ("to_state('no', 'state')", b"state no is state"),
+        ("added('a', string.gsub('b', 'c', 'd'))", b"a+b"),
+        ("added('a', unpack({'b', 'c'}))", b"a+b"),
+        ("#added('a'..'b', 1)", 4),
         ("twice(half(6))", 6),
         ("long(half(6))", 3),
         ("{half(6), unpack({long(1), half(4)})}", [3, 1, 2]),
@@ -69,8 +87,9 @@ def test_code_means_what_it_meant(engine: Engine, code: str, expected: object) -
 
 def test_what_is_more_than_one_value_or_call_stays_a_function() -> None:
     short = Inliner([FILE])(FILE)
-    for name in ("twice(number)", "long(number)", "pair(first, second)", "early()", "noted()"):
-        assert f"local function {name}" in short
+    names = ["twice", "long", "pair", "early", "noted", "to_given", "either", "turned", "of_rest"]
+    for name in [*names, "again"]:
+        assert f"local function {name}(" in short
 
 
 def test_call_alone_stays_a_call() -> None:
@@ -79,6 +98,19 @@ def test_call_alone_stays_a_call() -> None:
     assert Inliner(["local function three(t) return unpack(t) end"])("three({1})") == (
         "unpack(({1}))"
     )
+
+
+def test_function_of_the_same_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="half is a function of the shared files already"):
+        Inliner([FILE])("local function half(number) return number / 3 end")
+
+
+def test_constant_of_another_name_stays() -> None:
+    assert Inliner([FILE])("local MORE = 7\nreturn MORE") == "local MORE = 7\nreturn MORE"
+
+
+def test_file_without_short_functions_stays() -> None:
+    assert Inliner(["local MOST = 20"])("return half(MOST)") == "return half(20)"
 
 
 def test_functions_of_other_files_stay() -> None:

@@ -102,7 +102,7 @@ class DamagedMachine(Machine):
 
     @rule()
     def lose_meta(self) -> None:
-        """All but what steers queues: without that, the next reap has to offer them again."""
+        """Lose what meta holds, but pauses and limits: only the next reap offers their queues."""
         meta = self.model.keys.get("meta", {})
         kept = {name: meta[name] for name in meta if name == "limits" or "paused:" in name}
         self.put("meta", kept)

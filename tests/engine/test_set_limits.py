@@ -5,7 +5,7 @@ import pytest
 from django_jobqueue.engine import Engine
 from django_jobqueue.engine.claims import ALL_QUEUES, Slot
 from django_jobqueue.exceptions import JobQueueError
-from tests.support.places import Make, claimed, everything, full_memory, nothing, tokens
+from tests.support.places import REAP, Make, claimed, everything, full_memory, nothing, tokens
 
 
 def stored(engine: Engine) -> dict[str, str]:
@@ -50,6 +50,19 @@ def test_full_queue_is_offered_again(engine: Engine, make_job: Make, queues: str
     assert not engine.client.redis.exists(engine.client.keys("work"))
     engine.client.run("set_limits", queues=queues)
     assert tokens(engine, "*") == 1
+    assert claimed(engine, Slot("worker-1", "0.1"), ALL_QUEUES).id == second
+
+
+def test_full_queue_whose_limit_was_lost_is_offered_by_the_next_reap(
+    engine: Engine, make_job: Make
+) -> None:
+    """Redis lost it with the hash that it stands in."""
+    first, second = make_job(), make_job()
+    engine.client.run("set_limits", queues="default 1 ")
+    assert claimed(engine, Slot("worker-1", "0.0"), ALL_QUEUES).id == first
+    nothing(engine, Slot("worker-1", "0.1"), ALL_QUEUES)
+    engine.client.redis.hdel(engine.client.keys("meta"), "limits")
+    engine.queues.reap(**REAP)
     assert claimed(engine, Slot("worker-1", "0.1"), ALL_QUEUES).id == second
 
 

@@ -140,7 +140,7 @@ def test_every_file_is_a_script_of_its_own_name() -> None:
     assert len(FILES) == len(NAMES) + len(SHARED)
 
 
-GATE = r"if not is_attached\(epoch\) then return rare\(\d, 'detached'\) end"
+GATE = r"if not is_attached\(epoch\) then return rare\(\d+, 'detached'\) end"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -208,3 +208,10 @@ def test_header_without_a_field_is_refused(header: str) -> None:
     assert Script("x.lua", f"{HEADER}\nreturn a", []).names == ["a"]
     with pytest.raises(ValueError, match=r"lua/x\.lua: its header lacks a field"):
         Script("x.lua", f"{header}\nreturn 1", [])
+
+
+@pytest.mark.parametrize("name", [*NAMES, *SHARED])
+def test_names_that_short_functions_use_have_one_meaning(name: str) -> None:
+    """Their code is written into others: a local of such a name there would be taken for it."""
+    taken = re.findall(r"\blocal (call|redis|string|table|math|unpack|PREFIX)\b", source(name))
+    assert not taken or name == "prelude"

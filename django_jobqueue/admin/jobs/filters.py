@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from django_jobqueue.admin.display import whole_task
 from django_jobqueue.admin.jobs import times
 from django_jobqueue.admin.jobs.rows import JobRows
+from django_jobqueue.engine.queue_reader import MOST_QUEUES
 from django_jobqueue.jobs.phrases import STATES, count
 from django_jobqueue.jobs.states import State
 from django_jobqueue.jobs.text import one_line
@@ -20,7 +21,7 @@ from django_jobqueue.paths import registered
 from django_jobqueue.steering.selection import LISTED
 
 MOST_NAMED = 30  # tasks of the code that are offered
-MOST_QUEUES = 50  # queues that are offered if not all are looked at
+MOST_OFFERED = 50  # queues, if not all are looked at
 
 Option = tuple[str | None, object]  # value in the URL, text
 
@@ -108,7 +109,7 @@ class StateFilter(Choice):
 
 
 class QueueFilter(Choice):
-    """Select one queue or all; of very many, some that are looked at (see JobRows.notes)."""
+    """Select one queue or all; of more than 200, 50 are offered."""
 
     title = gettext_lazy("queue")
     parameter_name = "queue"
@@ -117,8 +118,8 @@ class QueueFilter(Choice):
         yield None, _("All")
         counts = rows.source.counts(rows.alias)
         names = list(counts)
-        if rows.has_many_queues:
-            names = sorted(names, key=lambda name: not counts[name][State.QUEUED])[:MOST_QUEUES]
+        if rows.source.count_queues(rows.alias) > MOST_QUEUES:
+            names = sorted(names, key=lambda name: not counts[name][State.QUEUED])[:MOST_OFFERED]
         for name in [*names, self.value] if self.value not in ["", *names] else names:
             yield name, name
 

@@ -2,8 +2,8 @@
 
 -- Returns whether these are the words of a claim, checked at once because each finish does it.
 local function is_claim(worker, slot, nonce, lease)
-  return string.find(lease .. ' ' .. worker .. ' ' .. slot .. ' ' .. nonce,
-    '^%d+ %S+ %S+ %S+$')
+  return string.find(worker .. ' ' .. slot .. ' ' .. nonce .. ' ' .. lease,
+    '^%S+ %S+ %S+ %d+$')
 end
 
 -- Returns whether a job still runs under this fence.
