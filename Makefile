@@ -32,7 +32,7 @@ demo: $(VENV)/.installed-demo ## start the demo project: server, worker, web sit
 	@exec $(BIN)/python testproject/manage.py demo $(ARGS)
 
 test: $(VENV)/.installed-test ## run the whole test suite
-	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder --randomly-seed=$(SEED) $(ARGS)
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --randomly-seed=$(SEED) $(ARGS)
 
 chaos: $(VENV)/.installed-test ## storm real servers and workers, and judge (takes minutes)
 	@exec $(BIN)/python -m tests.chaos $(ARGS)

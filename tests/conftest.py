@@ -38,14 +38,6 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # The tests start hundreds of processes. Where an environment forbids caches of bytecode, as that
 # of many containers does, each would compile the whole package at its start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-
-# Files that take minutes begin first, in the order of their time: at the end none is left alone.
-SLOWEST = (
-    *("test_benchmarks", "test_docs", "test_operations_browser", "test_request_mails"),
-    *("test_output", "test_demo", "test_jobworker", "test_chaos", "test_job_operations_browser"),
-    *("test_processes", "test_databases", "test_requests", "test_replaced", "test_ended"),
-    *("test_browser", "test_schedulers", "test_damaged", "test_model", "test_broken_scripts"),
-)
 sys.dont_write_bytecode = False
 
 
@@ -58,12 +50,6 @@ def pytest_runtest_makereport(
     if report.failed and browser.opened:
         report.sections.append(("Pages", browser.what_was_seen()))
     return report
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    order = {name: at for at, name in enumerate(SLOWEST)}
-    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 @pytest.fixture(scope="session")
