@@ -34,11 +34,10 @@ class Matcher:
         words = [word.casefold() for word in chosen.words]
         self._words = {word: PLAIN.findall(word) for word in words}  # each with its plain parts
         self._reads_arguments = bool(words) and chosen.depth >= Depth.TEXTS
-        self._narrows = chosen.narrows
 
     def matching(self, jobs: Iterable[Job]) -> list[Job]:
         """Return the jobs that match, in their order."""
-        near = list(filter(self._fits, jobs) if self._narrows else jobs)
+        near = list(filter(self._fits, jobs) if self._chosen.narrows else jobs)
         missing = {job.id: self._missing(job) for job in near}
         found = {job.id: self._is_known_to_match(job, missing[job.id]) for job in near}
         unsure = [job for job in near if found[job.id] is None]

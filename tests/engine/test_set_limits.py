@@ -57,11 +57,12 @@ def test_full_queue_whose_limit_was_lost_is_offered_by_the_next_reap(
     engine: Engine, make_job: Make
 ) -> None:
     """Redis lost it with the hash that it stands in."""
-    first, second = make_job(), make_job()
-    engine.client.run("set_limits", queues="default 1 ")
+    first, second = make_job(queue="mail"), make_job(queue="mail")
+    engine.client.run("set_limits", queues="mail 1 ")
     assert claimed(engine, Slot("worker-1", "0.0"), ALL_QUEUES).id == first
     nothing(engine, Slot("worker-1", "0.1"), ALL_QUEUES)
     engine.client.redis.hdel(engine.client.keys("meta"), "limits")
+    nothing(engine, Slot("worker-1", "0.1"), ALL_QUEUES)
     engine.queues.reap(**REAP)
     assert claimed(engine, Slot("worker-1", "0.1"), ALL_QUEUES).id == second
 
